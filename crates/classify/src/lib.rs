@@ -1,0 +1,1 @@
+//! Exact first-match lookup over a linked rule base.

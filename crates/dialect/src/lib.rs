@@ -1,0 +1,1 @@
+//! Vendor configuration text read into the vendor-neutral firewall.

@@ -1,0 +1,1 @@
+//! The firewall pipeline: frame in, explained decision out.

@@ -1,0 +1,1 @@
+//! Applications, URLs and TLS identity recognised incrementally from payload.

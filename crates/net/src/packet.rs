@@ -1,0 +1,413 @@
+//! What a decoded frame says: link, tunnels, network layer and transport.
+
+use std::fmt;
+use std::net::IpAddr;
+
+use crate::{FiveTuple, Protocol};
+
+/// One decoded frame, borrowed from its bytes.
+///
+/// Decoding goes as far as the captured bytes allow: a frame cut by a snap length yields the layers
+/// that are whole, and [`Packet::truncated`] says that more was on the wire.
+#[derive(Clone, Debug)]
+pub struct Packet<'a> {
+    /// Link-layer addresses and VLAN tags; empty where the link type has none.
+    pub link: Link,
+    /// Tunnels entered on the way to [`Packet::network`], outermost first.
+    pub tunnels: TunnelStack,
+    /// The IP layer that is judged; `None` for a frame that carries no IP.
+    pub network: Option<Network<'a>>,
+    /// The transport layer of [`Packet::network`].
+    pub transport: Transport<'a>,
+    /// Why decoding stopped before the transport layer was whole.
+    pub malformed: Option<MalformedReason>,
+    /// Whether the capture holds fewer bytes than were on the wire.
+    pub truncated: bool,
+}
+
+impl Packet<'_> {
+    /// The flow this packet belongs to; `None` without an IP layer.
+    ///
+    /// Fragments after the first, and transports without ports, give port 0. ICMP queries give
+    /// their identifier as both ports.
+    pub fn five_tuple(&self) -> Option<FiveTuple> {
+        let network = self.network.as_ref()?;
+        let (src_port, dst_port) = match &self.transport {
+            Transport::Tcp(tcp) => (tcp.src_port, tcp.dst_port),
+            Transport::Udp(udp) => (udp.src_port, udp.dst_port),
+            Transport::Sctp(sctp) => (sctp.src_port, sctp.dst_port),
+            Transport::Icmp(icmp) => icmp.id.map_or((0, 0), |id| (id, id)),
+            Transport::Other(_) | Transport::Absent => (0, 0),
+        };
+        let Network { src, dst, protocol, .. } = *network;
+        Some(FiveTuple { src, dst, src_port, dst_port, protocol })
+    }
+}
+
+/// Link-layer addresses and VLAN tags.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub struct Link {
+    /// Source MAC address.
+    pub src: Option<MacAddress>,
+    /// Destination MAC address.
+    pub dst: Option<MacAddress>,
+    /// VLAN identifiers, outermost first.
+    pub vlans: VlanTags,
+}
+
+/// Up to four VLAN identifiers (IEEE 802.1Q, 802.1ad), outermost first.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub struct VlanTags {
+    ids: [u16; Self::MAX],
+    count: u8,
+}
+
+impl VlanTags {
+    /// More tags than this stop the decoding with [`MalformedReason::TooManyTags`].
+    pub const MAX: usize = 4;
+
+    /// Adds a tag inside the present ones; `false` when [`VlanTags::MAX`] are held already.
+    pub fn push(&mut self, id: u16) -> bool {
+        let Some(slot) = self.ids.get_mut(usize::from(self.count)) else { return false };
+        *slot = id & 0x0fff;
+        self.count += 1;
+        true
+    }
+
+    /// The identifiers, outermost first.
+    pub fn as_slice(&self) -> &[u16] {
+        &self.ids[..usize::from(self.count)]
+    }
+}
+
+/// An IEEE 802 MAC-48 address.
+#[derive(Clone, Copy, Debug, Default, Eq, Hash, Ord, PartialEq, PartialOrd)]
+pub struct MacAddress(pub [u8; 6]);
+
+impl fmt::Display for MacAddress {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let [a, b, c, d, e, g] = self.0;
+        write!(f, "{a:02x}:{b:02x}:{c:02x}:{d:02x}:{e:02x}:{g:02x}")
+    }
+}
+
+/// A tunnel header between the link and the judged IP layer.
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+pub enum TunnelKind {
+    /// PPP over Ethernet (RFC 2516).
+    Pppoe,
+    /// MPLS label stack (RFC 3032).
+    Mpls,
+    /// GRE (RFC 2784, RFC 2890).
+    Gre,
+    /// VXLAN (RFC 7348).
+    Vxlan,
+    /// Geneve (RFC 8926).
+    Geneve,
+    /// IPv4 or IPv6 in IPv4 or IPv6 (RFC 2003, RFC 2473).
+    IpInIp,
+    /// IPv6 in IPv4 (RFC 4213).
+    SixInFour,
+}
+
+/// The tunnels entered, outermost first; at most [`TunnelStack::MAX`].
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub struct TunnelStack {
+    kinds: [Option<TunnelKind>; Self::MAX],
+}
+
+impl TunnelStack {
+    /// The deepest nesting the stack can describe; configuration may set a lower limit.
+    pub const MAX: usize = 8;
+
+    /// Enters one more tunnel; `false` when [`TunnelStack::MAX`] are held already.
+    pub fn push(&mut self, kind: TunnelKind) -> bool {
+        let free = self.kinds.iter_mut().find(|slot| slot.is_none());
+        free.map(|slot| *slot = Some(kind)).is_some()
+    }
+
+    /// How many tunnels were entered.
+    pub fn depth(&self) -> usize {
+        self.iter().count()
+    }
+
+    /// The tunnels, outermost first.
+    pub fn iter(&self) -> impl Iterator<Item = TunnelKind> + '_ {
+        self.kinds.iter().flatten().copied()
+    }
+}
+
+/// The IP layer that is judged.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Network<'a> {
+    /// Source address.
+    pub src: IpAddr,
+    /// Destination address.
+    pub dst: IpAddr,
+    /// The upper-layer protocol, after any IPv6 extension headers.
+    pub protocol: Protocol,
+    /// Time to live, or IPv6 hop limit.
+    pub ttl: u8,
+    /// Set when this packet is a fragment.
+    pub fragment: Option<FragmentHeader>,
+    /// Whether IPv4 source routing (loose or strict) or an IPv6 type 0 routing header is present.
+    pub source_routed: bool,
+    /// Bytes after the IP header and extension headers that were captured.
+    pub payload: &'a [u8],
+    /// Bytes after the IP header and extension headers on the wire, as the header declares them.
+    pub payload_len: u32,
+}
+
+/// Where a fragment belongs in its datagram.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct FragmentHeader {
+    /// Identification: 16 bits for IPv4, 32 for IPv6.
+    pub id: u32,
+    /// Offset of the payload in the datagram's payload, in bytes.
+    pub offset_bytes: u32,
+    /// Whether more fragments follow.
+    pub more: bool,
+}
+
+/// The transport layer.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Transport<'a> {
+    /// A TCP segment.
+    Tcp(TcpSegment<'a>),
+    /// A UDP datagram.
+    Udp(UdpDatagram<'a>),
+    /// An SCTP packet.
+    Sctp(SctpHeader<'a>),
+    /// An ICMP message of either family.
+    Icmp(IcmpMessage<'a>),
+    /// Another protocol (GRE, ESP, AH, …), with its bytes.
+    Other(&'a [u8]),
+    /// No transport header: a later fragment, a cut capture, or no IP at all.
+    Absent,
+}
+
+impl<'a> Transport<'a> {
+    /// The application bytes captured.
+    pub fn payload(&self) -> &'a [u8] {
+        match self {
+            Self::Tcp(tcp) => tcp.payload,
+            Self::Udp(udp) => udp.payload,
+            Self::Sctp(sctp) => sctp.payload,
+            Self::Icmp(icmp) => icmp.payload,
+            Self::Other(bytes) => bytes,
+            Self::Absent => &[],
+        }
+    }
+}
+
+/// A TCP segment (RFC 9293 §3.1).
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct TcpSegment<'a> {
+    /// Source port.
+    pub src_port: u16,
+    /// Destination port.
+    pub dst_port: u16,
+    /// Sequence number.
+    pub sequence: u32,
+    /// Acknowledgement number; meaningful with [`TcpFlags::ACK`].
+    pub acknowledgement: u32,
+    /// Control flags.
+    pub flags: TcpFlags,
+    /// Receive window as sent, unscaled.
+    pub window: u16,
+    /// Window scale option: the shift count (RFC 7323 §2.2).
+    pub window_scale: Option<u8>,
+    /// Whether the SACK-permitted option is present (RFC 2018 §2).
+    pub sack_permitted: bool,
+    /// SACK blocks (RFC 2018 §3).
+    pub sack: SackBlocks,
+    /// Payload bytes captured.
+    pub payload: &'a [u8],
+    /// Payload bytes on the wire: what sequence numbers advance by.
+    pub payload_len: u32,
+}
+
+/// Up to four SACK blocks, each `left..right` in sequence space.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub struct SackBlocks {
+    blocks: [(u32, u32); 4],
+    count: u8,
+}
+
+impl SackBlocks {
+    /// Adds a block; the option has room for four, further ones are ignored.
+    pub fn push(&mut self, left: u32, right: u32) {
+        if let Some(slot) = self.blocks.get_mut(usize::from(self.count)) {
+            *slot = (left, right);
+            self.count += 1;
+        }
+    }
+
+    /// The blocks in the order received.
+    pub fn as_slice(&self) -> &[(u32, u32)] {
+        &self.blocks[..usize::from(self.count)]
+    }
+}
+
+/// TCP control flags (RFC 9293 §3.1).
+#[derive(Clone, Copy, Debug, Default, Eq, Hash, PartialEq)]
+pub struct TcpFlags(pub u8);
+
+impl TcpFlags {
+    /// No more data from the sender.
+    pub const FIN: Self = Self(0x01);
+    /// Synchronise sequence numbers.
+    pub const SYN: Self = Self(0x02);
+    /// Reset the connection.
+    pub const RST: Self = Self(0x04);
+    /// Push.
+    pub const PSH: Self = Self(0x08);
+    /// The acknowledgement field is significant.
+    pub const ACK: Self = Self(0x10);
+    /// The urgent pointer is significant.
+    pub const URG: Self = Self(0x20);
+    /// ECN echo (RFC 3168).
+    pub const ECE: Self = Self(0x40);
+    /// Congestion window reduced (RFC 3168).
+    pub const CWR: Self = Self(0x80);
+
+    /// Whether every flag of `other` is set.
+    pub const fn contains(self, other: Self) -> bool {
+        self.0 & other.0 == other.0
+    }
+
+    /// Whether any flag of `other` is set.
+    pub const fn intersects(self, other: Self) -> bool {
+        self.0 & other.0 != 0
+    }
+
+    /// Both sets together.
+    #[must_use]
+    pub const fn union(self, other: Self) -> Self {
+        Self(self.0 | other.0)
+    }
+}
+
+/// A UDP datagram (RFC 768).
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct UdpDatagram<'a> {
+    /// Source port.
+    pub src_port: u16,
+    /// Destination port.
+    pub dst_port: u16,
+    /// Payload bytes captured.
+    pub payload: &'a [u8],
+}
+
+/// An SCTP packet (RFC 9260 §3).
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct SctpHeader<'a> {
+    /// Source port.
+    pub src_port: u16,
+    /// Destination port.
+    pub dst_port: u16,
+    /// Verification tag.
+    pub verification_tag: u32,
+    /// Type of the first chunk (1 is INIT, 2 INIT ACK, …); `None` when it was not captured.
+    pub first_chunk: Option<u8>,
+    /// The chunks captured.
+    pub payload: &'a [u8],
+}
+
+/// An ICMP message of either family (RFC 792, RFC 4443).
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct IcmpMessage<'a> {
+    /// Message type.
+    pub kind: u8,
+    /// Message code.
+    pub code: u8,
+    /// Identifier of a query (echo, timestamp, address mask, information); `None` for the rest.
+    pub id: Option<u16>,
+    /// Whether this message asks (`true`) or answers, for those with an identifier.
+    pub request: bool,
+    /// The packet quoted by an error message.
+    pub quoted: Option<Quoted>,
+    /// Bytes after the 8-byte ICMP header.
+    pub payload: &'a [u8],
+}
+
+/// The packet an ICMP error quotes, as far as it can be read.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Quoted {
+    /// The flow of the quoted packet, in the direction in which it was sent.
+    pub flow: FiveTuple,
+    /// Whether the quoted packet's ports could be read (false for a later fragment or a short quote).
+    pub ports_known: bool,
+    /// Sequence number of a quoted TCP segment.
+    pub tcp_sequence: Option<u32>,
+}
+
+/// Why a frame could not be decoded to its transport layer.
+///
+/// One counter exists for each variant; a malformed frame is a decision, not an error.
+#[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+#[non_exhaustive]
+pub enum MalformedReason {
+    /// The link type is not one this crate decodes.
+    UnknownLinkType,
+    /// The frame ends inside the link-layer header.
+    ShortLink,
+    /// More VLAN tags than [`VlanTags::MAX`].
+    TooManyTags,
+    /// Tunnels nested deeper than the limit.
+    TunnelTooDeep,
+    /// The frame ends inside a tunnel header, or the header contradicts itself.
+    BadTunnel,
+    /// The IP version is neither 4 nor 6, or contradicts the link layer.
+    BadIpVersion,
+    /// The IP header is cut or contradicts itself.
+    BadIpHeader,
+    /// The IP packet is longer than the frame and the capture is not cut.
+    LengthBeyondFrame,
+    /// IPv6 extension headers beyond the limit, or cut.
+    BadExtensionHeader,
+    /// A fragment whose size or offset is impossible.
+    BadFragment,
+    /// The transport header is cut or contradicts itself.
+    BadTransport,
+}
+
+impl MalformedReason {
+    /// Every variant, in the order counters are printed.
+    pub const ALL: [Self; 11] = [
+        Self::UnknownLinkType,
+        Self::ShortLink,
+        Self::TooManyTags,
+        Self::TunnelTooDeep,
+        Self::BadTunnel,
+        Self::BadIpVersion,
+        Self::BadIpHeader,
+        Self::LengthBeyondFrame,
+        Self::BadExtensionHeader,
+        Self::BadFragment,
+        Self::BadTransport,
+    ];
+
+    /// The name that appears in reports and JSON.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::UnknownLinkType => "unknown-link-type",
+            Self::ShortLink => "short-link",
+            Self::TooManyTags => "too-many-tags",
+            Self::TunnelTooDeep => "tunnel-too-deep",
+            Self::BadTunnel => "bad-tunnel",
+            Self::BadIpVersion => "bad-ip-version",
+            Self::BadIpHeader => "bad-ip-header",
+            Self::LengthBeyondFrame => "length-beyond-frame",
+            Self::BadExtensionHeader => "bad-extension-header",
+            Self::BadFragment => "bad-fragment",
+            Self::BadTransport => "bad-transport",
+        }
+    }
+}
+
+impl fmt::Display for MalformedReason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}

@@ -1,0 +1,1 @@
+//! The vendor-neutral firewall model, its linking and its reference evaluation.

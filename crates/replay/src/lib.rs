@@ -1,0 +1,1 @@
+//! Captures replayed through one firewall, or through two in lockstep.

@@ -1,0 +1,1 @@
+//! Results written as tables, JSON and self-contained HTML.

@@ -1,0 +1,1 @@
+//! The session table: connection tracking, address translation, timers and limits.

@@ -1,0 +1,1 @@
+//! Packet and policy builders, generators and oracles for tests, benches and fuzzing.
