@@ -1,0 +1,310 @@
+//! Timers and state policy: how a firewall keeps connections, as data.
+
+use std::time::Duration;
+
+/// How a firewall keeps connections. Every difference between vendors is a value here.
+#[derive(Clone, Debug, Eq, PartialEq)]
+#[expect(clippy::struct_excessive_bools, reason = "each is an independent switch of a device")]
+pub struct Behaviour {
+    /// The preset the values started from.
+    pub preset: Preset,
+    /// Idle timers.
+    pub timers: Timers,
+    /// Open a session for a TCP packet that is not a SYN (mid-stream pickup).
+    pub tcp_loose: bool,
+    /// Let TCP segments pass that miss the window.
+    pub tcp_be_liberal: bool,
+    /// Track TCP windows at all.
+    pub tcp_windows: bool,
+    /// Treat packets with a wrong checksum as invalid.
+    pub checksum: bool,
+    /// Compare every packet with the rules (with its connection state), not only the first.
+    pub filter_every_packet: bool,
+    /// Keep a denied flow as a session that drops silently, for [`Timers::discard_tcp`] and its kin.
+    pub keep_denied: bool,
+    /// Pass ICMP errors about a known session.
+    pub icmp_errors_related: bool,
+    /// What a rule does whose application or URL is not known yet.
+    pub pending: Pending,
+    /// Judge live sessions again when a new policy is installed.
+    pub rematch: bool,
+}
+
+impl Default for Behaviour {
+    fn default() -> Self {
+        Self::preset(Preset::Linux)
+    }
+}
+
+/// The vendors whose documented defaults are known.
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+pub enum Preset {
+    /// Linux netfilter connection tracking.
+    Linux,
+    /// Palo Alto Networks PAN-OS.
+    Panos,
+    /// Cisco ASA.
+    Asa,
+    /// Fortinet FortiOS.
+    Fortios,
+    /// Juniper SRX.
+    Srx,
+    /// Check Point.
+    CheckPoint,
+    /// OpenBSD and FreeBSD pf.
+    Pf,
+}
+
+impl Preset {
+    /// Every preset, in the order help lists them.
+    pub const ALL: [Self; 7] =
+        [Self::Linux, Self::Panos, Self::Asa, Self::Fortios, Self::Srx, Self::CheckPoint, Self::Pf];
+
+    /// The name options and files use.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Linux => "linux",
+            Self::Panos => "panos",
+            Self::Asa => "asa",
+            Self::Fortios => "fortios",
+            Self::Srx => "srx",
+            Self::CheckPoint => "checkpoint",
+            Self::Pf => "pf",
+        }
+    }
+
+    /// The preset called `name`.
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|preset| preset.name() == name)
+    }
+}
+
+/// What an allow rule does while the application or URL it names is not known yet.
+///
+/// PAN-OS lets the session begin and judges again; Suricata's firewall mode does the opposite.
+#[derive(Clone, Copy, Debug, Default, Eq, Hash, PartialEq)]
+pub enum Pending {
+    /// Let packets through tentatively; a deny rule that names the unknown field is skipped.
+    #[default]
+    Allow,
+    /// Hold to the first rule that surely matches.
+    Drop,
+}
+
+/// Declares [`Timers`] once: field, name and documentation stay together.
+macro_rules! timers {
+    ($($(#[doc = $doc:literal])+ $field:ident = $name:literal,)+) => {
+        /// Idle timers of the session table. Each runs from the last packet of the session.
+        #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+        pub struct Timers {
+            $($(#[doc = $doc])+ pub $field: Duration,)+
+        }
+
+        const TIMER_COUNT: usize = [$($name),+].len();
+
+        impl Timers {
+            /// Every timer by name, in the order documentation lists them.
+            pub fn iter(&self) -> impl Iterator<Item = (&'static str, Duration)> {
+                [$(($name, self.$field),)+].into_iter()
+            }
+
+            /// The timers from their seconds, in the order of the fields.
+            fn from_secs(secs: [u64; TIMER_COUNT]) -> Self {
+                let mut secs = secs.into_iter().map(Duration::from_secs);
+                Self { $($field: secs.next().unwrap_or_default(),)+ }
+            }
+
+            fn named(&mut self, name: &str) -> Option<&mut Duration> {
+                match name {
+                    $($name => Some(&mut self.$field),)+
+                    _ => None,
+                }
+            }
+        }
+    };
+}
+
+timers! {
+    /// TCP: after the first SYN, before its answer.
+    tcp_syn = "tcp-syn",
+    /// TCP: after the SYN-ACK, before the handshake is complete.
+    tcp_handshake = "tcp-handshake",
+    /// TCP: established.
+    tcp_established = "tcp-established",
+    /// TCP: one side has sent FIN.
+    tcp_half_closed = "tcp-half-closed",
+    /// TCP: both sides have sent FIN.
+    tcp_time_wait = "tcp-time-wait",
+    /// TCP: after a reset.
+    tcp_reset = "tcp-reset",
+    /// UDP: packets of one direction only.
+    udp = "udp",
+    /// UDP: packets of both directions.
+    udp_stream = "udp-stream",
+    /// ICMP queries of either family.
+    icmp = "icmp",
+    /// SCTP: before the association is established.
+    sctp_handshake = "sctp-handshake",
+    /// SCTP: established.
+    sctp_established = "sctp-established",
+    /// SCTP: shutting down.
+    sctp_shutdown = "sctp-shutdown",
+    /// GRE and every protocol not named above.
+    other = "other",
+    /// A denied TCP flow that is kept to drop silently.
+    discard_tcp = "discard-tcp",
+    /// A denied UDP flow that is kept to drop silently.
+    discard_udp = "discard-udp",
+    /// Any other denied flow that is kept to drop silently.
+    discard_other = "discard-other",
+    /// An expected child session (FTP data and its kin) that has not begun.
+    predict = "predict",
+}
+
+/// Why a setting was refused.
+#[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
+#[non_exhaustive]
+pub enum SetBehaviourError {
+    /// No setting has this name.
+    #[error("unknown setting `{key}`")]
+    UnknownKey {
+        /// The name given.
+        key: Box<str>,
+    },
+    /// The value does not fit the setting.
+    #[error("`{value}` is no value for `{key}`: expected {expected}")]
+    BadValue {
+        /// The setting's name.
+        key: Box<str>,
+        /// The value given.
+        value: Box<str>,
+        /// What would have fitted.
+        expected: &'static str,
+    },
+}
+
+impl Behaviour {
+    /// A vendor's documented defaults. Sources: `docs/semantics.md`, clause "Timers".
+    pub fn preset(preset: Preset) -> Self {
+        let stateful = Self {
+            preset,
+            timers: timers(preset),
+            tcp_loose: false,
+            tcp_be_liberal: false,
+            tcp_windows: true,
+            checksum: true,
+            filter_every_packet: false,
+            keep_denied: false,
+            icmp_errors_related: true,
+            pending: Pending::Allow,
+            rematch: true,
+        };
+        match preset {
+            Preset::Linux => Self {
+                tcp_loose: true,
+                filter_every_packet: true,
+                icmp_errors_related: false,
+                ..stateful
+            },
+            Preset::Panos => Self { keep_denied: true, ..stateful },
+            _ => Self { checksum: false, ..stateful },
+        }
+    }
+
+    /// Sets one value by name: a timer in seconds, or a switch (`true`/`false`, `on`/`off`, `1`/`0`).
+    ///
+    /// # Errors
+    /// [`SetBehaviourError`] when the name or the value is unknown.
+    pub fn set(&mut self, key: &str, value: &str) -> Result<(), SetBehaviourError> {
+        let bad = |expected| SetBehaviourError::BadValue {
+            key: key.into(),
+            value: value.into(),
+            expected,
+        };
+        if let Some(timer) = self.timers.named(key) {
+            let secs = value.parse::<f64>().ok().filter(|secs| (0.0..=4e9).contains(secs));
+            let secs = secs.ok_or_else(|| bad("seconds from 0 to 4000000000"))?;
+            *timer = Duration::from_secs_f64(secs);
+            return Ok(());
+        }
+        if key == "pending" {
+            self.pending = match value {
+                "allow" => Pending::Allow,
+                "drop" => Pending::Drop,
+                _ => return Err(bad("allow or drop")),
+            };
+            return Ok(());
+        }
+        let switch = match key {
+            "tcp-loose" => &mut self.tcp_loose,
+            "tcp-be-liberal" => &mut self.tcp_be_liberal,
+            "tcp-windows" => &mut self.tcp_windows,
+            "checksum" => &mut self.checksum,
+            "filter-every-packet" => &mut self.filter_every_packet,
+            "keep-denied" => &mut self.keep_denied,
+            "icmp-errors-related" => &mut self.icmp_errors_related,
+            "rematch" => &mut self.rematch,
+            _ => return Err(SetBehaviourError::UnknownKey { key: key.into() }),
+        };
+        *switch = match value {
+            "true" | "on" | "1" => true,
+            "false" | "off" | "0" => false,
+            _ => return Err(bad("true or false")),
+        };
+        Ok(())
+    }
+}
+
+/// The timers of a preset, in seconds.
+///
+/// In order: SYN, handshake, established, half-closed, time-wait, reset, UDP one-way, UDP two-way,
+/// ICMP, SCTP handshake, established, shutdown, other, discard TCP, UDP, other, predict.
+fn timers(preset: Preset) -> Timers {
+    let secs = match preset {
+        // nf_conntrack defaults, kernel documentation nf_conntrack-sysctl; half-closed is FIN_WAIT,
+        // reset is CLOSE.
+        Preset::Linux => {
+            [120, 60, 432_000, 120, 120, 10, 30, 120, 30, 60, 210, 60, 600, 0, 0, 0, 300]
+        }
+        // `show session info` defaults; discard timers from the same output.
+        Preset::Panos => [5, 10, 3600, 120, 15, 30, 30, 30, 6, 60, 3600, 30, 30, 90, 60, 60, 60],
+        // ASA command reference, `timeout`: conn, half-closed, udp, icmp, sctp; embryonic 30 s.
+        Preset::Asa => [30, 30, 3600, 600, 60, 0, 120, 120, 2, 30, 120, 30, 120, 0, 0, 0, 60],
+        Preset::Fortios => [10, 10, 3600, 120, 1, 5, 180, 180, 60, 60, 3600, 60, 60, 0, 0, 0, 60],
+        Preset::Srx => [20, 20, 1800, 150, 150, 10, 60, 60, 60, 60, 1800, 60, 1800, 0, 0, 0, 60],
+        Preset::CheckPoint => [25, 25, 3600, 20, 20, 20, 40, 40, 30, 60, 3600, 60, 60, 0, 0, 0, 60],
+        Preset::Pf => [120, 30, 86_400, 900, 45, 90, 60, 60, 20, 30, 86_400, 45, 60, 0, 0, 0, 60],
+    };
+    Timers::from_secs(secs)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_timer_can_be_set_by_its_name() {
+        let mut behaviour = Behaviour::preset(Preset::Panos);
+        let names: Vec<_> = behaviour.timers.iter().map(|(name, _)| name).collect();
+        for name in &names {
+            behaviour.set(name, "7.5").unwrap();
+        }
+        let expected = Duration::from_millis(7500);
+        assert!(behaviour.timers.iter().all(|(_, timer)| timer == expected));
+        assert_eq!(names.len(), 17);
+    }
+
+    #[test]
+    fn unknown_names_and_values_are_refused() {
+        let mut behaviour = Behaviour::default();
+        let before = behaviour.clone();
+        for (key, value, message) in [
+            ("tcp", "1", "unknown setting `tcp`"),
+            ("udp", "-1", "`-1` is no value for `udp`: expected seconds from 0 to 4000000000"),
+            ("checksum", "maybe", "`maybe` is no value for `checksum`: expected true or false"),
+        ] {
+            assert_eq!(behaviour.set(key, value).unwrap_err().to_string(), message);
+        }
+        assert_eq!(behaviour, before);
+    }
+}

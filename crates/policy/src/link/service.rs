@@ -1,0 +1,112 @@
+//! Service objects and groups become lists of terms.
+
+use std::collections::BTreeMap;
+use std::rc::Rc;
+
+use super::{Linker, MAX_NESTING};
+use crate::linked::{AtomId, LinkedService, LinkedServices};
+use crate::model::{Firewall, ServiceItem, ServiceObject, ServiceTerm};
+use crate::set::{PortSet, ProtocolSet};
+use crate::{At, Span};
+
+/// Expands each object once.
+pub(super) struct ServiceResolver<'a> {
+    objects: BTreeMap<&'a str, &'a ServiceObject>,
+    done: BTreeMap<&'a str, Rc<Resolved>>,
+    open: Vec<&'a str>,
+}
+
+/// What a service object holds.
+#[derive(Clone, Debug, Default)]
+struct Resolved {
+    terms: Vec<LinkedService>,
+    atoms: Vec<AtomId>,
+    application_default: bool,
+}
+
+impl<'a> ServiceResolver<'a> {
+    pub(super) fn new(firewall: &'a Firewall) -> Self {
+        let objects = firewall.services.iter().map(|object| (object.name.as_str(), object));
+        Self { objects: objects.collect(), done: BTreeMap::new(), open: Vec::new() }
+    }
+}
+
+impl Linker<'_> {
+    /// Resolves the services of a rule.
+    pub(super) fn link_services(&mut self, items: &[At<ServiceItem>]) -> LinkedServices {
+        let Resolved { mut terms, mut atoms, application_default } = self.service_items(items);
+        if terms.iter().any(LinkedService::is_any) {
+            terms = vec![any_service()];
+        }
+        dedup_in_order(&mut terms);
+        atoms.sort_unstable();
+        atoms.dedup();
+        LinkedServices { terms, atoms, application_default }
+    }
+
+    fn service_items(&mut self, items: &[At<ServiceItem>]) -> Resolved {
+        let mut all = Resolved::default();
+        for At { value, at } in items {
+            match value {
+                ServiceItem::Any => all.terms.push(any_service()),
+                ServiceItem::Term(term) => all.terms.push(linked(term)),
+                ServiceItem::ApplicationDefault => all.application_default = true,
+                ServiceItem::Unknown(text) => {
+                    let atom = self.atom(text, *at);
+                    all.atoms.push(atom);
+                }
+                ServiceItem::Object(name) => {
+                    let object = self.service_object(name, *at);
+                    all.terms.extend_from_slice(&object.terms);
+                    all.atoms.extend_from_slice(&object.atoms);
+                    all.application_default |= object.application_default;
+                }
+            }
+        }
+        all
+    }
+
+    fn service_object(&mut self, name: &str, at: Span) -> Rc<Resolved> {
+        if let Some(done) = self.services.done.get(name) {
+            return Rc::clone(done);
+        }
+        let Some((&name, &object)) = self.services.objects.get_key_value(name) else {
+            self.problems.error("unknown-service", at, format!("unknown service object `{name}`"));
+            return Rc::default();
+        };
+        if self.services.open.contains(&name) {
+            self.problems.error("cycle", at, format!("service group `{name}` contains itself"));
+            return Rc::default();
+        }
+        if self.services.open.len() >= MAX_NESTING {
+            let message = format!("service groups nest deeper than {MAX_NESTING}");
+            self.problems.error("nesting-too-deep", at, message);
+            return Rc::default();
+        }
+        self.services.open.push(name);
+        let resolved = Rc::new(self.service_items(&object.items));
+        self.services.open.pop();
+        if object.items.is_empty() {
+            let message = format!("service object `{name}` is empty and matches nothing");
+            self.problems.suspicious("empty-group", object.at, message);
+        }
+        self.services.done.insert(name, Rc::clone(&resolved));
+        resolved
+    }
+}
+
+pub(super) fn linked(term: &ServiceTerm) -> LinkedService {
+    let ServiceTerm { protocols, src_ports, dst_ports, icmp } = term.clone();
+    LinkedService { protocols, src_ports, dst_ports, icmp }
+}
+
+pub(super) fn any_service() -> LinkedService {
+    let (src_ports, dst_ports) = (PortSet::all(), PortSet::all());
+    LinkedService { protocols: ProtocolSet::ALL, src_ports, dst_ports, icmp: None }
+}
+
+/// Drops later copies of equal terms.
+pub(super) fn dedup_in_order(terms: &mut Vec<LinkedService>) {
+    let mut seen = std::collections::HashSet::new();
+    terms.retain(|term| seen.insert(term.clone()));
+}

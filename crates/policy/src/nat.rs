@@ -1,0 +1,114 @@
+//! What a translation makes of an address and port, as far as it does not depend on sessions.
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
+use ipnet::IpNet;
+
+use crate::linked::{LinkedPortTranslation, LinkedTranslation};
+use crate::set::AddressSet;
+
+/// Address and port of one side of a flow.
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+pub struct Endpoint {
+    /// The address.
+    pub address: IpAddr,
+    /// The port, or ICMP identifier.
+    pub port: u16,
+}
+
+impl LinkedTranslation {
+    /// The translated endpoint; `None` when it depends on the session table (an allocated port) or is
+    /// not modelled. A pool gives the address [`LinkedTranslation::pool_address`] chooses.
+    pub fn apply(&self, from: Endpoint, peer: IpAddr) -> Option<Endpoint> {
+        let (address, port) = match self {
+            Self::Keep => return Some(from),
+            Self::Prefix { to, port } => (replace_prefix(*to, from.address), port),
+            Self::Pool { to, port } => (Self::pool_address(to, from.address, peer)?, port),
+            Self::EgressInterface | Self::Unknown(_) => return None,
+        };
+        match port {
+            LinkedPortTranslation::Keep => Some(Endpoint { address, port: from.port }),
+            LinkedPortTranslation::Shift { from: first, to } => {
+                let port = to.wrapping_add(from.port.wrapping_sub(*first));
+                Some(Endpoint { address, port })
+            }
+            LinkedPortTranslation::Allocate(_) => None,
+        }
+    }
+
+    /// The pool address a session uses: the same one for the same source ("paired" pooling,
+    /// RFC 4787 REQ-2), spread by a fixed hash. `None` for a pool without an address of the family.
+    ///
+    /// `address` is the one being translated, `peer` the other end; destination pools spread by the
+    /// peer, which is the client, and source pools by the client's own address.
+    pub fn pool_address(pool: &AddressSet, address: IpAddr, peer: IpAddr) -> Option<IpAddr> {
+        let spread = mix(bits(address)) ^ mix(bits(peer)).rotate_left(17);
+        if address.is_ipv4() {
+            let size: u64 = pool.v4_ranges().iter().map(|(a, b)| u64::from(b - a) + 1).sum();
+            let mut index = spread.checked_rem(size)?;
+            for &(first, last) in pool.v4_ranges() {
+                let count = u64::from(last - first) + 1;
+                if index < count {
+                    return Some(Ipv4Addr::from_bits(first + index as u32).into());
+                }
+                index -= count;
+            }
+            return None;
+        }
+        let &(first, last) = pool.v6_ranges().first()?;
+        let count = (last - first).saturating_add(1);
+        Some(Ipv6Addr::from_bits(first + u128::from(spread) % count).into())
+    }
+}
+
+/// `address` with the prefix bits of `to`; `to` itself when the families differ.
+fn replace_prefix(to: IpNet, address: IpAddr) -> IpAddr {
+    match (to, address) {
+        (IpNet::V4(to), IpAddr::V4(address)) => {
+            let host = address.to_bits() & to.hostmask().to_bits();
+            Ipv4Addr::from_bits(to.network().to_bits() | host).into()
+        }
+        (IpNet::V6(to), IpAddr::V6(address)) => {
+            let host = address.to_bits() & to.hostmask().to_bits();
+            Ipv6Addr::from_bits(to.network().to_bits() | host).into()
+        }
+        (to, _) => to.addr(),
+    }
+}
+
+const fn bits(address: IpAddr) -> u128 {
+    match address {
+        IpAddr::V4(v4) => v4.to_bits() as u128,
+        IpAddr::V6(v6) => v6.to_bits(),
+    }
+}
+
+/// A fixed 64-bit mix (the finaliser of SplitMix64); nothing secret rests on it.
+const fn mix(value: u128) -> u64 {
+    let mut x = (value as u64) ^ ((value >> 64) as u64).rotate_left(32);
+    x = (x ^ (x >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    x = (x ^ (x >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    x ^ (x >> 31)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_prefix_keeps_host_bits_and_a_pool_is_paired() {
+        let from = Endpoint { address: "192.0.2.77".parse().unwrap(), port: 80 };
+        let peer = "198.51.100.1".parse().unwrap();
+        let port = LinkedPortTranslation::Shift { from: 80, to: 8080 };
+        let to = "10.0.0.0/24".parse().unwrap();
+        let prefix = LinkedTranslation::Prefix { to, port };
+        let expected = Endpoint { address: "10.0.0.77".parse().unwrap(), port: 8080 };
+        assert_eq!(prefix.apply(from, peer), Some(expected));
+
+        let pool: AddressSet =
+            std::iter::once("203.0.113.0/30".parse::<IpNet>().unwrap()).collect();
+        let chosen = LinkedTranslation::pool_address(&pool, from.address, peer).unwrap();
+        assert!(pool.contains(chosen));
+        assert_eq!(LinkedTranslation::pool_address(&pool, from.address, peer), Some(chosen));
+    }
+}

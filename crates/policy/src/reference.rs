@@ -1,0 +1,271 @@
+//! The plain evaluation: every rule in order, nothing compiled.
+//!
+//! Slow on purpose, and short enough to check by reading: it is what every lookup and every
+//! comparison is tested against. Order of evaluation: `docs/semantics.md`.
+
+use std::net::IpAddr;
+
+use parefeu_net::FiveTuple;
+
+use crate::Span;
+use crate::evaluation::{Evaluation, Hit};
+use crate::key::{Cause, Knowledge, PacketKey, Truth};
+use crate::linked::{
+    LinkedAction, LinkedFirewall, LinkedLayer, LinkedNatRule, LinkedNatTable, RuleBaseId, RuleId,
+};
+use crate::model::Sees;
+use crate::nat::Endpoint;
+
+/// What the whole pipeline does with the first packet of a connection.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Judgement {
+    /// The packet with the interfaces and zones the pipeline found; addresses as they arrived.
+    pub key: PacketKey,
+    /// Index of the destination translation rule that matched.
+    pub destination_nat: Option<usize>,
+    /// Index of the source translation rule that matched.
+    pub source_nat: Option<usize>,
+    /// The flow after translation, as far as no session has to choose a port.
+    pub translated: FiveTuple,
+    /// Whether [`Judgement::translated`] leaves a choice to the session table.
+    pub session_chooses: bool,
+    /// The first translation rule, above the one that matched, whose match is not modelled.
+    pub doubtful_nat: Option<Span>,
+    /// What the filter layers answer together.
+    pub evaluation: Evaluation,
+}
+
+/// Judges a new connection. `key.egress`, `key.from` and `key.to` are filled in from routes where
+/// the firewall has them and `key` leaves them open.
+pub fn judge(firewall: &LinkedFirewall, key: &PacketKey, known: &Knowledge<'_>) -> Judgement {
+    let mut key = *key;
+    key.from = key.from.or(key.ingress.and_then(|id| firewall.zone_of(id)));
+    let arrived = key;
+
+    let before = routed(firewall, arrived, arrived.dst);
+    let (destination_nat, doubtful_dst) = first_nat(firewall, &firewall.destination_nat, &before);
+    let dst = Endpoint { address: key.dst, port: key.dst_port };
+    let new_dst = destination_nat.map(|(_, rule)| rule.translation.apply(dst, key.src));
+    let dst_chosen = new_dst.flatten().unwrap_or(dst);
+
+    let key = routed(firewall, arrived, dst_chosen.address);
+    let translated_dst = PacketKey { dst: dst_chosen.address, dst_port: dst_chosen.port, ..key };
+    let seen_by_source_nat = match firewall.source_nat.sees {
+        Sees::Original => before,
+        Sees::Translated => translated_dst,
+    };
+    let (source_nat, doubtful_src) = first_nat(firewall, &firewall.source_nat, &seen_by_source_nat);
+    let src = Endpoint { address: key.src, port: key.src_port };
+    let new_src = source_nat.map(|(_, rule)| rule.translation.apply(src, dst_chosen.address));
+    let src_chosen = new_src.flatten().unwrap_or(src);
+
+    let layers = firewall.layers.iter().map(|layer| {
+        let mut seen = key;
+        if layer.sees_dst == Sees::Translated {
+            (seen.dst, seen.dst_port) = (dst_chosen.address, dst_chosen.port);
+        }
+        if layer.sees_src == Sees::Translated {
+            (seen.src, seen.src_port) = (src_chosen.address, src_chosen.port);
+        }
+        evaluate_layer(firewall, layer, &seen, known)
+    });
+    Judgement {
+        key,
+        destination_nat: destination_nat.map(|(index, _)| index),
+        source_nat: source_nat.map(|(index, _)| index),
+        translated: FiveTuple {
+            src: src_chosen.address,
+            dst: dst_chosen.address,
+            src_port: src_chosen.port,
+            dst_port: dst_chosen.port,
+            protocol: key.protocol,
+        },
+        session_chooses: new_dst == Some(None) || new_src == Some(None),
+        doubtful_nat: doubtful_dst.or(doubtful_src),
+        evaluation: layers.reduce(Evaluation::and).unwrap_or(ACCEPTED_WITHOUT_LAYERS),
+    }
+}
+
+/// Evaluates one filter layer for a packet.
+pub fn evaluate_layer(
+    firewall: &LinkedFirewall,
+    layer: &LinkedLayer,
+    key: &PacketKey,
+    known: &Knowledge<'_>,
+) -> Evaluation {
+    let at = firewall.rule_bases[layer.rule_base.index()].at;
+    let default = Hit { rule: None, at, action: layer.default };
+    let found = Evaluation::certain(default);
+    let mut walk = Walk { firewall, key, known, default, found, forks: 0 };
+    let start = Position { rule_base: layer.rule_base, next: 0 };
+    if let End::Decided(hit) = walk.run(start, Path { callers: &[], doubt: None }) {
+        walk.found.decided = hit;
+    }
+    walk.found
+}
+
+/// More rules of unknown match that change the flow of evaluation than this make the answer unknown.
+pub const MAX_FORKS: u32 = 64;
+
+/// Where evaluation goes on.
+#[derive(Clone, Copy)]
+struct Position {
+    rule_base: RuleBaseId,
+    next: usize,
+}
+
+/// How evaluation came to a position.
+#[derive(Clone, Copy)]
+struct Path<'a> {
+    /// Where to go on after the last rule, innermost last.
+    callers: &'a [Position],
+    /// Set when the path is only perhaps taken: nothing found on it is certain.
+    doubt: Option<Cause>,
+}
+
+enum End {
+    Decided(Hit),
+    FellThrough,
+}
+
+struct Walk<'a> {
+    firewall: &'a LinkedFirewall,
+    key: &'a PacketKey,
+    known: &'a Knowledge<'a>,
+    default: Hit,
+    found: Evaluation,
+    forks: u32,
+}
+
+impl Walk<'_> {
+    fn run(&mut self, at: Position, path: Path<'_>) -> End {
+        let rule_base = &self.firewall.rule_bases[at.rule_base.index()];
+        let rules = self.firewall.rules_of(at.rule_base);
+        for (index, rule) in rules.iter().enumerate().skip(at.next) {
+            if rule.disabled {
+                continue;
+            }
+            let header = rule.matches.header_truth(self.key, &self.firewall.schedules);
+            let applications = &self.firewall.applications;
+            let truth =
+                header.and(rule.matches.identified_truth(self.key, self.known, applications));
+            let id = RuleId(rule_base.first.0 + index as u32);
+            let hit = Hit { rule: Some(id), at: rule.at, action: rule.action };
+            let after = Position { rule_base: at.rule_base, next: index + 1 };
+            match truth {
+                Truth::No => {}
+                Truth::Maybe(cause) => self.perhaps(hit, cause, path),
+                Truth::Yes => {
+                    if let Some(end) = self.surely(hit, after, path) {
+                        return end;
+                    }
+                }
+            }
+        }
+        match rule_base.default {
+            Some(action) => self.settle(Hit { rule: None, at: rule_base.at, action }, path.doubt),
+            None => self.go_back(path),
+        }
+    }
+
+    /// What a rule does that matches; `None` goes on with the next rule.
+    fn surely(&mut self, hit: Hit, after: Position, path: Path<'_>) -> Option<End> {
+        match hit.action {
+            LinkedAction::Continue => None,
+            LinkedAction::Return => Some(self.go_back(path)),
+            LinkedAction::Goto(to) => Some(self.run(Position { rule_base: to, next: 0 }, path)),
+            LinkedAction::Jump(to) => {
+                let mut callers = path.callers.to_vec();
+                callers.push(after);
+                let inside = Path { callers: &callers, ..path };
+                Some(self.run(Position { rule_base: to, next: 0 }, inside))
+            }
+            _ => Some(self.settle(hit, path.doubt)),
+        }
+    }
+
+    /// What a rule may do that perhaps matches. Evaluation goes on with the next rule in any case.
+    fn perhaps(&mut self, hit: Hit, cause: Cause, path: Path<'_>) {
+        let cause = path.doubt.map_or(cause, |doubt| doubt.min(cause));
+        let doubtful = Path { doubt: Some(cause), ..path };
+        match hit.action {
+            LinkedAction::Continue => {}
+            LinkedAction::Return => {
+                if self.may_fork() && matches!(self.go_back(doubtful), End::FellThrough) {
+                    self.found.note(cause, self.default);
+                }
+            }
+            LinkedAction::Goto(to) => {
+                let inner = Position { rule_base: to, next: 0 };
+                if self.may_fork() && matches!(self.run(inner, doubtful), End::FellThrough) {
+                    self.found.note(cause, self.default);
+                }
+            }
+            LinkedAction::Jump(to) => {
+                // What follows the jump is evaluated by the path that goes on, so callers stay out.
+                if self.may_fork() {
+                    let inside = Path { callers: &[], ..doubtful };
+                    self.run(Position { rule_base: to, next: 0 }, inside);
+                }
+            }
+            _ => self.found.note(cause, hit),
+        }
+    }
+
+    /// A final action was reached: certain, unless the path to it was not.
+    fn settle(&mut self, hit: Hit, doubt: Option<Cause>) -> End {
+        if let Some(cause) = doubt {
+            self.found.note(cause, hit);
+        }
+        End::Decided(hit)
+    }
+
+    fn go_back(&mut self, path: Path<'_>) -> End {
+        match path.callers.split_last() {
+            Some((last, callers)) => self.run(*last, Path { callers, ..path }),
+            None => End::FellThrough,
+        }
+    }
+
+    /// Whether one more path that is only perhaps taken may be followed. Past [`MAX_FORKS`] the answer
+    /// becomes unknown instead.
+    fn may_fork(&mut self) -> bool {
+        self.forks += 1;
+        if self.forks > MAX_FORKS {
+            for action in [LinkedAction::Allow, LinkedAction::Deny] {
+                self.found.note(Cause::NotModelled, Hit { action, ..self.default });
+            }
+        }
+        self.forks <= MAX_FORKS
+    }
+}
+
+/// The interface, egress zone and all that follow from routing to `address`.
+fn routed(firewall: &LinkedFirewall, key: PacketKey, address: IpAddr) -> PacketKey {
+    let egress = key.egress.or_else(|| firewall.route(key.ingress, address));
+    PacketKey { egress, to: key.to.or(egress.and_then(|id| firewall.zone_of(id))), ..key }
+}
+
+/// The first translation rule whose headers surely match, and the first above it that may match.
+fn first_nat<'a>(
+    firewall: &LinkedFirewall,
+    table: &'a LinkedNatTable,
+    key: &PacketKey,
+) -> (Option<(usize, &'a LinkedNatRule)>, Option<Span>) {
+    let mut doubtful = None;
+    for (index, rule) in table.rules.iter().enumerate().filter(|(_, rule)| !rule.disabled) {
+        match rule.matches.header_truth(key, &firewall.schedules) {
+            Truth::No => {}
+            Truth::Maybe(_) => doubtful = doubtful.or(Some(rule.at)),
+            Truth::Yes => return (Some((index, rule)), doubtful),
+        }
+    }
+    (None, doubtful)
+}
+
+/// A firewall without a filter layer accepts everything that reaches it, by definition of the model.
+const ACCEPTED_WITHOUT_LAYERS: Evaluation = Evaluation::certain(Hit {
+    rule: None,
+    at: Span { source: u16::MAX, start: 0, end: 0 },
+    action: LinkedAction::Allow,
+});

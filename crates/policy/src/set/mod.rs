@@ -1,0 +1,11 @@
+//! Sets of values a rule can match: addresses, ports, protocols, identifiers.
+
+mod address;
+mod id;
+mod port;
+mod protocol;
+
+pub use address::{AddressSet, InvertedAddressRange, MaskedAddress};
+pub use id::IdSet;
+pub use port::PortSet;
+pub use protocol::ProtocolSet;
