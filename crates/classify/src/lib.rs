@@ -1,1 +1,36 @@
 //! Exact first-match lookup over a linked rule base.
+//!
+//! [`CompiledPolicy`] answers what [`parefeu_policy::reference`] answers, without reading every rule:
+//! each field of the packet selects a row of bits, one bit a rule, and the lowest bit common to all
+//! rows is the next candidate. Candidates are checked exactly. Compiled policies are immutable and
+//! shared; lookups allocate nothing, keep no sessions and see no payload.
+//!
+//! ```
+//! use std::sync::Arc;
+//! use parefeu_classify::{CompileLimits, CompiledPolicy};
+//! use parefeu_policy::{Source, link, native};
+//!
+//! let text = r#"
+//!     [[rule_base]]
+//!     name = "internet"
+//!     [[rule_base.rule]]
+//!     name = "web"
+//!     destination = ["192.0.2.0/24"]
+//!     service = ["tcp/443"]
+//!     action = "allow"
+//!     [[layer]]
+//!     rule_base = "internet"
+//! "#;
+//! let (firewall, mut problems) = native::read(Source::new("demo.toml", text));
+//! let linked = link(&firewall.unwrap(), &mut problems).unwrap();
+//! let policy = CompiledPolicy::compile(Arc::new(linked), &CompileLimits::default());
+//! assert!(policy.memory_bytes() > 0);
+//! ```
+
+mod bitmap;
+mod field;
+mod policy;
+mod rule_list;
+mod walk;
+
+pub use policy::{CompileLimits, CompiledPolicy, NatLookup};

@@ -11,7 +11,8 @@ use crate::Span;
 use crate::evaluation::{Evaluation, Hit};
 use crate::key::{Cause, Knowledge, PacketKey, Truth};
 use crate::linked::{
-    LinkedAction, LinkedFirewall, LinkedLayer, LinkedNatRule, LinkedNatTable, RuleBaseId, RuleId,
+    LinkedAction, LinkedFirewall, LinkedLayer, LinkedNatRule, LinkedNatTable, LinkedRule,
+    RuleBaseId, RuleId,
 };
 use crate::model::Sees;
 use crate::nat::Endpoint;
@@ -98,7 +99,7 @@ pub fn evaluate_layer(
     let found = Evaluation::certain(default);
     let mut walk = Walk { firewall, key, known, default, found, forks: 0 };
     let start = Position { rule_base: layer.rule_base, next: 0 };
-    if let End::Decided(hit) = walk.run(start, Path { callers: &[], doubt: None }) {
+    if let End::Decided(hit) = walk.run(start, Callers::new(), None) {
         walk.found.decided = hit;
     }
     walk.found
@@ -114,14 +115,8 @@ struct Position {
     next: usize,
 }
 
-/// How evaluation came to a position.
-#[derive(Clone, Copy)]
-struct Path<'a> {
-    /// Where to go on after the last rule, innermost last.
-    callers: &'a [Position],
-    /// Set when the path is only perhaps taken: nothing found on it is certain.
-    doubt: Option<Cause>,
-}
+/// Where to go on after the last rule of a rule base, innermost last.
+type Callers = Vec<Position>;
 
 enum End {
     Decided(Hit),
@@ -138,77 +133,71 @@ struct Walk<'a> {
 }
 
 impl Walk<'_> {
-    fn run(&mut self, at: Position, path: Path<'_>) -> End {
-        let rule_base = &self.firewall.rule_bases[at.rule_base.index()];
-        let rules = self.firewall.rules_of(at.rule_base);
-        for (index, rule) in rules.iter().enumerate().skip(at.next) {
-            if rule.disabled {
-                continue;
-            }
-            let header = rule.matches.header_truth(self.key, &self.firewall.schedules);
-            let applications = &self.firewall.applications;
-            let truth =
-                header.and(rule.matches.identified_truth(self.key, self.known, applications));
-            let id = RuleId(rule_base.first.0 + index as u32);
-            let hit = Hit { rule: Some(id), at: rule.at, action: rule.action };
-            let after = Position { rule_base: at.rule_base, next: index + 1 };
-            match truth {
-                Truth::No => {}
-                Truth::Maybe(cause) => self.perhaps(hit, cause, path),
-                Truth::Yes => {
-                    if let Some(end) = self.surely(hit, after, path) {
-                        return end;
-                    }
+    /// Evaluates from `at` to the end. With `doubt` the path is only perhaps taken, and nothing found
+    /// on it is certain.
+    fn run(&mut self, mut at: Position, mut callers: Callers, doubt: Option<Cause>) -> End {
+        loop {
+            let rule_base = &self.firewall.rule_bases[at.rule_base.index()];
+            let Some(rule) = self.firewall.rules_of(at.rule_base).get(at.next) else {
+                if let Some(action) = rule_base.default {
+                    return self.settle(Hit { rule: None, at: rule_base.at, action }, doubt);
                 }
+                match callers.pop() {
+                    Some(caller) => at = caller,
+                    None => return End::FellThrough,
+                }
+                continue;
+            };
+            let id = RuleId(rule_base.first.0 + at.next as u32);
+            let hit = Hit { rule: Some(id), at: rule.at, action: rule.action };
+            at.next += 1;
+            match (self.truth(rule), rule.action) {
+                (Truth::No, _) | (_, LinkedAction::Continue) => {}
+                (Truth::Maybe(cause), _) => {
+                    let cause = doubt.map_or(cause, |doubt| doubt.min(cause));
+                    self.perhaps(hit, cause, &callers);
+                }
+                (Truth::Yes, LinkedAction::Jump(to)) => {
+                    callers.push(at);
+                    at = Position { rule_base: to, next: 0 };
+                }
+                (Truth::Yes, LinkedAction::Goto(to)) => at = Position { rule_base: to, next: 0 },
+                (Truth::Yes, LinkedAction::Return) => match callers.pop() {
+                    Some(caller) => at = caller,
+                    None => return End::FellThrough,
+                },
+                (Truth::Yes, _) => return self.settle(hit, doubt),
             }
-        }
-        match rule_base.default {
-            Some(action) => self.settle(Hit { rule: None, at: rule_base.at, action }, path.doubt),
-            None => self.go_back(path),
         }
     }
 
-    /// What a rule does that matches; `None` goes on with the next rule.
-    fn surely(&mut self, hit: Hit, after: Position, path: Path<'_>) -> Option<End> {
-        match hit.action {
-            LinkedAction::Continue => None,
-            LinkedAction::Return => Some(self.go_back(path)),
-            LinkedAction::Goto(to) => Some(self.run(Position { rule_base: to, next: 0 }, path)),
-            LinkedAction::Jump(to) => {
-                let mut callers = path.callers.to_vec();
-                callers.push(after);
-                let inside = Path { callers: &callers, ..path };
-                Some(self.run(Position { rule_base: to, next: 0 }, inside))
-            }
-            _ => Some(self.settle(hit, path.doubt)),
+    fn truth(&self, rule: &LinkedRule) -> Truth {
+        if rule.disabled {
+            return Truth::No;
         }
+        let header = rule.matches.header_truth(self.key, &self.firewall.schedules);
+        let applications = &self.firewall.applications;
+        header.and(rule.matches.identified_truth(self.key, self.known, applications))
     }
 
     /// What a rule may do that perhaps matches. Evaluation goes on with the next rule in any case.
-    fn perhaps(&mut self, hit: Hit, cause: Cause, path: Path<'_>) {
-        let cause = path.doubt.map_or(cause, |doubt| doubt.min(cause));
-        let doubtful = Path { doubt: Some(cause), ..path };
-        match hit.action {
-            LinkedAction::Continue => {}
-            LinkedAction::Return => {
-                if self.may_fork() && matches!(self.go_back(doubtful), End::FellThrough) {
-                    self.found.note(cause, self.default);
-                }
-            }
-            LinkedAction::Goto(to) => {
-                let inner = Position { rule_base: to, next: 0 };
-                if self.may_fork() && matches!(self.run(inner, doubtful), End::FellThrough) {
-                    self.found.note(cause, self.default);
-                }
-            }
-            LinkedAction::Jump(to) => {
-                // What follows the jump is evaluated by the path that goes on, so callers stay out.
-                if self.may_fork() {
-                    let inside = Path { callers: &[], ..doubtful };
-                    self.run(Position { rule_base: to, next: 0 }, inside);
-                }
-            }
-            _ => self.found.note(cause, hit),
+    fn perhaps(&mut self, hit: Hit, cause: Cause, callers: &Callers) {
+        let (next, callers) = match hit.action {
+            LinkedAction::Return => match callers.split_last() {
+                Some((caller, outer)) => (*caller, outer.to_vec()),
+                None => return self.found.note(cause, self.default),
+            },
+            LinkedAction::Goto(to) => (Position { rule_base: to, next: 0 }, callers.clone()),
+            // What follows the jump is evaluated by the path that goes on, so callers stay out.
+            LinkedAction::Jump(to) => (Position { rule_base: to, next: 0 }, Callers::new()),
+            _ => return self.found.note(cause, hit),
+        };
+        if !self.may_fork() {
+            return;
+        }
+        let end = self.run(next, callers, Some(cause));
+        if matches!(end, End::FellThrough) && !matches!(hit.action, LinkedAction::Jump(_)) {
+            self.found.note(cause, self.default);
         }
     }
 
@@ -218,13 +207,6 @@ impl Walk<'_> {
             self.found.note(cause, hit);
         }
         End::Decided(hit)
-    }
-
-    fn go_back(&mut self, path: Path<'_>) -> End {
-        match path.callers.split_last() {
-            Some((last, callers)) => self.run(*last, Path { callers, ..path }),
-            None => End::FellThrough,
-        }
     }
 
     /// Whether one more path that is only perhaps taken may be followed. Past [`MAX_FORKS`] the answer

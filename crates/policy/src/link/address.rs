@@ -105,7 +105,7 @@ impl<'a> AddressResolver<'a> {
                 AddressItem::Masked(pattern) => all.set.insert_masked(*pattern),
                 AddressItem::Interface(name) => {
                     if let Some(addresses) = self.interface(name) {
-                        networks.extend(addresses)
+                        networks.extend(addresses);
                     } else {
                         let text = format!("address of interface {name}");
                         all.atom(context.atoms.atom(&text, *at));

@@ -126,7 +126,7 @@ impl Linker<'_> {
         for name in names.listed() {
             let table = if kind == "zone" { &self.zones } else { &self.interfaces };
             if let Some(id) = table.get(name.value.as_str()) {
-                ids.push(*id)
+                ids.push(*id);
             } else {
                 let message = format!("unknown {kind} `{}`", name.value);
                 self.problems.error(code, name.at, message);
