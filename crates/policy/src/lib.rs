@@ -59,7 +59,7 @@ pub use model::{
     Route, Rule, RuleBase, Schedule, Sees, ServiceItem, ServiceObject, ServiceTerm, StateSet,
     TcpFlagMatch, Translation, UrlCategory, Zone, ZoneRelation,
 };
-pub use nat::Endpoint;
+pub use nat::{Endpoint, Translated};
 pub use route::{RouteTable, RouteTarget};
 pub use source::{At, Source, Sources, Span};
 pub use url::{UrlPattern, UrlPatternError};

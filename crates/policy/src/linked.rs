@@ -138,6 +138,12 @@ impl LinkedFirewall {
         self.interfaces.get(interface.index())?.zone
     }
 
+    /// The interface's own address of the family of `like`.
+    pub fn address_of(&self, interface: Option<InterfaceId>, like: IpAddr) -> Option<IpAddr> {
+        let addresses = &self.interfaces.get(interface?.index())?.addresses;
+        addresses.iter().map(IpNet::addr).find(|own| own.is_ipv4() == like.is_ipv4())
+    }
+
     /// The interface a packet to `address` leaves by when it entered by `ingress`.
     pub fn route(&self, ingress: Option<InterfaceId>, address: IpAddr) -> Option<InterfaceId> {
         let router = ingress.and_then(|id| self.interfaces.get(id.index())).map_or(0, |i| i.router);

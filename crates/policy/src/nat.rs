@@ -16,24 +16,44 @@ pub struct Endpoint {
     pub port: u16,
 }
 
+/// What a translation makes of an endpoint.
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+pub struct Translated {
+    /// The new endpoint. With [`Translated::port_is_allocated`] its port is the wish: the old one.
+    pub endpoint: Endpoint,
+    /// Whether the session table chooses the port.
+    pub port_is_allocated: bool,
+}
+
 impl LinkedTranslation {
-    /// The translated endpoint; `None` when it depends on the session table (an allocated port) or is
-    /// not modelled. A pool gives the address [`LinkedTranslation::pool_address`] chooses.
-    pub fn apply(&self, from: Endpoint, peer: IpAddr) -> Option<Endpoint> {
+    /// The translated endpoint; `None` when the target is not modelled, has no address of the family,
+    /// or is the egress interface's and `egress` is not known.
+    ///
+    /// A pool gives the address [`LinkedTranslation::pool_address`] chooses.
+    pub fn apply(
+        &self,
+        from: Endpoint,
+        peer: IpAddr,
+        egress: Option<IpAddr>,
+    ) -> Option<Translated> {
         let (address, port) = match self {
-            Self::Keep => return Some(from),
+            Self::Keep => (from.address, &LinkedPortTranslation::Keep),
             Self::Prefix { to, port } => (replace_prefix(*to, from.address), port),
             Self::Pool { to, port } => (Self::pool_address(to, from.address, peer)?, port),
-            Self::EgressInterface | Self::Unknown(_) => return None,
-        };
-        match port {
-            LinkedPortTranslation::Keep => Some(Endpoint { address, port: from.port }),
-            LinkedPortTranslation::Shift { from: first, to } => {
-                let port = to.wrapping_add(from.port.wrapping_sub(*first));
-                Some(Endpoint { address, port })
+            Self::EgressInterface => {
+                let endpoint = Endpoint { address: egress?, port: from.port };
+                return Some(Translated { endpoint, port_is_allocated: true });
             }
-            LinkedPortTranslation::Allocate(_) => None,
-        }
+            Self::Unknown(_) => return None,
+        };
+        let (port, port_is_allocated) = match port {
+            LinkedPortTranslation::Keep => (from.port, false),
+            LinkedPortTranslation::Shift { from: first, to } => {
+                (to.wrapping_add(from.port.wrapping_sub(*first)), false)
+            }
+            LinkedPortTranslation::Allocate(_) => (from.port, true),
+        };
+        Some(Translated { endpoint: Endpoint { address, port }, port_is_allocated })
     }
 
     /// The pool address a session uses: the same one for the same source ("paired" pooling,
@@ -102,8 +122,9 @@ mod tests {
         let port = LinkedPortTranslation::Shift { from: 80, to: 8080 };
         let to = "10.0.0.0/24".parse().unwrap();
         let prefix = LinkedTranslation::Prefix { to, port };
-        let expected = Endpoint { address: "10.0.0.77".parse().unwrap(), port: 8080 };
-        assert_eq!(prefix.apply(from, peer), Some(expected));
+        let endpoint = Endpoint { address: "10.0.0.77".parse().unwrap(), port: 8080 };
+        let expected = Translated { endpoint, port_is_allocated: false };
+        assert_eq!(prefix.apply(from, peer, None), Some(expected));
 
         let pool: AddressSet =
             std::iter::once("203.0.113.0/30".parse::<IpNet>().unwrap()).collect();

@@ -15,7 +15,7 @@ use crate::linked::{
     RuleBaseId, RuleId,
 };
 use crate::model::Sees;
-use crate::nat::Endpoint;
+use crate::nat::{Endpoint, Translated};
 
 /// What the whole pipeline does with the first packet of a connection.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -46,8 +46,8 @@ pub fn judge(firewall: &LinkedFirewall, key: &PacketKey, known: &Knowledge<'_>) 
     let before = routed(firewall, arrived, arrived.dst);
     let (destination_nat, doubtful_dst) = first_nat(firewall, &firewall.destination_nat, &before);
     let dst = Endpoint { address: key.dst, port: key.dst_port };
-    let new_dst = destination_nat.map(|(_, rule)| rule.translation.apply(dst, key.src));
-    let dst_chosen = new_dst.flatten().unwrap_or(dst);
+    let new_dst = destination_nat.map(|(_, rule)| rule.translation.apply(dst, key.src, None));
+    let dst_chosen = new_dst.flatten().map_or(dst, |new| new.endpoint);
 
     let key = routed(firewall, arrived, dst_chosen.address);
     let translated_dst = PacketKey { dst: dst_chosen.address, dst_port: dst_chosen.port, ..key };
@@ -57,8 +57,10 @@ pub fn judge(firewall: &LinkedFirewall, key: &PacketKey, known: &Knowledge<'_>) 
     };
     let (source_nat, doubtful_src) = first_nat(firewall, &firewall.source_nat, &seen_by_source_nat);
     let src = Endpoint { address: key.src, port: key.src_port };
-    let new_src = source_nat.map(|(_, rule)| rule.translation.apply(src, dst_chosen.address));
-    let src_chosen = new_src.flatten().unwrap_or(src);
+    let egress = firewall.address_of(key.egress, dst_chosen.address);
+    let new_src =
+        source_nat.map(|(_, rule)| rule.translation.apply(src, dst_chosen.address, egress));
+    let src_chosen = new_src.flatten().map_or(src, |new| new.endpoint);
 
     let layers = firewall.layers.iter().map(|layer| {
         let mut seen = key;
@@ -81,10 +83,15 @@ pub fn judge(firewall: &LinkedFirewall, key: &PacketKey, known: &Knowledge<'_>) 
             dst_port: dst_chosen.port,
             protocol: key.protocol,
         },
-        session_chooses: new_dst == Some(None) || new_src == Some(None),
+        session_chooses: [new_dst, new_src].into_iter().flatten().any(is_open),
         doubtful_nat: doubtful_dst.or(doubtful_src),
         evaluation: layers.reduce(Evaluation::and).unwrap_or(ACCEPTED_WITHOUT_LAYERS),
     }
+}
+
+/// Whether a translation leaves something to the session table, or cannot be told.
+fn is_open(translated: Option<Translated>) -> bool {
+    translated.is_none_or(|translated| translated.port_is_allocated)
 }
 
 /// Evaluates one filter layer for a packet.

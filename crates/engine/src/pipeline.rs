@@ -1,0 +1,127 @@
+//! The stages a new connection passes, over compiled lookups.
+
+use std::net::IpAddr;
+
+use parefeu_classify::CompiledPolicy;
+use parefeu_net::FiveTuple;
+use parefeu_policy::reference::Judgement;
+use parefeu_policy::{
+    Endpoint, Evaluation, Hit, Knowledge, LinkedAction, LinkedFirewall, LinkedNatTable, PacketKey,
+    Sees, Span, Translated,
+};
+
+/// Judges a new connection: destination translation, route, filter layers, source translation.
+///
+/// The same answer as [`parefeu_policy::reference::judge`], at the speed of compiled lookups and
+/// without allocation. Egress interface and zones are filled in from routes where `key` leaves them
+/// open.
+pub fn judge(policy: &CompiledPolicy, key: &PacketKey, known: &Knowledge<'_>) -> Judgement {
+    let route = open_route(policy, key);
+    let evaluation = evaluate(policy, &route, known);
+    Judgement {
+        key: route.key,
+        destination_nat: route.destination_nat,
+        source_nat: route.source_nat,
+        translated: route.translated,
+        session_chooses: route.session_chooses,
+        doubtful_nat: route.doubtful_nat,
+        evaluation,
+    }
+}
+
+/// Everything about a new connection that does not depend on filter rules.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) struct OpenRoute {
+    pub(crate) key: PacketKey,
+    pub(crate) destination_nat: Option<usize>,
+    pub(crate) source_nat: Option<usize>,
+    pub(crate) translated: FiveTuple,
+    pub(crate) session_chooses: bool,
+    pub(crate) doubtful_nat: Option<Span>,
+}
+
+pub(crate) fn open_route(policy: &CompiledPolicy, key: &PacketKey) -> OpenRoute {
+    let firewall = policy.firewall();
+    let arrived =
+        PacketKey { from: key.from.or(key.ingress.and_then(|id| firewall.zone_of(id))), ..*key };
+    let before = towards(firewall, arrived, arrived.dst);
+    let dst = Endpoint { address: key.dst, port: key.dst_port };
+    let src = Endpoint { address: key.src, port: key.src_port };
+
+    let dst_lookup = policy.destination_nat(&before);
+    let new_dst = dst_lookup
+        .rule
+        .map(|at| translate(&firewall.destination_nat, at, dst, (key.src, None)));
+    let dst_chosen = new_dst.flatten().map_or(dst, |new| new.endpoint);
+
+    let routed = towards(firewall, arrived, dst_chosen.address);
+    let compared = match firewall.source_nat.sees {
+        Sees::Original => before,
+        Sees::Translated => {
+            PacketKey { dst: dst_chosen.address, dst_port: dst_chosen.port, ..routed }
+        }
+    };
+    let src_lookup = policy.source_nat(&compared);
+    let egress = firewall.address_of(routed.egress, dst_chosen.address);
+    let new_src = src_lookup
+        .rule
+        .map(|at| translate(&firewall.source_nat, at, src, (dst_chosen.address, egress)));
+    let src_chosen = new_src.flatten().map_or(src, |new| new.endpoint);
+
+    let is_open = |new: Option<Translated>| new.is_none_or(|new| new.port_is_allocated);
+    OpenRoute {
+        key: routed,
+        destination_nat: dst_lookup.rule,
+        source_nat: src_lookup.rule,
+        translated: FiveTuple {
+            src: src_chosen.address,
+            dst: dst_chosen.address,
+            src_port: src_chosen.port,
+            dst_port: dst_chosen.port,
+            protocol: key.protocol,
+        },
+        session_chooses: [new_dst, new_src].into_iter().flatten().any(is_open),
+        doubtful_nat: dst_lookup.doubtful.or(src_lookup.doubtful),
+    }
+}
+
+/// What every filter layer together answers for a packet of a routed connection.
+pub(crate) fn evaluate(
+    policy: &CompiledPolicy,
+    route: &OpenRoute,
+    known: &Knowledge<'_>,
+) -> Evaluation {
+    let layers = policy.firewall().layers.iter().enumerate();
+    let answers = layers.filter_map(|(index, layer)| {
+        let mut seen = route.key;
+        if layer.sees_dst == Sees::Translated {
+            (seen.dst, seen.dst_port) = (route.translated.dst, route.translated.dst_port);
+        }
+        if layer.sees_src == Sees::Translated {
+            (seen.src, seen.src_port) = (route.translated.src, route.translated.src_port);
+        }
+        policy.evaluate_layer(index, &seen, known)
+    });
+    answers.reduce(Evaluation::and).unwrap_or(ACCEPTED_WITHOUT_LAYERS)
+}
+
+fn translate(
+    table: &LinkedNatTable,
+    rule: usize,
+    from: Endpoint,
+    (peer, egress): (IpAddr, Option<IpAddr>),
+) -> Option<Translated> {
+    table.rules[rule].translation.apply(from, peer, egress)
+}
+
+fn towards(firewall: &LinkedFirewall, key: PacketKey, address: IpAddr) -> PacketKey {
+    let egress = key.egress.or_else(|| firewall.route(key.ingress, address));
+    PacketKey { egress, to: key.to.or(egress.and_then(|id| firewall.zone_of(id))), ..key }
+}
+
+/// A firewall without a filter layer accepts whatever reaches it (`docs/semantics.md`, "Layers").
+const ACCEPTED_WITHOUT_LAYERS: Evaluation = Evaluation::certain(Hit {
+    rule: None,
+    at: Span { source: u16::MAX, start: 0, end: 0 },
+    action: LinkedAction::Allow,
+});
