@@ -16,6 +16,7 @@ pub enum Direction {
 
 impl Direction {
     /// The other direction.
+    #[must_use]
     pub const fn reverse(self) -> Self {
         match self {
             Self::Original => Self::Reply,

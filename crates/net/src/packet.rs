@@ -9,7 +9,7 @@ use crate::{FiveTuple, Protocol};
 ///
 /// Decoding goes as far as the captured bytes allow: a frame cut by a snap length yields the layers
 /// that are whole, and [`Packet::truncated`] says that more was on the wire.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Packet<'a> {
     /// Link-layer addresses and VLAN tags; empty where the link type has none.
     pub link: Link,
@@ -19,7 +19,9 @@ pub struct Packet<'a> {
     pub network: Option<Network<'a>>,
     /// The transport layer of [`Packet::network`].
     pub transport: Transport<'a>,
-    /// Why decoding stopped before the transport layer was whole.
+    /// The first way in which the frame contradicts itself; layers read before and after it stand.
+    ///
+    /// A frame cut by the capture is not malformed: the sender is not to blame.
     pub malformed: Option<MalformedReason>,
     /// Whether the capture holds fewer bytes than were on the wire.
     pub truncated: bool,
@@ -37,11 +39,18 @@ impl Packet<'_> {
             Transport::Udp(udp) => (udp.src_port, udp.dst_port),
             Transport::Sctp(sctp) => (sctp.src_port, sctp.dst_port),
             Transport::Icmp(icmp) => icmp.id.map_or((0, 0), |id| (id, id)),
+            Transport::Other(bytes) if network.protocol.has_ports() => leading_ports(bytes),
             Transport::Other(_) | Transport::Absent => (0, 0),
         };
         let Network { src, dst, protocol, .. } = *network;
         Some(FiveTuple { src, dst, src_port, dst_port, protocol })
     }
+}
+
+/// The ports every transport with ports starts with; 0 and 0 when they were not captured.
+fn leading_ports(bytes: &[u8]) -> (u16, u16) {
+    let ports = bytes.first_chunk::<4>();
+    ports.map_or((0, 0), |&[a, b, c, d]| (u16::from_be_bytes([a, b]), u16::from_be_bytes([c, d])))
 }
 
 /// Link-layer addresses and VLAN tags.
@@ -56,7 +65,9 @@ pub struct Link {
 }
 
 /// Up to four VLAN identifiers (IEEE 802.1Q, 802.1ad), outermost first.
-#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+///
+/// Identifier 0 marks a priority tag, which names no VLAN: it is never held.
+#[derive(Clone, Copy, Debug, Default, Eq, Hash, Ord, PartialEq, PartialOrd)]
 pub struct VlanTags {
     ids: [u16; Self::MAX],
     count: u8,
@@ -86,13 +97,16 @@ pub struct MacAddress(pub [u8; 6]);
 
 impl fmt::Display for MacAddress {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let [a, b, c, d, e, g] = self.0;
-        write!(f, "{a:02x}:{b:02x}:{c:02x}:{d:02x}:{e:02x}:{g:02x}")
+        for (index, byte) in self.0.iter().enumerate() {
+            let separator = if index == 0 { "" } else { ":" };
+            write!(f, "{separator}{byte:02x}")?;
+        }
+        Ok(())
     }
 }
 
 /// A tunnel header between the link and the judged IP layer.
-#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+#[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
 pub enum TunnelKind {
     /// PPP over Ethernet (RFC 2516).
     Pppoe,
@@ -110,8 +124,40 @@ pub enum TunnelKind {
     SixInFour,
 }
 
+impl TunnelKind {
+    /// Every kind, in the order reports print them.
+    pub const ALL: [Self; 7] = [
+        Self::Pppoe,
+        Self::Mpls,
+        Self::Gre,
+        Self::Vxlan,
+        Self::Geneve,
+        Self::IpInIp,
+        Self::SixInFour,
+    ];
+
+    /// The name that appears in configuration and reports.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Pppoe => "pppoe",
+            Self::Mpls => "mpls",
+            Self::Gre => "gre",
+            Self::Vxlan => "vxlan",
+            Self::Geneve => "geneve",
+            Self::IpInIp => "ip-in-ip",
+            Self::SixInFour => "6in4",
+        }
+    }
+}
+
+impl fmt::Display for TunnelKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
 /// The tunnels entered, outermost first; at most [`TunnelStack::MAX`].
-#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+#[derive(Clone, Copy, Debug, Default, Eq, Hash, Ord, PartialEq, PartialOrd)]
 pub struct TunnelStack {
     kinds: [Option<TunnelKind>; Self::MAX],
 }
@@ -145,6 +191,10 @@ pub struct Network<'a> {
     /// Destination address.
     pub dst: IpAddr,
     /// The upper-layer protocol, after any IPv6 extension headers.
+    ///
+    /// Where they cannot be followed to their end (a later fragment, a cut capture, a limit), the
+    /// number of the first header that was not read. An Authentication Header is an extension
+    /// header in IPv6 (RFC 8200 §4) and the protocol itself in IPv4, as packet filters have it.
     pub protocol: Protocol,
     /// Time to live, or IPv6 hop limit.
     pub ttl: u8,
@@ -152,9 +202,17 @@ pub struct Network<'a> {
     pub fragment: Option<FragmentHeader>,
     /// Whether IPv4 source routing (loose or strict) or an IPv6 type 0 routing header is present.
     pub source_routed: bool,
-    /// Bytes after the IP header and extension headers that were captured.
+    /// The IP header with its options or extension headers: every byte before `payload`.
+    pub header: &'a [u8],
+    /// Bytes after `header` that were captured, without link-layer padding.
+    ///
+    /// In a fragment they are the fragmentable part (RFC 8200 §4.5): extension headers that follow
+    /// the Fragment header are in them.
     pub payload: &'a [u8],
-    /// Bytes after the IP header and extension headers on the wire, as the header declares them.
+    /// Length of `payload` on the wire, in bytes, as the header declares it.
+    ///
+    /// An IPv4 total length or IPv6 payload length of 0, which segmentation offload leaves in
+    /// captures of the sending host, counts as the rest of the frame.
     pub payload_len: u32,
 }
 
@@ -167,6 +225,9 @@ pub struct FragmentHeader {
     pub offset_bytes: u32,
     /// Whether more fragments follow.
     pub more: bool,
+    /// What the fragmentable part starts with: the IPv4 protocol, or the Next Header of the IPv6
+    /// Fragment header.
+    pub next: Protocol,
 }
 
 /// The transport layer.
@@ -215,12 +276,16 @@ pub struct TcpSegment<'a> {
     pub flags: TcpFlags,
     /// Receive window as sent, unscaled.
     pub window: u16,
-    /// Window scale option: the shift count (RFC 7323 §2.2).
+    /// Maximum segment size option, in bytes (RFC 9293 §3.7.1).
+    pub mss: Option<u16>,
+    /// Window scale option: the shift count, at most 14 (RFC 7323 §2.2, §2.3).
     pub window_scale: Option<u8>,
     /// Whether the SACK-permitted option is present (RFC 2018 §2).
     pub sack_permitted: bool,
     /// SACK blocks (RFC 2018 §3).
     pub sack: SackBlocks,
+    /// Whether the timestamps option is present (RFC 7323 §3.2).
+    pub timestamps: bool,
     /// Payload bytes captured.
     pub payload: &'a [u8],
     /// Payload bytes on the wire: what sequence numbers advance by.
@@ -336,13 +401,14 @@ pub struct IcmpMessage<'a> {
 pub struct Quoted {
     /// The flow of the quoted packet, in the direction in which it was sent.
     pub flow: FiveTuple,
-    /// Whether the quoted packet's ports could be read (false for a later fragment or a short quote).
+    /// Whether `flow` is whole: false when a quote too short, or of a later fragment, hides the
+    /// ports or the identifier. True for protocols without ports.
     pub ports_known: bool,
     /// Sequence number of a quoted TCP segment.
     pub tcp_sequence: Option<u32>,
 }
 
-/// Why a frame could not be decoded to its transport layer.
+/// How a frame contradicts itself, or why it could not be decoded to its transport layer.
 ///
 /// One counter exists for each variant; a malformed frame is a decision, not an error.
 #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]

@@ -15,7 +15,10 @@ impl PortRange {
     /// Every port, 0 included.
     pub const ALL: Self = Self { first: 0, last: u16::MAX };
 
-    /// The range `first..=last`; fails with [`InvertedPortRange`] when `first > last`.
+    /// The range `first..=last`.
+    ///
+    /// # Errors
+    /// [`InvertedPortRange`] when `first > last`.
     pub const fn new(first: u16, last: u16) -> Result<Self, InvertedPortRange> {
         if first > last {
             return Err(InvertedPortRange { first, last });

@@ -53,10 +53,8 @@ impl Protocol {
         }
         let lower = text.to_ascii_lowercase();
         let alias = match lower.as_str() {
-            "ipv6-icmp" => "icmpv6",
-            "icmp6" => "icmpv6",
-            "ah" => "ah",
-            "ipv4" | "ipip" | "ipencap" => "ipv4",
+            "ipv6-icmp" | "icmp6" => "icmpv6",
+            "ipip" | "ipencap" => "ipv4",
             other => other,
         };
         NAMES.iter().find(|(_, name)| *name == alias).map(|(number, _)| Self(*number))

@@ -63,7 +63,7 @@ impl Add<Duration> for Timestamp {
 impl fmt::Display for Timestamp {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (secs, nanos) = (self.0 / 1_000_000_000, self.0 % 1_000_000_000);
-        let (year, month, day) = civil_from_days((secs / 86_400) as i64);
+        let (year, month, day) = civil_from_days((secs / 86_400).cast_signed());
         let (hour, minute, second) = (secs / 3600 % 24, secs / 60 % 60, secs % 60);
         write!(f, "{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}.{nanos:09}Z")
     }
