@@ -36,6 +36,8 @@ impl LinkType {
     pub const IPV4: Self = Self(228);
     /// Raw IPv6.
     pub const IPV6: Self = Self(229);
+    /// Linux netfilter's log (`nflog`): attributes, the packet among them.
+    pub const NFLOG: Self = Self(239);
     /// Linux "cooked" capture, 20-byte header.
     pub const LINUX_SLL2: Self = Self(276);
 
@@ -59,6 +61,7 @@ impl LinkType {
             Self::PFLOG => "pflog",
             Self::IPV4 => "ipv4",
             Self::IPV6 => "ipv6",
+            Self::NFLOG => "nflog",
             Self::LINUX_SLL2 => "linux-sll2",
             _ => return None,
         })

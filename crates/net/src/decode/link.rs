@@ -36,6 +36,7 @@ impl<'a> Decoder<'a> {
             LinkType::PPP_ETHER => self.pppoe(view),
             LinkType::C_HDLC => self.cisco_hdlc(view),
             LinkType::PFLOG => self.pflog(view),
+            LinkType::NFLOG => self.nflog(view),
             _ => self.fail(MalformedReason::UnknownLinkType),
         }
     }
@@ -115,6 +116,29 @@ impl<'a> Decoder<'a> {
             return self.fail(MalformedReason::ShortLink);
         }
         Self::family(family, view.skip(len))
+    }
+
+    /// Netfilter's log: address family, version 0, and two bytes; then attributes, each with its
+    /// length and type in the capturing host's byte order. No field tells which that is, but the
+    /// types are below 256: their zero byte does.
+    fn nflog(&mut self, view: View<'a>) -> Next<'a> {
+        let Some(&[family, 0, _, _]) = view.header() else {
+            return self.short(view, 4, MalformedReason::ShortLink);
+        };
+        let mut rest = view.skip(4);
+        while let Some(&[l0, l1, t0, t1]) = rest.header() {
+            let is_little = t1 == 0;
+            let len = if is_little { [l1, l0] } else { [l0, l1] };
+            let (len, kind) = (usize::from(u16::from_be_bytes(len)), t0.max(t1));
+            if len < 4 || len > rest.wire_len() {
+                return self.fail(MalformedReason::ShortLink);
+            }
+            if kind == 9 {
+                return Self::family(family, rest.declare(len).skip(4));
+            }
+            rest = rest.skip(len.next_multiple_of(4));
+        }
+        Next::Stop
     }
 
     fn family(family: u8, view: View<'a>) -> Next<'a> {
