@@ -1,0 +1,1 @@
+//! Behaviour of the identifier as its callers see it.

@@ -1,0 +1,183 @@
+//! The protocols: how each is recognised, and what each tells.
+
+mod certificate;
+mod database;
+mod directory;
+mod dns;
+mod dtls;
+mod ftp;
+mod http;
+mod industrial;
+mod infrastructure;
+mod mail;
+mod messaging;
+mod postgresql;
+mod quic;
+mod rdp;
+mod remote;
+mod signatures;
+mod tls;
+mod tunnel;
+mod voice;
+
+pub(crate) use signatures::{Signature, TCP, UDP};
+
+use parefeu_net::Protocol;
+
+use crate::LimitReached;
+use crate::record::Record;
+
+/// What a signature looks at: the bytes of one side, from the start of its stream or datagram.
+pub(crate) struct Context<'a> {
+    /// The bytes of the side being judged.
+    pub(crate) own: &'a [u8],
+    /// What the other side sent so far; always empty for datagrams.
+    pub(crate) other: &'a [u8],
+    /// The port of the side being judged.
+    pub(crate) own_port: u16,
+    /// The port of the other side.
+    pub(crate) other_port: u16,
+    /// TCP or UDP.
+    pub(crate) protocol: Protocol,
+}
+
+impl Context<'_> {
+    /// Whether either side uses this port.
+    pub(crate) fn uses_port(&self, port: u16) -> bool {
+        self.own_port == port || self.other_port == port
+    }
+}
+
+/// What a signature says of one side's first bytes.
+///
+/// Signatures are monotone: `No` stays `No` and a recognition stays one as more bytes arrive, so
+/// the way a stream is cut into segments cannot change the outcome.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Probe {
+    /// Whatever follows, this is not the protocol.
+    No,
+    /// More bytes, or the other side, must tell. For a datagram: a second one like it will do.
+    Maybe,
+    /// This is the protocol's client speaking.
+    Client,
+    /// This is the protocol's server speaking.
+    Server,
+    /// This is the protocol; both sides look alike.
+    Either,
+}
+
+impl Probe {
+    /// `yes` when the condition holds, else [`Probe::No`].
+    pub(crate) const fn when(condition: bool, yes: Self) -> Self {
+        if condition { yes } else { Self::No }
+    }
+}
+
+/// Which side of the protocol speaks; not always the side that sent the first packet.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Role {
+    Client,
+    Server,
+}
+
+/// What a decoder did with the bytes it was shown.
+pub(crate) enum Step {
+    /// It is done with this many bytes and wants more; the rest is shown again.
+    Used(usize),
+    /// Nothing further can be learned from the flow.
+    Done,
+    /// After this many bytes another protocol begins, on both sides.
+    Switch(usize, Decoder),
+    /// It gave up for this reason.
+    Limit(LimitReached),
+}
+
+/// The state of one flow's protocol; the variants are one per protocol that tells more than its
+/// name.
+#[derive(Debug, Default)]
+pub(crate) enum Decoder {
+    /// The name is all there is.
+    #[default]
+    Name,
+    Http(Box<http::Http>),
+    Tls(Box<tls::Tls>),
+    Dtls(dtls::Dtls),
+    Quic(Box<quic::Quic>),
+    Dns(dns::Dns),
+    Mail(mail::Mail),
+    Ftp(ftp::Ftp),
+    Ldap(directory::Ldap),
+    Mysql(database::Mysql),
+    Postgresql(postgresql::Postgresql),
+    Rdp(rdp::Rdp),
+}
+
+impl Decoder {
+    /// Reads what `role` said. For a stream, `bytes` is all that is contiguous and unconsumed.
+    pub(crate) fn feed(&mut self, role: Role, bytes: &[u8], record: &mut Record<'_>) -> Step {
+        match self {
+            Self::Name => Step::Done,
+            Self::Http(http) => http.feed(role, bytes, record),
+            Self::Tls(tls) => tls.feed(role, bytes, record),
+            Self::Dtls(dtls) => dtls.feed(role, bytes, record),
+            Self::Quic(quic) => quic.feed(role, bytes, record),
+            Self::Dns(dns) => dns.feed(role, bytes, record),
+            Self::Mail(mail) => mail.feed(role, bytes, record),
+            Self::Ftp(ftp) => ftp.feed(role, bytes, record),
+            Self::Ldap(ldap) => ldap.feed(role, bytes, record),
+            Self::Mysql(mysql) => mysql.feed(role, bytes, record),
+            Self::Postgresql(postgresql) => postgresql.feed(role, bytes, record),
+            Self::Rdp(rdp) => rdp.feed(role, bytes, record),
+        }
+    }
+
+    /// Whether bytes of `role` can still tell something; once `false`, it stays so.
+    pub(crate) fn wants(&self, role: Role) -> bool {
+        match self {
+            Self::Name => false,
+            Self::Http(http) => http.wants(role),
+            Self::Tls(tls) => tls.wants(role),
+            Self::Dtls(_) | Self::Quic(_) => role == Role::Client,
+            _ => true,
+        }
+    }
+}
+
+/// Longest text line a decoder waits for; RFC 5321 §4.5.3.1.6 allows 1,000, servers send more.
+const LINE_BYTES: usize = 4096;
+
+/// Feeds whole lines to `read` until it stops or none is left. A line longer than [`LINE_BYTES`]
+/// ends the inspection: it is no dialogue.
+fn feed_lines(bytes: &[u8], mut read: impl FnMut(&[u8]) -> LineStep) -> Step {
+    let mut used = 0;
+    loop {
+        let rest = bytes.get(used..).unwrap_or_default();
+        let Some((line, length)) = crate::reader::line(rest) else {
+            return if rest.len() > LINE_BYTES { Step::Done } else { Step::Used(used) };
+        };
+        if length > LINE_BYTES {
+            return Step::Done;
+        }
+        match read(line) {
+            LineStep::Next => used += length,
+            LineStep::Hold => return Step::Used(used),
+            LineStep::Pause => return Step::Used(used + length),
+            LineStep::Done => return Step::Done,
+            LineStep::Switch(decoder) => return Step::Switch(used + length, decoder),
+        }
+    }
+}
+
+/// What a line protocol does after one line.
+enum LineStep {
+    /// Reads the next.
+    Next,
+    /// Leaves this line unread until the other side has spoken.
+    Hold,
+    /// Consumes this line, and leaves what follows until the other side has spoken.
+    Pause,
+    /// Ends the flow's inspection.
+    Done,
+    /// Hands both streams over after this line.
+    Switch(Decoder),
+}

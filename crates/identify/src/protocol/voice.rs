@@ -1,0 +1,71 @@
+//! Voice and media signalling: SIP, RTSP, STUN, SSDP.
+
+use super::{Context, Probe};
+use crate::reader::{line, u16_at, u32_at};
+
+/// SIP (RFC 3261 §7): a request or status line.
+pub(crate) fn probe_sip(context: &Context<'_>) -> Probe {
+    judge_line(context, b"SIP/2.0")
+}
+
+/// RTSP (RFC 7826 §20): a request or status line.
+pub(crate) fn probe_rtsp(context: &Context<'_>) -> Probe {
+    judge_line(context, b"RTSP/1.0")
+}
+
+fn judge_line(context: &Context<'_>, version: &[u8]) -> Probe {
+    let own = context.own;
+    let shared = own.len().min(version.len());
+    if own.get(..shared) == version.get(..shared) {
+        return if shared == version.len() { Probe::Server } else { Probe::Maybe };
+    }
+    match line(own) {
+        Some((first, length)) => {
+            Probe::when(length <= super::LINE_BYTES && first.ends_with(version), Probe::Client)
+        }
+        None if context.protocol == parefeu_net::Protocol::UDP => Probe::No,
+        None => Probe::when(own.len() <= super::LINE_BYTES, Probe::Maybe),
+    }
+}
+
+/// The magic cookie of STUN (RFC 8489 §5).
+const COOKIE: u32 = 0x2112_a442;
+
+/// STUN and TURN over UDP: the cookie and a consistent length.
+pub(crate) fn probe_stun(context: &Context<'_>) -> Probe {
+    judge_stun(context.own, true)
+}
+
+/// STUN over TCP.
+pub(crate) fn probe_stun_tcp(context: &Context<'_>) -> Probe {
+    let own = context.own;
+    if own.first().is_some_and(|first| *first > 0x3f) {
+        return Probe::No;
+    }
+    if own.len() < 20 {
+        let seen = own.get(4..8).is_none_or(|cookie| *cookie == COOKIE.to_be_bytes());
+        return Probe::when(seen, Probe::Maybe);
+    }
+    judge_stun(own, false)
+}
+
+fn judge_stun(own: &[u8], whole: bool) -> Probe {
+    let fields = (u16_at(own, 0), u16_at(own, 2), u32_at(own, 4));
+    let (Some(kind), Some(length), Some(COOKIE)) = fields else { return Probe::No };
+    let fits = !whole || own.len() >= 20 + usize::from(length);
+    if kind & 0xc000 != 0 || length % 4 != 0 || !fits {
+        return Probe::No;
+    }
+    // The class is two bits apart: requests and indications come from the client.
+    if kind & 0x0100 == 0 { Probe::Client } else { Probe::Server }
+}
+
+/// SSDP: HTTP's form over multicast UDP (UPnP Device Architecture §1.2).
+pub(crate) fn probe_ssdp(context: &Context<'_>) -> Probe {
+    let own = context.own;
+    let known = own.starts_with(b"M-SEARCH * HTTP/1.1") || own.starts_with(b"NOTIFY * HTTP/1.1");
+    if known {
+        return Probe::Client;
+    }
+    Probe::when(own.starts_with(b"HTTP/1.1 200") && context.own_port == 1900, Probe::Server)
+}
