@@ -54,6 +54,7 @@ ZONES = {
 FIREWALL = "wh-firewall"
 SHOPS = {"atlas": 11, "garden": 12, "corsair": 13, "tempo": 15, "api": 16, "status": 17}
 IDLE_SECONDS = 75
+RESOLVER = pathlib.Path("/etc/netns/wh-dmz/resolv.conf")
 
 # The old firewall's translations and the part of its rules that this traffic meets.
 RULES = """
@@ -269,6 +270,9 @@ class Lab:
                 os.killpg(program.pid, signal.SIGKILL)
         for ns in [FIREWALL, *map(namespace, ZONES)]:
             run("ip", "netns", "del", ns, check=False)
+        shutil.rmtree(RESOLVER.parent, ignore_errors=True)
+        with contextlib.suppress(OSError):
+            RESOLVER.parent.parent.rmdir()
         shutil.rmtree(self.dir, ignore_errors=True)
 
     # Certificates and servers.
@@ -338,7 +342,7 @@ class Lab:
                   f"server_name {name}; client_max_body_size 1m; "
                   "location /upload { proxy_pass http://10.20.10.14:8082; } }\n"
                   "server { listen 10.20.10.14:8082; location / { return 201; } }\n")
-        exporters = ", ".join([]) + "".join(f"listen 10.20.10.{n}:9100; " for n in (11, 12, 53))
+        exporters = "".join(f"listen 10.20.10.{n}:9100; " for n in (11, 12, 53))
         front += f"server {{ {exporters} listen 10.20.10.11:9113; }}\n"
         self.nginx("dmz", front)
         back = "".join(f"listen 10.20.20.{n}:8080; " for n in (11, 12, 13, 14, 15))
@@ -353,6 +357,8 @@ class Lab:
                    "server { listen 198.51.100.11:80 http2; server_name h2c.example.org; }\n")
 
     def dns(self):
+        RESOLVER.parent.mkdir(parents=True)  # "ip netns exec" shows it as /etc/resolv.conf
+        RESOLVER.write_text("nameserver 10.20.10.53\n")
         outside = "".join(
             f'  local-data: "{name}. 300 IN A {address}"\n'
             for name, address in (("api.pay.example.net", "198.51.100.70"),
@@ -464,7 +470,7 @@ class Lab:
     # Client programs.
 
     def curl(self, zone, source, url, *options, label=None, expect=0):
-        self.act(zone, label or f"{source} {url}", "curl", "-sS", "-o", os.devnull, "--cacert",
+        self.act(zone, label or f"{source} {url}", "curl", "-sS", "--fail", "-o", os.devnull, "--cacert",
                  self.dir / "tls/ca.crt", "--interface", source, "--connect-timeout", "3",
                  "--max-time", "12", *options, url, expect=expect)
 
@@ -544,8 +550,9 @@ class Lab:
         secure = ("--ssl-reqd", "-k")
         url = "ftp://203.0.113.21/pub/prices.csv"
         self.curl("outside", "198.51.100.31", url, *secure, label="ftps passive")
+        # Only the control channel is encrypted: curl 7.88 does not start TLS on a connection it accepts.
         for _ in range(2):
-            self.curl("outside", "198.51.100.31", url, *secure, "--ftp-port", "-", "--disable-eprt",
+            self.curl("outside", "198.51.100.31", url, "--ftp-ssl-control", "-k", "--ftp-port", "-", "--disable-eprt",
                       label="ftps active")
 
     def mails(self):
