@@ -28,6 +28,16 @@ pub struct Packet<'a> {
 }
 
 impl Packet<'_> {
+    /// A frame of which nothing was read yet.
+    pub(crate) const EMPTY: Self = Self {
+        link: Link { src: None, dst: None, vlans: VlanTags { ids: [0; VlanTags::MAX], count: 0 } },
+        tunnels: TunnelStack { kinds: [None; TunnelStack::MAX] },
+        network: None,
+        transport: Transport::Absent,
+        malformed: None,
+        truncated: false,
+    };
+
     /// The flow this packet belongs to; `None` without an IP layer.
     ///
     /// Fragments after the first, and transports without ports, give port 0. ICMP queries give

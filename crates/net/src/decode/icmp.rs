@@ -13,32 +13,34 @@ const HEADER_LEN: usize = 8;
 /// Extension headers followed in a quoted IPv6 packet: enough for every lawful order, and bounded.
 const QUOTED_EXTENSION_HEADERS: u8 = 8;
 
-pub(super) fn v4(view: View<'_>) -> Result<Transport<'_>, Refusal> {
-    read(view, query_v4, |kind| matches!(kind, 3 | 4 | 5 | 11 | 12))
+pub(super) fn v4<'a>(view: View<'a>, transport: &mut Transport<'a>) -> Result<(), Refusal> {
+    *transport = Transport::Icmp(read(view, query_v4, |kind| matches!(kind, 3 | 4 | 5 | 11 | 12))?);
+    Ok(())
 }
 
-pub(super) fn v6(view: View<'_>) -> Result<Transport<'_>, Refusal> {
-    read(view, query_v6, |kind| matches!(kind, 1..=4))
+pub(super) fn v6<'a>(view: View<'a>, transport: &mut Transport<'a>) -> Result<(), Refusal> {
+    *transport = Transport::Icmp(read(view, query_v6, |kind| matches!(kind, 1..=4))?);
+    Ok(())
 }
 
 fn read(
     view: View<'_>,
     query: fn(u8) -> Option<bool>,
     is_error: fn(u8) -> bool,
-) -> Result<Transport<'_>, Refusal> {
+) -> Result<IcmpMessage<'_>, Refusal> {
     let Some(&[kind, code, _, _, i0, i1, _, _]) = view.header::<HEADER_LEN>() else {
         return Err(Refusal::Short(HEADER_LEN));
     };
     let payload = view.bytes().get(HEADER_LEN..).unwrap_or_default();
     let request = query(kind);
-    Ok(Transport::Icmp(IcmpMessage {
+    Ok(IcmpMessage {
         kind,
         code,
         id: request.map(|_| u16::from_be_bytes([i0, i1])),
         request: request.unwrap_or(false),
         quoted: if is_error(kind) { quoted(payload) } else { None },
         payload,
-    }))
+    })
 }
 
 /// Whether a type with an identifier asks or answers (RFC 792, RFC 950); `None` for the others.

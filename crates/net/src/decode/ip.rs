@@ -25,7 +25,7 @@ const IPV6_HEADER_LEN: usize = 40;
 /// The longest datagram IPv4 can express, and the longest payload of IPv6 without a jumbo option.
 pub(crate) const MAX_DATAGRAM_LEN: u32 = 65_535;
 
-impl<'a> Decoder<'a> {
+impl<'a> Decoder<'a, '_> {
     pub(super) fn ip(&mut self, view: View<'a>) -> Next<'a> {
         match view.bytes().first().map(|first| first >> 4) {
             Some(4) => self.ipv4(view),
@@ -65,7 +65,7 @@ impl<'a> Decoder<'a> {
             self.check_fragment(fragment, header_len, payload);
         }
         let source_routed = header_len > 20 && self.ipv4_options(header.options());
-        let network = Network {
+        self.packet.network = Some(Network {
             src: IpAddr::V4(header.source_addr()),
             dst: IpAddr::V4(header.destination_addr()),
             protocol,
@@ -75,8 +75,8 @@ impl<'a> Decoder<'a> {
             header: header.slice(),
             payload: payload.bytes(),
             payload_len: payload.wire_len() as u32,
-        };
-        self.judge(network, payload, part)
+        });
+        self.upper(protocol, payload, part)
     }
 
     /// Reads IPv4 options (RFC 791 §3.1): whether a source route is among them.
@@ -120,7 +120,7 @@ impl<'a> Decoder<'a> {
         if let Some(fragment) = &chain.fragment {
             self.check_fragment(fragment, 0, payload);
         }
-        let network = Network {
+        self.packet.network = Some(Network {
             src: IpAddr::V6(header.source_addr()),
             dst: IpAddr::V6(header.destination_addr()),
             protocol: chain.protocol,
@@ -130,8 +130,8 @@ impl<'a> Decoder<'a> {
             header: view.bytes().get(..header_len).unwrap_or_default(),
             payload: payload.bytes(),
             payload_len: payload.wire_len() as u32,
-        };
-        self.judge(network, chain.rest, chain.part())
+        });
+        self.upper(chain.protocol, chain.rest, chain.part())
     }
 
     /// The layer of the length its header declares; 0 stands for the rest of the frame, as
@@ -172,7 +172,8 @@ impl<'a> Decoder<'a> {
     pub(super) fn reassembled(&mut self, mut network: Network<'a>) -> Next<'a> {
         let payload = View::new(network.payload, network.payload.len());
         if network.src.is_ipv4() {
-            return self.judge(network, payload, FragmentedPart::Whole);
+            self.packet.network = Some(network);
+            return self.upper(network.protocol, payload, FragmentedPart::Whole);
         }
         let limit = self.limits.max_extension_headers;
         let chain = Chain::follow(network.protocol.0, payload, limit);
@@ -189,7 +190,8 @@ impl<'a> Decoder<'a> {
         network.fragment = chain.fragment;
         network.payload = rest.bytes();
         network.payload_len = rest.wire_len() as u32;
-        self.judge(network, chain.rest, chain.part())
+        self.packet.network = Some(network);
+        self.upper(chain.protocol, chain.rest, chain.part())
     }
 }
 

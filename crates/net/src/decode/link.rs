@@ -21,7 +21,7 @@ pub(super) mod ether_type {
 /// Below this, an EtherType field is an IEEE 802.3 length.
 const FIRST_ETHER_TYPE: u16 = 0x0600;
 
-impl<'a> Decoder<'a> {
+impl<'a> Decoder<'a, '_> {
     /// Reads the link-layer header of a frame.
     pub(super) fn link(&mut self, link: LinkType, view: View<'a>) -> Next<'a> {
         match link {

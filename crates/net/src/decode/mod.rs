@@ -16,7 +16,9 @@ pub(crate) use ip::MAX_DATAGRAM_LEN;
 use ip::FragmentedPart;
 use view::View;
 
-use crate::{Link, LinkType, MalformedReason, Network, Packet, Transport, TunnelKind, TunnelStack};
+use crate::{
+    Link, LinkType, MalformedReason, Network, Packet, Protocol, Transport, TunnelKind, TunnelStack,
+};
 
 /// Decodes one frame as far as its captured bytes allow.
 ///
@@ -36,12 +38,12 @@ pub fn decode<'a>(
     wire_len: usize,
     limits: &DecodeLimits,
 ) -> Packet<'a> {
-    let mut decoder = Decoder::new(*limits);
-    decoder.packet.truncated = frame.len() < wire_len;
-    let view = View::new(frame, wire_len);
-    let first = decoder.link(link, view);
+    let mut packet = Packet::EMPTY;
+    packet.truncated = frame.len() < wire_len;
+    let mut decoder = Decoder::new(&mut packet, *limits);
+    let first = decoder.link(link, View::new(frame, wire_len));
     decoder.run(first);
-    decoder.packet
+    packet
 }
 
 /// The layer to read next.
@@ -62,8 +64,8 @@ enum Next<'a> {
 }
 
 /// Decoding in progress. Layers hand over to one another through [`Next`]: no recursion.
-struct Decoder<'a> {
-    packet: Packet<'a>,
+struct Decoder<'a, 'p> {
+    packet: &'p mut Packet<'a>,
     limits: DecodeLimits,
     /// Tunnels entered so far; the packet takes them over when an IP layer is found inside.
     entered: TunnelStack,
@@ -71,16 +73,8 @@ struct Decoder<'a> {
     tag_count: usize,
 }
 
-impl<'a> Decoder<'a> {
-    fn new(limits: DecodeLimits) -> Self {
-        let packet = Packet {
-            link: Link::default(),
-            tunnels: TunnelStack::default(),
-            network: None,
-            transport: Transport::Absent,
-            malformed: None,
-            truncated: false,
-        };
+impl<'a, 'p> Decoder<'a, 'p> {
+    fn new(packet: &'p mut Packet<'a>, limits: DecodeLimits) -> Self {
         Self { packet, limits, entered: TunnelStack::default(), tag_count: 0 }
     }
 
@@ -99,23 +93,19 @@ impl<'a> Decoder<'a> {
         }
     }
 
-    /// Takes an IP layer as the one judged, reads its transport, and enters the tunnel it may be.
-    fn judge(&mut self, network: Network<'a>, payload: View<'a>, part: FragmentedPart) -> Next<'a> {
-        let protocol = network.protocol;
-        let six = network.src.is_ipv6();
-        self.packet.network = Some(network);
+    /// Reads the transport of the IP layer just set, and enters the tunnel it may be.
+    fn upper(&mut self, protocol: Protocol, payload: View<'a>, part: FragmentedPart) -> Next<'a> {
         self.packet.tunnels = self.entered;
         self.packet.transport = Transport::Absent;
         if part == FragmentedPart::Unreadable {
             return Next::Stop;
         }
-        let (transport, malformed) = transport::read(protocol, payload, part);
-        self.packet.transport = transport;
-        if let Some(reason) = malformed {
+        let transport = &mut self.packet.transport;
+        if let Some(reason) = transport::read(protocol, payload, part, transport) {
             self.note(reason);
         }
         if part == FragmentedPart::Whole && self.limits.decapsulate != Decapsulate::NONE {
-            return self.tunnel(protocol, six, payload);
+            return self.tunnel(protocol, payload);
         }
         Next::Stop
     }
@@ -153,11 +143,12 @@ pub(crate) fn decode_datagram(
     network: Network<'_>,
     limits: DecodeLimits,
 ) -> Packet<'_> {
-    let mut decoder = Decoder::new(limits);
+    let mut packet = Packet::EMPTY;
+    let mut decoder = Decoder::new(&mut packet, limits);
     (decoder.packet.link, decoder.entered) = outer;
     let next = decoder.reassembled(network);
     decoder.run(next);
-    decoder.packet
+    packet
 }
 
 #[cfg(test)]

@@ -20,30 +20,37 @@ pub fn decode_transport<'a>(network: &Network<'a>) -> (Transport<'a>, Option<Mal
         }
         Some(_) => return (Transport::Absent, None),
     };
-    read(network.protocol, View::new(network.payload, network.payload_len as usize), part)
+    let mut transport = Transport::Absent;
+    let view = View::new(network.payload, network.payload_len as usize);
+    let malformed = read(network.protocol, view, part, &mut transport);
+    (transport, malformed)
 }
 
-pub(super) fn read(
+/// Reads a transport header into `transport`, in place: copies are what decoding would spend most
+/// of its time on. What cannot be read leaves it alone.
+pub(super) fn read<'a>(
     protocol: Protocol,
-    view: View<'_>,
+    view: View<'a>,
     part: FragmentedPart,
-) -> (Transport<'_>, Option<MalformedReason>) {
+    transport: &mut Transport<'a>,
+) -> Option<MalformedReason> {
     let read = match protocol {
-        Protocol::TCP => tcp(view),
-        Protocol::UDP => udp(view, part),
-        Protocol::SCTP => sctp(view),
-        Protocol::ICMP => icmp::v4(view),
-        Protocol::ICMPV6 => icmp::v6(view),
-        _ => Ok(Transport::Other(view.bytes())),
+        Protocol::TCP => tcp(view, transport),
+        Protocol::UDP => udp(view, part, transport),
+        Protocol::SCTP => sctp(view, transport),
+        Protocol::ICMP => icmp::v4(view, transport),
+        Protocol::ICMPV6 => icmp::v6(view, transport),
+        _ => {
+            *transport = Transport::Other(view.bytes());
+            Ok(())
+        }
     };
     match read {
-        Ok(transport) => (transport, None),
+        Ok(()) => None,
         // The rest of the header may be in the next fragment.
-        Err(Refusal::Short(_)) if part == FragmentedPart::First => (Transport::Absent, None),
-        Err(Refusal::Short(needed)) if needed <= view.wire_len() => (Transport::Absent, None),
-        Err(Refusal::Short(_) | Refusal::Contradiction) => {
-            (Transport::Absent, Some(MalformedReason::BadTransport))
-        }
+        Err(Refusal::Short(_)) if part == FragmentedPart::First => None,
+        Err(Refusal::Short(needed)) if needed <= view.wire_len() => None,
+        Err(Refusal::Short(_) | Refusal::Contradiction) => Some(MalformedReason::BadTransport),
     }
 }
 
@@ -56,7 +63,7 @@ pub(super) enum Refusal {
 }
 
 /// TCP (RFC 9293 §3.1). The first 16 bytes, up to the window, are enough.
-fn tcp(view: View<'_>) -> Result<Transport<'_>, Refusal> {
+fn tcp<'a>(view: View<'a>, transport: &mut Transport<'a>) -> Result<(), Refusal> {
     let Some(&[p0, p1, p2, p3, s0, s1, s2, s3, a0, a1, a2, a3, offset, flags, w0, w1]) =
         view.header()
     else {
@@ -70,7 +77,7 @@ fn tcp(view: View<'_>) -> Result<Transport<'_>, Refusal> {
         return Err(Refusal::Short(header_len));
     }
     let payload = view.skip(header_len);
-    let mut segment = TcpSegment {
+    *transport = Transport::Tcp(TcpSegment {
         src_port: u16::from_be_bytes([p0, p1]),
         dst_port: u16::from_be_bytes([p2, p3]),
         sequence: u32::from_be_bytes([s0, s1, s2, s3]),
@@ -84,11 +91,12 @@ fn tcp(view: View<'_>) -> Result<Transport<'_>, Refusal> {
         timestamps: false,
         payload: payload.bytes(),
         payload_len: payload.wire_len() as u32,
-    };
-    if let Some(options) = view.bytes().get(20..header_len) {
-        read_options(options, &mut segment);
+    });
+    if let (Transport::Tcp(segment), Some(options)) = (transport, view.bytes().get(20..header_len))
+    {
+        read_options(options, segment);
     }
-    Ok(Transport::Tcp(segment))
+    Ok(())
 }
 
 /// TCP options; reading ends at the first one that contradicts its length, as hosts do.
@@ -135,7 +143,11 @@ fn read_option(kind: u8, value: &[u8], segment: &mut TcpSegment<'_>) {
 const MAX_WINDOW_SCALE: u8 = 14;
 
 /// UDP (RFC 768). A length of 0 stands for the rest of a jumbogram (RFC 2675 §4).
-fn udp(view: View<'_>, part: FragmentedPart) -> Result<Transport<'_>, Refusal> {
+fn udp<'a>(
+    view: View<'a>,
+    part: FragmentedPart,
+    transport: &mut Transport<'a>,
+) -> Result<(), Refusal> {
     let Some(&[p0, p1, p2, p3, l0, l1, _, _]) = view.header() else {
         return Err(Refusal::Short(8));
     };
@@ -146,15 +158,16 @@ fn udp(view: View<'_>, part: FragmentedPart) -> Result<Transport<'_>, Refusal> {
     if len < 8 || part == FragmentedPart::Whole && len > view.wire_len() {
         return Err(Refusal::Contradiction);
     }
-    Ok(Transport::Udp(UdpDatagram {
+    *transport = Transport::Udp(UdpDatagram {
         src_port: u16::from_be_bytes([p0, p1]),
         dst_port: u16::from_be_bytes([p2, p3]),
         payload: view.up_to(len).skip(8).bytes(),
-    }))
+    });
+    Ok(())
 }
 
 /// SCTP's common header and the type of the first chunk (RFC 9260 §3).
-fn sctp(view: View<'_>) -> Result<Transport<'_>, Refusal> {
+fn sctp<'a>(view: View<'a>, transport: &mut Transport<'a>) -> Result<(), Refusal> {
     let Some(&[p0, p1, p2, p3, t0, t1, t2, t3]) = view.header() else {
         return Err(Refusal::Short(12));
     };
@@ -162,11 +175,12 @@ fn sctp(view: View<'_>) -> Result<Transport<'_>, Refusal> {
         return Err(Refusal::Short(12));
     }
     let chunks = view.skip(12);
-    Ok(Transport::Sctp(SctpHeader {
+    *transport = Transport::Sctp(SctpHeader {
         src_port: u16::from_be_bytes([p0, p1]),
         dst_port: u16::from_be_bytes([p2, p3]),
         verification_tag: u32::from_be_bytes([t0, t1, t2, t3]),
         first_chunk: chunks.bytes().first().copied(),
         payload: chunks.bytes(),
-    }))
+    });
+    Ok(())
 }

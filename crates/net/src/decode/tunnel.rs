@@ -9,7 +9,7 @@ use super::{Decoder, Next, View};
 const VXLAN_PORT: u16 = 4789;
 const GENEVE_PORT: u16 = 6081;
 
-impl<'a> Decoder<'a> {
+impl<'a> Decoder<'a, '_> {
     /// A PPPoE session header (RFC 2516 §4); the discovery stage has another EtherType.
     pub(super) fn pppoe(&mut self, view: View<'a>) -> Next<'a> {
         let Some(&[version_and_type, code, _, _, l0, l1]) = view.header() else {
@@ -52,7 +52,8 @@ impl<'a> Decoder<'a> {
     /// Enters the tunnel that the judged IP packet is, where the configuration says so.
     ///
     /// The outer layers stay judged when what the tunnel carries turns out not to be IP.
-    pub(super) fn tunnel(&mut self, protocol: Protocol, six: bool, payload: View<'a>) -> Next<'a> {
+    pub(super) fn tunnel(&mut self, protocol: Protocol, payload: View<'a>) -> Next<'a> {
+        let six = self.packet.network.is_some_and(|network| network.src.is_ipv6());
         let kind = match (protocol, self.packet.transport) {
             (Protocol::IPIP, _) => TunnelKind::IpInIp,
             (Protocol::IPV6, _) if six => TunnelKind::IpInIp,
