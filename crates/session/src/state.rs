@@ -1,0 +1,206 @@
+//! The state of one session, by protocol.
+
+use std::time::Duration;
+
+use parefeu_net::{Direction, Packet, Protocol, Transport};
+use parefeu_policy::{Behaviour, ConnectionState, Timers};
+
+use crate::EndReason;
+use crate::step::{InvalidReason, Step};
+use crate::tcp::{Rules, TcpConnection, TcpState, TcpStep};
+
+/// Protocol state of a session.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Tracker {
+    Tcp(TcpConnection),
+    Udp {
+        replied: bool,
+    },
+    Icmp {
+        replied: bool,
+    },
+    Sctp(Association),
+    Other {
+        replied: bool,
+    },
+    /// A refused flow, kept to drop silently.
+    Refused(Protocol),
+}
+
+/// An SCTP association (RFC 9260 §4).
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Association {
+    phase: SctpPhase,
+    /// Verification tag packets of each direction have to carry, once known.
+    tags: [Option<u32>; 2],
+}
+
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum SctpPhase {
+    Opening,
+    Established,
+    ShuttingDown,
+    Closed,
+}
+
+mod chunk {
+    pub(super) const INIT: u8 = 1;
+    pub(super) const INIT_ACK: u8 = 2;
+    pub(super) const ABORT: u8 = 6;
+    pub(super) const SHUTDOWN: u8 = 7;
+    pub(super) const SHUTDOWN_ACK: u8 = 8;
+    pub(super) const COOKIE_ECHO: u8 = 10;
+    pub(super) const COOKIE_ACK: u8 = 11;
+    pub(super) const SHUTDOWN_COMPLETE: u8 = 14;
+}
+
+impl Tracker {
+    pub(crate) fn open(packet: &Packet<'_>, behaviour: &Behaviour) -> Result<Self, InvalidReason> {
+        let protocol = packet.network.as_ref().map_or(Protocol(255), |network| network.protocol);
+        match (&packet.transport, protocol) {
+            (Transport::Tcp(segment), _) => {
+                TcpConnection::open(segment, rules(behaviour)).map(Self::Tcp)
+            }
+            (Transport::Icmp(message), _) => {
+                // A reply without its request opens nothing; other messages are sessions of their own.
+                let opens = message.request || message.id.is_none();
+                let opened = Self::Icmp { replied: false };
+                opens.then_some(opened).ok_or(InvalidReason::NotOpening)
+            }
+            (Transport::Sctp(header), _) => {
+                let opens = header.first_chunk.is_none_or(|kind| kind == chunk::INIT);
+                if !opens && !behaviour.tcp_loose {
+                    return Err(InvalidReason::NotOpening);
+                }
+                let tag = initiate_tag(packet);
+                let phase = if opens { SctpPhase::Opening } else { SctpPhase::Established };
+                Ok(Self::Sctp(Association { phase, tags: [None, tag] }))
+            }
+            (_, Protocol::UDP) => Ok(Self::Udp { replied: false }),
+            (_, Protocol::TCP) => Err(InvalidReason::NotOpening),
+            _ => Ok(Self::Other { replied: false }),
+        }
+    }
+
+    pub(crate) fn step(
+        &mut self,
+        direction: Direction,
+        packet: &Packet<'_>,
+        behaviour: &Behaviour,
+    ) -> Step {
+        let reply = direction == Direction::Reply;
+        match (&mut *self, &packet.transport) {
+            (Self::Tcp(connection), Transport::Tcp(segment)) => {
+                let was_answered = connection.is_answered();
+                match connection.step(direction, segment, rules(behaviour)) {
+                    TcpStep::Accept | TcpStep::Ignore => {
+                        let known = reply || was_answered || connection.is_answered();
+                        Step::Accept(state_of(known))
+                    }
+                    TcpStep::Reopen => Step::Reopen,
+                    TcpStep::Invalid(reason) => Step::Invalid(reason),
+                }
+            }
+            (Self::Tcp(_), _) => Step::Invalid(InvalidReason::UnexpectedFlags),
+            (Self::Sctp(association), Transport::Sctp(_)) => {
+                match association.step(direction, packet) {
+                    Ok(()) => Step::Accept(ConnectionState::Established),
+                    Err(reason) => Step::Invalid(reason),
+                }
+            }
+            (Self::Icmp { replied }, Transport::Icmp(message)) => {
+                if message.id.is_some() && message.request == reply {
+                    return Step::Invalid(InvalidReason::UnexpectedFlags);
+                }
+                *replied |= reply;
+                Step::Accept(state_of(*replied))
+            }
+            (Self::Udp { replied } | Self::Icmp { replied } | Self::Other { replied }, _) => {
+                *replied |= reply;
+                Step::Accept(state_of(*replied))
+            }
+            (Self::Sctp(_) | Self::Refused(_), _) => Step::Accept(ConnectionState::New),
+        }
+    }
+
+    /// How long the session may be idle in its present state.
+    pub(crate) fn timeout(&self, timers: &Timers) -> Duration {
+        match self {
+            Self::Tcp(connection) => match connection.state {
+                TcpState::SynSent | TcpState::SynCrossed => timers.tcp_syn,
+                TcpState::SynReceived => timers.tcp_handshake,
+                TcpState::Established => timers.tcp_established,
+                TcpState::FinWait | TcpState::CloseWait => timers.tcp_half_closed,
+                TcpState::LastAck | TcpState::TimeWait => timers.tcp_time_wait,
+                TcpState::Closed => timers.tcp_reset,
+            },
+            Self::Udp { replied: false } => timers.udp,
+            Self::Udp { replied: true } => timers.udp_stream,
+            Self::Icmp { .. } => timers.icmp,
+            Self::Sctp(association) => match association.phase {
+                SctpPhase::Opening => timers.sctp_handshake,
+                SctpPhase::Established => timers.sctp_established,
+                SctpPhase::ShuttingDown | SctpPhase::Closed => timers.sctp_shutdown,
+            },
+            Self::Other { .. } => timers.other,
+            Self::Refused(Protocol::TCP) => timers.discard_tcp,
+            Self::Refused(Protocol::UDP) => timers.discard_udp,
+            Self::Refused(_) => timers.discard_other,
+        }
+    }
+
+    /// What the end of the session is called when its timer runs out now.
+    pub(crate) fn end_reason(&self) -> EndReason {
+        match self {
+            Self::Tcp(connection) => match (connection.state, connection.reset_by) {
+                (_, Some(Direction::Original)) => EndReason::TcpRstFromClient,
+                (_, Some(Direction::Reply)) => EndReason::TcpRstFromServer,
+                (TcpState::LastAck | TcpState::TimeWait, _) => EndReason::TcpFin,
+                _ => EndReason::AgedOut,
+            },
+            Self::Refused(_) => EndReason::PolicyDeny,
+            _ => EndReason::AgedOut,
+        }
+    }
+}
+
+impl Association {
+    fn step(&mut self, direction: Direction, packet: &Packet<'_>) -> Result<(), InvalidReason> {
+        let Transport::Sctp(header) = &packet.transport else { return Ok(()) };
+        let kind = header.first_chunk;
+        let expected = self.tags[direction.index()];
+        let tag_free = matches!(kind, Some(chunk::INIT | chunk::ABORT | chunk::SHUTDOWN_COMPLETE));
+        if !tag_free && expected.is_some_and(|tag| tag != header.verification_tag) {
+            return Err(InvalidReason::WrongVerificationTag);
+        }
+        if matches!(kind, Some(chunk::INIT | chunk::INIT_ACK)) {
+            let towards_sender = direction.reverse().index();
+            self.tags[towards_sender] = initiate_tag(packet).or(self.tags[towards_sender]);
+        }
+        self.phase = match kind {
+            Some(chunk::COOKIE_ECHO | chunk::COOKIE_ACK) => SctpPhase::Established,
+            Some(chunk::SHUTDOWN | chunk::SHUTDOWN_ACK) => SctpPhase::ShuttingDown,
+            Some(chunk::SHUTDOWN_COMPLETE | chunk::ABORT) => SctpPhase::Closed,
+            _ => self.phase,
+        };
+        Ok(())
+    }
+}
+
+/// The tag an INIT or INIT ACK asks to be addressed by (RFC 9260 §3.3.2).
+fn initiate_tag(packet: &Packet<'_>) -> Option<u32> {
+    let bytes = packet.transport.payload().get(4..8)?;
+    bytes.try_into().ok().map(u32::from_be_bytes)
+}
+
+const fn state_of(answered: bool) -> ConnectionState {
+    if answered { ConnectionState::Established } else { ConnectionState::New }
+}
+
+const fn rules(behaviour: &Behaviour) -> Rules {
+    Rules {
+        loose: behaviour.tcp_loose,
+        liberal: behaviour.tcp_be_liberal,
+        windows: behaviour.tcp_windows,
+    }
+}

@@ -1,0 +1,399 @@
+//! The session table: both directions of a connection under one entry.
+
+use std::cmp::Reverse;
+use std::collections::{BinaryHeap, VecDeque};
+use std::hash::BuildHasher;
+
+use foldhash::quality::SeedableRandomState;
+use hashbrown::HashTable;
+use parefeu_net::{Direction, FiveTuple, Packet, Timestamp};
+use parefeu_policy::{Behaviour, ConnectionState};
+
+use crate::state::Tracker;
+use crate::step::{Deadline, EndReason, OpenError, Step};
+
+/// Names a session as long as it lives; never names another one afterwards.
+#[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+pub struct SessionId {
+    slot: u32,
+    generation: u32,
+}
+
+/// Bounds of a table.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct TableLimits {
+    /// The most sessions kept at once; a further one is refused with [`OpenError::TableFull`].
+    pub max_sessions: usize,
+}
+
+impl Default for TableLimits {
+    fn default() -> Self {
+        Self { max_sessions: 1_000_000 }
+    }
+}
+
+/// A session: addresses, state, counters, and what the caller keeps with it.
+#[derive(Clone, Debug)]
+pub struct Session<T> {
+    /// The flow of the original direction, as its packets arrive.
+    pub original: FiveTuple,
+    /// The flow of the reply direction, as its packets arrive.
+    pub reply: FiveTuple,
+    /// When the first packet came.
+    pub start: Timestamp,
+    /// When the last accepted packet came.
+    pub last: Timestamp,
+    /// Packets, `[original, reply]`.
+    pub packets: [u64; 2],
+    /// Bytes on the wire, `[original, reply]`.
+    pub bytes: [u64; 2],
+    /// The caller's part.
+    pub data: T,
+    tag: u32,
+    tracker: Tracker,
+    deadline: Deadline,
+}
+
+impl<T> Session<T> {
+    /// The flow of the original direction after translation.
+    pub fn translated(&self) -> FiveTuple {
+        self.reply.reverse()
+    }
+
+    /// Whether packets of the session are dropped silently.
+    pub const fn is_refused(&self) -> bool {
+        matches!(self.tracker, Tracker::Refused(_))
+    }
+}
+
+/// A session that ended.
+#[derive(Clone, Debug)]
+pub struct EndedSession<T> {
+    /// The session as it was.
+    pub session: Session<T>,
+    /// Why it ended.
+    pub reason: EndReason,
+}
+
+/// Sessions by flow, with their timers.
+///
+/// Lookup is one keyed hash and a probe; every operation is `O(1)` amortised, timers `O(log n)`.
+pub struct SessionTable<T> {
+    slots: Vec<Slot<T>>,
+    free: Vec<u32>,
+    index: HashTable<Entry>,
+    hasher: SeedableRandomState,
+    deadlines: BinaryHeap<Reverse<(Deadline, u32, u32)>>,
+    ended: VecDeque<EndedSession<T>>,
+    behaviour: Behaviour,
+    limits: TableLimits,
+}
+
+struct Slot<T> {
+    generation: u32,
+    session: Option<Session<T>>,
+}
+
+#[derive(Clone, Copy, Eq, PartialEq)]
+struct Entry {
+    slot: u32,
+    direction: Direction,
+}
+
+impl<T> SessionTable<T> {
+    /// An empty table. `hash_key` keeps the flows of strangers from being steered into one bucket.
+    pub fn new(limits: TableLimits, behaviour: Behaviour, hash_key: u64) -> Self {
+        Self {
+            slots: Vec::new(),
+            free: Vec::new(),
+            index: HashTable::new(),
+            hasher: SeedableRandomState::with_seed(hash_key, foldhash::SharedSeed::global_fixed()),
+            deadlines: BinaryHeap::new(),
+            ended: VecDeque::new(),
+            behaviour,
+            limits,
+        }
+    }
+
+    /// Takes over another state policy; live sessions follow it from their next packet.
+    pub fn set_behaviour(&mut self, behaviour: Behaviour) {
+        self.behaviour = behaviour;
+    }
+
+    /// The session a packet belongs to. `tag` is where it entered: two connections with one five-tuple
+    /// are two sessions when they enter by different zones. Replies match whatever their tag.
+    pub fn find(&self, tag: u32, flow: &FiveTuple) -> Option<(SessionId, Direction)> {
+        let entry = self.entry(tag, flow)?;
+        let generation = self.slots[entry.slot as usize].generation;
+        Some((SessionId { slot: entry.slot, generation }, entry.direction))
+    }
+
+    fn entry(&self, tag: u32, flow: &FiveTuple) -> Option<Entry> {
+        let is_it = |entry: &Entry| {
+            self.slots[entry.slot as usize].session.as_ref().is_some_and(|session| {
+                match entry.direction {
+                    Direction::Original => session.tag == tag && session.original == *flow,
+                    Direction::Reply => session.reply == *flow,
+                }
+            })
+        };
+        self.index.find(self.hash(flow), is_it).copied()
+    }
+
+    fn hash(&self, flow: &FiveTuple) -> u64 {
+        self.hasher.hash_one(flow)
+    }
+
+    /// A live session.
+    pub fn session(&self, id: SessionId) -> Option<&Session<T>> {
+        let slot = self.slots.get(id.slot as usize)?;
+        slot.session.as_ref().filter(|_| slot.generation == id.generation)
+    }
+
+    /// A live session, to be changed.
+    pub fn session_mut(&mut self, id: SessionId) -> Option<&mut Session<T>> {
+        let slot = self.slots.get_mut(id.slot as usize)?;
+        slot.session.as_mut().filter(|_| slot.generation == id.generation)
+    }
+
+    /// As rules name the state of a packet that belongs to no session.
+    pub fn state_without_session(&self, packet: &Packet<'_>) -> ConnectionState {
+        match Tracker::open(packet, &self.behaviour) {
+            Ok(_) => ConnectionState::New,
+            Err(_) => ConnectionState::Invalid,
+        }
+    }
+
+    /// Opens a session with its first packet.
+    ///
+    /// # Errors
+    /// [`OpenError`] when the packet may not open one, the table is full, or a live session has the
+    /// flow or its translated reply.
+    pub fn open(
+        &mut self,
+        now: Timestamp,
+        packet: &Packet<'_>,
+        opening: Opening<T>,
+    ) -> Result<SessionId, OpenError> {
+        let tracker = if opening.refused {
+            Tracker::Refused(opening.original.protocol)
+        } else {
+            Tracker::open(packet, &self.behaviour).map_err(OpenError::Invalid)?
+        };
+        let Opening { tag, original, translated, data, bytes, .. } = opening;
+        let reply = translated.reverse();
+        if self.len() >= self.limits.max_sessions {
+            return Err(OpenError::TableFull);
+        }
+        if self.entry(tag, &original).is_some() || self.has_reply(&reply) {
+            return Err(OpenError::Clash);
+        }
+        let deadline = now + tracker.timeout(&self.behaviour.timers);
+        let session = Session {
+            original,
+            reply,
+            start: now,
+            last: now,
+            packets: [1, 0],
+            bytes: [bytes, 0],
+            data,
+            tag,
+            tracker,
+            deadline,
+        };
+        let slot = self.free.pop().unwrap_or_else(|| {
+            self.slots.push(Slot { generation: 0, session: None });
+            self.slots.len() as u32 - 1
+        });
+        let generation = self.slots[slot as usize].generation;
+        self.slots[slot as usize].session = Some(session);
+        self.insert(slot, Direction::Original, &original);
+        // A packet to itself is its own reply; one entry then stands for both.
+        if reply != original {
+            self.insert(slot, Direction::Reply, &reply);
+        }
+        self.schedule(slot, generation, deadline);
+        Ok(SessionId { slot, generation })
+    }
+
+    /// Whether a live session expects replies of this flow.
+    pub fn has_reply(&self, reply: &FiveTuple) -> bool {
+        let is_reply = |entry: &Entry| {
+            entry.direction == Direction::Reply
+                && self.slots[entry.slot as usize]
+                    .session
+                    .as_ref()
+                    .is_some_and(|session| session.reply == *reply)
+        };
+        self.index.find(self.hash(reply), is_reply).is_some()
+    }
+
+    fn insert(&mut self, slot: u32, direction: Direction, flow: &FiveTuple) {
+        let hash = self.hash(flow);
+        let (slots, hasher) = (&self.slots, &self.hasher);
+        self.index.insert_unique(hash, Entry { slot, direction }, |entry| {
+            let session = slots[entry.slot as usize].session.as_ref();
+            session.map_or(0, |session| hasher.hash_one(flow_of(session, entry.direction)))
+        });
+    }
+
+    /// Advances a session by one of its packets; one that is invalid changes nothing.
+    pub fn advance(
+        &mut self,
+        now: Timestamp,
+        id: SessionId,
+        direction: Direction,
+        packet: &Packet<'_>,
+        bytes: u64,
+    ) -> Step {
+        let slot = self.slots.get_mut(id.slot as usize).filter(|it| it.generation == id.generation);
+        let Some(session) = slot.and_then(|slot| slot.session.as_mut()) else { return Step::Gone };
+        let step = session.tracker.step(direction, packet, &self.behaviour);
+        if !matches!(step, Step::Accept(_)) {
+            return step;
+        }
+        session.packets[direction.index()] += 1;
+        session.bytes[direction.index()] += bytes;
+        session.last = now;
+        let deadline = now + session.tracker.timeout(&self.behaviour.timers);
+        let sooner = deadline < session.deadline;
+        session.deadline = deadline;
+        if sooner {
+            self.schedule(id.slot, id.generation, deadline);
+        }
+        step
+    }
+
+    /// Turns a session into a refused one, whose packets are dropped silently until its timer ends.
+    pub fn refuse(&mut self, now: Timestamp, id: SessionId) {
+        let timers = self.behaviour.timers;
+        let Some(session) = self.session_mut(id) else { return };
+        session.tracker = Tracker::Refused(session.original.protocol);
+        let deadline = now + session.tracker.timeout(&timers);
+        session.deadline = deadline;
+        self.schedule(id.slot, id.generation, deadline);
+    }
+
+    /// Ends a session; it can then be collected with [`SessionTable::poll_ended`].
+    pub fn close(&mut self, id: SessionId, reason: EndReason) {
+        if self.session(id).is_some() {
+            self.remove(id.slot, Some(reason));
+        }
+    }
+
+    /// Ends every session, oldest deadline first.
+    pub fn close_all(&mut self, reason: EndReason) {
+        let mut order: Vec<(Timestamp, u32)> = self
+            .slots
+            .iter()
+            .enumerate()
+            .filter_map(|(at, slot)| Some((slot.session.as_ref()?.start, at as u32)))
+            .collect();
+        order.sort_unstable();
+        for (_, slot) in order {
+            // Sessions that have come to an end by themselves keep that reason.
+            let own = self.slots[slot as usize].session.as_ref().map(|it| it.tracker.end_reason());
+            let reason = own.filter(|own| *own != EndReason::AgedOut).unwrap_or(reason);
+            self.remove(slot, Some(reason));
+        }
+        self.deadlines.clear();
+    }
+
+    fn remove(&mut self, slot: u32, reason: Option<EndReason>) {
+        let Some(session) = self.slots[slot as usize].session.as_ref() else { return };
+        let flows = [(Direction::Original, session.original), (Direction::Reply, session.reply)];
+        for (direction, flow) in flows {
+            let hash = self.hash(&flow);
+            let entry = Entry { slot, direction };
+            if let Ok(found) = self.index.find_entry(hash, |other| *other == entry) {
+                found.remove();
+            }
+        }
+        let kept = &mut self.slots[slot as usize];
+        let Some(session) = kept.session.take() else { return };
+        kept.generation = kept.generation.wrapping_add(1);
+        self.free.push(slot);
+        let reason = reason.unwrap_or_else(|| session.tracker.end_reason());
+        self.ended.push_back(EndedSession { session, reason });
+    }
+
+    fn schedule(&mut self, slot: u32, generation: u32, deadline: Deadline) {
+        self.deadlines.push(Reverse((deadline, slot, generation)));
+        if self.deadlines.len() > 4 * self.len() + 1024 {
+            // Deadlines that were moved forward leave stale entries behind; drop them all.
+            let live = self.slots.iter().enumerate().filter_map(|(at, slot)| {
+                let session = slot.session.as_ref()?;
+                Some(Reverse((session.deadline, at as u32, slot.generation)))
+            });
+            self.deadlines = live.collect();
+        }
+    }
+
+    /// Ends every session whose deadline is at or before `now`.
+    pub fn handle_timeout(&mut self, now: Timestamp) {
+        while let Some(&Reverse((deadline, slot, generation))) = self.deadlines.peek() {
+            if deadline > now {
+                return;
+            }
+            self.deadlines.pop();
+            let id = SessionId { slot, generation };
+            match self.session(id).map(|session| session.deadline) {
+                Some(real) if real <= now => self.remove(slot, None),
+                Some(real) => self.deadlines.push(Reverse((real, slot, generation))),
+                None => {}
+            }
+        }
+    }
+
+    /// When [`SessionTable::handle_timeout`] may next have work.
+    pub fn poll_timeout(&self) -> Option<Timestamp> {
+        self.deadlines.peek().map(|Reverse((deadline, ..))| *deadline)
+    }
+
+    /// The oldest ended session not yet collected.
+    pub fn poll_ended(&mut self) -> Option<EndedSession<T>> {
+        self.ended.pop_front()
+    }
+
+    /// How many sessions live.
+    pub fn len(&self) -> usize {
+        self.slots.len() - self.free.len()
+    }
+
+    /// Whether no session lives.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Bytes the table takes, what the callers' parts point to not counted.
+    pub fn memory_bytes(&self) -> usize {
+        self.slots.capacity() * size_of::<Slot<T>>()
+            + self.free.capacity() * 4
+            + self.index.capacity() * (size_of::<Entry>() + 1)
+            + self.deadlines.capacity() * size_of::<(Deadline, u32, u32)>()
+    }
+}
+
+/// A session about to be opened.
+#[derive(Clone, Debug)]
+pub struct Opening<T> {
+    /// Where its first packet entered.
+    pub tag: u32,
+    /// Its flow as it arrived.
+    pub original: FiveTuple,
+    /// Its flow as it leaves.
+    pub translated: FiveTuple,
+    /// The caller's part.
+    pub data: T,
+    /// Bytes of the first packet on the wire.
+    pub bytes: u64,
+    /// Whether its packets are to be dropped silently.
+    pub refused: bool,
+}
+
+const fn flow_of<T>(session: &Session<T>, direction: Direction) -> &FiveTuple {
+    match direction {
+        Direction::Original => &session.original,
+        Direction::Reply => &session.reply,
+    }
+}
