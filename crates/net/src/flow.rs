@@ -24,7 +24,8 @@ impl Direction {
         }
     }
 
-    /// 0 for [`Direction::Original`], 1 for [`Direction::Reply`]; the order of every `[c2s, s2c]` pair.
+    /// 0 for [`Direction::Original`], 1 for [`Direction::Reply`]: the order of every
+    /// `[c2s, s2c]` pair.
     pub const fn index(self) -> usize {
         match self {
             Self::Original => 0,

@@ -4,9 +4,9 @@
 //! or files, reads no clock and allocates nothing while decoding.
 //!
 //! [`decode()`] turns a frame of one of the [`LinkType`]s into a [`Packet`], which borrows from the
-//! frame. It cannot fail. A frame that contradicts itself says so in [`Packet::malformed`], one that
-//! the capture cut says so in [`Packet::truncated`], and either way the layers that could be read
-//! are there: what to do about it is a decision, and decisions are made elsewhere.
+//! frame. It cannot fail. A frame that contradicts itself says so in [`Packet::malformed`], one
+//! that the capture cut says so in [`Packet::truncated`], and either way the layers that could be
+//! read are there: what to do about it is a decision, and decisions are made elsewhere.
 //!
 //! The packet that is judged is the outermost IP packet. VLAN tags, PPPoE and MPLS belong to the
 //! link and are always passed; GRE, VXLAN, Geneve and IP-in-IP are entered only where

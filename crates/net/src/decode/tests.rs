@@ -577,7 +577,10 @@ proptest! {
     ) {
         let mut frame = match sample {
             0 => tcp4(),
-            1 => ip6(0, &join(&[&extension(43), &extension(44), &extension(60), &extension(17), &UDP])),
+            1 => {
+                let chain = [extension(43), extension(44), extension(60), extension(17), UDP];
+                ip6(0, &chain.concat())
+            }
             _ => tunnels().swap_remove(sample - 2).0,
         };
         for (at, value) in [(at, value), (at2, value2)] {

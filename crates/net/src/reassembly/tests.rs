@@ -1,3 +1,4 @@
+use proptest::collection::vec;
 use proptest::prelude::*;
 
 use super::*;
@@ -279,7 +280,7 @@ proptest! {
 
     #[test]
     fn agrees_with_a_byte_map(
-        fragments in proptest::collection::vec((0usize..6, 1usize..4, any::<bool>(), b'a'..=b'z'), 1..40),
+        fragments in vec((0usize..6, 1usize..4, any::<bool>(), b'a'..=b'z'), 1..40),
         six: bool,
     ) {
         let mut reassembler = Reassembler::new(FragmentLimits::default());
@@ -299,7 +300,7 @@ proptest! {
     /// Whatever arrives, the limits hold and everything expires.
     #[test]
     fn limits_hold_for_any_fragments(
-        fragments in proptest::collection::vec((0u16..20, 0usize..8192, 0usize..1500, any::<bool>()), 1..200),
+        fragments in vec((0u16..20, 0usize..8192, 0usize..1500, any::<bool>()), 1..200),
     ) {
         let limits = FragmentLimits {
             max_datagrams: 8,
