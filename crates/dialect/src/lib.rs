@@ -1,1 +1,89 @@
 //! Vendor configuration text read into the vendor-neutral firewall.
+//!
+//! This crate answers: *what does this configuration file say, in the model's words, and which of its
+//! lines are not understood?* [`recognise`] tells dialects apart by content, [`read`] reads one. Every
+//! dialect is a private module: text → what was written, in the vendor's words → [`Firewall`].
+//! A line that matters for verdicts and is not modelled is reported and becomes an unknown atom of
+//! the rule it belongs to: never *any*, never silence. It does no IO and knows nothing of sessions.
+//!
+//! ```
+//! use parefeu_dialect::{Dialect, read};
+//! use parefeu_policy::{Source, link};
+//!
+//! let text = "access-list web extended permit tcp any host 192.0.2.10 eq https\n";
+//! let mut import = read(Source::new("fw.cfg", text), None);
+//! assert_eq!(import.dialect, Some(Dialect::Asa));
+//! let linked = import.firewall.and_then(|firewall| link(&firewall, &mut import.problems));
+//! assert!(import.problems.is_empty(), "{:?}", import.problems);
+//! assert_eq!(linked.unwrap().rules.len(), 1);
+//! ```
+
+mod asa;
+mod classbench;
+mod encoding;
+mod iptables;
+mod panos;
+mod recognise;
+
+use parefeu_policy::{Diagnostic, Diagnostics, Firewall, Severity, Source, native};
+
+pub use recognise::{Dialect, recognise};
+
+/// What reading one configuration gave.
+#[derive(Clone, Debug)]
+pub struct Import {
+    /// The firewall; `None` when the text is not one. Not trustworthy while
+    /// [`Diagnostics::has_errors`] holds for [`Import::problems`].
+    pub firewall: Option<Firewall>,
+    /// Every problem found, in the order of the text.
+    pub problems: Diagnostics,
+    /// The dialect it was read as; `None` when none was named and none recognised.
+    pub dialect: Option<Dialect>,
+}
+
+/// Reads a configuration as `dialect`, or as what [`recognise`] finds. Never panics on any text.
+///
+/// Linear in the length of the text. A text of 4 GiB or more is refused: places in it could not be
+/// named.
+pub fn read(source: Source, dialect: Option<Dialect>) -> Import {
+    let Some(dialect) = dialect.or_else(|| recognise(source.text())) else {
+        let message = format!("the dialect of {} is not recognised", source.name());
+        return refused("unknown-dialect", message, None);
+    };
+    if u32::try_from(source.text().len()).is_err() {
+        let message = format!("{} is larger than 4 GiB", source.name());
+        return refused("too-large", message, Some(dialect));
+    }
+    let (firewall, mut problems) = match dialect {
+        Dialect::Asa => asa::read(source),
+        Dialect::Classbench => classbench::read(source),
+        Dialect::Iptables => iptables::read(source),
+        Dialect::Panos => panos::read(source),
+        Dialect::Parefeu => native::read(source),
+    };
+    problems.sort();
+    Import { firewall, problems, dialect: Some(dialect) }
+}
+
+/// Reads a configuration from the bytes of a file.
+///
+/// UTF-8 and UTF-16 with a byte order mark are understood; `name` is what messages call the text.
+/// Anything else is a `not-utf8` error that names line and byte: no encoding is guessed.
+pub fn read_bytes(name: &str, bytes: &[u8], dialect: Option<Dialect>) -> Import {
+    match encoding::decode(bytes) {
+        Ok(text) => read(Source::new(name, &text), dialect),
+        Err(error) => refused("not-utf8", format!("{name}: {error}"), dialect),
+    }
+}
+
+fn refused(code: &'static str, message: String, dialect: Option<Dialect>) -> Import {
+    let mut problems = Diagnostics::default();
+    let help = match code {
+        "unknown-dialect" => Some("name the dialect: asa, panos, iptables, classbench or parefeu"),
+        "not-utf8" => Some("convert the file to UTF-8, for example with iconv"),
+        _ => None,
+    };
+    let help = help.map(str::to_owned);
+    problems.push(Diagnostic { severity: Severity::Error, code, message, at: None, help });
+    Import { firewall: None, problems, dialect }
+}
