@@ -49,9 +49,8 @@ pub(crate) fn open_route(policy: &CompiledPolicy, key: &PacketKey) -> OpenRoute 
     let src = Endpoint { address: key.src, port: key.src_port };
 
     let dst_lookup = policy.destination_nat(&before);
-    let new_dst = dst_lookup
-        .rule
-        .map(|at| translate(&firewall.destination_nat, at, dst, (key.src, None)));
+    let new_dst =
+        dst_lookup.rule.map(|at| translate(&firewall.destination_nat, at, dst, (key.src, None)));
     let dst_chosen = new_dst.flatten().map_or(dst, |new| new.endpoint);
 
     let routed = towards(firewall, arrived, dst_chosen.address);

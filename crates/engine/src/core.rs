@@ -1,0 +1,703 @@
+//! Packets against sessions, and new connections against the policy.
+
+use std::sync::Arc;
+
+use parefeu_classify::CompiledPolicy;
+use parefeu_identify::{Changes, FlowState, Identifier, Progress};
+use parefeu_net::{
+    ChecksumVerdict, Direction, FiveTuple, Packet, PortRange, Timestamp, Transport,
+    ip_header_checksum, transport_checksum,
+};
+use parefeu_policy::{
+    ConnectionState, Evaluation, Hit, Identified, InterfaceId, Knowledge, LinkedPortTranslation,
+    LinkedTranslation, PacketKey, Pending, UserId, UserKnowledge,
+};
+use parefeu_session::{
+    EndReason, EndedSession, OpenError, Opening, Session, SessionId, SessionTable, Step,
+    allocate_port,
+};
+
+use crate::decision::{Decision, Reason, Verdict};
+use crate::engine::{EngineConfig, Events};
+use crate::event::{Event, SessionSummary};
+use crate::knowledge::{ApplicationTable, UserTable, url_categories};
+use crate::pipeline::{OpenRoute, evaluate, open_route};
+
+/// When, where and how long a frame was.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Arrival {
+    pub(crate) now: Timestamp,
+    pub(crate) ingress: Option<InterfaceId>,
+    pub(crate) wire_len: u32,
+}
+
+/// What the engine keeps with each session.
+pub(crate) struct Kept {
+    serial: u64,
+    epoch: u32,
+    route: OpenRoute,
+    standing: Standing,
+    flow: FlowState,
+    /// First sequence number of each direction's payload.
+    stream_start: [Option<u32>; 2],
+    users: Box<[UserId]>,
+    identified: Identified,
+    /// Packets seen in both directions.
+    packets: u64,
+    verdict_packet: u64,
+    bytes_passed: u64,
+    bytes_before_refusal: u64,
+}
+
+/// What the policy says of a session now.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+struct Standing {
+    verdict: Verdict,
+    reason: Reason,
+    hit: Option<Hit>,
+}
+
+pub(crate) struct Core {
+    pub(crate) policy: Arc<CompiledPolicy>,
+    pub(crate) users: Arc<UserTable>,
+    pub(crate) events: Events,
+    applications: ApplicationTable,
+    identifier: Option<Identifier>,
+    sessions: SessionTable<Kept>,
+    epoch: u32,
+    next_serial: u64,
+    keep_events: bool,
+}
+
+impl Core {
+    pub(crate) fn new(
+        policy: Arc<CompiledPolicy>,
+        identifier: Option<Identifier>,
+        config: &EngineConfig,
+    ) -> Self {
+        let behaviour = policy.firewall().behaviour.clone();
+        Self {
+            applications: ApplicationTable::new(policy.firewall()),
+            sessions: SessionTable::new(config.sessions, behaviour, config.hash_key),
+            users: Arc::default(),
+            events: Events::new(),
+            identifier,
+            epoch: 0,
+            next_serial: 1,
+            keep_events: config.events,
+            policy,
+        }
+    }
+
+    pub(crate) fn handle_packet(&mut self, arrival: Arrival, packet: &Packet<'_>) -> Decision {
+        let Some(flow) = packet.five_tuple() else {
+            return Decision::refuse(Verdict::Drop, Reason::NotIp);
+        };
+        if matches!(packet.transport, Transport::Absent) && flow.protocol.has_ports() {
+            return Decision::refuse(Verdict::Drop, Reason::Truncated);
+        }
+        if self.policy.firewall().behaviour.checksum && has_bad_checksum(packet) {
+            return Decision::refuse(Verdict::Drop, Reason::BadChecksum);
+        }
+        if let Some(decision) = self.handle_error_message(arrival, packet) {
+            return decision;
+        }
+        match self.sessions.find(tag(arrival.ingress), &flow) {
+            Some((id, direction)) => self.continue_session(arrival, packet, id, direction),
+            None => self.open_session(arrival, packet, flow),
+        }
+    }
+
+    /// An ICMP error is judged with the session whose packet it quotes.
+    fn handle_error_message(&self, arrival: Arrival, packet: &Packet<'_>) -> Option<Decision> {
+        let Transport::Icmp(message) = &packet.transport else { return None };
+        let quoted = message.quoted.as_ref()?;
+        let behaviour = &self.policy.firewall().behaviour;
+        // The quoted packet travelled towards us: its flow is that of a packet which left.
+        let found = self
+            .sessions
+            .find(tag(arrival.ingress), &quoted.flow.reverse())
+            .or_else(|| self.sessions.find(tag(arrival.ingress), &quoted.flow));
+        let session = found.and_then(|(id, _)| self.sessions.session(id));
+        let Some(session) = session.filter(|session| !session.is_refused()) else {
+            // Without a session the rules decide, where they compare every packet.
+            let refused = Decision::refuse(Verdict::Drop, Reason::UnrelatedError);
+            return (!behaviour.filter_every_packet).then_some(refused);
+        };
+        let standing = session.data.standing;
+        let mut decision = Decision {
+            verdict: standing.verdict,
+            reason: Reason::RelatedError,
+            hit: standing.hit,
+            session: Some(session.data.serial),
+            application: session.data.flow.facts().application,
+            translated: None,
+        };
+        if behaviour.filter_every_packet {
+            let key = self.key(arrival, packet, ConnectionState::Related)?;
+            let route = open_route(&self.policy, &key);
+            let answer = evaluate(&self.policy, &route, &Knowledge::NOTHING);
+            let standing = standing_of(&answer, behaviour.pending);
+            (decision.verdict, decision.hit) = (standing.verdict, standing.hit);
+        }
+        Some(decision)
+    }
+
+    fn key(
+        &self,
+        arrival: Arrival,
+        packet: &Packet<'_>,
+        state: ConnectionState,
+    ) -> Option<PacketKey> {
+        let flow = packet.five_tuple()?;
+        let (icmp, tcp_flags) = match &packet.transport {
+            Transport::Icmp(message) => (Some((message.kind, message.code)), None),
+            Transport::Tcp(segment) => (None, Some(segment.flags)),
+            _ => (None, None),
+        };
+        let no_ports = !flow.protocol.has_ports();
+        Some(PacketKey {
+            ingress: arrival.ingress,
+            egress: None,
+            from: arrival.ingress.and_then(|id| self.policy.firewall().zone_of(id)),
+            to: None,
+            src: flow.src,
+            dst: flow.dst,
+            protocol: flow.protocol,
+            src_port: if no_ports { 0 } else { flow.src_port },
+            dst_port: if no_ports { 0 } else { flow.dst_port },
+            icmp,
+            tcp_flags,
+            state,
+            device: packet.link.src,
+            time: arrival.now,
+        })
+    }
+
+    fn open_session(&mut self, arrival: Arrival, packet: &Packet<'_>, flow: FiveTuple) -> Decision {
+        let behaviour = &self.policy.firewall().behaviour;
+        let state = self.sessions.state_without_session(packet);
+        if state == ConnectionState::Invalid && !behaviour.filter_every_packet {
+            return Decision::refuse(Verdict::Drop, Reason::InvalidFirstPacket);
+        }
+        let Some(key) = self.key(arrival, packet, state) else {
+            return Decision::refuse(Verdict::Drop, Reason::NotIp);
+        };
+        let firewall = Arc::clone(self.policy.firewall());
+        let mut route = open_route(&self.policy, &key);
+        if route.key.egress.is_none() && !firewall.routes.is_empty() {
+            return Decision::refuse(Verdict::Drop, Reason::NoRoute);
+        }
+        let mut kept = self.keep(arrival, packet, route);
+        kept.standing = self.judge(&kept, &route);
+        if state == ConnectionState::Invalid {
+            // A packet that opens nothing is judged and forgotten.
+            return decision_of(&kept, None);
+        }
+        let Standing { verdict, hit, .. } = kept.standing;
+        if verdict.passes() {
+            match self.translate(&route, flow) {
+                Ok(translated) => route.translated = translated,
+                Err(reason) => return Decision { hit, ..Decision::refuse(Verdict::Drop, reason) },
+            }
+        } else {
+            route.translated = flow;
+        }
+        kept.route = route;
+        kept.serial = self.next_serial;
+        let new = (route.translated != flow).then_some(route.translated);
+        let mut decision = decision_of(&kept, new);
+        decision.session = Some(kept.serial);
+        let opening = Opening {
+            tag: tag(arrival.ingress),
+            original: flow,
+            translated: route.translated,
+            data: kept,
+            bytes: arrival.wire_len.into(),
+            refused: !verdict.passes(),
+        };
+        match self.sessions.open(arrival.now, packet, opening) {
+            Ok(id) => {
+                self.next_serial += 1;
+                self.identify(arrival, packet, id, Direction::Original, decision)
+            }
+            // A refused flow that is not kept is refused all the same.
+            Err(_) if !verdict.passes() => Decision { session: None, ..decision },
+            Err(error) => {
+                let reason = match error {
+                    OpenError::TableFull => Reason::TableFull,
+                    OpenError::Clash => Reason::TranslationClash,
+                    _ => Reason::InvalidFirstPacket,
+                };
+                Decision { hit, ..Decision::refuse(Verdict::Drop, reason) }
+            }
+        }
+    }
+
+    fn keep(&self, arrival: Arrival, packet: &Packet<'_>, route: OpenRoute) -> Kept {
+        let Decision { verdict, reason, hit, .. } =
+            Decision::refuse(Verdict::Drop, Reason::DefaultRule);
+        let passed = u64::from(arrival.wire_len);
+        let mut kept = Kept {
+            serial: 0,
+            epoch: self.epoch,
+            route,
+            standing: Standing { verdict, reason, hit },
+            flow: FlowState::default(),
+            stream_start: [None; 2],
+            users: self.users.users_of(route.key.src, self.policy.firewall()),
+            identified: Identified::NotYet,
+            packets: 1,
+            verdict_packet: 1,
+            bytes_passed: passed,
+            bytes_before_refusal: 0,
+        };
+        // Protocols without payload signatures are known at once.
+        let icmp = route.key.icmp.map(|(kind, _)| kind);
+        if let Some(application) = Identifier::classify_without_payload(route.key.protocol, icmp) {
+            kept.identified = Identified::Finally(self.applications.policy_id(application));
+        }
+        note_stream_start(&mut kept.stream_start, packet, Direction::Original);
+        kept
+    }
+
+    /// What the policy says of a connection with what is known of it.
+    fn judge(&self, kept: &Kept, route: &OpenRoute) -> Standing {
+        let firewall = self.policy.firewall();
+        if route.doubtful_nat.is_some() {
+            let (verdict, reason) = (Verdict::Unknown, Reason::TranslationNotModelled);
+            return Standing { verdict, reason, hit: None };
+        }
+        let categories = url_categories(firewall, &kept.flow);
+        let known = Knowledge {
+            application: kept.identified,
+            url_categories: categories.as_ref(),
+            categories_stated: false,
+            users: UserKnowledge::Mapped(&kept.users),
+        };
+        standing_of(&evaluate(&self.policy, route, &known), firewall.behaviour.pending)
+    }
+
+    /// The flow as it leaves, with a free port where one has to be chosen.
+    fn translate(&self, route: &OpenRoute, flow: FiveTuple) -> Result<FiveTuple, Reason> {
+        let mut wished = route.translated;
+        if flow.protocol.is_icmp() {
+            (wished.src_port, wished.dst_port) = (flow.src_port, flow.dst_port);
+        }
+        let table = &self.policy.firewall().source_nat.rules;
+        let rule = route.source_nat.and_then(|at| table.get(at));
+        let any_port = [PortRange::ALL];
+        let ranges: &[PortRange] = match rule.map(|rule| &rule.translation) {
+            Some(LinkedTranslation::EgressInterface) => &DYNAMIC_PORTS,
+            Some(LinkedTranslation::Pool { port, .. } | LinkedTranslation::Prefix { port, .. }) => {
+                match port {
+                    LinkedPortTranslation::Allocate(ranges) => ranges,
+                    LinkedPortTranslation::Keep | LinkedPortTranslation::Shift { .. } => {
+                        return Ok(wished);
+                    }
+                }
+            }
+            _ => return Ok(wished),
+        };
+        let has_ports = flow.protocol.has_ports() || flow.protocol.is_icmp();
+        if !has_ports {
+            return Ok(wished);
+        }
+        let ranges = if flow.protocol.is_icmp() { &any_port } else { ranges };
+        let taken = |candidate: &FiveTuple| self.sessions.has_reply(&candidate.reverse());
+        allocate_port(wished, ranges, taken).ok_or(Reason::PortsExhausted)
+    }
+
+    fn continue_session(
+        &mut self,
+        arrival: Arrival,
+        packet: &Packet<'_>,
+        id: SessionId,
+        direction: Direction,
+    ) -> Decision {
+        let Arrival { now, wire_len, .. } = arrival;
+        let reopened = |core: &mut Self| {
+            core.sessions.close(id, EndReason::TcpReuse);
+            match packet.five_tuple() {
+                Some(flow) => core.open_session(arrival, packet, flow),
+                None => Decision::refuse(Verdict::Drop, Reason::NotIp),
+            }
+        };
+        let Some(session) = self.sessions.session_mut(id) else { return reopened(self) };
+        let behaviour = &self.policy.firewall().behaviour;
+        if session.is_refused() && !behaviour.keep_denied {
+            return self.judge_refused_again(arrival, packet, id);
+        }
+        note_stream_start(&mut session.data.stream_start, packet, direction);
+        let state = match self.sessions.advance(now, id, direction, packet, wire_len.into()) {
+            Step::Accept(state) => state,
+            Step::Reopen => return reopened(self),
+            Step::Gone => return Decision::refuse(Verdict::Drop, Reason::InvalidForSession),
+            Step::Invalid(_) if behaviour.filter_every_packet => ConnectionState::Invalid,
+            Step::Invalid(_) => {
+                return Decision::refuse(Verdict::Drop, Reason::InvalidForSession);
+            }
+        };
+        if behaviour.filter_every_packet {
+            return self.filter_packet(arrival, packet, (id, direction), state);
+        }
+        let rejudge = behaviour.rematch;
+        let epoch = self.epoch;
+        let Some(session) = self.sessions.session_mut(id) else {
+            return Decision::refuse(Verdict::Drop, Reason::InvalidForSession);
+        };
+        session.data.packets += 1;
+        if session.data.epoch != epoch {
+            session.data.epoch = epoch;
+            if rejudge {
+                self.judge_session(now, id, Reason::PolicyChange);
+            }
+        }
+        let Some(session) = self.sessions.session(id) else {
+            return Decision::refuse(Verdict::Drop, Reason::InvalidForSession);
+        };
+        let Standing { verdict, hit, reason } = session.data.standing;
+        let reason = if reason == Reason::Tentative { reason } else { Reason::Session };
+        let mut decision = decision_of(&session.data, translated(session, direction));
+        (decision.verdict, decision.hit, decision.reason) = (verdict, hit, reason);
+        self.identify(arrival, packet, id, direction, decision)
+    }
+
+    /// A refused flow that the device does not keep: the rules decide on each of its packets.
+    fn judge_refused_again(
+        &mut self,
+        arrival: Arrival,
+        packet: &Packet<'_>,
+        id: SessionId,
+    ) -> Decision {
+        let Some(flow) = packet.five_tuple() else {
+            return Decision::refuse(Verdict::Drop, Reason::NotIp);
+        };
+        let Some(session) = self.sessions.session(id) else {
+            return Decision::refuse(Verdict::Drop, Reason::InvalidForSession);
+        };
+        let same_direction = session.original == flow;
+        if same_direction && session.data.epoch == self.epoch {
+            let state = self.sessions.state_without_session(packet);
+            if state == ConnectionState::Invalid
+                && !self.policy.firewall().behaviour.filter_every_packet
+            {
+                return Decision::refuse(Verdict::Drop, Reason::InvalidFirstPacket);
+            }
+            let key = self.key(arrival, packet, state);
+            let standing = key.map(|key| {
+                let route = open_route(&self.policy, &key);
+                self.judge(&session.data, &route)
+            });
+            if let Some(standing) = standing.filter(|standing| !standing.verdict.passes()) {
+                self.sessions.advance(
+                    arrival.now,
+                    id,
+                    Direction::Original,
+                    packet,
+                    arrival.wire_len.into(),
+                );
+                let session = self.sessions.session_mut(id);
+                let serial = session.map(|session| {
+                    session.data.packets += 1;
+                    session.data.serial
+                });
+                let Standing { verdict, reason, hit } = standing;
+                let decision = Decision::refuse(verdict, reason);
+                return Decision { hit, session: serial, ..decision };
+            }
+        }
+        self.sessions.close(id, EndReason::PolicyDeny);
+        self.open_session(arrival, packet, flow)
+    }
+
+    /// Compares one packet of a known connection with the rules, as netfilter does.
+    fn filter_packet(
+        &mut self,
+        arrival: Arrival,
+        packet: &Packet<'_>,
+        (id, direction): (SessionId, Direction),
+        state: ConnectionState,
+    ) -> Decision {
+        let gone = Decision::refuse(Verdict::Drop, Reason::InvalidForSession);
+        let Some(session) = self.sessions.session(id) else { return gone };
+        let Some(mut key) = self.key(arrival, packet, state) else { return gone };
+        let opening = session.data.route;
+        if direction == Direction::Reply {
+            // The session has undone the translation before the filter compares a reply.
+            (key.src, key.src_port) = (opening.translated.dst, key.src_port);
+            (key.dst, key.dst_port) = (opening.key.src, key.dst_port);
+            key.egress = opening.key.ingress;
+        } else {
+            key.egress = opening.key.egress;
+        }
+        let to = key.egress.and_then(|id| self.policy.firewall().zone_of(id));
+        let flow = FiveTuple {
+            src: key.src,
+            dst: if direction == Direction::Reply { key.dst } else { opening.translated.dst },
+            src_port: key.src_port,
+            dst_port: if direction == Direction::Reply {
+                key.dst_port
+            } else {
+                opening.translated.dst_port
+            },
+            protocol: key.protocol,
+        };
+        let flow = if key.protocol.is_icmp() {
+            FiveTuple { src_port: 0, dst_port: 0, ..flow }
+        } else {
+            flow
+        };
+        let route = OpenRoute { key: PacketKey { to, ..key }, translated: flow, ..opening };
+        let standing = self.judge(&session.data, &route);
+        let mut decision = decision_of(&session.data, translated(session, direction));
+        let Standing { verdict, reason, hit } = standing;
+        (decision.verdict, decision.reason, decision.hit) = (verdict, reason, hit);
+        if let Some(session) = self.sessions.session_mut(id) {
+            session.data.packets += 1;
+        }
+        if !verdict.passes() {
+            return decision;
+        }
+        self.identify(arrival, packet, id, direction, decision)
+    }
+
+    /// Shows the packet's payload to identification, and judges the session again when that tells
+    /// something new. The packet that tells it is the first to meet the new verdict.
+    fn identify(
+        &mut self,
+        arrival: Arrival,
+        packet: &Packet<'_>,
+        id: SessionId,
+        direction: Direction,
+        decision: Decision,
+    ) -> Decision {
+        let Some(session) = self.sessions.session_mut(id) else { return decision };
+        let passes = decision.verdict.passes();
+        let payload = packet.transport.payload();
+        let original = session.original;
+        let kept = &mut session.data;
+        let looks = matches!(packet.transport, Transport::Tcp(_) | Transport::Udp(_));
+        let progress = match &self.identifier {
+            Some(identifier) if passes && looks && !payload.is_empty() => {
+                let offset = stream_offset(&kept.stream_start, packet, direction);
+                identifier.inspect(&mut kept.flow, &original, direction, offset, payload)
+            }
+            _ => Progress::Unchanged,
+        };
+        if passes {
+            kept.bytes_passed += u64::from(arrival.wire_len);
+        }
+        let before = kept.identified;
+        let changed = matches!(progress, Progress::Changed(what) if matters(what));
+        if looks {
+            kept.identified = self.applications.identified(&kept.flow);
+        }
+        let application = kept.flow.facts().application;
+        if !changed && before == kept.identified {
+            return Decision { application, ..decision };
+        }
+        let standing = self.judge_session(arrival.now, id, Reason::Identified);
+        match standing {
+            Some(Standing { verdict, reason, hit }) => {
+                Decision { verdict, reason, hit, application, ..decision }
+            }
+            None => Decision { application, ..decision },
+        }
+    }
+
+    /// Judges a live session with what is known now; the answer when it changed.
+    fn judge_session(&mut self, now: Timestamp, id: SessionId, cause: Reason) -> Option<Standing> {
+        let session = self.sessions.session(id)?;
+        let route = session.data.route;
+        let old = session.data.standing;
+        let route = if cause == Reason::PolicyChange {
+            OpenRoute { translated: route.translated, ..open_route(&self.policy, &route.key) }
+        } else {
+            route
+        };
+        let mut new = self.judge(&session.data, &route);
+        let session = self.sessions.session_mut(id)?;
+        if (new.verdict, new.hit) == (old.verdict, old.hit) {
+            session.data.standing = new;
+            return None;
+        }
+        if new.reason != Reason::Tentative {
+            new.reason = cause;
+        }
+        let kept = &mut session.data;
+        kept.standing = new;
+        kept.verdict_packet = kept.packets;
+        if !new.verdict.passes() {
+            kept.bytes_before_refusal = kept.bytes_passed;
+            self.sessions.refuse(now, id);
+        }
+        Some(new)
+    }
+
+    pub(crate) fn handle_timeout(&mut self, now: Timestamp) {
+        self.sessions.handle_timeout(now);
+        self.collect_ended();
+    }
+
+    pub(crate) fn poll_timeout(&self) -> Option<Timestamp> {
+        self.sessions.poll_timeout()
+    }
+
+    pub(crate) fn install_policy(&mut self, policy: Arc<CompiledPolicy>) {
+        self.sessions.set_behaviour(policy.firewall().behaviour.clone());
+        self.applications = ApplicationTable::new(policy.firewall());
+        self.policy = policy;
+        self.epoch = self.epoch.wrapping_add(1);
+    }
+
+    pub(crate) fn close_all(&mut self, reason: EndReason) {
+        self.sessions.close_all(reason);
+        self.collect_ended();
+    }
+
+    pub(crate) fn session_count(&self) -> usize {
+        self.sessions.len()
+    }
+
+    pub(crate) fn memory_bytes(&self) -> usize {
+        self.sessions.memory_bytes()
+    }
+
+    fn collect_ended(&mut self) {
+        while let Some(ended) = self.sessions.poll_ended() {
+            if self.keep_events {
+                let summary = self.summarise(ended);
+                self.events.push_back(Event::SessionEnded(Box::new(summary)));
+            }
+        }
+    }
+
+    fn summarise(&self, ended: EndedSession<Kept>) -> SessionSummary {
+        let EndedSession { session, reason } = ended;
+        let new = session.translated();
+        let Session { original, data, start, last, packets, bytes, .. } = session;
+        let facts = data.flow.facts();
+        let firewall = self.policy.firewall();
+        let category = url_categories(firewall, &data.flow)
+            .and_then(|set| set.iter().next())
+            .and_then(|id| firewall.url_categories.get(id as usize))
+            .map(|category| category.name.clone());
+        let icmp = data.route.key.icmp.map(|(kind, _)| kind);
+        let plain = Identifier::classify_without_payload(original.protocol, icmp);
+        let refused = !data.standing.verdict.passes();
+        SessionSummary {
+            id: data.serial,
+            start,
+            end: last,
+            flow: original,
+            icmp: data.route.key.icmp,
+            translated: (new != original).then_some(new),
+            ingress: data.route.key.ingress,
+            egress: data.route.key.egress,
+            from: data.route.key.from,
+            to: data.route.key.to,
+            application: facts.application.or(plain),
+            application_path: facts.application_path.as_slice().to_vec(),
+            status: facts.status,
+            hostname: facts.hostname.map(Into::into),
+            url: facts.url.map(Into::into),
+            category,
+            certificate_issuer: facts.certificate_issuer.map(Into::into),
+            certificate_subject: facts.certificate_subject.map(Into::into),
+            hit: data.standing.hit,
+            verdict: data.standing.verdict,
+            verdict_packet: data.verdict_packet,
+            packets,
+            bytes,
+            bytes_before_refusal: data.bytes_before_refusal,
+            end_reason: if refused { EndReason::PolicyDeny } else { reason },
+        }
+    }
+}
+
+/// Ports given out where the configuration names no range.
+const DYNAMIC_PORTS: [PortRange; 1] = match PortRange::new(1024, u16::MAX) {
+    Ok(range) => [range],
+    Err(_) => [PortRange::ALL],
+};
+
+/// What of identification's news can move a verdict.
+const fn matters(changes: Changes) -> bool {
+    changes.contains(Changes::APPLICATION)
+        || changes.contains(Changes::HOSTNAME)
+        || changes.contains(Changes::URL)
+}
+
+/// Sessions of different ingress interfaces are different sessions.
+fn tag(ingress: Option<InterfaceId>) -> u32 {
+    ingress.map_or(u32::MAX, |id| id.0)
+}
+
+/// How an evaluation stands under a pending policy (`docs/semantics.md` S3.2, S3.4).
+fn standing_of(evaluation: &Evaluation, pending: Pending) -> Standing {
+    let tentative = evaluation.tentative_allow.filter(|_| pending == Pending::Allow);
+    let decided = evaluation.decided;
+    // A tentative rule stands above the deciding one, whichever way that one goes.
+    let hit = tentative.unwrap_or(decided);
+    let doubtful = if hit.allows() { evaluation.possible_deny } else { evaluation.possible_allow };
+    if let Some(doubtful) = doubtful {
+        let (verdict, reason) = (Verdict::Unknown, Reason::NotModelled);
+        return Standing { verdict, reason, hit: Some(doubtful) };
+    }
+    let reason = match (tentative, hit.rule) {
+        (Some(_), _) => Reason::Tentative,
+        (None, Some(_)) => Reason::Rule,
+        (None, None) => Reason::DefaultRule,
+    };
+    Standing { verdict: hit.action.into(), reason, hit: Some(hit) }
+}
+
+fn decision_of(kept: &Kept, translated: Option<FiveTuple>) -> Decision {
+    let Standing { verdict, reason, hit } = kept.standing;
+    let application = kept.flow.facts().application;
+    let session = (kept.serial != 0).then_some(kept.serial);
+    Decision { verdict, reason, hit, session, application, translated }
+}
+
+/// The flow of a packet as it leaves, when the session translates it.
+fn translated(session: &Session<Kept>, direction: Direction) -> Option<FiveTuple> {
+    if session.reply == session.original.reverse() {
+        return None;
+    }
+    Some(match direction {
+        Direction::Original => session.translated(),
+        Direction::Reply => session.original.reverse(),
+    })
+}
+
+/// Remembers where a direction's TCP payload starts: after its SYN, or at the first segment seen.
+fn note_stream_start(starts: &mut [Option<u32>; 2], packet: &Packet<'_>, direction: Direction) {
+    let Transport::Tcp(segment) = &packet.transport else { return };
+    let syn = segment.flags.contains(parefeu_net::TcpFlags::SYN);
+    let start = &mut starts[direction.index()];
+    if syn {
+        *start = Some(segment.sequence.wrapping_add(1));
+    } else if start.is_none() {
+        *start = Some(segment.sequence);
+    }
+}
+
+/// Where in its direction's stream a segment begins; `None` for a datagram.
+fn stream_offset(
+    starts: &[Option<u32>; 2],
+    packet: &Packet<'_>,
+    direction: Direction,
+) -> Option<u64> {
+    let Transport::Tcp(segment) = &packet.transport else { return None };
+    let syn = u32::from(segment.flags.contains(parefeu_net::TcpFlags::SYN));
+    let start = starts[direction.index()]?;
+    // Identification reads the beginning of a stream only: 32 bits of offset are enough.
+    Some(segment.sequence.wrapping_add(syn).wrapping_sub(start).into())
+}
+
+fn has_bad_checksum(packet: &Packet<'_>) -> bool {
+    let Some(network) = &packet.network else { return false };
+    ip_header_checksum(network) == ChecksumVerdict::Invalid
+        || transport_checksum(network) == ChecksumVerdict::Invalid
+}
