@@ -224,6 +224,7 @@ class Lab:
                     run("ip", "netns", "exec", where, "sysctl", "-qw", f"net.ipv6.conf.{sysctl}")
                 run("ip", "netns", "exec", where, "ethtool", "-K", device, "tx", "off", "rx", "off",
                     "tso", "off", "gso", "off", "gro", "off", "sg", "off")
+                run("ip", "netns", "exec", where, "ethtool", "-K", "lo", "tx", "off", check=False)
                 run("ip", "-n", where, "link", "set", "lo", "up")
                 run("ip", "-n", where, "link", "set", device, "mtu", "1500", "up")
                 for address in addresses:
