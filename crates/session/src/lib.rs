@@ -29,7 +29,8 @@ mod state;
 mod step;
 mod table;
 mod tcp;
+mod window;
 
 pub use port::{MAX_PORT_PROBES, allocate_port};
 pub use step::{EndReason, InvalidReason, OpenError, Step};
-pub use table::{EndedSession, Opening, Session, SessionId, SessionTable, TableLimits};
+pub use table::{EndedSession, Opening, Session, SessionId, SessionTable, TableLimits, WhenFull};

@@ -33,6 +33,7 @@ pub(crate) struct Association {
     phase: SctpPhase,
     /// Verification tag packets of each direction have to carry, once known.
     tags: [Option<u32>; 2],
+    answered: bool,
 }
 
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -62,8 +63,10 @@ impl Tracker {
                 TcpConnection::open(segment, rules(behaviour)).map(Self::Tcp)
             }
             (Transport::Icmp(message), _) => {
-                // A reply without its request opens nothing; other messages are sessions of their own.
-                let opens = message.request || message.id.is_none();
+                // A reply without its request opens nothing. Other messages are sessions of their own,
+                // except where rules are offered the state of every packet: there they are invalid.
+                let lone = message.id.is_none() && !behaviour.filter_every_packet;
+                let opens = message.request || lone;
                 let opened = Self::Icmp { replied: false };
                 opens.then_some(opened).ok_or(InvalidReason::NotOpening)
             }
@@ -74,7 +77,7 @@ impl Tracker {
                 }
                 let tag = initiate_tag(packet);
                 let phase = if opens { SctpPhase::Opening } else { SctpPhase::Established };
-                Ok(Self::Sctp(Association { phase, tags: [None, tag] }))
+                Ok(Self::Sctp(Association { phase, tags: [None, tag], answered: false }))
             }
             (_, Protocol::UDP) => Ok(Self::Udp { replied: false }),
             (_, Protocol::TCP) => Err(InvalidReason::NotOpening),
@@ -87,45 +90,62 @@ impl Tracker {
         direction: Direction,
         packet: &Packet<'_>,
         behaviour: &Behaviour,
-    ) -> Step {
+    ) -> Progress {
         let reply = direction == Direction::Reply;
-        match (&mut *self, &packet.transport) {
+        let state = match (&mut *self, &packet.transport) {
             (Self::Tcp(connection), Transport::Tcp(segment)) => {
-                let was_answered = connection.is_answered();
-                match connection.step(direction, segment, rules(behaviour)) {
-                    TcpStep::Accept | TcpStep::Ignore => {
-                        let known = reply || was_answered || connection.is_answered();
-                        Step::Accept(state_of(known))
-                    }
-                    TcpStep::Reopen => Step::Reopen,
-                    TcpStep::Invalid(reason) => Step::Invalid(reason),
-                }
+                let answered = connection.answered;
+                let step = connection.step(direction, segment, rules(behaviour));
+                let state = state_of(reply || answered);
+                return match step {
+                    TcpStep::Accept => Progress::counted(state),
+                    TcpStep::Ignore => Progress { step: Step::Accept(state), renews: false },
+                    TcpStep::Reopen => Progress { step: Step::Reopen, renews: false },
+                    TcpStep::Invalid(reason) => Progress::invalid(reason),
+                };
             }
-            (Self::Tcp(_), _) => Step::Invalid(InvalidReason::UnexpectedFlags),
+            (Self::Tcp(_), _) => return Progress::invalid(InvalidReason::UnexpectedFlags),
             (Self::Sctp(association), Transport::Sctp(_)) => {
-                match association.step(direction, packet) {
-                    Ok(()) => Step::Accept(ConnectionState::Established),
-                    Err(reason) => Step::Invalid(reason),
+                if let Err(reason) = association.step(direction, packet) {
+                    return Progress::invalid(reason);
                 }
+                association.answered |= reply;
+                state_of(association.answered)
             }
-            (Self::Icmp { replied }, Transport::Icmp(message)) => {
-                if message.id.is_some() && message.request == reply {
-                    return Step::Invalid(InvalidReason::UnexpectedFlags);
-                }
-                *replied |= reply;
-                Step::Accept(state_of(*replied))
+            (Self::Icmp { .. }, Transport::Icmp(message))
+                if message.id.is_some() && message.request == reply =>
+            {
+                return Progress::invalid(InvalidReason::UnexpectedFlags);
             }
             (Self::Udp { replied } | Self::Icmp { replied } | Self::Other { replied }, _) => {
                 *replied |= reply;
-                Step::Accept(state_of(*replied))
+                state_of(*replied)
             }
-            (Self::Sctp(_) | Self::Refused(_), _) => Step::Accept(ConnectionState::New),
+            (Self::Sctp(_) | Self::Refused(_), _) => ConnectionState::New,
+        };
+        Progress::counted(state)
+    }
+
+    /// Whether packets of the reply direction were seen.
+    pub(crate) fn is_answered(&self) -> bool {
+        match self {
+            Self::Tcp(connection) => connection.answered,
+            Self::Sctp(association) => association.answered,
+            Self::Udp { replied } | Self::Icmp { replied } | Self::Other { replied } => *replied,
+            Self::Refused(_) => false,
         }
     }
 
     /// How long the session may be idle in its present state.
     pub(crate) fn timeout(&self, timers: &Timers) -> Duration {
         match self {
+            // A refused opening is over at once.
+            Self::Tcp(TcpConnection { state: TcpState::Closed, answered: false, .. }) => {
+                Duration::ZERO
+            }
+            Self::Tcp(connection) if connection.is_doubted() && !timers.tcp_reset.is_zero() => {
+                timers.tcp_reset
+            }
             Self::Tcp(connection) => match connection.state {
                 TcpState::SynSent | TcpState::SynCrossed => timers.tcp_syn,
                 TcpState::SynReceived => timers.tcp_handshake,
@@ -161,6 +181,23 @@ impl Tracker {
             Self::Refused(_) => EndReason::PolicyDeny,
             _ => EndReason::AgedOut,
         }
+    }
+}
+
+/// What a packet did to the protocol state.
+pub(crate) struct Progress {
+    pub(crate) step: Step,
+    /// Whether the idle timer starts again.
+    pub(crate) renews: bool,
+}
+
+impl Progress {
+    const fn counted(state: ConnectionState) -> Self {
+        Self { step: Step::Accept(state), renews: true }
+    }
+
+    const fn invalid(reason: InvalidReason) -> Self {
+        Self { step: Step::Invalid(reason), renews: false }
     }
 }
 
@@ -202,5 +239,6 @@ const fn rules(behaviour: &Behaviour) -> Rules {
         loose: behaviour.tcp_loose,
         liberal: behaviour.tcp_be_liberal,
         windows: behaviour.tcp_windows,
+        eager_reopen: !behaviour.filter_every_packet,
     }
 }

@@ -3,14 +3,15 @@
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, VecDeque};
 use std::hash::BuildHasher;
+use std::net::IpAddr;
 
 use foldhash::quality::SeedableRandomState;
 use hashbrown::HashTable;
-use parefeu_net::{Direction, FiveTuple, Packet, Timestamp};
+use parefeu_net::{Direction, FiveTuple, Packet, Quoted, Timestamp, Transport};
 use parefeu_policy::{Behaviour, ConnectionState};
 
-use crate::state::Tracker;
-use crate::step::{Deadline, EndReason, OpenError, Step};
+use crate::state::{Progress, Tracker};
+use crate::step::{Deadline, EndReason, InvalidReason, OpenError, Step};
 
 /// Names a session as long as it lives; never names another one afterwards.
 #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
@@ -22,13 +23,27 @@ pub struct SessionId {
 /// Bounds of a table.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct TableLimits {
-    /// The most sessions kept at once; a further one is refused with [`OpenError::TableFull`].
+    /// The most sessions kept at once, at most `u32::MAX`. As many again may have ended and wait to
+    /// be collected.
     pub max_sessions: usize,
+    /// What a further session does to a full table.
+    pub when_full: WhenFull,
+}
+
+/// What becomes of a session that would exceed [`TableLimits::max_sessions`].
+#[derive(Clone, Copy, Debug, Default, Eq, Hash, PartialEq)]
+pub enum WhenFull {
+    /// It is refused with [`OpenError::TableFull`].
+    #[default]
+    DropNew,
+    /// It takes the place of a session nobody has answered, found among a few; where all of those
+    /// were answered it is refused. Linux does the same, and never gives up an answered one.
+    DropUnanswered,
 }
 
 impl Default for TableLimits {
     fn default() -> Self {
-        Self { max_sessions: 1_000_000 }
+        Self { max_sessions: 1_000_000, when_full: WhenFull::DropNew }
     }
 }
 
@@ -60,6 +75,20 @@ impl<T> Session<T> {
         self.reply.reverse()
     }
 
+    /// The flow an ICMP error about this session quotes once it was translated; its source is then
+    /// the destination of the error. `direction` is that of the error.
+    pub const fn quoted_beyond(&self, direction: Direction) -> FiveTuple {
+        match direction {
+            Direction::Original => self.reply,
+            Direction::Reply => self.original,
+        }
+    }
+
+    /// Whether packets of the reply direction were seen.
+    pub fn is_answered(&self) -> bool {
+        self.tracker.is_answered()
+    }
+
     /// Whether packets of the session are dropped silently.
     pub const fn is_refused(&self) -> bool {
         matches!(self.tracker, Tracker::Refused(_))
@@ -87,7 +116,14 @@ pub struct SessionTable<T> {
     ended: VecDeque<EndedSession<T>>,
     behaviour: Behaviour,
     limits: TableLimits,
+    /// Packets refused, by [`InvalidReason`].
+    invalid: [u64; InvalidReason::ALL.len()],
+    /// Where the search for an unanswered session goes on.
+    eviction_cursor: usize,
 }
+
+/// How many sessions are looked at for one that nobody has answered, when the table is full.
+const EVICTION_PROBES: usize = 64;
 
 struct Slot<T> {
     generation: u32,
@@ -112,6 +148,8 @@ impl<T> SessionTable<T> {
             ended: VecDeque::new(),
             behaviour,
             limits,
+            invalid: [0; InvalidReason::ALL.len()],
+            eviction_cursor: 0,
         }
     }
 
@@ -156,8 +194,39 @@ impl<T> SessionTable<T> {
         slot.session.as_mut().filter(|_| slot.generation == id.generation)
     }
 
+    /// The session an ICMP error is about, and the direction in which the error travels.
+    ///
+    /// `dst` is the destination of the error itself, which has to be the sender of the quoted packet.
+    /// The quoted sequence number is not checked (as Linux). Translate the error with
+    /// [`Session::quoted_beyond`]. `None` also when the quote is too short to know the flow.
+    pub fn related(
+        &self,
+        tag: u32,
+        quoted: &Quoted,
+        dst: IpAddr,
+    ) -> Option<(SessionId, Direction)> {
+        if !quoted.ports_known || quoted.flow.src != dst {
+            return None;
+        }
+        self.find(tag, &quoted.flow.reverse())
+    }
+
+    /// How many packets were refused for this reason.
+    pub const fn invalid_count(&self, reason: InvalidReason) -> u64 {
+        self.invalid[reason as usize]
+    }
+
     /// As rules name the state of a packet that belongs to no session.
+    ///
+    /// Neighbour discovery and multicast listener messages are never tracked (RFC 4861, RFC 3810).
     pub fn state_without_session(&self, packet: &Packet<'_>) -> ConnectionState {
+        let v6 = packet.network.as_ref().is_some_and(|network| network.src.is_ipv6());
+        if let Transport::Icmp(message) = &packet.transport
+            && v6
+            && matches!(message.kind, 130..=136 | 143)
+        {
+            return ConnectionState::Untracked;
+        }
         match Tracker::open(packet, &self.behaviour) {
             Ok(_) => ConnectionState::New,
             Err(_) => ConnectionState::Invalid,
@@ -182,12 +251,10 @@ impl<T> SessionTable<T> {
         };
         let Opening { tag, original, translated, data, bytes, .. } = opening;
         let reply = translated.reverse();
-        if self.len() >= self.limits.max_sessions {
-            return Err(OpenError::TableFull);
-        }
         if self.entry(tag, &original).is_some() || self.has_reply(&reply) {
             return Err(OpenError::Clash);
         }
+        self.make_room()?;
         let deadline = now + tracker.timeout(&self.behaviour.timers);
         let session = Session {
             original,
@@ -214,6 +281,30 @@ impl<T> SessionTable<T> {
         }
         self.schedule(slot, generation, deadline);
         Ok(SessionId { slot, generation })
+    }
+
+    /// Makes sure that one more session fits.
+    fn make_room(&mut self) -> Result<(), OpenError> {
+        let limit = self.limits.max_sessions.min(u32::MAX as usize);
+        if self.ended.len() >= limit {
+            return Err(OpenError::TableFull);
+        }
+        if self.len() < limit {
+            return Ok(());
+        }
+        if self.limits.when_full == WhenFull::DropNew {
+            return Err(OpenError::TableFull);
+        }
+        for _ in 0..EVICTION_PROBES.min(self.slots.len()) {
+            self.eviction_cursor = (self.eviction_cursor + 1) % self.slots.len();
+            let session = self.slots[self.eviction_cursor].session.as_ref();
+            if session.is_some_and(|session| !session.tracker.is_answered()) {
+                let reason = EndReason::ResourcesUnavailable;
+                self.remove(self.eviction_cursor as u32, Some(reason));
+                return Ok(());
+            }
+        }
+        Err(OpenError::TableFull)
     }
 
     /// Whether a live session expects replies of this flow.
@@ -248,13 +339,19 @@ impl<T> SessionTable<T> {
     ) -> Step {
         let slot = self.slots.get_mut(id.slot as usize).filter(|it| it.generation == id.generation);
         let Some(session) = slot.and_then(|slot| slot.session.as_mut()) else { return Step::Gone };
-        let step = session.tracker.step(direction, packet, &self.behaviour);
+        let Progress { step, renews } = session.tracker.step(direction, packet, &self.behaviour);
+        if let Step::Invalid(reason) = step {
+            self.invalid[reason as usize] += 1;
+        }
         if !matches!(step, Step::Accept(_)) {
             return step;
         }
         session.packets[direction.index()] += 1;
         session.bytes[direction.index()] += bytes;
         session.last = now;
+        if !renews {
+            return step;
+        }
         let deadline = now + session.tracker.timeout(&self.behaviour.timers);
         let sooner = deadline < session.deadline;
         session.deadline = deadline;
@@ -319,7 +416,7 @@ impl<T> SessionTable<T> {
 
     fn schedule(&mut self, slot: u32, generation: u32, deadline: Deadline) {
         self.deadlines.push(Reverse((deadline, slot, generation)));
-        if self.deadlines.len() > 4 * self.len() + 1024 {
+        if self.deadlines.len() > 2 * self.slots.len() + 1024 {
             // Deadlines that were moved forward leave stale entries behind; drop them all.
             let live = self.slots.iter().enumerate().filter_map(|(at, slot)| {
                 let session = slot.session.as_ref()?;

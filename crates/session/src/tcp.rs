@@ -1,8 +1,13 @@
-//! TCP connection tracking: states and windows (RFC 9293, and the four bounds of Rooij).
+//! TCP connection tracking: states and windows.
+//!
+//! The states and their exceptions follow Linux connection tracking, observed packet by packet; the
+//! window is judged by the four bounds of Rooij, "Real Stateful TCP Packet Filtering in IP Filter"
+//! (2001).
 
 use parefeu_net::{Direction, TcpFlags, TcpSegment};
 
 use crate::step::InvalidReason;
+use crate::window::{Side, Window};
 
 /// Where a connection stands.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
@@ -11,7 +16,7 @@ pub(crate) enum TcpState {
     SynSent,
     /// Both sides have sent SYN (simultaneous open).
     SynCrossed,
-    /// The reply side has answered with SYN and ACK.
+    /// SYN and ACK were sent in answer.
     SynReceived,
     /// The handshake is complete.
     Established,
@@ -29,10 +34,17 @@ pub(crate) enum TcpState {
 
 /// What the behaviour lets pass.
 #[derive(Clone, Copy, Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "each is an independent switch of a device")]
 pub(crate) struct Rules {
+    /// A connection may begin with any ACK.
     pub(crate) loose: bool,
+    /// Segments that miss the window pass.
     pub(crate) liberal: bool,
+    /// Windows are judged at all.
     pub(crate) windows: bool,
+    /// A SYN on a connection that ended opens another, whoever ended it. Linux waits for the answer
+    /// unless the client did.
+    pub(crate) eager_reopen: bool,
 }
 
 /// What a segment does to a connection.
@@ -40,7 +52,8 @@ pub(crate) struct Rules {
 pub(crate) enum TcpStep {
     /// It belongs; the connection has moved.
     Accept,
-    /// It passes and changes nothing (an old duplicate, a SYN inside a live connection).
+    /// It passes and does not count: the timer runs on (an old duplicate, a SYN inside a live
+    /// connection, a repeated SYN).
     Ignore,
     /// It would open the connection anew.
     Reopen,
@@ -48,66 +61,106 @@ pub(crate) enum TcpStep {
     Invalid(InvalidReason),
 }
 
-/// One side of a connection, in sequence space.
-#[derive(Clone, Copy, Debug, Default)]
-struct Side {
-    /// Highest sequence number sent, plus one.
-    end: u32,
-    /// Highest sequence number the other side's window allows.
-    max_end: u32,
-    /// Largest window this side has announced, scaled; 0 until it was heard.
-    max_window: u32,
-    /// Highest acknowledgement number sent.
-    max_ack: Option<u32>,
-    /// Window scale shift.
-    scale: u8,
-    /// Whether the SYN carried a window scale option.
-    scales: bool,
-    /// Whether this side has sent FIN.
-    fin: bool,
-}
-
 /// A tracked connection.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct TcpConnection {
-    pub(crate) state: TcpState,
     sides: [Side; 2],
-    /// The direction that sent the reset.
+    noted: Noted,
+    pub(crate) state: TcpState,
+    /// The direction that sent the first reset.
     pub(crate) reset_by: Option<Direction>,
+    /// Whether the reply direction was heard.
+    pub(crate) answered: bool,
+    /// Whether the handshake was completed in sight.
+    confirmed: bool,
+    /// Whether both sides sent a SYN of their own.
+    crossed: bool,
+    /// Whether one side began to close while the connection was open.
+    closing: bool,
+    /// Whether a SYN inside LAST-ACK may draw a challenge ACK (RFC 5961 §4.2).
+    challenge: bool,
 }
 
-/// The least window assumed when an acknowledgement is judged (`MAXACKWINDOW` of Linux conntrack).
-const MIN_ACK_WINDOW: u32 = 66_000;
+/// The last segment that counted, or that passed without: what later ones may answer.
+#[derive(Clone, Copy, Debug)]
+struct Noted {
+    end: u32,
+    acknowledgement: u32,
+    window: u16,
+    scale: Option<u8>,
+    selective: bool,
+    kind: Kind,
+    direction: Direction,
+}
+
+/// A segment by the flag that decides what it is.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Kind {
+    Syn,
+    SynAck,
+    Fin,
+    Ack,
+    Rst,
+    None,
+}
+
+/// Where the state table sends a segment.
+enum Next {
+    To(TcpState),
+    Ignore,
+    Invalid,
+}
 
 impl TcpConnection {
     /// Opens a connection with its first segment; the error says why it may not.
     pub(crate) fn open(segment: &TcpSegment<'_>, rules: Rules) -> Result<Self, InvalidReason> {
         refuse_flags(segment.flags)?;
-        let syn = segment.flags.contains(TcpFlags::SYN);
-        let refused = segment.flags.intersects(TcpFlags::RST) || (!syn && !rules.loose);
-        if refused || (syn && segment.flags.contains(TcpFlags::ACK)) {
-            return Err(InvalidReason::NotOpening);
-        }
-        let mut connection = Self {
-            state: if syn { TcpState::SynSent } else { TcpState::Established },
-            sides: [Side::default(); 2],
-            reset_by: None,
+        let mut client = Side::default();
+        let mut server = Side::default();
+        let state = match Kind::of(segment.flags) {
+            Kind::Syn => {
+                client.hear_syn(segment);
+                TcpState::SynSent
+            }
+            Kind::Ack if rules.loose => {
+                client.pick_up(segment);
+                server.assume_options();
+                TcpState::Established
+            }
+            _ => return Err(InvalidReason::NotOpening),
         };
-        if segment.flags.contains(TcpFlags::FIN) {
-            connection.state = TcpState::FinWait;
-            connection.sides[0].fin = true;
+        let noted = Noted {
+            end: 0,
+            acknowledgement: 0,
+            window: 0,
+            scale: None,
+            selective: false,
+            kind: Kind::None,
+            direction: Direction::Original,
+        };
+        let mut connection = Self {
+            sides: [client, server],
+            noted,
+            state,
+            reset_by: None,
+            answered: false,
+            confirmed: false,
+            crossed: false,
+            closing: false,
+            challenge: false,
+        };
+        let kind = Kind::of(segment.flags);
+        let window = connection.judge(Direction::Original, segment);
+        if window == Window::Fits {
+            connection.note_acknowledgement(kind, Direction::Original, segment);
         }
-        if syn {
-            connection.sides[0].hear_syn(segment);
-        } else {
-            connection.pick_up(Direction::Original, segment);
-        }
+        connection.note(kind, Direction::Original);
         Ok(connection)
     }
 
-    /// Whether packets of both directions were seen.
-    pub(crate) fn is_answered(&self) -> bool {
-        self.sides.iter().all(|side| side.max_window != 0)
+    /// Whether a reset came that did not end the connection, or nobody answered before it.
+    pub(crate) fn is_doubted(&self) -> bool {
+        self.noted.kind == Kind::Rst
     }
 
     /// Advances by one segment. Constant time, no allocation.
@@ -120,235 +173,331 @@ impl TcpConnection {
         if let Err(reason) = refuse_flags(segment.flags) {
             return TcpStep::Invalid(reason);
         }
-        let next = match self.next_state(direction, segment.flags) {
-            Ok(next) => next,
-            Err(step) => return step,
+        let before = self.state;
+        let kind = Kind::of(segment.flags);
+        let next = match next_state(before, direction, kind) {
+            Next::To(TcpState::SynSent) if before != TcpState::SynSent => {
+                if self.may_reopen(direction, rules) {
+                    return TcpStep::Reopen;
+                }
+                None
+            }
+            Next::To(next) => Some(next),
+            Next::Ignore => None,
+            Next::Invalid => return TcpStep::Invalid(InvalidReason::UnexpectedFlags),
         };
-        if segment.flags.contains(TcpFlags::RST) {
-            return self.reset(direction, segment, rules);
-        }
-        if rules.windows {
-            let before = self.sides;
-            match self.judge_window(direction, segment) {
-                Window::Fits => {}
-                Window::Old => {
-                    self.sides = before;
-                    return TcpStep::Ignore;
-                }
-                Window::Beyond(_) if rules.liberal => {}
-                Window::Beyond(reason) => {
-                    self.sides = before;
-                    return TcpStep::Invalid(reason);
-                }
+        let step = match next {
+            Some(next) => self.follow(direction, kind, segment, (next, rules)),
+            None if self.answers_ignored_syn(direction, kind, segment) => {
+                self.adopt_ignored_syn();
+                self.commit(direction, kind, segment, (TcpState::SynReceived, rules))
             }
-        }
-        if segment.flags.contains(TcpFlags::FIN) {
-            self.sides[direction.index()].fin = true;
-        }
-        self.state = next;
-        TcpStep::Accept
+            None => self.ignore(direction, kind, segment),
+        };
+        let heard = matches!(step, TcpStep::Accept | TcpStep::Ignore);
+        let refused_opening = kind == Kind::Rst && !self.answered;
+        self.answered |= heard && direction == Direction::Reply && !refused_opening;
+        let repeats_syn = kind == Kind::Syn && before == TcpState::SynSent && !self.answered;
+        if step == TcpStep::Accept && repeats_syn { TcpStep::Ignore } else { step }
     }
 
-    /// The state a segment leads to.
-    fn next_state(&self, direction: Direction, flags: TcpFlags) -> Result<TcpState, TcpStep> {
-        use TcpState as S;
-        let not_expected = Err(TcpStep::Invalid(InvalidReason::UnexpectedFlags));
-        let original = direction == Direction::Original;
-        let (syn, ack) = (flags.contains(TcpFlags::SYN), flags.contains(TcpFlags::ACK));
-        if flags.contains(TcpFlags::RST) {
-            return Ok(S::Closed);
-        }
-        if syn && ack {
-            return match (self.state, original) {
-                (S::SynCrossed | S::SynReceived, _) | (S::SynSent, false) => Ok(S::SynReceived),
-                (S::SynSent, true) => not_expected,
-                _ => Err(TcpStep::Ignore),
-            };
-        }
-        if syn {
-            return match (self.state, original) {
-                (S::SynSent, true) => Ok(S::SynSent),
-                (S::SynCrossed, _) | (S::SynSent, false) => Ok(S::SynCrossed),
-                (S::TimeWait | S::Closed, true) => Err(TcpStep::Reopen),
-                (S::TimeWait | S::Closed, false) => not_expected,
-                _ => Err(TcpStep::Ignore),
-            };
-        }
-        if flags.contains(TcpFlags::FIN) {
-            let other_fin = self.sides[direction.reverse().index()].fin;
-            return match self.state {
-                S::SynSent | S::SynCrossed => not_expected,
-                S::SynReceived | S::Established => Ok(S::FinWait),
-                S::FinWait | S::CloseWait if other_fin => Ok(S::LastAck),
-                state => Ok(state),
-            };
-        }
-        if !ack {
-            return not_expected;
-        }
-        match (self.state, original) {
-            (S::SynSent, true) => not_expected,
-            // The answer to a SYN with data of a server that split its handshake.
-            (S::SynSent, false) => Err(TcpStep::Ignore),
-            (S::SynCrossed, _) => Ok(S::SynReceived),
-            (S::SynReceived, true) => Ok(S::Established),
-            (S::FinWait, _) if self.sides[direction.reverse().index()].fin => Ok(S::CloseWait),
-            (S::LastAck, _) => Ok(S::TimeWait),
-            (state, _) => Ok(state),
-        }
+    /// A SYN on a connection that has ended: whether it opens another (RFC 9293 §3.6.1).
+    fn may_reopen(&self, direction: Direction, rules: Rules) -> bool {
+        let aborted = self.noted.kind == Kind::Rst && self.noted.direction == direction;
+        rules.eager_reopen || self.closing || aborted
     }
 
-    /// A reset has to hit the sequence number the other side expects, once that is known
-    /// (RFC 5961 §3.2, as Linux applies it).
-    fn reset(&mut self, direction: Direction, segment: &TcpSegment<'_>, rules: Rules) -> TcpStep {
-        let expected = self.sides[direction.reverse().index()].max_ack;
-        let answers_syn = self.state == TcpState::SynSent;
-        let exact = expected.is_none_or(|expected| expected == segment.sequence);
-        if rules.windows && !rules.liberal && !answers_syn && !exact {
-            return TcpStep::Invalid(InvalidReason::InexactReset);
-        }
-        self.state = TcpState::Closed;
-        self.reset_by.get_or_insert(direction);
-        TcpStep::Accept
-    }
-
-    fn pick_up(&mut self, direction: Direction, segment: &TcpSegment<'_>) {
-        let side = &mut self.sides[direction.index()];
-        side.end = end_of(segment);
-        side.max_window = (u32::from(segment.window) << side.scale).max(1);
-        side.max_end = side.end.wrapping_add(side.max_window);
-        let other = &mut self.sides[direction.reverse().index()];
-        let ack = segment.acknowledgement;
-        if other.max_window == 0 {
-            (other.end, other.max_end) = (ack, ack);
-        } else if ack == other.end.wrapping_add(1) {
-            other.end = ack; // the answer to a keep-alive
-        }
-    }
-
-    fn judge_window(&mut self, direction: Direction, segment: &TcpSegment<'_>) -> Window {
-        let syn = segment.flags.contains(TcpFlags::SYN);
-        let (this, that) = (direction.index(), direction.reverse().index());
-        let end = end_of(segment);
-        let first = self.sides[this].max_window == 0;
-        let repeats_opening = matches!(
-            (self.state, direction),
-            (TcpState::SynSent, Direction::Original) | (TcpState::SynReceived, Direction::Reply)
-        );
-        if first && !syn {
-            self.pick_up(direction, segment);
-        } else if syn && (first || (repeats_opening && after(end, self.sides[this].end))) {
-            self.sides[this].hear_syn(segment);
-            if !(self.sides[this].scales && self.sides[that].scales) && first {
-                // Scaling needs the option on both SYNs (RFC 7323 §2.2); the other may be under way.
-                if self.sides[that].max_window != 0 {
-                    (self.sides[this].scale, self.sides[that].scale) = (0, 0);
-                }
-            }
-            if !segment.flags.contains(TcpFlags::ACK) {
-                return Window::Fits;
-            }
-        }
-        let (sender, receiver) = (self.sides[this], self.sides[that]);
-        let acknowledges = segment.flags.contains(TcpFlags::ACK);
-        let ack = if acknowledges { segment.acknowledgement } else { receiver.end };
-        let edges = segment.sack.as_slice().iter().map(|(_, right)| *right);
-        let sack = edges.fold(ack, |most, right| if after(right, most) { right } else { most });
-        if after(segment.sequence, sender.max_end) && receiver.max_window != 0 {
-            return Window::Beyond(InvalidReason::SequenceBeyondWindow);
-        }
-        if after(sack, receiver.end) {
-            return Window::Beyond(InvalidReason::AcknowledgesUnsent);
-        }
-        let lowest_end = sender.end.wrapping_sub(receiver.max_window);
-        if receiver.max_window != 0 && after(lowest_end, end) {
-            return Window::Old;
-        }
-        let lowest_ack = receiver.end.wrapping_sub(sender.max_window.max(MIN_ACK_WINDOW));
-        if after(lowest_ack, sack) {
-            return Window::Old;
-        }
-        self.slide(direction, segment, (end, ack, sack));
-        Window::Fits
-    }
-
-    /// Moves the windows for a segment that fits.
-    fn slide(
+    /// Takes a segment to the state the table names, with the table's exceptions.
+    fn follow(
         &mut self,
         direction: Direction,
+        kind: Kind,
         segment: &TcpSegment<'_>,
-        (end, ack, sack): (u32, u32, u32),
-    ) {
-        let syn = segment.flags.contains(TcpFlags::SYN);
+        (mut next, rules): (TcpState, Rules),
+    ) -> TcpStep {
+        match next {
+            TcpState::TimeWait if self.state == TcpState::LastAck => {
+                let after_syn = self.noted.kind == Kind::Syn && self.noted.direction != direction;
+                if kind == Kind::Ack && after_syn && self.challenge {
+                    self.challenge = false;
+                    return TcpStep::Ignore;
+                }
+            }
+            TcpState::SynCrossed => self.crossed = true,
+            TcpState::SynReceived => {
+                if direction == Direction::Reply && kind == Kind::Ack && self.crossed {
+                    next = TcpState::Established;
+                }
+            }
+            TcpState::Closed if kind == Kind::Rst && rules.windows => {
+                let reset = self.judge_reset(direction, segment);
+                let Some(Reset { ends, answers_ignored }) = reset else {
+                    return TcpStep::Invalid(InvalidReason::InexactReset);
+                };
+                next = if ends { next } else { self.state };
+                if answers_ignored {
+                    self.arrive(direction, kind, next);
+                    return TcpStep::Accept;
+                }
+            }
+            _ => {}
+        }
+        self.commit(direction, kind, segment, (next, rules))
+    }
+
+    /// Judges the window and, where the segment fits, moves on.
+    fn commit(
+        &mut self,
+        direction: Direction,
+        kind: Kind,
+        segment: &TcpSegment<'_>,
+        (next, rules): (TcpState, Rules),
+    ) -> TcpStep {
+        let window = if rules.windows { self.judge(direction, segment) } else { Window::Fits };
+        let liberal = rules.liberal || self.sides[direction.index()].is_liberal();
+        match window {
+            Window::Fits => self.note_acknowledgement(kind, direction, segment),
+            Window::Old | Window::Beyond(_) if liberal => {}
+            Window::Old => return TcpStep::Ignore,
+            Window::Beyond(reason) => {
+                let answered_close = self.noted.direction != direction
+                    && matches!(self.noted.kind, Kind::Fin | Kind::Rst);
+                if self.confirmed && matches!(kind, Kind::Fin | Kind::Rst) && !answered_close {
+                    self.note(kind, direction);
+                }
+                return TcpStep::Invalid(reason);
+            }
+        }
+        self.arrive(direction, kind, next);
+        TcpStep::Accept
+    }
+
+    fn arrive(&mut self, direction: Direction, kind: Kind, next: TcpState) {
+        let was_open = matches!(self.state, TcpState::SynReceived | TcpState::Established);
+        self.confirmed |= self.answered && was_open && next == TcpState::Established;
+        self.closing |= next == TcpState::FinWait && self.state != next;
+        self.note(kind, direction);
+        self.state = next;
+        if next == TcpState::Closed {
+            self.reset_by.get_or_insert(direction);
+        }
+    }
+
+    fn note(&mut self, kind: Kind, direction: Direction) {
+        (self.noted.kind, self.noted.direction) = (kind, direction);
+    }
+
+    /// Remembers an acknowledgement that fits: a reset right behind it is believed.
+    fn note_acknowledgement(&mut self, kind: Kind, direction: Direction, segment: &TcpSegment<'_>) {
+        if kind == Kind::Ack {
+            self.noted.direction = direction;
+            self.noted.end = segment.end();
+            self.noted.acknowledgement = segment.acknowledgement;
+            self.noted.window = segment.window;
+        }
+    }
+
+    /// Lets a segment through uncounted: the firewall may be the one that is out of step, and the
+    /// answer will tell.
+    fn ignore(&mut self, direction: Direction, kind: Kind, segment: &TcpSegment<'_>) -> TcpStep {
+        self.note(kind, direction);
+        self.noted.end = segment.end();
+        self.noted.window = segment.window;
+        if kind == Kind::Syn && direction == Direction::Original {
+            self.noted.scale = segment.window_scale;
+            self.noted.selective = segment.sack_permitted;
+            self.challenge = self.state == TcpState::LastAck;
+            self.crossed = false;
+        }
+        let challenge = kind == Kind::Ack && direction == Direction::Reply;
+        if self.state == TcpState::SynSent && challenge {
+            self.noted.acknowledgement = segment.acknowledgement;
+        }
+        TcpStep::Ignore
+    }
+
+    /// Whether this SYN and ACK answers a SYN that passed uncounted.
+    fn answers_ignored_syn(
+        &self,
+        direction: Direction,
+        kind: Kind,
+        segment: &TcpSegment<'_>,
+    ) -> bool {
+        kind == Kind::SynAck
+            && self.noted.kind == Kind::Syn
+            && self.noted.direction != direction
+            && segment.acknowledgement == self.noted.end
+    }
+
+    /// Begins the connection again from the SYN that passed uncounted.
+    fn adopt_ignored_syn(&mut self) {
+        let noted = self.noted;
+        self.sides = [Side::default(); 2];
+        self.sides[noted.direction.index()].restart(noted.end, noted.window, noted.scale);
+        self.sides[noted.direction.index()].set_selective(noted.selective);
+        self.state = TcpState::SynSent;
+        self.challenge = false;
+        self.reset_by = None;
+    }
+
+    /// What a reset does, or `None` where it is invalid.
+    ///
+    /// It ends an established connection only where it hits the sequence number the other side
+    /// expects (RFC 5961 §3.2); before both sides began to close it has to lie at or after it.
+    fn judge_reset(&self, direction: Direction, segment: &TcpSegment<'_>) -> Option<Reset> {
+        let noted = self.noted;
+        let established = self.state == TcpState::Established && self.confirmed;
+        let mut reset = Reset { ends: true, answers_ignored: false };
+        if let Some(expected) = self.sides[direction.reverse().index()].max_ack() {
+            if segment.sequence == 0 && !established {
+                return Some(reset);
+            }
+            let closing = !matches!(
+                self.state,
+                TcpState::SynSent
+                    | TcpState::SynCrossed
+                    | TcpState::SynReceived
+                    | TcpState::Established
+            );
+            if before(segment.sequence, expected) && !closing {
+                return None;
+            }
+            let behind_own_data = noted.kind == Kind::Ack
+                && noted.direction == direction
+                && segment.sequence == noted.end;
+            if !established || segment.sequence == expected || behind_own_data {
+                return Some(reset);
+            }
+            reset.ends = false;
+        }
+        let ignored_before = (self.answered && noted.kind == Kind::Syn)
+            || (!self.confirmed && noted.kind == Kind::Ack);
+        let answers_challenge = self.state == TcpState::SynSent
+            && noted.kind == Kind::Ack
+            && noted.direction == Direction::Reply
+            && segment.sequence == noted.acknowledgement;
+        reset.answers_ignored =
+            (ignored_before && segment.acknowledgement == noted.end) || answers_challenge;
+        Some(reset)
+    }
+
+    fn judge(&mut self, direction: Direction, segment: &TcpSegment<'_>) -> Window {
+        let opening = matches!(self.state, TcpState::SynSent | TcpState::SynReceived);
+        let unanswered = self.state == TcpState::SynSent;
         let [original, reply] = &mut self.sides;
         let (sender, receiver) = match direction {
             Direction::Original => (original, reply),
             Direction::Reply => (reply, original),
         };
-        let shift = if syn { 0 } else { sender.scale };
-        let window = u32::from(segment.window) << shift;
-        let reach = window.wrapping_add(sack.wrapping_sub(ack));
-        sender.max_window = sender.max_window.max(reach);
-        if after(end, sender.end) {
-            sender.end = end;
+        let syn = segment.flags.contains(TcpFlags::SYN);
+        if !sender.is_known() || (syn && opening && after(segment.end(), sender.end())) {
+            let known = sender.is_known();
+            sender.hear_first(receiver, segment, direction);
+            let crossing = syn && !segment.flags.contains(TcpFlags::ACK);
+            if crossing && (!known || direction == Direction::Reply) {
+                return Window::Fits;
+            }
         }
-        if segment.flags.contains(TcpFlags::ACK) {
-            let highest = sender.max_ack.is_none_or(|highest| after(ack, highest));
-            sender.max_ack = if highest { Some(ack) } else { sender.max_ack };
-        }
-        if receiver.max_window != 0 && after(end, sender.max_end) {
-            let over = end.wrapping_sub(sender.max_end);
-            receiver.max_window = receiver.max_window.saturating_add(over);
-        }
-        let edge = sack.wrapping_add(window);
-        if !after(receiver.max_end, edge) {
-            receiver.max_end = edge.wrapping_add(u32::from(window == 0));
+        sender.judge(receiver, segment, unanswered)
+    }
+}
+
+/// What a reset does where it fits the window.
+#[derive(Clone, Copy)]
+struct Reset {
+    /// It ends the connection; otherwise the other side will challenge it.
+    ends: bool,
+    /// It answers a segment that passed uncounted, and counts whatever the window.
+    answers_ignored: bool,
+}
+
+impl Kind {
+    fn of(flags: TcpFlags) -> Self {
+        if flags.contains(TcpFlags::RST) {
+            Self::Rst
+        } else if flags.contains(TcpFlags::SYN) {
+            if flags.contains(TcpFlags::ACK) { Self::SynAck } else { Self::Syn }
+        } else if flags.contains(TcpFlags::FIN) {
+            Self::Fin
+        } else if flags.contains(TcpFlags::ACK) {
+            Self::Ack
+        } else {
+            Self::None
         }
     }
 }
 
-impl Side {
-    fn hear_syn(&mut self, segment: &TcpSegment<'_>) {
-        self.end = end_of(segment);
-        self.max_end = self.end;
-        self.max_window = u32::from(segment.window).max(1);
-        self.scales = segment.window_scale.is_some();
-        // Larger shifts count as 14 (RFC 7323 §2.3).
-        self.scale = segment.window_scale.unwrap_or(0).min(14);
+/// The state a segment leads to, before exceptions.
+fn next_state(state: TcpState, direction: Direction, kind: Kind) -> Next {
+    use TcpState as S;
+    let original = direction == Direction::Original;
+    match (kind, state) {
+        (Kind::Syn, _) if original => match state {
+            S::SynSent | S::SynCrossed => Next::To(state),
+            S::TimeWait | S::Closed => Next::To(S::SynSent),
+            _ => Next::Ignore,
+        },
+        (Kind::Syn, S::SynSent | S::SynCrossed) => Next::To(S::SynCrossed),
+        (Kind::Syn, S::TimeWait) => Next::To(S::SynSent),
+        (Kind::SynAck, S::SynReceived) if original => Next::To(S::SynReceived),
+        (Kind::SynAck, S::SynSent) if !original => Next::To(S::SynReceived),
+        (Kind::SynAck, S::SynCrossed) => Next::To(S::SynReceived),
+        (Kind::SynAck, _) if !original => Next::Ignore,
+        (Kind::Fin, S::SynReceived | S::Established) => Next::To(S::FinWait),
+        (Kind::Fin, S::FinWait | S::CloseWait | S::LastAck) => Next::To(S::LastAck),
+        (Kind::Fin, S::TimeWait | S::Closed) => Next::To(state),
+        (Kind::Ack, S::SynSent | S::SynCrossed) if !original => Next::Ignore,
+        (Kind::Ack, S::SynSent | S::SynCrossed) => Next::Invalid,
+        (Kind::Ack, S::SynReceived) if original => Next::To(S::Established),
+        (Kind::Ack, S::FinWait) => Next::To(S::CloseWait),
+        (Kind::Ack, S::LastAck) => Next::To(S::TimeWait),
+        (Kind::Ack, _) => Next::To(state),
+        (Kind::Rst, _) => Next::To(S::Closed),
+        _ => Next::Invalid,
     }
 }
 
-enum Window {
-    Fits,
-    Old,
-    Beyond(InvalidReason),
-}
-
-/// Flag combinations no connection produces.
+/// Flag combinations no connection produces. PSH, ECE and CWR may accompany any; URG only what can
+/// carry data.
 fn refuse_flags(flags: TcpFlags) -> Result<(), InvalidReason> {
-    let core = TcpFlags::SYN.union(TcpFlags::FIN).union(TcpFlags::RST).union(TcpFlags::ACK);
-    let set = TcpFlags(flags.0 & core.0);
-    let legal = set == TcpFlags::SYN
-        || set == TcpFlags::SYN.union(TcpFlags::ACK)
-        || set == TcpFlags::RST
-        || set == TcpFlags::RST.union(TcpFlags::ACK)
-        || set == TcpFlags::FIN.union(TcpFlags::ACK)
-        || set == TcpFlags::ACK;
-    let urgent_push_syn = set == TcpFlags::SYN.union(TcpFlags::ACK)
-        && flags.contains(TcpFlags::URG)
-        && flags.contains(TcpFlags::PSH);
-    if legal && !urgent_push_syn { Ok(()) } else { Err(InvalidReason::IllegalFlags) }
+    const SYN: u8 = TcpFlags::SYN.0;
+    const ACK: u8 = TcpFlags::ACK.0;
+    const FIN: u8 = TcpFlags::FIN.0;
+    const RST: u8 = TcpFlags::RST.0;
+    const URG: u8 = TcpFlags::URG.0;
+    const SYN_URG: u8 = SYN | URG;
+    const SYN_ACK: u8 = SYN | ACK;
+    const RST_ACK: u8 = RST | ACK;
+    const FIN_ACK: u8 = FIN | ACK;
+    const FIN_ACK_URG: u8 = FIN | ACK | URG;
+    const ACK_URG: u8 = ACK | URG;
+    match flags.0 & (SYN | ACK | FIN | RST | URG) {
+        SYN | SYN_URG | SYN_ACK | RST | RST_ACK | FIN_ACK | FIN_ACK_URG | ACK | ACK_URG => Ok(()),
+        _ => Err(InvalidReason::IllegalFlags),
+    }
 }
 
-/// The sequence number after the segment: its payload, plus one each for SYN and FIN
-/// (RFC 9293 §3.4).
-fn end_of(segment: &TcpSegment<'_>) -> u32 {
-    let control = u32::from(segment.flags.contains(TcpFlags::SYN))
-        + u32::from(segment.flags.contains(TcpFlags::FIN));
-    segment.sequence.wrapping_add(segment.payload_len).wrapping_add(control)
+/// Whether `a` comes after `b` in sequence space (RFC 9293 §3.4).
+pub(crate) const fn after(a: u32, b: u32) -> bool {
+    (b.wrapping_sub(a) as i32) < 0
 }
 
-/// Whether `a` comes after `b` in sequence space.
-const fn after(a: u32, b: u32) -> bool {
-    b.wrapping_sub(a).cast_signed() < 0
+/// Whether `a` comes before `b` in sequence space.
+pub(crate) const fn before(a: u32, b: u32) -> bool {
+    after(b, a)
+}
+
+/// The sequence space a segment takes.
+pub(crate) trait SequenceSpan {
+    /// The sequence number after the segment: its payload, plus one each for SYN and FIN
+    /// (RFC 9293 §3.4).
+    fn end(&self) -> u32;
+}
+
+impl SequenceSpan for TcpSegment<'_> {
+    fn end(&self) -> u32 {
+        let control = u32::from(self.flags.contains(TcpFlags::SYN))
+            + u32::from(self.flags.contains(TcpFlags::FIN));
+        self.sequence.wrapping_add(self.payload_len).wrapping_add(control)
+    }
 }

@@ -184,7 +184,7 @@ impl Firewall {
             {
                 (quoted.flow, dst) = (*translated, translated.src);
             }
-            let related = self.table.related(&quoted, dst);
+            let related = self.table.related(side, &quoted, dst);
             // Translation needs eight bytes of the quoted transport, and leaves redirects alone.
             let short = packet.transport.payload().len() < 28 || message.kind == 5;
             let state = if related.is_none() || (self.translate && short) {
@@ -202,7 +202,6 @@ impl Firewall {
             Step::Accept(state) => (state, true),
             Step::Reopen => {
                 self.table.close(id, EndReason::TcpReuse);
-                assert_eq!(direction, Direction::Original, "only the client reopens here");
                 (self.table.state_without_session(packet), false)
             }
             Step::Invalid(_) | Step::Gone => (ConnectionState::Invalid, true),
