@@ -88,10 +88,22 @@ impl Engine {
         ingress: Option<InterfaceId>,
         frame: Frame<'_>,
     ) -> Decision {
-        self.handle_timeout(now);
         let Frame { link_type, data, wire_len } = frame;
         let packet = decode(link_type, data, wire_len as usize, &self.config.decode);
-        let decision = self.decide(Arrival { now, ingress, wire_len }, &packet);
+        self.handle_packet(now, ingress, &packet, wire_len)
+    }
+
+    /// Decides one frame that is decoded already, as when two engines judge the same traffic.
+    /// `wire_len` is the frame's length on the wire in bytes.
+    pub fn handle_packet(
+        &mut self,
+        now: Timestamp,
+        ingress: Option<InterfaceId>,
+        packet: &Packet<'_>,
+        wire_len: u32,
+    ) -> Decision {
+        self.handle_timeout(now);
+        let decision = self.decide(Arrival { now, ingress, wire_len }, packet);
         self.counters.count(&decision);
         decision
     }

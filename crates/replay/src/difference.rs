@@ -1,0 +1,477 @@
+//! How two firewalls' treatment of one flow differs, and what such flows have in common.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
+use std::time::Duration;
+
+use parefeu_engine::{Counters, Decision, Reason, Verdict};
+use parefeu_identify::Application;
+use parefeu_net::{FiveTuple, MalformedReason, Timestamp};
+use parefeu_policy::Hit;
+
+use crate::side::RuleHits;
+
+/// How the treatment of a flow differs (`docs/semantics.md`, "Comparison").
+#[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+pub enum DifferenceClass {
+    /// Allowed from its first packet by the old firewall, refused by the new one.
+    NewlyDenied,
+    /// Refused from its first packet by the old firewall, allowed by the new one.
+    NewlyAllowed,
+    /// Both begin to let it pass; the new one refuses it once it is identified.
+    DeniedAfterIdentification,
+    /// Both begin to let it pass; only the old one refuses it once it is identified.
+    AllowedAfterIdentification,
+    /// Both begin to let it pass; the new one's session ends too early, so that later packets die.
+    SessionLost,
+    /// Both begin to let it pass; only the old one's session ends too early.
+    SessionKept,
+    /// Both let it pass, translated differently.
+    Translation,
+    /// On one side a rule or translation that is not modelled decides.
+    Undecided,
+    /// Both let it pass, but identification never came to an end on one side.
+    NeverDecided,
+    /// Treated alike.
+    Same,
+}
+
+impl DifferenceClass {
+    /// Every class, gravest first.
+    pub const ALL: [Self; 10] = [
+        Self::NewlyDenied,
+        Self::NewlyAllowed,
+        Self::DeniedAfterIdentification,
+        Self::AllowedAfterIdentification,
+        Self::SessionLost,
+        Self::SessionKept,
+        Self::Translation,
+        Self::Undecided,
+        Self::NeverDecided,
+        Self::Same,
+    ];
+
+    /// The name in reports and JSON.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::NewlyDenied => "newly-denied",
+            Self::NewlyAllowed => "newly-allowed",
+            Self::DeniedAfterIdentification => "denied-after-identification",
+            Self::AllowedAfterIdentification => "allowed-after-identification",
+            Self::SessionLost => "session-lost",
+            Self::SessionKept => "session-kept",
+            Self::Translation => "translation",
+            Self::Undecided => "undecided",
+            Self::NeverDecided => "never-decided",
+            Self::Same => "same",
+        }
+    }
+
+    /// Whether flows of the class are treated differently.
+    pub const fn is_difference(self) -> bool {
+        !matches!(self, Self::Same | Self::NeverDecided | Self::Undecided)
+    }
+
+    /// Whether flows of the class lose service.
+    pub const fn is_loss(self) -> bool {
+        matches!(self, Self::NewlyDenied | Self::DeniedAfterIdentification | Self::SessionLost)
+    }
+}
+
+/// What one firewall did with a flow.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(crate) struct Track {
+    pub(crate) first: Option<Decision>,
+    /// The last decision that rests on a rule or default.
+    pub(crate) decided: Option<Decision>,
+    pub(crate) application: Option<Application>,
+    pub(crate) translated: Option<FiveTuple>,
+    pub(crate) refusal: Option<(u64, Timestamp, Decision)>,
+    pub(crate) passed_packets: u64,
+    pub(crate) passed_bytes: u64,
+    pub(crate) refused_packets: u64,
+    pub(crate) refused_bytes: u64,
+    pub(crate) bytes_before_refusal: u64,
+    pub(crate) unknown: bool,
+    pub(crate) tentative: bool,
+}
+
+impl Track {
+    fn begins_allowed(&self) -> bool {
+        self.first.as_ref().is_some_and(|decision| decision.verdict.passes())
+    }
+
+    /// Whether identification refused the flow after it had begun to pass.
+    fn identified_refusal(&self) -> bool {
+        self.begins_allowed()
+            && self.refusal.as_ref().is_some_and(|(_, _, decision)| {
+                matches!(decision.reason, Reason::Identified | Reason::PolicyChange | Reason::Rule)
+            })
+    }
+
+    /// Whether packets died after the flow had begun to pass, for want of a session.
+    fn lost(&self) -> bool {
+        self.begins_allowed() && self.refused_packets > 0 && !self.identified_refusal()
+    }
+
+    fn hit(&self) -> Option<Hit> {
+        let refused = self.refusal.as_ref().and_then(|(_, _, decision)| decision.hit);
+        let decided = self.decided.as_ref().and_then(|decision| decision.hit);
+        if self.identified_refusal() || !self.begins_allowed() {
+            refused.or(decided)
+        } else {
+            decided
+        }
+    }
+
+    /// The verdict on the flow as a whole.
+    fn verdict(&self) -> Verdict {
+        if self.unknown {
+            return Verdict::Unknown;
+        }
+        match (&self.refusal, &self.first) {
+            (Some((_, _, decision)), _) if !self.lost() => decision.verdict,
+            (_, Some(first)) => first.verdict,
+            _ => Verdict::Drop,
+        }
+    }
+
+    /// The reason that speaks for the flow as a whole.
+    fn reason(&self) -> Reason {
+        let first = self.first.as_ref().map_or(Reason::NotIp, |decision| decision.reason);
+        self.refusal.as_ref().map_or(first, |(_, _, decision)| decision.reason)
+    }
+}
+
+/// A flow under observation.
+#[derive(Clone, Debug)]
+pub(crate) struct FlowRecord {
+    pub(crate) start: Timestamp,
+    pub(crate) last: Timestamp,
+    pub(crate) flow: FiveTuple,
+    pub(crate) icmp: Option<(u8, u8)>,
+    pub(crate) packets: u64,
+    pub(crate) bytes: u64,
+    pub(crate) closed: bool,
+    /// Old, then new.
+    pub(crate) tracks: [Track; 2],
+}
+
+impl FlowRecord {
+    pub(crate) fn new(now: Timestamp, flow: FiveTuple, icmp: Option<(u8, u8)>) -> Self {
+        let tracks = [Track::default(), Track::default()];
+        Self { start: now, last: now, flow, icmp, packets: 0, bytes: 0, closed: false, tracks }
+    }
+
+    pub(crate) fn class(&self) -> DifferenceClass {
+        let [old, new] = &self.tracks;
+        if old.unknown || new.unknown {
+            return DifferenceClass::Undecided;
+        }
+        match (old.begins_allowed(), new.begins_allowed()) {
+            (true, false) => return DifferenceClass::NewlyDenied,
+            (false, true) => return DifferenceClass::NewlyAllowed,
+            (false, false) => return DifferenceClass::Same,
+            (true, true) => {}
+        }
+        match (old.identified_refusal(), new.identified_refusal()) {
+            (false, true) => return DifferenceClass::DeniedAfterIdentification,
+            (true, false) => return DifferenceClass::AllowedAfterIdentification,
+            (true, true) => return DifferenceClass::Same,
+            (false, false) => {}
+        }
+        match (old.lost(), new.lost()) {
+            (false, true) => DifferenceClass::SessionLost,
+            (true, false) => DifferenceClass::SessionKept,
+            _ if !same_translation(old.translated, new.translated) => DifferenceClass::Translation,
+            _ if old.tentative || new.tentative => DifferenceClass::NeverDecided,
+            _ => DifferenceClass::Same,
+        }
+    }
+}
+
+/// Ports a session table chose freely are no difference.
+fn same_translation(old: Option<FiveTuple>, new: Option<FiveTuple>) -> bool {
+    match (old, new) {
+        (None, None) => true,
+        (Some(old), Some(new)) => {
+            (old.src, old.dst, old.dst_port, old.protocol)
+                == (new.src, new.dst, new.dst_port, new.protocol)
+                || (old.src, old.dst, old.src_port, old.protocol)
+                    == (new.src, new.dst, new.src_port, new.protocol)
+        }
+        _ => false,
+    }
+}
+
+/// One firewall's part in a group of flows.
+#[derive(Clone, Debug, PartialEq)]
+pub struct GroupSide {
+    /// The verdict on the flows.
+    pub verdict: Verdict,
+    /// Why.
+    pub reason: Reason,
+    /// The rule or default.
+    pub hit: Option<Hit>,
+    /// What identification took the first flow for.
+    pub application: Option<Application>,
+    /// How the first flow was translated.
+    pub translated: Option<FiveTuple>,
+    /// Bytes that passed before the flows were refused.
+    pub bytes_before_refusal: u64,
+}
+
+/// Flows that differ in the same way under the same pair of rules.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Group {
+    /// How they differ.
+    pub class: DifferenceClass,
+    /// The old firewall's part.
+    pub old: GroupSide,
+    /// The new firewall's part.
+    pub new: GroupSide,
+    /// How many flows.
+    pub flows: u64,
+    /// Their packets.
+    pub packets: u64,
+    /// Their bytes on the wire.
+    pub bytes: u64,
+    /// Distinct client addresses; counted up to [`Group::MAX_SOURCES`].
+    pub sources: usize,
+    /// The first of them, as a witness.
+    pub witness: FiveTuple,
+    /// ICMP type and code of the witness.
+    pub witness_icmp: Option<(u8, u8)>,
+    /// When the first flow began.
+    pub first_seen: Timestamp,
+    /// When the last packet came.
+    pub last_seen: Timestamp,
+    /// For how long the witness had been idle when its session was lost.
+    pub packet_of_refusal: Option<u64>,
+}
+
+impl Group {
+    /// Distinct sources past this number are not told apart.
+    pub const MAX_SOURCES: usize = 10_000;
+}
+
+type RulePair = (DifferenceClass, SideKey, SideKey);
+type SideKey = (Verdict, Reason, Option<u32>, u32);
+
+/// Differences of a replay, gathered while it runs.
+#[derive(Debug, Default)]
+pub(crate) struct Differences {
+    groups: BTreeMap<RulePair, (Group, BTreeSet<IpAddr>)>,
+    totals: BTreeMap<DifferenceClass, Totals>,
+    verdict_bytes: BTreeMap<(Verdict, Verdict), u64>,
+    malformed: BTreeMap<MalformedReason, u64>,
+    timeline: Timeline,
+    span: Option<(Timestamp, Timestamp)>,
+}
+
+/// Flows and bytes of a class.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub struct Totals {
+    /// Flows.
+    pub flows: u64,
+    /// Bytes on the wire.
+    pub bytes: u64,
+}
+
+impl Differences {
+    pub(crate) fn count_frame(
+        &mut self,
+        now: Timestamp,
+        malformed: Option<MalformedReason>,
+        _old: Verdict,
+        _new: Verdict,
+    ) {
+        let (first, _) = self.span.unwrap_or((now, now));
+        self.span = Some((first, now));
+        if let Some(reason) = malformed {
+            *self.malformed.entry(reason).or_default() += 1;
+        }
+    }
+
+    pub(crate) fn add(&mut self, record: &FlowRecord) {
+        let class = record.class();
+        let [old, new] = &record.tracks;
+        let totals = self.totals.entry(class).or_default();
+        totals.flows += 1;
+        totals.bytes += record.bytes;
+        *self.verdict_bytes.entry((old.verdict(), new.verdict())).or_default() += record.bytes;
+        if class.is_loss() {
+            let when = new.refusal.as_ref().map_or(record.start, |(_, when, _)| *when);
+            self.timeline.count(when, new.refused_bytes);
+        }
+        if class == DifferenceClass::Same {
+            return;
+        }
+        let key = (class, side_key(old), side_key(new));
+        let (group, sources) = self.groups.entry(key).or_insert_with(|| {
+            let group = Group {
+                class,
+                old: group_side(old),
+                new: group_side(new),
+                flows: 0,
+                packets: 0,
+                bytes: 0,
+                sources: 0,
+                witness: record.flow,
+                witness_icmp: record.icmp,
+                first_seen: record.start,
+                last_seen: record.last,
+                packet_of_refusal: new.refusal.as_ref().map(|(packet, ..)| *packet),
+            };
+            (group, BTreeSet::new())
+        });
+        group.flows += 1;
+        group.packets += record.packets;
+        group.bytes += record.bytes;
+        group.first_seen = group.first_seen.min(record.start);
+        group.last_seen = group.last_seen.max(record.last);
+        if group.flows > 1 {
+            group.old.bytes_before_refusal += old.bytes_before_refusal;
+            group.new.bytes_before_refusal += new.bytes_before_refusal;
+        }
+        if sources.len() < Group::MAX_SOURCES {
+            sources.insert(record.flow.src);
+        }
+        group.sources = sources.len();
+    }
+
+    pub(crate) fn finish(self) -> DifferenceReport {
+        DifferenceReport {
+            groups: self.groups.into_values().map(|(group, _)| group).collect(),
+            totals: self.totals,
+            verdict_bytes: self.verdict_bytes,
+            malformed: self.malformed,
+            timeline: self.timeline,
+            span: self.span,
+        }
+    }
+}
+
+fn side_key(track: &Track) -> SideKey {
+    let hit = track.hit();
+    let rule = hit.and_then(|hit| hit.rule).map(|rule| rule.0);
+    let at = hit.map_or(u32::MAX, |hit| hit.at.start);
+    (track.verdict(), track.reason(), rule, at)
+}
+
+fn group_side(track: &Track) -> GroupSide {
+    GroupSide {
+        verdict: track.verdict(),
+        reason: track.reason(),
+        hit: track.hit(),
+        application: track.application,
+        translated: track.translated,
+        bytes_before_refusal: track.bytes_before_refusal,
+    }
+}
+
+/// What a replay of two firewalls found.
+#[derive(Clone, Debug)]
+pub struct DifferenceReport {
+    /// Groups of flows not treated alike, gravest class first, then by rule.
+    pub groups: Vec<Group>,
+    /// Flows and bytes by class.
+    pub totals: BTreeMap<DifferenceClass, Totals>,
+    /// Bytes by the verdicts of the old and the new firewall.
+    pub verdict_bytes: BTreeMap<(Verdict, Verdict), u64>,
+    /// Frames that could not be decoded, by reason.
+    pub malformed: BTreeMap<MalformedReason, u64>,
+    /// When the new firewall would drop what the old one lets pass.
+    pub timeline: Timeline,
+    /// Time of the first and the last frame.
+    pub span: Option<(Timestamp, Timestamp)>,
+}
+
+impl DifferenceReport {
+    /// Flows of every class.
+    pub fn flows(&self) -> u64 {
+        self.totals.values().map(|totals| totals.flows).sum()
+    }
+
+    /// Flows that are treated differently.
+    pub fn different(&self) -> u64 {
+        let different = self.totals.iter().filter(|(class, _)| class.is_difference());
+        different.map(|(_, totals)| totals.flows).sum()
+    }
+}
+
+/// A replay of two firewalls over the same frames.
+#[derive(Clone, Debug)]
+pub struct Comparison {
+    /// Frames replayed.
+    pub frames: u64,
+    /// What differs.
+    pub differences: DifferenceReport,
+    /// How often the old firewall's rules decided.
+    pub old_hits: RuleHits,
+    /// How often the new firewall's rules decided.
+    pub new_hits: RuleHits,
+    /// Verdicts and reasons of the old firewall, by frame.
+    pub old_counters: Counters,
+    /// Verdicts and reasons of the new firewall, by frame.
+    pub new_counters: Counters,
+}
+
+/// Would-be drops over time, in at most [`Timeline::BUCKETS`] buckets that widen as time goes on.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct Timeline {
+    start: Option<Timestamp>,
+    width_secs: u64,
+    buckets: Vec<Totals>,
+}
+
+impl Timeline {
+    /// The most buckets.
+    pub const BUCKETS: usize = 120;
+
+    fn count(&mut self, when: Timestamp, bytes: u64) {
+        let second = Timestamp::from_secs(when.as_nanos() / 1_000_000_000);
+        let start = *self.start.get_or_insert(second);
+        self.width_secs = self.width_secs.max(1);
+        if second < start {
+            // Flows settle roughly in order; an early one counts with the first bucket.
+            self.buckets.resize(self.buckets.len().max(1), Totals::default());
+            self.buckets[0].flows += 1;
+            self.buckets[0].bytes += bytes;
+            return;
+        }
+        let mut index = second.since(start).as_secs() / self.width_secs;
+        while index >= Self::BUCKETS as u64 {
+            self.widen();
+            index = second.since(start).as_secs() / self.width_secs;
+        }
+        let index = index as usize;
+        if self.buckets.len() <= index {
+            self.buckets.resize(index + 1, Totals::default());
+        }
+        self.buckets[index].flows += 1;
+        self.buckets[index].bytes += bytes;
+    }
+
+    fn widen(&mut self) {
+        self.width_secs *= 2;
+        let pairs = self.buckets.chunks(2).map(|pair| Totals {
+            flows: pair.iter().map(|totals| totals.flows).sum(),
+            bytes: pair.iter().map(|totals| totals.bytes).sum(),
+        });
+        self.buckets = pairs.collect();
+    }
+
+    /// The buckets in order: when each begins, and what was dropped in it.
+    pub fn iter(&self) -> impl Iterator<Item = (Timestamp, Totals)> + '_ {
+        let start = self.start.unwrap_or_default();
+        self.buckets.iter().enumerate().map(move |(at, totals)| {
+            (start + Duration::from_secs(at as u64 * self.width_secs), *totals)
+        })
+    }
+
+    /// How long a bucket lasts.
+    pub const fn width(&self) -> Duration {
+        Duration::from_secs(self.width_secs)
+    }
+}

@@ -1,0 +1,244 @@
+//! The same frames through the old and the new firewall, side by side.
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use parefeu_engine::{Decision, Reason, Verdict};
+use parefeu_net::{
+    DecodeLimits, FiveTuple, LinkType, Packet, TcpFlags, Timestamp, Transport, decode,
+};
+
+use crate::difference::{Comparison, Differences, FlowRecord, Track};
+use crate::ingress::CapturedAt;
+use crate::side::Side;
+
+/// Bounds of a lockstep replay.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct LockstepLimits {
+    /// The most flows followed at once; past it the flow idle longest is judged as it stands.
+    pub max_flows: usize,
+    /// A flow idle for this long is over.
+    pub idle: Duration,
+    /// A flow idle for this long after both sides closed it is over.
+    pub closed_idle: Duration,
+}
+
+impl Default for LockstepLimits {
+    fn default() -> Self {
+        Self {
+            max_flows: 1_000_000,
+            idle: Duration::from_secs(24 * 3600),
+            closed_idle: Duration::from_secs(60),
+        }
+    }
+}
+
+/// Two firewalls fed the same frames.
+///
+/// What is compared is the *flow as observed*: every packet of one five-tuple in both directions from
+/// its first packet to its end, whatever either firewall makes of it. Memory grows with the flows
+/// live at once, not with the length of the capture.
+pub struct Lockstep {
+    old: Side,
+    new: Side,
+    decode: DecodeLimits,
+    limits: LockstepLimits,
+    flows: HashMap<FiveTuple, FlowRecord>,
+    differences: Differences,
+    next_sweep: u64,
+    frames: u64,
+}
+
+/// A frame to replay.
+#[derive(Clone, Copy, Debug)]
+pub struct ReplayFrame<'a> {
+    /// When; never earlier than the frame before.
+    pub now: Timestamp,
+    /// Where the capture saw it.
+    pub captured: CapturedAt<'a>,
+    /// What the bytes begin with.
+    pub link_type: LinkType,
+    /// The bytes captured.
+    pub data: &'a [u8],
+    /// Bytes on the wire.
+    pub wire_len: u32,
+}
+
+/// Flows are swept for old ones each time this many frames have passed.
+const SWEEP_EVERY: u64 = 65_536;
+
+impl Lockstep {
+    /// A comparison that has seen nothing.
+    pub fn new(old: Side, new: Side, decode: DecodeLimits, limits: LockstepLimits) -> Self {
+        Self {
+            old,
+            new,
+            decode,
+            limits,
+            flows: HashMap::new(),
+            differences: Differences::default(),
+            next_sweep: SWEEP_EVERY,
+            frames: 0,
+        }
+    }
+
+    /// Shows both firewalls one frame, and returns what each did.
+    pub fn handle_frame(&mut self, frame: ReplayFrame<'_>) -> (Decision, Decision) {
+        let ReplayFrame { now, captured, link_type, data, wire_len } = frame;
+        let packet = decode(link_type, data, wire_len as usize, &self.decode);
+        let old = self.old.decide(now, captured, &packet, wire_len);
+        let new = self.new.decide(now, captured, &packet, wire_len);
+        // Sessions are reported by flow here; the engines' own log lines are not needed.
+        while self.old.poll_session().is_some() {}
+        while self.new.poll_session().is_some() {}
+        self.frames += 1;
+        self.differences.count_frame(now, packet.malformed, old.verdict, new.verdict);
+        if let Some(flow) = packet.five_tuple().filter(|_| packet.malformed.is_none()) {
+            self.follow(now, flow, &packet, (wire_len, [old, new]));
+        }
+        if self.frames >= self.next_sweep {
+            self.next_sweep = self.frames + SWEEP_EVERY;
+            self.sweep(now);
+        }
+        (old, new)
+    }
+
+    fn follow(
+        &mut self,
+        now: Timestamp,
+        flow: FiveTuple,
+        packet: &Packet<'_>,
+        (wire_len, decisions): (u32, [Decision; 2]),
+    ) {
+        let key = flow_key(flow, packet);
+        let starts_anew = self.flows.get(&key).is_some_and(|record| {
+            let idle = now.since(record.last);
+            let limit = if record.closed { self.limits.closed_idle } else { self.limits.idle };
+            (record.closed && opens(packet)) || idle > limit
+        });
+        if starts_anew && let Some(record) = self.flows.remove(&key) {
+            self.settle(record);
+        }
+        if !self.flows.contains_key(&key) && self.flows.len() >= self.limits.max_flows {
+            self.drop_idlest();
+        }
+        let icmp = match &packet.transport {
+            Transport::Icmp(message) => Some((message.kind, message.code)),
+            _ => None,
+        };
+        let record = self.flows.entry(key).or_insert_with(|| FlowRecord::new(now, flow, icmp));
+        record.last = now;
+        record.packets += 1;
+        record.bytes += u64::from(wire_len);
+        record.closed |= closes(packet);
+        for (track, decision) in record.tracks.iter_mut().zip(decisions) {
+            track.note(&decision, record.packets, wire_len, now);
+        }
+    }
+
+    fn settle(&mut self, record: FlowRecord) {
+        let [old, new] = &record.tracks;
+        for (side, track) in [(&mut self.old, old), (&mut self.new, new)] {
+            if let Some(last) = &track.decided {
+                side.hits_mut().count(last, record.bytes);
+            }
+        }
+        self.differences.add(&record);
+    }
+
+    fn sweep(&mut self, now: Timestamp) {
+        let limits = self.limits;
+        let is_over = |record: &FlowRecord| {
+            let limit = if record.closed { limits.closed_idle } else { limits.idle };
+            now.since(record.last) > limit
+        };
+        let mut over: Vec<FlowRecord> =
+            self.flows.extract_if(|_, record| is_over(record)).map(|(_, record)| record).collect();
+        in_order(&mut over);
+        for record in over {
+            self.settle(record);
+        }
+    }
+
+    /// Makes room: judges the tenth of the flows that was idle longest as it stands.
+    fn drop_idlest(&mut self) {
+        let mut last: Vec<Timestamp> = self.flows.values().map(|record| record.last).collect();
+        let tenth = last.len() / 10;
+        let (_, &mut limit, _) = last.select_nth_unstable(tenth);
+        let early = self.flows.extract_if(|_, record| record.last <= limit);
+        let mut early: Vec<FlowRecord> = early.map(|(_, record)| record).collect();
+        in_order(&mut early);
+        for record in early {
+            self.settle(record);
+        }
+    }
+
+    /// Judges the flows still live, and gives the result with both sides.
+    pub fn finish(mut self) -> Comparison {
+        let mut rest: Vec<FlowRecord> = self.flows.drain().map(|(_, record)| record).collect();
+        in_order(&mut rest);
+        for record in rest {
+            self.settle(record);
+        }
+        Comparison {
+            frames: self.frames,
+            differences: self.differences.finish(),
+            old_hits: self.old.hits().clone(),
+            new_hits: self.new.hits().clone(),
+            old_counters: self.old.engine().counters().clone(),
+            new_counters: self.new.engine().counters().clone(),
+        }
+    }
+}
+
+/// Flows settle in the order they began, so that the same input gives the same result.
+fn in_order(records: &mut [FlowRecord]) {
+    records.sort_unstable_by_key(|record| (record.start, record.flow));
+}
+
+/// Both directions share a key. An ICMP error counts with the flow it quotes.
+fn flow_key(flow: FiveTuple, packet: &Packet<'_>) -> FiveTuple {
+    match &packet.transport {
+        Transport::Icmp(message) => match &message.quoted {
+            Some(quoted) => quoted.flow.direction_free(),
+            None => flow.direction_free(),
+        },
+        _ => flow.direction_free(),
+    }
+}
+
+fn opens(packet: &Packet<'_>) -> bool {
+    matches!(&packet.transport, Transport::Tcp(segment)
+        if segment.flags.contains(TcpFlags::SYN) && !segment.flags.contains(TcpFlags::ACK))
+}
+
+fn closes(packet: &Packet<'_>) -> bool {
+    matches!(&packet.transport, Transport::Tcp(segment)
+        if segment.flags.intersects(TcpFlags::RST.union(TcpFlags::FIN)))
+}
+
+impl Track {
+    /// Notes what one firewall did with a packet of the flow.
+    pub(crate) fn note(&mut self, decision: &Decision, packet: u64, wire_len: u32, now: Timestamp) {
+        let passes = decision.verdict.passes();
+        self.first.get_or_insert(*decision);
+        if decision.hit.is_some() {
+            self.decided = Some(*decision);
+        }
+        self.application = decision.application.or(self.application);
+        self.translated = self.translated.or(decision.translated);
+        self.unknown |= decision.verdict == Verdict::Unknown;
+        self.tentative = decision.reason == Reason::Tentative;
+        if passes {
+            self.passed_packets += 1;
+            self.passed_bytes += u64::from(wire_len);
+        } else {
+            self.refused_packets += 1;
+            self.refused_bytes += u64::from(wire_len);
+            if self.refusal.is_none() {
+                self.refusal = Some((packet, now, *decision));
+                self.bytes_before_refusal = self.passed_bytes;
+            }
+        }
+    }
+}
