@@ -151,9 +151,7 @@ fn settle(
         Some(Application::UNKNOWN_UDP) => Status::UnknownUdp,
         Some(_) => Status::Identified,
     };
-    if identity.protocol.is_some() {
-        flow.identity = Some(identity);
-    }
+    flow.identity = Some(identity);
     if changes.is_empty() { flow.standing() } else { Progress::Changed(changes) }
 }
 

@@ -110,6 +110,7 @@ pub(crate) enum Decoder {
     Mysql(database::Mysql),
     Postgresql(postgresql::Postgresql),
     Rdp(rdp::Rdp),
+    Stun(voice::Stun),
 }
 
 impl Decoder {
@@ -128,6 +129,7 @@ impl Decoder {
             Self::Mysql(mysql) => mysql.feed(role, bytes, record),
             Self::Postgresql(postgresql) => postgresql.feed(role, bytes, record),
             Self::Rdp(rdp) => rdp.feed(role, bytes, record),
+            Self::Stun(stun) => stun.feed(bytes, record),
         }
     }
 
@@ -137,7 +139,8 @@ impl Decoder {
             Self::Name => false,
             Self::Http(http) => http.wants(role),
             Self::Tls(tls) => tls.wants(role),
-            Self::Dtls(_) | Self::Quic(_) => role == Role::Client,
+            Self::Dtls(dtls) => dtls.wants(role),
+            Self::Quic(_) => role == Role::Client,
             _ => true,
         }
     }
@@ -145,6 +148,58 @@ impl Decoder {
 
 /// Longest text line a decoder waits for; RFC 5321 §4.5.3.1.6 allows 1,000, servers send more.
 const LINE_BYTES: usize = 4096;
+
+/// The first line of what may be a text protocol.
+enum FirstLine<'a> {
+    /// The line without its ending, and what follows it.
+    Whole(&'a [u8], &'a [u8]),
+    /// Text so far, without a line ending.
+    Begun,
+    /// Control characters, or more than [`LINE_BYTES`] without an ending: no text protocol.
+    NotText,
+}
+
+impl<'a> FirstLine<'a> {
+    /// The verdict does not change as more bytes arrive: control characters refuse a whole line
+    /// just as they refuse its beginning.
+    fn of(bytes: &'a [u8]) -> Self {
+        let window = bytes.get(..bytes.len().min(LINE_BYTES)).unwrap_or_default();
+        let line = crate::reader::line(window);
+        let text = line.map_or(window, |(text, _)| text);
+        let is_control = |byte: &u8| *byte < 0x20 && !matches!(byte, b'\t' | b'\r');
+        // No protocol begins with a word in another alphabet.
+        let foreign = text.iter().take(4).any(|byte| !byte.is_ascii());
+        if foreign || text.iter().any(is_control) {
+            return Self::NotText;
+        }
+        match line {
+            Some((text, length)) => Self::Whole(text, bytes.get(length..).unwrap_or_default()),
+            None if bytes.len() < LINE_BYTES => Self::Begun,
+            None => Self::NotText,
+        }
+    }
+
+    /// As [`FirstLine::whole`], for a line that must begin with a word of capitals, hyphens and
+    /// underscores (or a version), as requests do.
+    fn request(bytes: &'a [u8]) -> Result<&'a [u8], Probe> {
+        let word = bytes.split(|byte| matches!(byte, b' ' | b'\r' | b'\n')).next();
+        let is_method = |byte: &u8| byte.is_ascii_uppercase() || matches!(byte, b'-' | b'_');
+        if word.is_some_and(|word| word.len() <= 24 && word.iter().all(is_method)) {
+            Self::whole(bytes)
+        } else {
+            Err(Probe::No)
+        }
+    }
+
+    /// The line once it is whole, else the verdict of a protocol that waits for it.
+    fn whole(bytes: &'a [u8]) -> Result<&'a [u8], Probe> {
+        match Self::of(bytes) {
+            Self::Whole(line, _) => Ok(line),
+            Self::Begun => Err(Probe::Maybe),
+            Self::NotText => Err(Probe::No),
+        }
+    }
+}
 
 /// Feeds whole lines to `read` until it stops or none is left. A line longer than [`LINE_BYTES`]
 /// ends the inspection: it is no dialogue.

@@ -123,12 +123,20 @@ pub(crate) fn probe_cassandra(context: &Context<'_>) -> Probe {
     }
 }
 
-/// Tabular Data Stream: the client's PRELOGIN packet (MS-TDS §2.2.6.5).
+/// Tabular Data Stream: the client's PRELOGIN packet (MS-TDS §2.2.6.5), or a batch or procedure
+/// call of a session under way, by the transaction header that leads it (§2.2.5.3.2).
 pub(crate) fn probe_mssql(context: &Context<'_>) -> Probe {
     let own = context.own;
     match own {
-        [] | [0x12] => return Probe::Maybe,
+        [] | [0x12 | 1 | 3] => return Probe::Maybe,
         [0x12, 1, ..] => {}
+        [1 | 3, 0..=0x1f, ..] => {
+            let Some(headers) = own.get(6..18) else { return Probe::Maybe };
+            let transacts = matches!(headers, [_, 0, 0x16, 0, 0, 0, 0x12, 0, 0, 0, 2, 0]);
+            // Before version 7.2 nothing leads a batch but the packet header.
+            let plain = context.other_port == 1433 && headers.starts_with(&[1, 0]);
+            return Probe::when(transacts || plain, Probe::Client);
+        }
         _ => return Probe::No,
     }
     let (Some(length), Some(option)) = (u16_at(own, 2), own.get(8..13)) else {

@@ -195,14 +195,14 @@ fn judge_rpc(own: &[u8], wanted: impl Fn(u32) -> bool) -> Probe {
     Probe::when(known && wanted(program), Probe::Client)
 }
 
-/// Apple Filing Protocol in its TCP session layer: an OpenSession or GetStatus request.
+/// Apple Filing Protocol in its TCP session layer: a request's header, on its port.
 pub(crate) fn probe_afp(context: &Context<'_>) -> Probe {
     let own = context.own;
     let known = match own {
-        [0, command, ..] if !matches!(command, 3 | 4) => return Probe::No,
+        [0, command, ..] if !(1..=8).contains(command) => return Probe::No,
         [0 | 1, ..] if own.len() < 16 => return Probe::Maybe,
-        [0, _, 0, _, 0, 0, 0, 0, ..] => {
-            u32_at(own, 8).is_some_and(|length| length < 64) && u32_at(own, 12) == Some(0)
+        [0, _, _, _, 0, 0, 0, _, ..] => {
+            u32_at(own, 8).is_some_and(|length| length < 4096) && u32_at(own, 12) == Some(0)
         }
         _ => false,
     };

@@ -1,5 +1,7 @@
 //! DTLS 1.0 to 1.3 (RFC 6347, RFC 9147): the ClientHello.
 
+use parefeu_net::Protocol;
+
 use super::{Context, Decoder, Probe, Role, Step, tls};
 use crate::reader::{Reader, u16_at};
 use crate::record::Record;
@@ -21,12 +23,21 @@ pub(crate) fn probe(context: &Context<'_>) -> Probe {
     }
 }
 
+/// Whether a datagram is a DTLS record.
+pub(crate) fn is_record(datagram: &[u8]) -> bool {
+    let context =
+        Context { own: datagram, other: &[], own_port: 0, other_port: 0, protocol: Protocol::UDP };
+    probe(&context) != Probe::No
+}
+
 /// A ClientHello being put together from its fragments (RFC 6347 §4.2.3).
 #[derive(Debug, Default)]
 pub(crate) struct Dtls {
     sequence: u16,
     hello: Stream,
     datagrams: u8,
+    /// Whether either side may be the one that sends the hello.
+    either: bool,
 }
 
 /// Client datagrams after which the hello is no longer waited for.
@@ -37,8 +48,17 @@ impl Dtls {
         Decoder::Dtls(Self::default())
     }
 
+    /// After STUN, whose client need not be that of DTLS.
+    pub(crate) fn start_either() -> Decoder {
+        Decoder::Dtls(Self { either: true, ..Self::default() })
+    }
+
+    pub(crate) fn wants(&self, role: Role) -> bool {
+        self.either || role == Role::Client
+    }
+
     pub(crate) fn feed(&mut self, role: Role, bytes: &[u8], record: &mut Record<'_>) -> Step {
-        if role == Role::Client {
+        if self.wants(role) {
             self.datagrams += 1;
             let mut rest = Reader::new(bytes);
             while let Some(fragment) = next_handshake(&mut rest) {
@@ -62,7 +82,8 @@ impl Dtls {
         let sequence = reader.u16()?;
         let (offset, size) = (reader.u24()?, reader.u24()?);
         if self.sequence != sequence {
-            *self = Self { sequence, datagrams: self.datagrams, ..Self::default() };
+            self.sequence = sequence;
+            self.hello = Stream::default();
         }
         let body = reader.take(size)?;
         self.hello.push(offset as u64, body, record.limits, &mut |_| 0).ok()?;

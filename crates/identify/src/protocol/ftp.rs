@@ -5,9 +5,9 @@ use std::net::{IpAddr, Ipv4Addr};
 use parefeu_net::Direction;
 
 use super::tls::Tls;
-use super::{Context, Decoder, LineStep, Probe, Role, Step, feed_lines};
+use super::{Context, Decoder, FirstLine, LineStep, Probe, Role, Step, feed_lines};
 use crate::DataEndpoint;
-use crate::reader::{contains_ignore_case, line, starts_with_ignore_case};
+use crate::reader::{contains_ignore_case, starts_with_ignore_case};
 use crate::record::Record;
 
 /// Commands that open an FTP dialogue and no other.
@@ -18,8 +18,9 @@ const OPENERS: &[&[u8]] =
 /// by commands no other protocol has.
 pub(crate) fn probe(context: &Context<'_>) -> Probe {
     let own = context.own;
-    let Some((first, _)) = line(own) else {
-        return Probe::when(own.len() <= super::LINE_BYTES, Probe::Maybe);
+    let first = match FirstLine::whole(own) {
+        Ok(first) => first,
+        Err(verdict) => return verdict,
     };
     if starts_with_ignore_case(first, b"USER ") {
         let is_ftp = context.other_port == 21 || context.other.starts_with(b"220");

@@ -1,7 +1,7 @@
 //! HTTP/1.x (RFC 9112): host and URL of every request, CONNECT tunnels, WebSocket upgrades.
 
 use super::tls::Tls;
-use super::{Context, Decoder, Probe, Role, Step};
+use super::{Context, Decoder, FirstLine, Probe, Role, Step};
 use crate::record::Record;
 use crate::{Application, reader};
 
@@ -59,6 +59,17 @@ pub(crate) fn probe(context: &Context<'_>) -> Probe {
     }
 }
 
+/// Recognises a request with a method this crate does not list by the version that ends its line.
+pub(crate) fn probe_any_method(context: &Context<'_>) -> Probe {
+    match FirstLine::request(context.own) {
+        Ok(line) => {
+            let versioned = line.len().checked_sub(8).and_then(|at| line.get(at..));
+            Probe::when(versioned.is_some_and(is_version), Probe::Client)
+        }
+        Err(verdict) => verdict,
+    }
+}
+
 /// HTTP/2 with prior knowledge begins with a fixed text (RFC 9113 §3.4).
 pub(crate) fn probe_http2(context: &Context<'_>) -> Probe {
     const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
@@ -86,9 +97,16 @@ impl<'a> RequestLine<'a> {
             None if method == b"GET" && rest.starts_with(b"/") => rest,
             _ => return None,
         };
-        let known =
-            method.len() >= 3 && method.iter().all(|b| b.is_ascii_uppercase() || *b == b'_');
+        let is_method = |byte: &u8| byte.is_ascii_uppercase() || matches!(byte, b'-' | b'_');
+        let known = method.len() >= 3 && method.iter().all(is_method);
         known.then_some(Self { method, target: target.trim_ascii() })
+    }
+
+    /// The first two words of a line that is no request line.
+    fn salvage(line: &'a [u8]) -> Self {
+        let mut words = line.split(|byte| *byte == b' ');
+        let method = words.next().unwrap_or_default();
+        Self { method, target: words.next().filter(|word| !is_version(word)).unwrap_or_default() }
     }
 }
 
@@ -202,10 +220,13 @@ impl Http {
         match self.client.state {
             State::StartLine if line.is_empty() => None,
             State::StartLine => {
-                let Some(request) = RequestLine::parse(line) else {
+                if line.iter().any(|byte| *byte < 0x20 && *byte != b'\t') {
                     self.client.state = State::UntilClose;
                     return None;
-                };
+                }
+                // Servers answer malformed request lines as well; the host still tells.
+                let request =
+                    RequestLine::parse(line).unwrap_or_else(|| RequestLine::salvage(line));
                 self.read_request_line(&request, record);
                 self.client.begin();
                 None

@@ -1,8 +1,8 @@
 //! SMTP (RFC 5321), IMAP (RFC 9051) and POP3 (RFC 1939), up to STARTTLS or the first message.
 
 use super::tls::Tls;
-use super::{Context, Decoder, LineStep, Probe, Role, Step, feed_lines};
-use crate::reader::{contains_ignore_case, line, starts_with_ignore_case};
+use super::{Context, Decoder, FirstLine, LineStep, Probe, Role, Step, feed_lines};
+use crate::reader::{contains_ignore_case, starts_with_ignore_case};
 use crate::record::Record;
 
 const SMTP_PORTS: [u16; 4] = [25, 587, 2525, 1025];
@@ -11,7 +11,10 @@ const SMTP_PORTS: [u16; 4] = [25, 587, 2525, 1025];
 /// port, or is answered like one.
 pub(crate) fn probe_smtp(context: &Context<'_>) -> Probe {
     let own = context.own;
-    let Some((first, _)) = line(own) else { return wait_for_line(own) };
+    let first = match FirstLine::whole(own) {
+        Ok(first) => first,
+        Err(verdict) => return verdict,
+    };
     if starts_with_ignore_case(first, b"EHLO ") || starts_with_ignore_case(first, b"HELO ") {
         return Probe::Client;
     }
@@ -32,7 +35,15 @@ pub(crate) fn probe_smtp(context: &Context<'_>) -> Probe {
 /// Recognises IMAP by the server's greeting (RFC 9051 §7.1) or the client's first command.
 pub(crate) fn probe_imap(context: &Context<'_>) -> Probe {
     let own = context.own;
-    let Some((first, _)) = line(own) else { return wait_for_line(own) };
+    let tag = own.iter().take_while(|byte| byte.is_ascii_alphanumeric()).count();
+    let begins = own.first() == Some(&b'*') || (1..=16).contains(&tag);
+    if !begins || own.get(tag).is_some_and(|byte| !matches!(byte, b'*' | b' ')) {
+        return Probe::No;
+    }
+    let first = match FirstLine::whole(own) {
+        Ok(first) => first,
+        Err(verdict) => return verdict,
+    };
     if let Some(rest) = first.strip_prefix(b"* ") {
         let greets = is_any(rest, &[b"OK", b"PREAUTH", b"BYE"]);
         return Probe::when(greets && context.other.is_empty(), Probe::Server);
@@ -50,7 +61,10 @@ pub(crate) fn probe_imap(context: &Context<'_>) -> Probe {
 /// Recognises POP3 by a server that greets with `+OK` before the client speaks.
 pub(crate) fn probe_pop3(context: &Context<'_>) -> Probe {
     let own = context.own;
-    let Some((first, _)) = line(own) else { return wait_for_line(own) };
+    let first = match FirstLine::whole(own) {
+        Ok(first) => first,
+        Err(verdict) => return verdict,
+    };
     let client = [b"USER", b"CAPA", b"APOP", b"AUTH", b"STLS", b"QUIT"].map(<[u8; 4]>::as_slice);
     if is_any(first, &client) {
         let greeted = context.other.starts_with(b"+OK");
@@ -58,10 +72,6 @@ pub(crate) fn probe_pop3(context: &Context<'_>) -> Probe {
     }
     let plausible = context.other.is_empty() || is_any(context.other, &client);
     Probe::when(first.starts_with(b"+OK") && plausible, Probe::Server)
-}
-
-fn wait_for_line(own: &[u8]) -> Probe {
-    Probe::when(own.len() <= super::LINE_BYTES, Probe::Maybe)
 }
 
 fn is_any(bytes: &[u8], prefixes: &[&[u8]]) -> bool {
@@ -122,6 +132,10 @@ impl Mail {
         if verb.eq_ignore_ascii_case(starts) {
             self.asked = Some(tag.into());
             return LineStep::Pause;
+        }
+        // Without a mechanism, AUTH asks which there are.
+        if self.kind == Kind::Pop3 && text.trim_ascii().eq_ignore_ascii_case(b"AUTH") {
+            return LineStep::Next;
         }
         // TLS cannot begin once the client has identified itself.
         let is_end = ends.iter().any(|end| verb.eq_ignore_ascii_case(end));

@@ -1,6 +1,6 @@
 //! Messaging, chat, news and peer-to-peer.
 
-use super::{Context, Probe};
+use super::{Context, FirstLine, Probe};
 use crate::reader::{line, starts_with_ignore_case};
 
 /// MQTT: a CONNECT packet with its protocol name (MQTT 3.1.1 §3.1).
@@ -44,8 +44,10 @@ pub(crate) fn probe_bittorrent_dht(context: &Context<'_>) -> Probe {
 /// IRC: a registration by the client, or the server's notice before it (RFC 2812 §3.1).
 pub(crate) fn probe_irc(context: &Context<'_>) -> Probe {
     let own = context.own;
-    let Some((first, length)) = line(own) else {
-        return Probe::when(own.len() < 512, Probe::Maybe);
+    let (first, rest) = match FirstLine::of(own) {
+        FirstLine::Whole(first, rest) => (first, rest),
+        FirstLine::Begun => return Probe::Maybe,
+        FirstLine::NotText => return Probe::No,
     };
     if starts_with_ignore_case(first, b"NICK ") || starts_with_ignore_case(first, b"CAP LS") {
         return Probe::Client;
@@ -59,7 +61,7 @@ pub(crate) fn probe_irc(context: &Context<'_>) -> Probe {
     if !user {
         return Probe::No;
     }
-    match line(own.get(length..).unwrap_or_default()) {
+    match line(rest) {
         Some((second, _)) => Probe::when(starts_with_ignore_case(second, b"NICK "), Probe::Client),
         None => Probe::when(context.uses_port(6667), Probe::Maybe),
     }
@@ -77,8 +79,9 @@ pub(crate) fn probe_xmpp(context: &Context<'_>) -> Probe {
 
 /// NNTP: a server's greeting (RFC 3977 §5.1) that names news, or stands on the news port.
 pub(crate) fn probe_nntp(context: &Context<'_>) -> Probe {
-    let Some((first, _)) = line(context.own) else {
-        return Probe::when(context.own.len() < 512, Probe::Maybe);
+    let first = match FirstLine::whole(context.own) {
+        Ok(first) => first,
+        Err(verdict) => return verdict,
     };
     let names_news =
         [&b"NNTP"[..], b"News"].iter().any(|word| crate::reader::contains_ignore_case(first, word));

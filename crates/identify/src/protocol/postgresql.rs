@@ -25,9 +25,13 @@ pub(crate) fn probe(context: &Context<'_>) -> Probe {
     let known = match code {
         SSL_REQUEST | GSSENC_REQUEST => length == 8,
         CANCEL_REQUEST => (12..=268).contains(&length),
-        // Version 2.0, or 3 with any minor number, then the first parameter's name.
         0x0002_0000 => length == 296,
-        _ => code >> 16 == 3 && (code & 0xffff) < 16 && length > 9,
+        // Version 3 with its few minor numbers, then the first parameter's name.
+        _ if code >> 16 == 3 && code & 0xffff <= 2 => {
+            let Some(first) = own.get(8) else { return Probe::Maybe };
+            first.is_ascii_lowercase() || *first == b'_'
+        }
+        _ => false,
     };
     Probe::when(known, Probe::Client)
 }

@@ -347,3 +347,6 @@ fn read_google_hello(hello: &[u8], record: &mut Record<'_>) -> Option<()> {
     }
     None
 }
+
+#[cfg(test)]
+mod tests;

@@ -73,6 +73,7 @@ pub(crate) static TCP: &[Signature] = &[
     read(App::IMAP, &[], mail::probe_imap, mail::Mail::start_imap),
     named(App::RTSP, &[], voice::probe_rtsp),
     named(App::SIP, &[], voice::probe_sip),
+    read(App::HTTP, &[], http::probe_any_method, http::Http::start),
     named(App::BITTORRENT, &[b"\x13BitTorrent protocol"], messaging::probe_bittorrent),
     named(App::VNC, &[b"RFB "], remote::probe_vnc),
     named(App::RSYNC, &[b"@RSYNCD: "], remote::probe_rsync),
@@ -93,7 +94,7 @@ pub(crate) static TCP: &[Signature] = &[
     named(App::SMB, &[b"\x00", b"\x81\x00\x00\x44", b"\x82\x00\x00\x00"], directory::probe_smb),
     read(App::POSTGRESQL, &[b"\x00\x00"], postgresql::probe, postgresql::Postgresql::start),
     read(App::MYSQL, &[], database::probe_mysql, database::Mysql::start),
-    named(App::MSSQL, &[b"\x12\x01"], database::probe_mssql),
+    named(App::MSSQL, &[b"\x12\x01", b"\x01", b"\x03"], database::probe_mssql),
     named(App::ORACLE, &[], database::probe_oracle),
     named(
         App::CASSANDRA,
@@ -124,7 +125,7 @@ pub(crate) static TCP: &[Signature] = &[
 /// Signatures of UDP datagrams; an earlier one wins over a later one.
 pub(crate) static UDP: &[Signature] = &[
     read(App::QUIC, &[], quic::probe, quic::Quic::start),
-    named(App::STUN, &[b"\x00", b"\x01"], voice::probe_stun),
+    read(App::STUN, &[b"\x00", b"\x01"], voice::probe_stun, voice::Stun::start),
     read(App::DTLS, &[], dtls::probe, dtls::Dtls::start),
     named(App::SSDP, &[b"M-SEARCH ", b"NOTIFY *", b"HTTP/1.1 200"], voice::probe_ssdp),
     named(App::SIP, &[], voice::probe_sip),
@@ -142,7 +143,6 @@ pub(crate) static UDP: &[Signature] = &[
     named(App::KERBEROS, &[], directory::probe_kerberos),
     named(App::WIREGUARD, &[], tunnel::probe_wireguard),
     named(App::IKE, &[], tunnel::probe_ike),
-    named(App::OPENVPN, &[], tunnel::probe_openvpn),
     named(App::L2TP, &[], tunnel::probe_l2tp),
     named(App::RADIUS, &[], infrastructure::probe_radius),
     named(App::TFTP, &[b"\x00\x01", b"\x00\x02"], infrastructure::probe_tftp),
@@ -150,6 +150,7 @@ pub(crate) static UDP: &[Signature] = &[
     named(App::BACNET, &[b"\x81"], industrial::probe_bacnet),
     named(App::NFS, &[], directory::probe_nfs),
     named(App::SUNRPC, &[], directory::probe_sunrpc),
+    named(App::OPENVPN, &[], tunnel::probe_openvpn),
     named(App::SFLOW, &[b"\x00\x00\x00\x05"], infrastructure::probe_sflow),
     named(App::NETFLOW, &[b"\x00"], infrastructure::probe_netflow),
     named(App::DNP3, &[b"\x05\x64"], industrial::probe_dnp3),

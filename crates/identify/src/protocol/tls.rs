@@ -162,7 +162,8 @@ impl Tls {
                 && minor <= 4
                 && length <= RECORD_BYTES;
             if !is_record {
-                return Step::Done;
+                side.done = true;
+                continue;
             }
             used += 5;
             side.record_left = length;

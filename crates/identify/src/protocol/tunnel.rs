@@ -74,15 +74,29 @@ fn is_reset(first: u8) -> bool {
 
 fn judge_openvpn(packet: &[u8], context: &Context<'_>) -> Probe {
     let Some(&first) = packet.first().filter(|first| is_reset(**first)) else { return Probe::No };
-    let is_client = matches!(first >> 3, 1 | 7 | 10);
+    let is_client = !matches!(first >> 3, 2 | 8);
     let role = if is_client { Probe::Client } else { Probe::Server };
-    // Without a control channel key: opcode, session, no acknowledgement, packet number 0.
-    let plain = packet.len() == 14 && packet.get(9..14) == Some(&[0; 5]);
-    // With one, a digest and a replay counter come between; its size varies, the end does not.
-    let keyed = (42..=120).contains(&packet.len()) && packet.ends_with(&[0; 5]);
-    let answer = !is_client && packet.len() >= 26 && packet.get(9) == Some(&1);
+    // Opcode and session, then: nothing acknowledged, packet number 0; or one acknowledged.
+    let tail = packet.get(9..).unwrap_or_default();
     let encrypted = packet.len() >= 54 && context.uses_port(1194);
-    Probe::when(plain || keyed || answer || encrypted, role)
+    Probe::when(is_opening(tail, is_client) || is_keyed(tail, is_client) || encrypted, role)
+}
+
+fn is_opening(tail: &[u8], is_client: bool) -> bool {
+    if is_client {
+        return *tail == [0; 5];
+    }
+    tail.len() == 17 && tail.starts_with(&[1, 0, 0, 0, 0]) && tail.ends_with(&[0; 4])
+}
+
+/// With a control channel key, a digest and a replay counter that starts at 1, with its time,
+/// come before.
+fn is_keyed(tail: &[u8], is_client: bool) -> bool {
+    const DIGESTS: [usize; 6] = [16, 20, 28, 32, 48, 64];
+    DIGESTS.iter().any(|digest| {
+        tail.get(*digest..digest + 4) == Some(&[0, 0, 0, 1])
+            && tail.get(digest + 8..).is_some_and(|rest| is_opening(rest, is_client))
+    })
 }
 
 /// L2TP (RFC 2661 §3.1): a control message with length and sequence, or data, on its port.

@@ -1,7 +1,12 @@
 //! Voice and media signalling: SIP, RTSP, STUN, SSDP.
 
-use super::{Context, Probe};
-use crate::reader::{line, u16_at, u32_at};
+use parefeu_net::Protocol;
+
+use super::dtls::{self, Dtls};
+use super::{Context, Decoder, FirstLine, Probe, Step};
+use crate::Application;
+use crate::reader::{u16_at, u32_at};
+use crate::record::Record;
 
 /// SIP (RFC 3261 §7): a request or status line.
 pub(crate) fn probe_sip(context: &Context<'_>) -> Probe {
@@ -19,12 +24,10 @@ fn judge_line(context: &Context<'_>, version: &[u8]) -> Probe {
     if own.get(..shared) == version.get(..shared) {
         return if shared == version.len() { Probe::Server } else { Probe::Maybe };
     }
-    match line(own) {
-        Some((first, length)) => {
-            Probe::when(length <= super::LINE_BYTES && first.ends_with(version), Probe::Client)
-        }
-        None if context.protocol == parefeu_net::Protocol::UDP => Probe::No,
-        None => Probe::when(own.len() <= super::LINE_BYTES, Probe::Maybe),
+    match FirstLine::request(own) {
+        Ok(first) => Probe::when(first.ends_with(version), Probe::Client),
+        Err(Probe::Maybe) if context.protocol == Protocol::UDP => Probe::No,
+        Err(verdict) => verdict,
     }
 }
 
@@ -58,6 +61,30 @@ fn judge_stun(own: &[u8], whole: bool) -> Probe {
     }
     // The class is two bits apart: requests and indications come from the client.
     if kind & 0x0100 == 0 { Probe::Client } else { Probe::Server }
+}
+
+/// A STUN exchange over UDP, which often makes way for DTLS on the same ports (RFC 7983).
+#[derive(Debug, Default)]
+pub(crate) struct Stun {
+    datagrams: u8,
+}
+
+/// Datagrams after which nothing else is expected to follow.
+const DATAGRAMS: u8 = 64;
+
+impl Stun {
+    pub(crate) fn start() -> Decoder {
+        Decoder::Stun(Self::default())
+    }
+
+    pub(crate) fn feed(&mut self, bytes: &[u8], record: &mut Record<'_>) -> Step {
+        self.datagrams += 1;
+        if dtls::is_record(bytes) {
+            record.enter(Application::DTLS);
+            return Step::Switch(0, Dtls::start_either());
+        }
+        if self.datagrams >= DATAGRAMS { Step::Done } else { Step::Used(bytes.len()) }
+    }
 }
 
 /// SSDP: HTTP's form over multicast UDP (UPnP Device Architecture §1.2).
