@@ -184,6 +184,19 @@ pub enum SetBehaviourError {
 }
 
 impl Behaviour {
+    /// The names [`Behaviour::set`] knows besides those of [`Timers::iter`].
+    pub const SWITCHES: [&'static str; 9] = [
+        "tcp-loose",
+        "tcp-be-liberal",
+        "tcp-windows",
+        "checksum",
+        "filter-every-packet",
+        "keep-denied",
+        "icmp-errors-related",
+        "rematch",
+        "pending",
+    ];
+
     /// A vendor's documented defaults. Sources: `docs/semantics.md`, clause "Timers".
     pub fn preset(preset: Preset) -> Self {
         let stateful = Self {
