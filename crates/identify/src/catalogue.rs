@@ -36,7 +36,11 @@ macro_rules! catalogue {
         }
     };
     ($($constant:ident $name:literal $row:tt;)*) => {
-        #[expect(non_camel_case_types, clippy::upper_case_acronyms, reason = "named as the constants")]
+        #[expect(
+            non_camel_case_types,
+            clippy::upper_case_acronyms,
+            reason = "named as the constants"
+        )]
         enum Position { $($constant),* }
 
         impl Application {

@@ -246,6 +246,9 @@ fn one_silent_side_is_waited_for_within_the_limit() {
     }
 }
 
+/// Segments by their offsets.
+type Parts<'a> = Vec<(u64, &'a [u8])>;
+
 #[test]
 fn each_bound_is_named() {
     let held = Limits { held_bytes: 64, ..Limits::default() };
@@ -253,7 +256,6 @@ fn each_bound_is_named() {
     let segments = Limits { held_segments: 1, ..Limits::default() };
     let begun = b"GET /".repeat(20);
     let hello = records(&client_hello(&"x".repeat(200)), 90);
-    type Parts<'a> = Vec<(u64, &'a [u8])>;
     let cases: [(Limits, Parts<'_>, LimitReached); 3] = [
         (held, vec![(0, &begun)], LimitReached::HeldBytes),
         (handshake, vec![(0, &hello[..90]), (90, &hello[90..120])], LimitReached::HandshakeBytes),

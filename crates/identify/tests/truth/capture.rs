@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::fs::File;
 use std::path::Path;
 
-use parefeu_identify::{Changes, FlowState, Identifier, Progress};
+use parefeu_identify::{Application, Changes, FlowState, Identifier, Progress};
 use parefeu_net::{
     Decapsulate, DecodeLimits, Direction, FiveTuple, FragmentLimits, LinkType, Packet, Reassembler,
     Reassembly, TcpFlags, Timestamp, Transport, decode,
@@ -127,6 +127,12 @@ impl Sessions {
 }
 
 impl Session {
+    /// Whether an application other than an unknown one was found.
+    pub(crate) fn is_named(&self) -> bool {
+        let unknown = [Application::UNKNOWN_TCP, Application::UNKNOWN_UDP];
+        self.flow.facts().application.is_some_and(|found| !unknown.contains(&found))
+    }
+
     /// A segment's offset in its stream; a part before the stream's start is cut off.
     fn place<'a>(
         &mut self,

@@ -27,6 +27,9 @@ fn tuple(row: &Value, protocol: Protocol) -> Option<FiveTuple> {
     Some(tuple.direction_free())
 }
 
+/// The logs whose rows name a flow and are compared.
+const LOGS: [&str; 7] = ["ssl", "quic", "dns", "http", "ssh", "smtp", "ftp"];
+
 #[derive(Default)]
 struct Measures {
     server_names: Agreement,
@@ -50,7 +53,7 @@ impl Measures {
                     .iter()
                     .any(|protocol| tuple(row, *protocol) == Some(session.tuple.direction_free()))
             };
-            if log != "x509" && !sessions.all.iter().any(held) {
+            if LOGS.contains(&log) && !sessions.all.iter().any(held) {
                 self.missing += 1;
                 continue;
             }
