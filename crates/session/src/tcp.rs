@@ -32,6 +32,16 @@ pub(crate) enum TcpState {
     Closed,
 }
 
+impl TcpState {
+    /// Whether a side has sent FIN or a reset.
+    const fn is_closing(self) -> bool {
+        matches!(
+            self,
+            Self::FinWait | Self::CloseWait | Self::LastAck | Self::TimeWait | Self::Closed
+        )
+    }
+}
+
 /// What the behaviour lets pass.
 #[derive(Clone, Copy, Debug)]
 #[expect(clippy::struct_excessive_bools, reason = "each is an independent switch of a device")]
@@ -195,7 +205,7 @@ impl TcpConnection {
             None => self.ignore(direction, kind, segment),
         };
         let heard = matches!(step, TcpStep::Accept | TcpStep::Ignore);
-        let refused_opening = kind == Kind::Rst && !self.answered;
+        let refused_opening = step == TcpStep::Accept && kind == Kind::Rst && !self.answered;
         self.answered |= heard && direction == Direction::Reply && !refused_opening;
         let repeats_syn = kind == Kind::Syn && before == TcpState::SynSent && !self.answered;
         if step == TcpStep::Accept && repeats_syn { TcpStep::Ignore } else { step }
@@ -231,11 +241,11 @@ impl TcpConnection {
             }
             TcpState::Closed if kind == Kind::Rst && rules.windows => {
                 let reset = self.judge_reset(direction, segment);
-                let Some(Reset { ends, answers_ignored }) = reset else {
+                let Some(Reset { ends, skips_window }) = reset else {
                     return TcpStep::Invalid(InvalidReason::InexactReset);
                 };
                 next = if ends { next } else { self.state };
-                if answers_ignored {
+                if skips_window {
                     self.arrive(direction, kind, next);
                     return TcpStep::Accept;
                 }
@@ -257,8 +267,8 @@ impl TcpConnection {
         let liberal = rules.liberal || self.sides[direction.index()].is_liberal();
         match window {
             Window::Fits => self.note_acknowledgement(kind, direction, segment),
-            Window::Old | Window::Beyond(_) if liberal => {}
-            Window::Old => return TcpStep::Ignore,
+            Window::Uncounted | Window::Beyond(_) if liberal => {}
+            Window::Uncounted => return TcpStep::Ignore,
             Window::Beyond(reason) => {
                 let answered_close = self.noted.direction != direction
                     && matches!(self.noted.kind, Kind::Fin | Kind::Rst);
@@ -332,34 +342,35 @@ impl TcpConnection {
     /// Begins the connection again from the SYN that passed uncounted.
     fn adopt_ignored_syn(&mut self) {
         let noted = self.noted;
-        self.sides = [Side::default(); 2];
-        self.sides[noted.direction.index()].restart(noted.end, noted.window, noted.scale);
-        self.sides[noted.direction.index()].set_selective(noted.selective);
+        let [asking, answering] = [noted.direction, noted.direction.reverse()];
+        self.sides[asking.index()] = Side::default();
+        self.sides[answering.index()].forget();
+        self.sides[asking.index()].restart(noted.end, noted.window, noted.scale);
+        self.sides[asking.index()].set_selective(noted.selective);
         self.state = TcpState::SynSent;
-        self.challenge = false;
+        (self.challenge, self.closing) = (false, false);
         self.reset_by = None;
     }
 
     /// What a reset does, or `None` where it is invalid.
     ///
     /// It ends an established connection only where it hits the sequence number the other side
-    /// expects (RFC 5961 §3.2); before both sides began to close it has to lie at or after it.
+    /// expects (RFC 5961 §3.2), and has to lie at or after it. Behind an ignored SYN only the window
+    /// counts, and once a side has sent FIN any will do.
     fn judge_reset(&self, direction: Direction, segment: &TcpSegment<'_>) -> Option<Reset> {
         let noted = self.noted;
         let established = self.state == TcpState::Established && self.confirmed;
-        let mut reset = Reset { ends: true, answers_ignored: false };
-        if let Some(expected) = self.sides[direction.reverse().index()].max_ack() {
+        let mut reset = Reset { ends: true, skips_window: self.state.is_closing() };
+        if reset.skips_window {
+            return Some(reset);
+        }
+        let after_syn = noted.kind == Kind::Syn;
+        let expected = self.sides[direction.reverse().index()].max_ack();
+        if let Some(expected) = expected.filter(|_| !after_syn) {
             if segment.sequence == 0 && !established {
                 return Some(reset);
             }
-            let closing = !matches!(
-                self.state,
-                TcpState::SynSent
-                    | TcpState::SynCrossed
-                    | TcpState::SynReceived
-                    | TcpState::Established
-            );
-            if before(segment.sequence, expected) && !closing {
+            if before(segment.sequence, expected) {
                 return None;
             }
             let behind_own_data = noted.kind == Kind::Ack
@@ -370,14 +381,13 @@ impl TcpConnection {
             }
             reset.ends = false;
         }
-        let ignored_before = (self.answered && noted.kind == Kind::Syn)
-            || (!self.confirmed && noted.kind == Kind::Ack);
+        let ignored = (self.answered && after_syn) || (!self.confirmed && noted.kind == Kind::Ack);
+        let answers = ignored && noted.direction != direction;
         let answers_challenge = self.state == TcpState::SynSent
             && noted.kind == Kind::Ack
             && noted.direction == Direction::Reply
             && segment.sequence == noted.acknowledgement;
-        reset.answers_ignored =
-            (ignored_before && segment.acknowledgement == noted.end) || answers_challenge;
+        reset.skips_window = (answers && segment.acknowledgement == noted.end) || answers_challenge;
         Some(reset)
     }
 
@@ -407,8 +417,9 @@ impl TcpConnection {
 struct Reset {
     /// It ends the connection; otherwise the other side will challenge it.
     ends: bool,
-    /// It answers a segment that passed uncounted, and counts whatever the window.
-    answers_ignored: bool,
+    /// It counts whatever the window: both sides part, or it answers a segment that passed
+    /// uncounted.
+    skips_window: bool,
 }
 
 impl Kind {

@@ -25,8 +25,9 @@ pub(crate) struct Side {
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum Window {
     Fits,
-    /// Data or an acknowledgement from long ago.
-    Old,
+    /// It passes and does not count: data or an acknowledgement from long ago, or a sender that
+    /// sends somewhat more than it may.
+    Uncounted,
     Beyond(InvalidReason),
 }
 
@@ -74,6 +75,11 @@ impl Side {
         // Larger shifts count as 14 (RFC 7323 §2.3).
         self.scale = scale.unwrap_or(0).min(14);
         self.flags |= if scale.is_some() { Self::SCALES } else { 0 };
+    }
+
+    /// As if nothing of this side had been seen; only the license to be liberal stays.
+    pub(crate) fn forget(&mut self) {
+        *self = Self { flags: self.flags & Self::LIBERAL, ..Self::default() };
     }
 
     /// Whether selective acknowledgements towards this side count (RFC 2018 §2).
@@ -142,8 +148,8 @@ impl Side {
 
     /// Judges a segment of this side by the four bounds and, where it fits, moves the windows.
     ///
-    /// One that overshoots the window by less than the window is refused, yet what it carried counts
-    /// as sent: the receiver may take it.
+    /// One that overshoots the window by no more than the window passes uncounted, yet what it
+    /// carried counts as sent: the receiver may take it.
     pub(crate) fn judge(
         &mut self,
         receiver: &mut Self,
@@ -165,6 +171,7 @@ impl Side {
             let fits = receiver.is_known() && not_too_old && ack_not_too_old && ack_seen;
             if fits && overshot <= receiver.max_window {
                 self.end = end;
+                return Window::Uncounted;
             }
             return Window::Beyond(InvalidReason::SequenceBeyondWindow);
         }
@@ -172,7 +179,7 @@ impl Side {
             return Window::Beyond(InvalidReason::AcknowledgesUnsent);
         }
         if (receiver.is_known() && !not_too_old) || !ack_not_too_old {
-            return Window::Old;
+            return Window::Uncounted;
         }
         self.slide(receiver, segment, (end, ack, sack));
         Window::Fits

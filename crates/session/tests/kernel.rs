@@ -9,8 +9,8 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use parefeu_net::{
-    ChecksumVerdict, DecodeLimits, Direction, FiveTuple, FragmentLimits, LinkType, Packet,
-    PortRange, Protocol, Reassembler, Reassembly, Timestamp, Transport, decode, ip_header_checksum,
+    ChecksumVerdict, DecodeLimits, FiveTuple, FragmentLimits, LinkType, Packet, PortRange,
+    Protocol, Reassembler, Reassembly, Timestamp, Transport, decode, ip_header_checksum,
     transport_checksum,
 };
 use parefeu_policy::{Behaviour, ConnectionState, Preset};
