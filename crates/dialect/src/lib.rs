@@ -25,7 +25,7 @@ mod iptables;
 mod panos;
 mod recognise;
 
-use parefeu_policy::{Diagnostic, Diagnostics, Firewall, Severity, Source, native};
+use parefeu_policy::{Diagnostic, Diagnostics, Firewall, Severity, Source, Sources, native};
 
 pub use recognise::{Dialect, recognise};
 
@@ -39,6 +39,8 @@ pub struct Import {
     pub problems: Diagnostics,
     /// The dialect it was read as; `None` when none was named and none recognised.
     pub dialect: Option<Dialect>,
+    /// The text the problems point into.
+    pub sources: Sources,
 }
 
 /// Reads a configuration as `dialect`, or as what [`recognise`] finds. Never panics on any text.
@@ -46,6 +48,7 @@ pub struct Import {
 /// Linear in the length of the text. A text of 4 GiB or more is refused: places in it could not be
 /// named.
 pub fn read(source: Source, dialect: Option<Dialect>) -> Import {
+    let sources = Sources::one(source.clone());
     let Some(dialect) = dialect.or_else(|| recognise(source.text())) else {
         let message = format!("the dialect of {} is not recognised", source.name());
         return refused("unknown-dialect", message, None);
@@ -62,7 +65,7 @@ pub fn read(source: Source, dialect: Option<Dialect>) -> Import {
         Dialect::Parefeu => native::read(source),
     };
     problems.sort();
-    Import { firewall, problems, dialect: Some(dialect) }
+    Import { firewall, problems, dialect: Some(dialect), sources }
 }
 
 /// Reads a configuration from the bytes of a file.
@@ -85,5 +88,5 @@ fn refused(code: &'static str, message: String, dialect: Option<Dialect>) -> Imp
     };
     let help = help.map(str::to_owned);
     problems.push(Diagnostic { severity: Severity::Error, code, message, at: None, help });
-    Import { firewall: None, problems, dialect }
+    Import { firewall: None, problems, dialect, sources: Sources::default() }
 }
