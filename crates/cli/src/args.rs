@@ -1,0 +1,283 @@
+//! What was typed: the verbs and their options.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+/// Replays traffic through firewalls, and shows where two of them differ.
+#[derive(Debug, Parser)]
+#[command(name = "parefeu", version, max_term_width = 100)]
+#[command(after_help = "Exit status: 0 clean or equivalent, 1 findings or differences, \
+    2 usage or input error, 3 undecided.")]
+pub(crate) struct Cli {
+    #[command(subcommand)]
+    pub(crate) verb: Verb,
+    #[command(flatten)]
+    pub(crate) global: Global,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct Global {
+    /// When to colour messages; NO_COLOR is honoured
+    #[arg(long, global = true, value_enum, default_value_t = When::Auto)]
+    pub(crate) color: When,
+    /// Say nothing on standard error but errors
+    #[arg(short, long, global = true)]
+    pub(crate) quiet: bool,
+    /// Say more: unsupported and suspicious lines in full
+    #[arg(short, long, global = true, action = clap::ArgAction::Count)]
+    pub(crate) verbose: u8,
+    /// Language of reports
+    #[arg(long, global = true, value_enum, default_value_t = Language::En)]
+    pub(crate) lang: Language,
+}
+
+#[derive(Clone, Copy, Debug, Eq, PartialEq, ValueEnum)]
+pub(crate) enum When {
+    Auto,
+    Always,
+    Never,
+}
+
+#[derive(Clone, Copy, Debug, Eq, PartialEq, ValueEnum)]
+pub(crate) enum Language {
+    En,
+    Fr,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Verb {
+    /// Parse and link configurations; report every problem with file, line and column
+    Check(Check),
+    /// Ask what a firewall does with a flow, or with each flow of a list
+    Test(Test),
+    /// The same, phase by phase; or every decision on a capture
+    #[command(alias = "explain")]
+    Trace(Trace),
+    /// Replay captures through one firewall: its sessions and decisions
+    Replay(Replay),
+    /// Compare two firewalls, with the same traffic through both
+    Diff(Diff),
+    /// Print the JSON Schema of a document this command writes
+    Schema(Schema),
+    /// Print a completion script for a shell
+    Completions(Completions),
+    /// Print the manual page, of the command or of one verb
+    Man(Man),
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct Check {
+    /// Configurations in any dialect; `-` is standard input
+    #[arg(required = true)]
+    pub(crate) configs: Vec<PathBuf>,
+    /// Take the files for this dialect instead of recognising it
+    #[arg(long)]
+    pub(crate) dialect: Option<String>,
+    #[command(flatten)]
+    pub(crate) output: Output,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct Test {
+    /// A configuration in any dialect
+    pub(crate) config: PathBuf,
+    #[command(flatten)]
+    pub(crate) reading: Reading,
+    #[command(flatten)]
+    pub(crate) flow: Flow,
+    /// Ask about every flow of a file (NDJSON or CSV; `-` is standard input)
+    #[arg(long, value_name = "FILE")]
+    pub(crate) flows: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) output: Output,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct Trace {
+    /// A configuration in any dialect
+    pub(crate) config: PathBuf,
+    #[command(flatten)]
+    pub(crate) reading: Reading,
+    #[command(flatten)]
+    pub(crate) flow: Flow,
+    #[command(flatten)]
+    pub(crate) traffic: Traffic,
+    #[command(flatten)]
+    pub(crate) output: Output,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct Replay {
+    /// A configuration in any dialect
+    pub(crate) config: PathBuf,
+    #[command(flatten)]
+    pub(crate) reading: Reading,
+    #[command(flatten)]
+    pub(crate) traffic: Traffic,
+    /// Also print a line for every packet
+    #[arg(long)]
+    pub(crate) packets: bool,
+    #[command(flatten)]
+    pub(crate) output: Output,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct Diff {
+    /// The firewall in service
+    pub(crate) old: PathBuf,
+    /// The firewall that is to replace it
+    pub(crate) new: PathBuf,
+    #[command(flatten)]
+    pub(crate) traffic: Traffic,
+    /// Dialect of OLD, instead of recognising it
+    #[arg(long)]
+    pub(crate) old_dialect: Option<String>,
+    /// Dialect of NEW, instead of recognising it
+    #[arg(long)]
+    pub(crate) new_dialect: Option<String>,
+    /// The rule base of OLD to compare, where it has several without interfaces
+    #[arg(long, value_name = "NAME")]
+    pub(crate) old_rulebase: Option<String>,
+    /// The rule base of NEW to compare, where it has several without interfaces
+    #[arg(long, value_name = "NAME")]
+    pub(crate) new_rulebase: Option<String>,
+    /// Pairs of zones or interfaces, `old = "new"` (TOML)
+    #[arg(long, value_name = "FILE")]
+    pub(crate) zone_map: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) output: Output,
+}
+
+/// How a single configuration is read.
+#[derive(Args, Debug, Default)]
+pub(crate) struct Reading {
+    /// Take the file for this dialect instead of recognising it
+    #[arg(long)]
+    pub(crate) dialect: Option<String>,
+    /// The rule base to evaluate, where no interface decides
+    #[arg(long, value_name = "NAME")]
+    pub(crate) rulebase: Option<String>,
+    /// Keep sessions as this vendor does
+    #[arg(long, value_name = "PRESET")]
+    pub(crate) behaviour: Option<String>,
+    /// Set one timer (seconds) or switch of the state policy
+    #[arg(long = "set", value_name = "KEY=VALUE")]
+    pub(crate) settings: Vec<String>,
+}
+
+/// Where traffic comes from.
+#[derive(Args, Debug)]
+pub(crate) struct Traffic {
+    /// A capture (pcap, pcapng; gzip, zstd, lz4); several are merged by time; `-` is standard input
+    #[arg(short = 'r', long = "read", value_name = "CAPTURE")]
+    pub(crate) captures: Vec<PathBuf>,
+    /// Frames of this capture interface enter the firewall by that one
+    #[arg(long = "map-interface", value_name = "CAPTURE=FIREWALL")]
+    pub(crate) map_interface: Vec<String>,
+    /// Frames whose interface nothing else tells enter here
+    #[arg(long, value_name = "NAME")]
+    pub(crate) ingress: Option<String>,
+    /// Do not look into payloads: applications and URLs stay unknown
+    #[arg(long)]
+    pub(crate) no_identification: bool,
+    /// Judge what travels inside GRE, VXLAN, Geneve and IP-in-IP instead of the tunnel
+    #[arg(long)]
+    pub(crate) decapsulate: bool,
+    /// The most sessions kept at once
+    #[arg(long, value_name = "N", default_value_t = 1_000_000)]
+    pub(crate) max_sessions: usize,
+}
+
+/// A flow, named as PAN-OS names the arguments of `test security-policy-match`.
+#[derive(Args, Clone, Debug, Default)]
+pub(crate) struct Flow {
+    /// Zone or interface it enters by
+    #[arg(long)]
+    pub(crate) from: Option<String>,
+    /// Zone or interface it leaves by
+    #[arg(long)]
+    pub(crate) to: Option<String>,
+    /// Source address
+    #[arg(long)]
+    pub(crate) source: Option<String>,
+    /// Destination address
+    #[arg(long)]
+    pub(crate) destination: Option<String>,
+    /// Source port
+    #[arg(long)]
+    pub(crate) source_port: Option<String>,
+    /// Destination port
+    #[arg(long)]
+    pub(crate) destination_port: Option<String>,
+    /// tcp, udp, icmp, another name or a number
+    #[arg(long)]
+    pub(crate) protocol: Option<String>,
+    /// ICMP type
+    #[arg(long)]
+    pub(crate) icmp_type: Option<String>,
+    /// ICMP code
+    #[arg(long)]
+    pub(crate) icmp_code: Option<String>,
+    /// TCP flags, such as syn or syn,ack
+    #[arg(long)]
+    pub(crate) tcp_flags: Option<String>,
+    /// new, established, related, invalid or untracked
+    #[arg(long)]
+    pub(crate) state: Option<String>,
+    /// Application, once it is known
+    #[arg(long)]
+    pub(crate) application: Option<String>,
+    /// URL category
+    #[arg(long)]
+    pub(crate) category: Option<String>,
+    /// URL, without scheme: host and path
+    #[arg(long)]
+    pub(crate) url: Option<String>,
+    /// User the source address belongs to
+    #[arg(long)]
+    pub(crate) source_user: Option<String>,
+    /// When, for schedules (RFC 3339)
+    #[arg(long, value_name = "TIME")]
+    pub(crate) at: Option<String>,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct Output {
+    /// How to print
+    #[arg(long, value_enum)]
+    pub(crate) format: Option<Format>,
+    /// Write to a file instead of standard output; it is replaced only when complete
+    #[arg(short, long, value_name = "FILE")]
+    pub(crate) output: Option<PathBuf>,
+}
+
+#[derive(Clone, Copy, Debug, Eq, PartialEq, ValueEnum)]
+pub(crate) enum Format {
+    /// A table for reading
+    Table,
+    /// One JSON document
+    Json,
+    /// One JSON document a line
+    Ndjson,
+    /// A self-contained page (`diff`)
+    Html,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct Schema {
+    /// test, session, packet, summary, check or diff; all names without one
+    pub(crate) name: Option<String>,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct Completions {
+    /// The shell
+    pub(crate) shell: clap_complete::Shell,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct Man {
+    /// A verb; the whole command without one
+    pub(crate) verb: Option<String>,
+}

@@ -1,0 +1,137 @@
+//! Configuration files: read, recognised, linked, with every problem drawn.
+
+use std::io::Read;
+use std::path::Path;
+use std::sync::Arc;
+
+use anyhow::Context;
+use parefeu_dialect::{Dialect, Import};
+use parefeu_policy::{
+    Action, At, Behaviour, Diagnostics, Firewall, Layer, LinkedFirewall, Preset, Sees, Severity,
+    Span, link,
+};
+use sha2::{Digest, Sha256};
+
+use crate::args::Reading;
+use crate::draw::Drawer;
+
+/// A firewall read from a file.
+pub(crate) struct Loaded {
+    pub(crate) firewall: Arc<LinkedFirewall>,
+    pub(crate) file: String,
+    pub(crate) sha256: String,
+    pub(crate) dialect: &'static str,
+    pub(crate) problems: Diagnostics,
+}
+
+/// What became of a file: problems always, a firewall when they allow one.
+pub(crate) struct Attempt {
+    pub(crate) file: String,
+    pub(crate) sha256: String,
+    pub(crate) dialect: Option<&'static str>,
+    pub(crate) sources: parefeu_policy::Sources,
+    pub(crate) problems: Diagnostics,
+    pub(crate) firewall: Option<LinkedFirewall>,
+}
+
+/// Reads, converts and links a configuration. Errors are for files that cannot be read at all.
+pub(crate) fn attempt(path: &Path, reading: &Reading) -> anyhow::Result<Attempt> {
+    let file = path.display().to_string();
+    let bytes = read_file(path).with_context(|| format!("cannot read `{file}`"))?;
+    let dialect = reading.dialect.as_deref().map(dialect_named).transpose()?;
+    let Import { firewall, mut problems, dialect, sources } =
+        parefeu_dialect::read_bytes(&file, &bytes, dialect);
+    let firewall = match firewall {
+        Some(mut firewall) => {
+            apply(&mut firewall, reading, &file)?;
+            link(&firewall, &mut problems)
+        }
+        None => None,
+    };
+    problems.sort();
+    let sha256 = Sha256::digest(&bytes).iter().map(|byte| format!("{byte:02x}")).collect();
+    Ok(Attempt { file, sha256, dialect: dialect.map(Dialect::name), sources, problems, firewall })
+}
+
+/// A firewall that can be evaluated; problems are drawn as far as `drawer` shows them.
+pub(crate) fn load(path: &Path, reading: &Reading, drawer: &Drawer) -> anyhow::Result<Loaded> {
+    let attempt = attempt(path, reading)?;
+    let Attempt { file, sha256, dialect, sources, problems, firewall } = attempt;
+    drawer.draw(&problems, &sources, Severity::Error);
+    let Some(firewall) = firewall else {
+        anyhow::bail!("`{file}` is no usable firewall");
+    };
+    if firewall.layers.is_empty() && !firewall.rule_bases.is_empty() {
+        let names: Vec<&str> = firewall.rule_bases.iter().map(|rb| &*rb.name).collect();
+        anyhow::bail!(
+            "`{file}` binds no rule base to an interface: choose one with --rulebase ({})",
+            names.join(", ")
+        );
+    }
+    let dialect = dialect.unwrap_or("unknown");
+    Ok(Loaded { firewall: Arc::new(firewall), file, sha256, dialect, problems })
+}
+
+fn dialect_named(name: &str) -> anyhow::Result<Dialect> {
+    Dialect::from_name(name).ok_or_else(|| {
+        let known = Dialect::ALL.map(Dialect::name).join(", ");
+        anyhow::anyhow!("unknown dialect `{name}` (there are: {known})")
+    })
+}
+
+/// What the user decides about a firewall over its file.
+fn apply(firewall: &mut Firewall, reading: &Reading, file: &str) -> anyhow::Result<()> {
+    if let Some(name) = &reading.rulebase {
+        choose_rule_base(firewall, name, file)?;
+    }
+    if let Some(name) = &reading.behaviour {
+        let preset = Preset::from_name(name).ok_or_else(|| {
+            let known = Preset::ALL.map(Preset::name).join(", ");
+            anyhow::anyhow!("unknown behaviour `{name}` (there are: {known})")
+        })?;
+        firewall.behaviour = Behaviour::preset(preset);
+    }
+    for setting in &reading.settings {
+        let parts = setting.split_once('=');
+        let (key, value) =
+            parts.ok_or_else(|| anyhow::anyhow!("--set takes KEY=VALUE, not `{setting}`"))?;
+        firewall.behaviour.set(key.trim(), value.trim())?;
+    }
+    Ok(())
+}
+
+fn choose_rule_base(firewall: &mut Firewall, name: &str, file: &str) -> anyhow::Result<()> {
+    let Some(rule_base) = firewall.rule_bases.iter().find(|rb| rb.name == name) else {
+        let known: Vec<&str> = firewall.rule_bases.iter().map(|rb| rb.name.as_str()).collect();
+        anyhow::bail!("`{file}` has no rule base `{name}` (there are: {})", known.join(", "));
+    };
+    // A rule base chosen by name stands alone; a firewall's own layer of it keeps its shape.
+    let own = firewall.layers.iter().find(|layer| layer.rule_base.value == name).cloned();
+    firewall.layers = vec![own.unwrap_or_else(|| Layer {
+        name: name.to_owned(),
+        rule_base: At::new(name.to_owned(), rule_base.at),
+        default: Action::Deny,
+        sees_src: Sees::Original,
+        sees_dst: Sees::Translated,
+    })];
+    Ok(())
+}
+
+/// The whole of a file, or of standard input for `-`.
+pub(crate) fn read_file(path: &Path) -> std::io::Result<Vec<u8>> {
+    if path == Path::new("-") {
+        let mut bytes = Vec::new();
+        std::io::stdin().lock().read_to_end(&mut bytes)?;
+        return Ok(bytes);
+    }
+    std::fs::read(path)
+}
+
+/// The line a span starts on, and the text of every line it covers, at most `most` of them.
+pub(crate) fn excerpt(firewall: &LinkedFirewall, at: Span, most: usize) -> (u32, Vec<String>) {
+    let Some(source) = firewall.sources.of(at) else { return (0, Vec::new()) };
+    let first = source.position(at.start).0;
+    let last = source.position(at.end.saturating_sub(1).max(at.start)).0;
+    let lines = (first..=last).take(most).map(|line| source.line(line).to_owned());
+    (first, lines.collect())
+}

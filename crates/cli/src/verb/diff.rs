@@ -1,0 +1,195 @@
+//! `diff`: the same traffic through the old and the new firewall.
+
+use std::collections::BTreeMap;
+use std::io::Write;
+use std::path::Path;
+use std::sync::Arc;
+
+use anyhow::Context;
+use parefeu_policy::{Diagnostics, LinkedFirewall, Severity};
+use parefeu_replay::{IngressChoice, Lockstep, LockstepLimits, Side};
+use parefeu_report::{
+    DiffReport, DiffVerdict, FirewallInfo, NotModelled, diff_document, diff_page, diff_table,
+};
+
+use crate::Status;
+use crate::args::{Diff, Format, Global, Language, Reading};
+use crate::draw::{Drawer, terminal_width};
+use crate::load::{Loaded, load};
+use crate::output::Sink;
+use crate::verb::traffic::{Frames, ReadSummary, engine_config, ingress_choice};
+
+pub(crate) fn run(args: &Diff, global: &Global, drawer: &Drawer) -> anyhow::Result<Status> {
+    let old_reading = Reading {
+        dialect: args.old_dialect.clone(),
+        rulebase: args.old_rulebase.clone(),
+        ..Reading::default()
+    };
+    let new_reading = Reading {
+        dialect: args.new_dialect.clone(),
+        rulebase: args.new_rulebase.clone(),
+        ..Reading::default()
+    };
+    let old = load(&args.old, &old_reading, drawer)?;
+    let new = load(&args.new, &new_reading, drawer)?;
+    let pairs = match &args.zone_map {
+        Some(path) => read_zone_map(path)?,
+        None => BTreeMap::new(),
+    };
+    let pairing = pair(&old.firewall, &new.firewall, &pairs);
+    let sink = Sink::open(args.output.output.as_deref())?;
+
+    let traffic = &args.traffic;
+    let config = engine_config(traffic, false);
+    let mut frames = Frames::open(&traffic.captures, drawer)?;
+    let choice = ingress_choice(traffic)?;
+    let old_side = Side::new(Arc::clone(&old.firewall), &choice, config.clone())
+        .with_context(|| old.file.clone())?;
+    let new_choice = translated_choice(&choice, &pairing, &new.firewall);
+    let new_side = Side::new(Arc::clone(&new.firewall), &new_choice, config.clone())
+        .with_context(|| new.file.clone())?;
+    let limits = LockstepLimits { max_flows: traffic.max_sessions, ..LockstepLimits::default() };
+    let mut lockstep = Lockstep::new(old_side, new_side, config.decode, limits);
+    frames.for_each(|frame| {
+        lockstep.handle_frame(frame.replay);
+        Ok(())
+    })?;
+    let comparison = lockstep.finish();
+    let read = frames.finish();
+
+    let different = comparison.differences.different() > 0;
+    let verdict = if different { DiffVerdict::Different } else { DiffVerdict::Undecided };
+    let not_modelled = not_modelled(&[&old, &new]);
+    let report = DiffReport {
+        old: info(&old),
+        new: info(&new),
+        captures: &read.captures,
+        comparison: (!traffic.captures.is_empty()).then_some(&comparison),
+        pairing: &pairing,
+        not_modelled: &not_modelled,
+        clock_held: read.clock_held,
+        verdict,
+    };
+    write(sink, args.output.format, global.lang, &report)?;
+    Ok(status(verdict, &read))
+}
+
+fn status(verdict: DiffVerdict, read: &ReadSummary) -> Status {
+    match verdict {
+        DiffVerdict::Different if read.is_truncated() => Status::Undecided,
+        DiffVerdict::Different => Status::Findings,
+        DiffVerdict::Undecided => Status::Undecided,
+    }
+}
+
+fn write(
+    mut sink: Sink,
+    format: Option<Format>,
+    language: Language,
+    report: &DiffReport<'_>,
+) -> anyhow::Result<()> {
+    match format {
+        None | Some(Format::Table) => write!(sink, "{}", diff_table(report, terminal_width()))?,
+        Some(Format::Json) => {
+            writeln!(sink, "{}", serde_json::to_string_pretty(&diff_document(report))?)?;
+        }
+        Some(Format::Ndjson) => writeln!(sink, "{}", diff_document(report))?,
+        Some(Format::Html) => {
+            let language = match language {
+                Language::En => parefeu_report::Language::En,
+                Language::Fr => parefeu_report::Language::Fr,
+            };
+            write!(sink, "{}", diff_page(report, language))?;
+        }
+    }
+    sink.finish()
+}
+
+fn info(loaded: &Loaded) -> FirewallInfo<'_> {
+    FirewallInfo {
+        file: &loaded.file,
+        sha256: &loaded.sha256,
+        dialect: loaded.dialect,
+        firewall: &loaded.firewall,
+    }
+}
+
+/// The unsupported lines of both sides.
+fn not_modelled(sides: &[&Loaded]) -> Vec<NotModelled> {
+    let unsupported = |problems: &Diagnostics, firewall: &LinkedFirewall, file: &str| {
+        let lines = problems.iter().filter(|it| it.severity == Severity::Unsupported);
+        let lines = lines.map(|it| NotModelled {
+            file: file.to_owned(),
+            line: it.at.map_or(0, |at| firewall.sources.line_number(at)),
+            text: it.message.clone(),
+        });
+        lines.collect::<Vec<_>>()
+    };
+    sides.iter().flat_map(|it| unsupported(&it.problems, &it.firewall, &it.file)).collect()
+}
+
+/// Interfaces of both sides that stand for each other: as mapped, by name or zone, by network.
+fn pair(
+    old: &LinkedFirewall,
+    new: &LinkedFirewall,
+    mapped: &BTreeMap<String, String>,
+) -> Vec<(String, String)> {
+    let partner = |interface: &parefeu_policy::LinkedInterface| {
+        let zone = interface.zone.map(|id| &*old.zones[id.index()]);
+        let names = [Some(&*interface.name), zone];
+        let named = names.into_iter().flatten().find_map(|name| {
+            let name = mapped.get(name).map_or(name, String::as_str);
+            new.interface_named(name)
+                .map(|id| new.interfaces[id.index()].name.to_string())
+                .or_else(|| new.zone_named(name).map(|id| new.zones[id.index()].to_string()))
+        });
+        named.or_else(|| {
+            let networks: Vec<_> = interface.addresses.iter().map(ipnet_network).collect();
+            let shares = |other: &&parefeu_policy::LinkedInterface| {
+                other.addresses.iter().any(|address| networks.contains(&ipnet_network(address)))
+            };
+            new.interfaces.iter().find(shares).map(|other| other.name.to_string())
+        })
+    };
+    let pairs = old.interfaces.iter();
+    pairs.filter_map(|interface| Some((interface.name.to_string(), partner(interface)?))).collect()
+}
+
+fn ipnet_network(address: &ipnet::IpNet) -> ipnet::IpNet {
+    address.trunc()
+}
+
+/// The user's choice, and the names of the old side's interfaces, as the new side calls them.
+fn translated_choice(
+    choice: &IngressChoice,
+    pairing: &[(String, String)],
+    new: &LinkedFirewall,
+) -> IngressChoice {
+    let known = |name: &str| new.interface_named(name).is_some() || new.zone_named(name).is_some();
+    let translate = |name: &String| {
+        if known(name) {
+            return name.clone();
+        }
+        let partner = pairing.iter().find(|(old, _)| old == name);
+        partner.map_or_else(|| name.clone(), |(_, new)| new.clone())
+    };
+    let mut mapped: Vec<(String, String)> =
+        choice.mapped.iter().map(|(capture, name)| (capture.clone(), translate(name))).collect();
+    // A capture interface named like one of the old side's enters the new one by its partner.
+    let stated = |name: &String, mapped: &[(String, String)]| {
+        mapped.iter().any(|(capture, _)| capture == name)
+    };
+    for (old, partner) in pairing {
+        if !stated(old, &mapped) {
+            mapped.push((old.clone(), partner.clone()));
+        }
+    }
+    IngressChoice { mapped, fallback: choice.fallback.as_ref().map(translate) }
+}
+
+/// Pairs of names from a TOML file of `old = "new"` lines.
+fn read_zone_map(path: &Path) -> anyhow::Result<BTreeMap<String, String>> {
+    let text = std::fs::read_to_string(path)
+        .with_context(|| format!("cannot read `{}`", path.display()))?;
+    toml::from_str(&text).with_context(|| format!("`{}` is no zone map", path.display()))
+}

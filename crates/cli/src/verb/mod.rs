@@ -1,0 +1,10 @@
+//! One module for each verb.
+
+pub(crate) mod check;
+pub(crate) mod diff;
+pub(crate) mod document;
+pub(crate) mod replay;
+pub(crate) mod schema;
+pub(crate) mod test;
+pub(crate) mod trace;
+mod traffic;

@@ -1,0 +1,312 @@
+//! `test`: one flow, one answer; or one answer a line for a list of flows.
+
+use std::io::{BufRead, BufReader, Write};
+use std::path::Path;
+
+use anyhow::Context;
+use parefeu_classify::{CompileLimits, CompiledPolicy};
+use parefeu_engine::judge;
+use parefeu_policy::reference::Judgement;
+use parefeu_policy::{Answer, Hit, LinkedFirewall};
+use serde_json::{Value, json};
+
+use crate::Status;
+use crate::args::{Flow, Format, Test};
+use crate::draw::Drawer;
+use crate::flow::Question;
+use crate::load::load;
+use crate::output::Sink;
+
+pub(crate) fn run(args: &Test, drawer: &Drawer) -> anyhow::Result<Status> {
+    let loaded = load(&args.config, &args.reading, drawer)?;
+    let policy = CompiledPolicy::compile(loaded.firewall, &CompileLimits::default());
+    let mut sink = Sink::open(args.output.output.as_deref())?;
+    let status = match &args.flows {
+        Some(path) => test_list(path, args.output.format, &policy, &mut sink)?,
+        None => {
+            let answer = Reply::new(0, &args.flow, &policy)?;
+            match args.output.format {
+                None | Some(Format::Table) => write!(sink, "{}", answer.text)?,
+                _ => writeln!(sink, "{}", answer.json)?,
+            }
+            answer.status
+        }
+    };
+    sink.finish()?;
+    Ok(status)
+}
+
+/// Answers every flow of a file. Undecided answers make the whole undecided; a flow that cannot be
+/// read is an error with its line.
+fn test_list(
+    path: &Path,
+    format: Option<Format>,
+    policy: &CompiledPolicy,
+    sink: &mut Sink,
+) -> anyhow::Result<Status> {
+    let mut status = Status::Clean;
+    let mut answers = Vec::new();
+    for (index, entry) in Flows::open(path)?.enumerate() {
+        let (line, flow) = entry?;
+        let place = || format!("{}:{line}", path.display());
+        let answer = Reply::new(index, &flow, policy).with_context(place)?;
+        status = status.max(answer.status);
+        match format {
+            Some(Format::Json) => answers.push(answer.json),
+            Some(Format::Table) => write!(sink, "{index:>6}  {}", answer.text)?,
+            _ => writeln!(sink, "{}", answer.json)?,
+        }
+    }
+    if format == Some(Format::Json) {
+        let all = json!({ "schema": "parefeu/test/1", "flows": answers });
+        writeln!(sink, "{}", serde_json::to_string_pretty(&all)?)?;
+    }
+    Ok(status)
+}
+
+/// An answer in each form it is printed in.
+struct Reply {
+    json: Value,
+    text: String,
+    status: Status,
+}
+
+impl Reply {
+    fn new(index: usize, flow: &Flow, policy: &CompiledPolicy) -> anyhow::Result<Self> {
+        let firewall = policy.firewall();
+        let question = Question::new(flow, firewall)?;
+        let judgement = judge(policy, &question.key, &question.knowledge());
+        let answer = judgement.evaluation.answer();
+        let (hit, mut verdict, mut reason) = match answer {
+            Answer::Certain(hit) => (hit, hit.action.verdict_name(), "rule"),
+            Answer::Depends(hit) => (hit, "depends", "identification"),
+            Answer::Unknown(hit) => (hit, "unknown", "not-modelled"),
+        };
+        if hit.rule.is_none() && matches!(answer, Answer::Certain(_)) {
+            reason = "default";
+        }
+        if judgement.doubtful_nat.is_some() {
+            (verdict, reason) = ("unknown", "translation-not-modelled");
+        }
+        let status = match verdict {
+            "depends" | "unknown" => Status::Undecided,
+            _ => Status::Clean,
+        };
+        let json = json!({
+            "index": index,
+            "verdict": verdict,
+            "rule": rule_name(firewall, hit),
+            "line": line(firewall, hit),
+            "reason": reason,
+            "from": side(judgement.key.from.map(|id| &*firewall.zones[id.index()]),
+                judgement.key.ingress.map(|id| &*firewall.interfaces[id.index()].name)),
+            "to": side(judgement.key.to.map(|id| &*firewall.zones[id.index()]),
+                judgement.key.egress.map(|id| &*firewall.interfaces[id.index()].name)),
+            "translated": translated(&judgement),
+            "assumptions": assumptions(firewall, &judgement),
+        });
+        let text = text(&json, firewall, hit);
+        Ok(Self { json, text, status })
+    }
+}
+
+/// The zone's name, else the interface's.
+pub(crate) fn side(zone: Option<&str>, interface: Option<&str>) -> Value {
+    zone.or(interface).map_or(Value::Null, Value::from)
+}
+
+fn rule_name(firewall: &LinkedFirewall, hit: Hit) -> Value {
+    hit.rule.map_or(Value::Null, |id| (*firewall.rule(id).name).into())
+}
+
+fn line(firewall: &LinkedFirewall, hit: Hit) -> Value {
+    let line = firewall.sources.line_number(hit.at);
+    if line == 0 { Value::Null } else { line.into() }
+}
+
+/// The flow as it leaves, when that differs from how it came.
+pub(crate) fn translated(judgement: &Judgement) -> Value {
+    let (key, new) = (&judgement.key, &judgement.translated);
+    let arrived = (key.src, key.dst, key.src_port, key.dst_port);
+    if !judgement.session_chooses && arrived == (new.src, new.dst, new.src_port, new.dst_port) {
+        return Value::Null;
+    }
+    json!({
+        "source": new.src.to_string(),
+        "destination": new.dst.to_string(),
+        "source_port": new.src_port,
+        "destination_port": new.dst_port,
+    })
+}
+
+/// What the answer rests on besides the rule named: the lines that may decide otherwise.
+fn assumptions(firewall: &LinkedFirewall, judgement: &Judgement) -> Vec<String> {
+    let evaluation = &judgement.evaluation;
+    let doubtful = [evaluation.possible_allow, evaluation.possible_deny];
+    let mut lines: Vec<String> = doubtful
+        .into_iter()
+        .flatten()
+        .map(|hit| format!("line {} is not modelled", firewall.sources.line_number(hit.at)))
+        .collect();
+    lines.extend(judgement.doubtful_nat.map(|at| {
+        format!("translation on line {} is not modelled", firewall.sources.line_number(at))
+    }));
+    lines
+}
+
+fn text(json: &Value, firewall: &LinkedFirewall, hit: Hit) -> String {
+    let word = |name: &str| json[name].as_str().unwrap_or("-").to_owned();
+    let mut text = format!("{}  {} > {}", word("verdict"), word("from"), word("to"));
+    let rule =
+        json["rule"].as_str().map_or_else(|| "default".to_owned(), |rule| format!("`{rule}`"));
+    text.push_str(&format!("  {rule}"));
+    let place = firewall.sources.place(hit.at);
+    if !place.is_empty() {
+        text.push_str(&format!("  ({place})"));
+    }
+    if let Some(new) = json["translated"].as_object() {
+        let field = |name: &str| new[name].to_string().trim_matches('"').to_owned();
+        text.push_str(&format!(
+            "  leaves as {}:{} > {}:{}",
+            field("source"),
+            field("source_port"),
+            field("destination"),
+            field("destination_port")
+        ));
+    }
+    text.push('\n');
+    let line = firewall.sources.line_text(hit.at).trim();
+    if !line.is_empty() {
+        text.push_str(&format!("    {line}\n"));
+    }
+    for assumption in json["assumptions"].as_array().into_iter().flatten() {
+        text.push_str(&format!("    {}\n", assumption.as_str().unwrap_or_default()));
+    }
+    text
+}
+
+/// The flows of a file, each with its line.
+enum Flows {
+    Ndjson { lines: std::io::Lines<Box<dyn BufRead>>, line: usize },
+    Csv { lines: std::io::Lines<Box<dyn BufRead>>, line: usize, header: Vec<String> },
+}
+
+impl Flows {
+    fn open(path: &Path) -> anyhow::Result<Self> {
+        let mut reader: Box<dyn BufRead> = if path == Path::new("-") {
+            Box::new(BufReader::new(std::io::stdin()))
+        } else {
+            let file = std::fs::File::open(path)
+                .with_context(|| format!("cannot read `{}`", path.display()))?;
+            Box::new(BufReader::new(file))
+        };
+        let first = reader.fill_buf()?.iter().find(|byte| !byte.is_ascii_whitespace()).copied();
+        let mut lines = reader.lines();
+        if first == Some(b'{') || first.is_none() {
+            return Ok(Self::Ndjson { lines, line: 0 });
+        }
+        let header = lines.next().transpose()?.unwrap_or_default();
+        let header = csv_cells(&header).into_iter().map(|name| name.trim().to_owned()).collect();
+        Ok(Self::Csv { lines, line: 1, header })
+    }
+}
+
+impl Iterator for Flows {
+    type Item = anyhow::Result<(usize, Flow)>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let (lines, line) = match self {
+            Self::Ndjson { lines, line } | Self::Csv { lines, line, .. } => (lines, line),
+        };
+        let (number, text) = loop {
+            *line += 1;
+            match lines.next()? {
+                Err(error) => return Some(Err(error.into())),
+                Ok(text) if text.trim().is_empty() => {}
+                Ok(text) => break (*line, text),
+            }
+        };
+        let flow = match self {
+            Self::Ndjson { .. } => from_json(&text),
+            Self::Csv { header, .. } => from_csv(header, &text),
+        };
+        let flow = flow.with_context(|| format!("line {number}"));
+        Some(flow.map(|flow| (number, flow)))
+    }
+}
+
+fn from_json(text: &str) -> anyhow::Result<Flow> {
+    let value: Value = serde_json::from_str(text)?;
+    let object = value.as_object().context("a flow is a JSON object")?;
+    let mut flow = Flow::default();
+    for (name, value) in object {
+        let text = match value {
+            Value::Null => continue,
+            Value::String(text) => text.clone(),
+            Value::Number(number) => number.to_string(),
+            _ => anyhow::bail!("`{name}`: expected a string or a number"),
+        };
+        set(&mut flow, name, text)?;
+    }
+    Ok(flow)
+}
+
+fn from_csv(header: &[String], text: &str) -> anyhow::Result<Flow> {
+    let cells = csv_cells(text);
+    anyhow::ensure!(
+        cells.len() <= header.len(),
+        "{} cells, but the header names {}",
+        cells.len(),
+        header.len()
+    );
+    let mut flow = Flow::default();
+    for (name, cell) in header.iter().zip(cells).filter(|(_, cell)| !cell.is_empty()) {
+        set(&mut flow, name, cell)?;
+    }
+    Ok(flow)
+}
+
+fn set(flow: &mut Flow, name: &str, value: String) -> anyhow::Result<()> {
+    let field = match name {
+        "from" => &mut flow.from,
+        "to" => &mut flow.to,
+        "source" => &mut flow.source,
+        "destination" => &mut flow.destination,
+        "source_port" => &mut flow.source_port,
+        "destination_port" => &mut flow.destination_port,
+        "protocol" => &mut flow.protocol,
+        "icmp_type" => &mut flow.icmp_type,
+        "icmp_code" => &mut flow.icmp_code,
+        "tcp_flags" => &mut flow.tcp_flags,
+        "state" => &mut flow.state,
+        "application" => &mut flow.application,
+        "category" => &mut flow.category,
+        "url" => &mut flow.url,
+        "source_user" => &mut flow.source_user,
+        "at" => &mut flow.at,
+        _ => anyhow::bail!("`{name}` is no field of a flow"),
+    };
+    *field = Some(value);
+    Ok(())
+}
+
+/// The cells of a CSV line (RFC 4180 §2); a quoted cell may hold commas and doubled quotes.
+fn csv_cells(line: &str) -> Vec<String> {
+    let mut cells = vec![String::new()];
+    let mut quoted = false;
+    let mut characters = line.trim_end_matches('\r').chars().peekable();
+    while let Some(character) = characters.next() {
+        let cell = cells.last_mut();
+        match (character, cell) {
+            ('"', Some(cell)) if quoted && characters.peek() == Some(&'"') => {
+                characters.next();
+                cell.push('"');
+            }
+            ('"', _) => quoted = !quoted,
+            (',', _) if !quoted => cells.push(String::new()),
+            (other, Some(cell)) => cell.push(other),
+            (_, None) => {}
+        }
+    }
+    cells
+}

@@ -1,0 +1,213 @@
+//! Captures opened, merged and read to their end, whatever the verb does with the frames.
+
+use std::io::Read;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex};
+
+use anyhow::Context;
+use indicatif::{ProgressBar, ProgressStyle};
+use parefeu_engine::EngineConfig;
+use parefeu_net::{Decapsulate, DecodeLimits};
+use parefeu_replay::{
+    Capture, CaptureLimits, CapturedAt, IngressChoice, MergedCaptures, ReplayFrame,
+};
+use parefeu_report::CaptureInfo;
+use parefeu_session::TableLimits;
+use sha2::{Digest, Sha256};
+
+use crate::args::Traffic;
+use crate::draw::Drawer;
+
+/// What the options say of the engines.
+pub(crate) fn engine_config(traffic: &Traffic, events: bool) -> EngineConfig {
+    let decapsulate = if traffic.decapsulate { Decapsulate::ALL } else { Decapsulate::NONE };
+    let standard = EngineConfig::default();
+    EngineConfig {
+        decode: DecodeLimits { decapsulate, ..DecodeLimits::default() },
+        sessions: TableLimits { max_sessions: traffic.max_sessions, ..TableLimits::default() },
+        identify: standard.identify.filter(|_| !traffic.no_identification),
+        events,
+        ..standard
+    }
+}
+
+/// What the options say of interfaces.
+pub(crate) fn ingress_choice(traffic: &Traffic) -> anyhow::Result<IngressChoice> {
+    let pairs = traffic.map_interface.iter().map(|pair| {
+        let parts = pair.split_once('=');
+        let (capture, firewall) = parts
+            .with_context(|| format!("--map-interface takes CAPTURE=FIREWALL, not `{pair}`"))?;
+        Ok((capture.to_owned(), firewall.to_owned()))
+    });
+    let mapped = pairs.collect::<anyhow::Result<_>>()?;
+    Ok(IngressChoice { mapped, fallback: traffic.ingress.clone() })
+}
+
+/// Captures being read.
+pub(crate) struct Frames {
+    merged: MergedCaptures,
+    hashes: Vec<Arc<Mutex<Sha256>>>,
+    files: Vec<String>,
+    ended_early: Vec<Option<String>>,
+    progress: ProgressBar,
+}
+
+/// What reading the captures came to.
+pub(crate) struct ReadSummary {
+    pub(crate) captures: Vec<CaptureInfo>,
+    pub(crate) clock_held: u64,
+}
+
+impl ReadSummary {
+    /// Whether a capture ended before its last frame.
+    pub(crate) fn is_truncated(&self) -> bool {
+        self.captures.iter().any(|capture| capture.ended_early.is_some())
+    }
+}
+
+impl Frames {
+    pub(crate) fn open(paths: &[PathBuf], drawer: &Drawer) -> anyhow::Result<Self> {
+        let mut captures = Vec::with_capacity(paths.len());
+        let (mut hashes, mut files) = (Vec::new(), Vec::new());
+        for path in paths {
+            let file = path.display().to_string();
+            let source = open(path).with_context(|| format!("cannot read `{file}`"))?;
+            let hash = Arc::new(Mutex::new(Sha256::new()));
+            let hashing = Hashing { source, hash: Arc::clone(&hash) };
+            let capture = Capture::open(hashing, &file, CaptureLimits::default())
+                .with_context(|| format!("cannot replay `{file}`"))?;
+            for interface in capture.interfaces() {
+                let known = interface.link_type.is_known();
+                anyhow::ensure!(
+                    known,
+                    "cannot replay `{file}`: link type {} is not known",
+                    interface.link_type.0
+                );
+            }
+            captures.push(capture);
+            hashes.push(hash);
+            files.push(file);
+        }
+        let progress = if drawer.shows_progress() {
+            let style = ProgressStyle::with_template("{elapsed} {wide_bar} {pos} frames {per_sec}");
+            ProgressBar::new_spinner().with_style(style.unwrap_or(ProgressStyle::default_bar()))
+        } else {
+            ProgressBar::hidden()
+        };
+        let ended_early = vec![None; files.len()];
+        Ok(Self { merged: MergedCaptures::new(captures), hashes, files, ended_early, progress })
+    }
+
+    /// Shows every frame to `handle`, in order of time; a file that ends early is noted, and the
+    /// others go on.
+    pub(crate) fn for_each(
+        &mut self,
+        mut handle: impl FnMut(Numbered<'_>) -> anyhow::Result<()>,
+    ) -> anyhow::Result<()> {
+        let mut names = Names::new();
+        let mut count = 0u64;
+        loop {
+            names.learn(&self.merged);
+            match self.merged.next_frame() {
+                Ok(None) => break,
+                Ok(Some(merged)) => {
+                    let (file, interface) = (merged.file.0, merged.frame.interface.0);
+                    let frame = merged.frame;
+                    let name = names.name(file, interface);
+                    let captured = CapturedAt { file, interface, name };
+                    let replay = ReplayFrame {
+                        now: merged.clock,
+                        captured,
+                        link_type: frame.link_type,
+                        data: frame.data,
+                        wire_len: frame.wire_len,
+                    };
+                    handle(Numbered { file, number: frame.number, time: frame.time, replay })?;
+                }
+                Err(error) => {
+                    let slot = self.ended_early.get_mut(error.file.0 as usize);
+                    if let Some(slot) = slot {
+                        *slot = Some(error.source.to_string());
+                    }
+                }
+            }
+            count += 1;
+            if count.is_multiple_of(4096) {
+                self.progress.set_position(count);
+            }
+        }
+        self.progress.finish_and_clear();
+        Ok(())
+    }
+
+    pub(crate) fn finish(self) -> ReadSummary {
+        let clock_held = self.merged.clock_held();
+        let frames: Vec<u64> = self.merged.captures().map(Capture::frame_count).collect();
+        let captures = self.files.into_iter().zip(frames).zip(self.hashes).zip(self.ended_early);
+        let captures = captures.map(|(((file, frames), hash), ended_early)| {
+            let digest = hash.lock().map(|hash| hash.clone().finalize()).unwrap_or_default();
+            let sha256 = digest.iter().map(|byte| format!("{byte:02x}")).collect();
+            CaptureInfo { file, sha256, frames, ended_early }
+        });
+        ReadSummary { captures: captures.collect(), clock_held }
+    }
+}
+
+/// A frame with its place in its file.
+pub(crate) struct Numbered<'a> {
+    pub(crate) file: u32,
+    pub(crate) number: u64,
+    pub(crate) time: parefeu_net::Timestamp,
+    pub(crate) replay: ReplayFrame<'a>,
+}
+
+/// Names of capture interfaces, by file and number.
+struct Names(Vec<Vec<Option<Box<str>>>>);
+
+impl Names {
+    const fn new() -> Self {
+        Self(Vec::new())
+    }
+
+    /// Takes over interfaces announced since the last call; a pcapng file may announce them anywhere.
+    fn learn(&mut self, merged: &MergedCaptures) {
+        self.0.resize(merged.captures().len(), Vec::new());
+        for (names, capture) in self.0.iter_mut().zip(merged.captures()) {
+            let new = capture.interfaces().get(names.len()..).unwrap_or_default();
+            names.extend(new.iter().map(|interface| interface.name.clone()));
+        }
+    }
+
+    fn name(&self, file: u32, interface: u32) -> Option<&str> {
+        self.0.get(file as usize)?.get(interface as usize)?.as_deref()
+    }
+}
+
+type Source = Box<dyn Read + Send>;
+
+fn open(path: &Path) -> std::io::Result<Source> {
+    if path == Path::new("-") {
+        return Ok(Box::new(std::io::stdin()));
+    }
+    let file = std::fs::File::open(path)?;
+    if file.metadata()?.is_dir() {
+        return Err(std::io::ErrorKind::IsADirectory.into());
+    }
+    Ok(Box::new(file))
+}
+
+/// A source whose bytes are hashed as they are read.
+struct Hashing {
+    source: Source,
+    hash: Arc<Mutex<Sha256>>,
+}
+
+impl Read for Hashing {
+    fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
+        let count = self.source.read(buffer)?;
+        if let Ok(mut hash) = self.hash.lock() {
+            hash.update(&buffer[..count]);
+        }
+        Ok(count)
+    }
+}

@@ -1,0 +1,178 @@
+//! Tables made for reading in a terminal.
+
+use std::fmt::Write;
+
+use comfy_table::{CellAlignment, ContentArrangement, Table, presets};
+use parefeu_engine::SessionSummary;
+use parefeu_policy::LinkedFirewall;
+use parefeu_replay::{DifferenceClass, Group, GroupSide};
+
+use crate::rule::rule_line;
+use crate::{DiffReport, DiffVerdict};
+
+/// The result of `diff`, at most `width` columns wide.
+pub fn diff_table(report: &DiffReport<'_>, width: u16) -> String {
+    let mut text = String::new();
+    let _ = writeln!(text, "old  {}  ({})", report.old.file, report.old.dialect);
+    let _ = writeln!(text, "new  {}  ({})", report.new.file, report.new.dialect);
+    for capture in report.captures {
+        let early = capture.ended_early.as_ref().map(|why| format!("; {why}")).unwrap_or_default();
+        let _ = writeln!(text, "with {}  ({} frames{early})", capture.file, capture.frames);
+    }
+    if let Some(comparison) = report.comparison {
+        let differences = &comparison.differences;
+        let _ = writeln!(
+            text,
+            "\n{} sessions: {} treated alike, {} differently\n",
+            differences.flows(),
+            differences.flows() - differences.different(),
+            differences.different()
+        );
+        let mut classes = plain_table(&["change", "sessions", "bytes"], width);
+        for (class, totals) in &differences.totals {
+            classes.add_row([
+                class.name().to_owned(),
+                totals.flows.to_string(),
+                bytes(totals.bytes),
+            ]);
+        }
+        right(&mut classes, &[1, 2]);
+        let _ = writeln!(text, "{classes}\n");
+        if !differences.groups.is_empty() {
+            let _ = writeln!(text, "{}\n", group_table(&differences.groups, report, width));
+        }
+        for (reason, frames) in &differences.malformed {
+            let _ = writeln!(text, "{frames} frames undecodable: {reason}");
+        }
+    }
+    if report.clock_held > 0 {
+        let _ =
+            writeln!(text, "{} frames out of time order; the clock was held", report.clock_held);
+    }
+    if !report.not_modelled.is_empty() {
+        let _ = writeln!(text, "not modelled:");
+        for it in report.not_modelled.iter().take(20) {
+            let _ = writeln!(text, "  {}:{}: {}", it.file, it.line, it.text);
+        }
+        if let more @ 1.. = report.not_modelled.len().saturating_sub(20) {
+            let _ = writeln!(text, "  and {more} more");
+        }
+    }
+    let _ = match (report.verdict, report.comparison) {
+        (DiffVerdict::Different, _) => writeln!(text, "different"),
+        (DiffVerdict::Undecided, Some(_)) => writeln!(
+            text,
+            "undecided: this traffic is treated alike, which says nothing of other traffic"
+        ),
+        (DiffVerdict::Undecided, None) => {
+            writeln!(
+                text,
+                "undecided: without traffic nothing was compared (give captures with -r)"
+            )
+        }
+    };
+    text
+}
+
+fn group_table(groups: &[Group], report: &DiffReport<'_>, width: u16) -> Table {
+    let mut table =
+        plain_table(&["change", "old rule", "new rule", "sessions", "bytes", "example"], width);
+    for group in groups.iter().filter(|group| group.class != DifferenceClass::Same) {
+        let mut example = group.witness.to_string();
+        if group.class == DifferenceClass::Translation {
+            for (side, name) in [(&group.old, "old"), (&group.new, "new")] {
+                let leaves =
+                    side.translated.map_or("as it came".to_owned(), |flow| flow.to_string());
+                let _ = write!(example, "\n{name}: {leaves}");
+            }
+        }
+        if let Some(packet) = group.packet_of_refusal.filter(|packet| *packet > 1) {
+            let _ = write!(
+                example,
+                "\npacket {packet}, after {}",
+                bytes(group.new.bytes_before_refusal)
+            );
+        }
+        table.add_row([
+            group.class.name().to_owned(),
+            side_cell(&group.old, report.old.firewall),
+            side_cell(&group.new, report.new.firewall),
+            group.flows.to_string(),
+            bytes(group.bytes),
+            example,
+        ]);
+    }
+    right(&mut table, &[3, 4]);
+    table
+}
+
+fn side_cell(side: &GroupSide, firewall: &LinkedFirewall) -> String {
+    let rule = rule_line(firewall, side.hit);
+    let mut cell = format!("{} {}", side.verdict, rule.label());
+    if side.hit.is_none() {
+        cell = format!("{} ({})", side.verdict, side.reason);
+    } else if !matches!(side.reason.name(), "rule" | "session" | "default" | "tentative") {
+        let _ = write!(cell, " [{}]", side.reason);
+    }
+    if let Some(application) = side.application {
+        let _ = write!(cell, "\n{}", application.name());
+    }
+    cell
+}
+
+/// The sessions of `replay`, at most `width` columns wide.
+pub fn session_table(sessions: &[SessionSummary], firewall: &LinkedFirewall, width: u16) -> String {
+    let header =
+        ["id", "flow", "application", "host", "verdict", "rule", "packets", "bytes", "end"];
+    let mut table = plain_table(&header, width);
+    for session in sessions {
+        let rule = rule_line(firewall, session.hit);
+        let [c2s, s2c] = session.packets;
+        table.add_row([
+            session.id.to_string(),
+            session.flow.to_string(),
+            session.application.map_or("-", parefeu_identify::Application::name).to_owned(),
+            session.hostname.as_deref().unwrap_or("-").to_owned(),
+            session.verdict.to_string(),
+            rule.label(),
+            format!("{c2s}/{s2c}"),
+            bytes(session.bytes.iter().sum()),
+            session.end_reason.to_string(),
+        ]);
+    }
+    right(&mut table, &[0, 6, 7]);
+    format!("{table}\n")
+}
+
+fn plain_table(header: &[&str], width: u16) -> Table {
+    let mut table = Table::new();
+    table
+        .load_style(presets::UTF8_HORIZONTAL_ONLY)
+        .set_content_arrangement(ContentArrangement::Dynamic)
+        .set_width(width)
+        .set_header(header.iter().copied());
+    table
+}
+
+fn right(table: &mut Table, columns: &[usize]) {
+    for index in columns {
+        if let Some(column) = table.column_mut(*index) {
+            column.set_cell_alignment(CellAlignment::Right);
+        }
+    }
+}
+
+/// Bytes in the unit that keeps three digits: `15 B`, `1.5 kB`, `2.0 MB`.
+pub(crate) fn bytes(count: u64) -> String {
+    const UNITS: [&str; 5] = ["kB", "MB", "GB", "TB", "PB"];
+    if count < 1000 {
+        return format!("{count} B");
+    }
+    let mut value = count as f64 / 1000.0;
+    let mut unit = 0;
+    while value >= 1000.0 && unit + 1 < UNITS.len() {
+        value /= 1000.0;
+        unit += 1;
+    }
+    format!("{value:.1} {}", UNITS[unit])
+}
