@@ -158,8 +158,12 @@ impl<T> SessionTable<T> {
         self.behaviour = behaviour;
     }
 
-    /// The session a packet belongs to. `tag` is where it entered: two connections with one five-tuple
-    /// are two sessions when they enter by different zones. Replies match whatever their tag.
+    /// The session a packet belongs to, and its direction there. `tag` is where the packet entered.
+    ///
+    /// The original direction belongs to the tag it began with; one five-tuple that enters by two
+    /// tags is two sessions, provided that translation keeps their replies apart. Replies match
+    /// whatever their tag. A session past its deadline is found until
+    /// [`SessionTable::handle_timeout`] was called.
     pub fn find(&self, tag: u32, flow: &FiveTuple) -> Option<(SessionId, Direction)> {
         let entry = self.entry(tag, flow)?;
         let generation = self.slots[entry.slot as usize].generation;

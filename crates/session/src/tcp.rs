@@ -73,6 +73,7 @@ pub(crate) enum TcpStep {
 
 /// A tracked connection.
 #[derive(Clone, Copy, Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "each is one fact of the connection's history")]
 pub(crate) struct TcpConnection {
     sides: [Side; 2],
     noted: Noted,
@@ -234,10 +235,10 @@ impl TcpConnection {
                 }
             }
             TcpState::SynCrossed => self.crossed = true,
-            TcpState::SynReceived => {
-                if direction == Direction::Reply && kind == Kind::Ack && self.crossed {
-                    next = TcpState::Established;
-                }
+            TcpState::SynReceived
+                if direction == Direction::Reply && kind == Kind::Ack && self.crossed =>
+            {
+                next = TcpState::Established;
             }
             TcpState::Closed if kind == Kind::Rst && rules.windows => {
                 let reset = self.judge_reset(direction, segment);
@@ -443,28 +444,26 @@ fn next_state(state: TcpState, direction: Direction, kind: Kind) -> Next {
     use TcpState as S;
     let original = direction == Direction::Original;
     match (kind, state) {
-        (Kind::Syn, _) if original => match state {
-            S::SynSent | S::SynCrossed => Next::To(state),
-            S::TimeWait | S::Closed => Next::To(S::SynSent),
-            _ => Next::Ignore,
-        },
+        (Kind::Syn, S::SynSent | S::SynCrossed) if original => Next::To(state),
+        (Kind::Syn, S::TimeWait | S::Closed) if original => Next::To(S::SynSent),
         (Kind::Syn, S::SynSent | S::SynCrossed) => Next::To(S::SynCrossed),
         (Kind::Syn, S::TimeWait) => Next::To(S::SynSent),
         (Kind::SynAck, S::SynReceived) if original => Next::To(S::SynReceived),
         (Kind::SynAck, S::SynSent) if !original => Next::To(S::SynReceived),
         (Kind::SynAck, S::SynCrossed) => Next::To(S::SynReceived),
-        (Kind::SynAck, _) if !original => Next::Ignore,
         (Kind::Fin, S::SynReceived | S::Established) => Next::To(S::FinWait),
         (Kind::Fin, S::FinWait | S::CloseWait | S::LastAck) => Next::To(S::LastAck),
-        (Kind::Fin, S::TimeWait | S::Closed) => Next::To(state),
-        (Kind::Ack, S::SynSent | S::SynCrossed) if !original => Next::Ignore,
-        (Kind::Ack, S::SynSent | S::SynCrossed) => Next::Invalid,
         (Kind::Ack, S::SynReceived) if original => Next::To(S::Established),
         (Kind::Ack, S::FinWait) => Next::To(S::CloseWait),
         (Kind::Ack, S::LastAck) => Next::To(S::TimeWait),
-        (Kind::Ack, _) => Next::To(state),
         (Kind::Rst, _) => Next::To(S::Closed),
-        _ => Next::Invalid,
+        (Kind::Fin, S::TimeWait | S::Closed) => Next::To(state),
+        // The firewall may be the one that is out of step: see `TcpConnection::ignore`.
+        (Kind::Syn, _) if original => Next::Ignore,
+        (Kind::SynAck, _) | (Kind::Ack, S::SynSent | S::SynCrossed) if !original => Next::Ignore,
+        (Kind::Syn | Kind::SynAck | Kind::Fin | Kind::None, _)
+        | (Kind::Ack, S::SynSent | S::SynCrossed) => Next::Invalid,
+        (Kind::Ack, _) => Next::To(state),
     }
 }
 
@@ -490,7 +489,7 @@ fn refuse_flags(flags: TcpFlags) -> Result<(), InvalidReason> {
 
 /// Whether `a` comes after `b` in sequence space (RFC 9293 §3.4).
 pub(crate) const fn after(a: u32, b: u32) -> bool {
-    (b.wrapping_sub(a) as i32) < 0
+    b.wrapping_sub(a).cast_signed() < 0
 }
 
 /// Whether `a` comes before `b` in sequence space.

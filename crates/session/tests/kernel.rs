@@ -3,6 +3,9 @@
 //! The recordings lie beside the checkout and are not part of the project; without them the test
 //! says so and ends. Their rule set is small and fixed, so it is written here as a function.
 
+#![expect(clippy::print_stderr, reason = "the share of equal verdicts is reported")]
+#![expect(clippy::unwrap_used, reason = "helpers of tests may stop them")]
+
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};

@@ -1,0 +1,157 @@
+//! Full tables, clashing flows, ICMP errors, zones.
+
+use std::net::IpAddr;
+
+use parefeu_net::{Direction, FiveTuple, Protocol, Quoted, Timestamp};
+use parefeu_policy::{Behaviour, Preset};
+use parefeu_session::{
+    EndReason, OpenError, Opening, SessionId, SessionTable, TableLimits, WhenFull,
+};
+
+use crate::script::{datagram, packet};
+
+const NOW: Timestamp = Timestamp::from_secs(1);
+
+fn table(max_sessions: usize, when_full: WhenFull) -> SessionTable<u32> {
+    let limits = TableLimits { max_sessions, when_full };
+    SessionTable::new(limits, Behaviour::preset(Preset::Linux), 7)
+}
+
+/// A UDP flow of the client with this port.
+fn client(port: u16) -> FiveTuple {
+    FiveTuple {
+        src: IpAddr::from([192, 0, 2, 7]),
+        dst: IpAddr::from([198, 51, 100, 9]),
+        src_port: port,
+        dst_port: 53,
+        protocol: Protocol::UDP,
+    }
+}
+
+fn open(
+    table: &mut SessionTable<u32>,
+    tag: u32,
+    original: FiveTuple,
+    translated: FiveTuple,
+) -> Result<SessionId, OpenError> {
+    let data = u32::from(original.src_port);
+    let opening = Opening { tag, original, translated, data, bytes: 40, refused: false };
+    table.open(NOW, &packet(&original, datagram(&original)), opening)
+}
+
+fn answer(table: &mut SessionTable<u32>, id: SessionId) {
+    let reply = table.session(id).unwrap().reply;
+    let step = table.advance(NOW, id, Direction::Reply, &packet(&reply, datagram(&reply)), 40);
+    assert_eq!(step, parefeu_session::Step::Accept(parefeu_policy::ConnectionState::Established));
+}
+
+#[test]
+fn a_full_table_refuses_the_next_session() {
+    let mut table = table(3, WhenFull::DropNew);
+    for port in 1..=3 {
+        open(&mut table, 0, client(port), client(port)).unwrap();
+    }
+    assert_eq!(open(&mut table, 0, client(4), client(4)), Err(OpenError::TableFull));
+    assert_eq!(table.len(), 3);
+}
+
+#[test]
+fn a_full_table_may_give_up_sessions_nobody_answered() {
+    let mut table = table(3, WhenFull::DropUnanswered);
+    for port in [1, 2, 3] {
+        let id = open(&mut table, 0, client(port), client(port)).unwrap();
+        if port != 2 {
+            answer(&mut table, id);
+        }
+    }
+    let fourth = open(&mut table, 0, client(4), client(4)).unwrap();
+    answer(&mut table, fourth);
+    let ended = table.poll_ended().unwrap();
+    assert_eq!((ended.session.data, ended.reason), (2, EndReason::ResourcesUnavailable));
+    assert_eq!(open(&mut table, 0, client(5), client(5)), Err(OpenError::TableFull));
+}
+
+#[test]
+fn ended_sessions_nobody_collects_are_bounded() {
+    let mut table = table(4, WhenFull::DropNew);
+    let mut opened = 0;
+    for port in 1..100 {
+        let Ok(id) = open(&mut table, 0, client(port), client(port)) else { continue };
+        opened += 1;
+        table.close(id, EndReason::AgedOut);
+    }
+    assert_eq!(opened, 4);
+    while table.poll_ended().is_some() {}
+    assert!(open(&mut table, 0, client(1), client(1)).is_ok());
+}
+
+#[test]
+fn no_two_sessions_share_a_reply() {
+    let mut table = table(10, WhenFull::DropNew);
+    let public = FiveTuple { src: IpAddr::from([203, 0, 113, 1]), ..client(1000) };
+    let first = open(&mut table, 0, client(1000), public).unwrap();
+    assert_eq!(open(&mut table, 0, client(1001), public), Err(OpenError::Clash));
+    assert_eq!(open(&mut table, 0, client(1000), client(1000)), Err(OpenError::Clash));
+    assert!(table.has_reply(&public.reverse()));
+    assert_eq!(table.find(9, &public.reverse()), Some((first, Direction::Reply)));
+    table.close(first, EndReason::AgedOut);
+    assert!(open(&mut table, 0, client(1001), public).is_ok());
+}
+
+#[test]
+fn a_flow_belongs_to_the_tag_it_entered_by() {
+    let mut table = table(10, WhenFull::DropNew);
+    let elsewhere = FiveTuple { src: IpAddr::from([203, 0, 113, 1]), ..client(1) };
+    let first = open(&mut table, 1, client(1), client(1)).unwrap();
+    let second = open(&mut table, 2, client(1), elsewhere).unwrap();
+    let found = [1, 2, 3].map(|tag| table.find(tag, &client(1)));
+    let original = Direction::Original;
+    assert_eq!(found, [Some((first, original)), Some((second, original)), None]);
+}
+
+#[test]
+fn an_icmp_error_finds_its_session_on_both_sides_of_translation() {
+    let mut table = table(10, WhenFull::DropNew);
+    let public = FiveTuple { src: IpAddr::from([203, 0, 113, 1]), src_port: 4000, ..client(1000) };
+    let id = open(&mut table, 0, client(1000), public).unwrap();
+    let related = |flow: FiveTuple, dst, ports_known| {
+        table.related(0, &Quoted { flow, ports_known, tcp_sequence: None }, dst)
+    };
+    // From beyond, about the client's packet as it left.
+    assert_eq!(related(public, public.src, true), Some((id, Direction::Reply)));
+    // From the client's side, about the answer as it arrived there.
+    let answer = client(1000).reverse();
+    assert_eq!(related(answer, answer.src, true), Some((id, Direction::Original)));
+    let session = table.session(id).unwrap();
+    assert_eq!(session.quoted_beyond(Direction::Reply), client(1000));
+    assert_eq!(session.quoted_beyond(Direction::Original), public.reverse());
+    // Not to the quoted sender, too short, or about nothing known.
+    assert_eq!(related(public, IpAddr::from([192, 0, 2, 99]), true), None);
+    assert_eq!(related(public, public.src, false), None);
+    assert_eq!(related(client(9), client(9).src, true), None);
+}
+
+#[test]
+fn an_id_never_names_a_later_session() {
+    let mut table = table(1, WhenFull::DropNew);
+    let first = open(&mut table, 0, client(1), client(1)).unwrap();
+    table.close(first, EndReason::Threat);
+    assert_eq!(table.poll_ended().map(|ended| ended.reason), Some(EndReason::Threat));
+    let second = open(&mut table, 0, client(1), client(1)).unwrap();
+    assert!(table.session(first).is_none() && table.session(second).is_some());
+    table.close(first, EndReason::Threat);
+    assert_eq!(table.len(), 1);
+}
+
+#[test]
+fn memory_grows_with_the_sessions_and_no_further() {
+    let mut table = table(1 << 16, WhenFull::DropNew);
+    for n in 0..1u32 << 16 {
+        let flow = FiveTuple { src: IpAddr::V4(n.into()), ..client(1) };
+        open(&mut table, 0, flow, flow).unwrap();
+    }
+    let full = table.memory_bytes();
+    assert!(full < 400 * table.len(), "{} bytes a session", full / table.len());
+    assert_eq!(open(&mut table, 0, client(1), client(1)), Err(OpenError::TableFull));
+    assert_eq!(table.memory_bytes(), full);
+}

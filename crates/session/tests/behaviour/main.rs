@@ -1,0 +1,217 @@
+//! What the session table does, told in short scripts of packets.
+
+#![expect(clippy::unwrap_used, reason = "helpers of tests may stop them")]
+
+mod limits;
+mod model;
+mod script;
+
+use parefeu_policy::{Behaviour, Preset};
+use script::{Script, flow};
+
+/// Runs a script and compares what every packet was taken for, then why sessions ended.
+#[track_caller]
+fn check(preset: Preset, script: &[(&str, &str)], ended: &[&str]) {
+    let mut behaviour = Behaviour::preset(preset);
+    behaviour.checksum = false;
+    check_behaviour(behaviour, script, ended);
+}
+
+#[track_caller]
+fn check_behaviour(behaviour: Behaviour, lines: &[(&str, &str)], ended: &[&str]) {
+    let mut script = Script::new(behaviour);
+    let judged: Vec<_> = lines.iter().map(|(line, _)| (*line, script.play(line))).collect();
+    let expected: Vec<_> = lines.iter().map(|(line, is)| (*line, (*is).to_string())).collect();
+    assert_eq!(judged, expected);
+    assert_eq!(script.finish(), ended);
+}
+
+const HANDSHAKE: [(&str, &str); 3] =
+    [("c S 1000 0", "new"), ("s SA 5000 1001", "established"), ("c A 1001 5001", "established")];
+
+fn after_handshake<'a>(more: &[(&'a str, &'a str)]) -> Vec<(&'a str, &'a str)> {
+    [&HANDSHAKE, more].concat()
+}
+
+#[test]
+fn a_connection_that_both_sides_close_ends_with_tcp_fin() {
+    let lines = after_handshake(&[
+        ("c PA 1001 5001 100", "established"),
+        ("s FA 5001 1101", "established"),
+        ("c A 1101 5002", "established"),
+        ("c FA 1101 5002", "established"),
+        ("s A 5002 1102", "established"),
+    ]);
+    check(Preset::Linux, &lines, &["tcp-fin packets [5, 3]"]);
+    check(Preset::Panos, &lines, &["tcp-fin packets [5, 3]"]);
+}
+
+#[test]
+fn a_reset_ends_a_connection_only_where_it_is_exact() {
+    let inexact = after_handshake(&[
+        ("s R 4000 0", "invalid inexact-reset"),
+        ("s R 50005001 0", "invalid sequence-beyond-window"),
+        ("s R 5101 0", "established"),
+    ]);
+    check(Preset::Linux, &inexact, &["aged-out packets [2, 2]"]);
+    let exact =
+        after_handshake(&[("s R 5001 0", "established"), ("c PA 1001 5001", "established")]);
+    check(Preset::Linux, &exact, &["tcp-rst-from-server packets [3, 2]"]);
+    let client = after_handshake(&[("c R 1001 0", "established")]);
+    check(Preset::Asa, &client, &["tcp-rst-from-client packets [3, 1]"]);
+}
+
+#[test]
+fn a_refused_opening_is_over_at_once() {
+    let lines = [("c S 1000 0", "new"), ("s RA 0 1001", "established"), ("c S 1000 0", "new")];
+    let ended = ["tcp-rst-from-server packets [1, 1]", "aged-out packets [1, 0]"];
+    check(Preset::Linux, &lines, &ended);
+}
+
+#[test]
+fn data_has_to_lie_in_the_window() {
+    let lines = after_handshake(&[
+        ("c PA 50001003 5001 3", "invalid sequence-beyond-window"),
+        ("c A 1001 100005001", "invalid acknowledges-unsent"),
+        ("c PA 2415919104 5001 3", "established"),
+        ("c PA 1001 5001 3", "established"),
+    ]);
+    check(Preset::Linux, &lines, &["aged-out packets [4, 1]"]);
+    let mut liberal = Behaviour::preset(Preset::Linux);
+    liberal.tcp_be_liberal = true;
+    let lines = lines.iter().map(|&(line, _)| (line, "established")).collect::<Vec<_>>();
+    let lines = [&HANDSHAKE, &lines[3..]].concat();
+    check_behaviour(liberal, &lines, &["aged-out packets [6, 1]"]);
+}
+
+#[test]
+fn both_sides_may_open_at_once_or_in_pieces() {
+    let crossing = [
+        ("c S 1000 0", "new"),
+        ("s S 5000 0", "established"),
+        ("c SA 1000 5001", "established"),
+        ("s SA 5000 1001", "established"),
+        ("c A 1001 5001", "established"),
+    ];
+    check(Preset::Linux, &crossing, &["aged-out packets [3, 2]"]);
+    let split = [
+        ("c S 1000 0", "new"),
+        ("s A 5000 1001", "established"),
+        ("s S 5000 0", "established"),
+        ("c SA 1000 5001", "established"),
+        ("s A 5001 1001", "established"),
+    ];
+    check(Preset::Linux, &split, &["aged-out packets [2, 3]"]);
+}
+
+#[test]
+fn flags_no_connection_produces_open_nothing() {
+    let lines = [
+        ("c - 1 0", "invalid illegal-flags"),
+        ("c FPU 1 0", "invalid illegal-flags"),
+        ("c SF 1 0", "invalid illegal-flags"),
+        ("c SR 1 0", "invalid illegal-flags"),
+        ("c SA 1 0", "invalid not-opening"),
+        ("c R 1 0", "invalid not-opening"),
+        ("c FA 1 0", "invalid not-opening"),
+        ("c SP 1 0", "new"),
+    ];
+    check(Preset::Linux, &lines, &["aged-out packets [1, 0]"]);
+}
+
+#[test]
+fn mid_stream_pickup_is_a_switch() {
+    let loose = [("c A 1001 5001", "new"), ("s PA 5001 1001 4", "established")];
+    check(Preset::Linux, &loose, &["aged-out packets [1, 1]"]);
+    let strict = [("c A 1001 5001", "invalid not-opening"), ("s A 1 1", "invalid not-opening")];
+    check(Preset::Panos, &strict, &[]);
+}
+
+#[test]
+fn a_syn_opens_a_connection_that_has_ended_anew() {
+    let mut lines = after_handshake(&[
+        ("s FA 5001 1001", "established"),
+        ("c FA 1001 5002", "established"),
+        ("s A 5002 1002", "established"),
+        ("c S 900000 0", "reopen new"),
+    ]);
+    let ended = ["tcp-reuse packets [3, 3]", "aged-out packets [1, 0]"];
+    check(Preset::Linux, &lines, &ended);
+    lines.truncate(3);
+    lines.extend([("s R 5001 0", "established"), ("c S 77777 0", "reopen new")]);
+    let ended = ["tcp-reuse packets [2, 2]", "aged-out packets [1, 0]"];
+    check(Preset::Panos, &lines, &ended);
+    // Linux lets the SYN pass and believes the answer.
+    lines.pop();
+    lines.extend([("c S 77777 0", "established"), ("s SA 1 77778", "established")]);
+    check(Preset::Linux, &lines, &["aged-out packets [3, 3]"]);
+}
+
+#[test]
+fn tcp_timers_follow_the_state() {
+    let lines = [("c S 1000 0", "new"), ("+4", ""), ("c S 1000 0", "new"), ("+2", "1 ended")];
+    check(Preset::Panos, &lines, &["aged-out packets [2, 0]"]);
+    let idle = after_handshake(&[
+        ("+3599", ""),
+        ("c PA 1001 5001 1", "established"),
+        ("+3601", "1 ended"),
+        ("c PA 1002 5001 1", "invalid not-opening"),
+    ]);
+    check(Preset::Panos, &idle, &["aged-out packets [3, 1]"]);
+    let half_closed =
+        after_handshake(&[("c FA 1001 5001", "established"), ("+119", ""), ("+2", "1 ended")]);
+    check(Preset::Panos, &half_closed, &["aged-out packets [3, 1]"]);
+}
+
+#[test]
+fn udp_lives_longer_once_it_is_answered() {
+    let lines = [
+        ("c udp", "new"),
+        ("+29", ""),
+        ("s udp", "established"),
+        ("+119", ""),
+        ("c udp", "established"),
+        ("+121", "1 ended"),
+        ("s udp", "new"),
+    ];
+    let ended = ["aged-out packets [2, 1]", "aged-out packets [1, 0]"];
+    check(Preset::Linux, &lines, &ended);
+}
+
+#[test]
+fn icmp_replies_need_their_query() {
+    let lines = [
+        ("s echo-reply 7", "invalid not-opening"),
+        ("c echo 7", "new"),
+        ("s echo-reply 7", "established"),
+        ("s echo-reply 8", "invalid not-opening"),
+        ("s echo 7", "invalid unexpected-flags"),
+    ];
+    check(Preset::Linux, &lines, &["aged-out packets [1, 1]"]);
+}
+
+#[test]
+fn sctp_packets_carry_the_tag_of_their_association() {
+    let lines = [
+        ("c sctp 3 5", "invalid not-opening"),
+        ("c sctp 1 0 11", "new"),
+        ("s sctp 2 11 22", "established"),
+        ("c sctp 10 22", "established"),
+        ("s sctp 11 11", "established"),
+        ("s sctp 0 999", "invalid wrong-verification-tag"),
+        ("+61", ""),
+        ("c sctp 7 22", "established"),
+        ("+31", "1 ended"),
+    ];
+    check(Preset::Panos, &lines, &["aged-out packets [3, 2]"]);
+}
+
+#[test]
+fn a_refused_flow_is_kept_for_its_own_time() {
+    let mut script = Script::new(Behaviour::preset(Preset::Panos));
+    assert_eq!(script.refuse("c S 1000 0"), "new");
+    assert_eq!(script.play("+89"), "");
+    assert!(script.table.find(0, &flow("c")).is_some());
+    assert_eq!(script.play("+2"), "1 ended");
+    assert_eq!(script.finish(), ["policy-deny packets [1, 0]"]);
+}
