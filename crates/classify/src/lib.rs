@@ -1,9 +1,9 @@
 //! Exact first-match lookup over a linked rule base.
 //!
-//! [`CompiledPolicy`] answers what [`parefeu_policy::reference`] answers, without reading every rule:
-//! each field of the packet selects a row of bits, one bit a rule, and the lowest bit common to all
-//! rows is the next candidate. Candidates are checked exactly. Compiled policies are immutable and
-//! shared; lookups allocate nothing, keep no sessions and see no payload.
+//! [`CompiledPolicy`] answers what [`parefeu_policy::reference`] answers, without reading every
+//! rule: each field of the packet selects a row of bits, one bit a rule, and the lowest bit common
+//! to all rows is the next candidate. Candidates are checked exactly. Compiled policies are
+//! immutable and shared; lookups allocate nothing, keep no sessions and see no payload.
 //!
 //! ```
 //! use std::sync::Arc;

@@ -13,8 +13,8 @@ use crate::walk::Walk;
 /// Bounds of compilation.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct CompileLimits {
-    /// Bytes the rows of one rule base may take, about. Past it rows become coarser and lookups check
-    /// more candidates; answers stay exact.
+    /// Bytes the rows of one rule base may take, about. Past it rows become coarser and lookups
+    /// check more candidates; answers stay exact.
     pub max_bytes_per_rule_base: usize,
 }
 

@@ -11,8 +11,8 @@ use crate::field::{Intervals, Selected, Table, Wanted};
 
 /// Field structures over the matches of one list.
 ///
-/// A candidate may match; whoever asks checks it exactly. No rule that matches, surely or perhaps, is
-/// left out.
+/// A candidate may match; whoever asks checks it exactly. No rule that matches, surely or perhaps,
+/// is left out.
 #[derive(Debug)]
 pub(crate) struct RuleList {
     rows: Rows,

@@ -31,8 +31,8 @@ impl Drawer {
         Self { renderer, quiet: global.quiet, verbose: global.verbose > 0 }
     }
 
-    /// Draws the problems at least as grave as `least`; with `-v` all of them. Lesser ones are counted
-    /// in one line, so that nothing is hidden.
+    /// Draws the problems at least as grave as `least`; with `-v` all of them. Lesser ones are
+    /// counted in one line, so that nothing is hidden.
     pub(crate) fn draw(&self, problems: &Diagnostics, sources: &Sources, least: Severity) {
         let least = if self.verbose { Severity::Suspicious } else { least };
         let shown = |problem: &&Diagnostic| problem.severity <= least;
@@ -61,7 +61,8 @@ impl Drawer {
         let source = problem.at.and_then(|at| Some((at, sources.of(at)?)));
         let mut group = match source {
             Some((at, source)) => {
-                // Only the lines concerned are drawn: a whole file of 100 MB stays out of the renderer.
+                // Only the lines concerned are drawn: a whole file of 100 MB stays out of the
+                // renderer.
                 let (line, _) = source.position(at.start);
                 let text = source.line(line);
                 let start = text.as_ptr() as usize - source.text().as_ptr() as usize;

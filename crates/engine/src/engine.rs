@@ -81,7 +81,8 @@ impl Engine {
     /// entered by, `None` for a firewall without interfaces.
     ///
     /// Cost: one decoding, one hash lookup, and for the first packet of a connection the policy
-    /// lookups. Allocates when a session opens and while its payload is being identified, not after.
+    /// lookups. Allocates when a session opens and while its payload is being identified, not
+    /// after.
     pub fn handle_frame(
         &mut self,
         now: Timestamp,

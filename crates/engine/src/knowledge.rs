@@ -39,8 +39,8 @@ impl ApplicationTable {
 
 /// The categories whose patterns cover what is known of the URL; `None` while nothing is.
 ///
-/// An HTTP request gives host and path. TLS gives the host alone (SNI, else the certificate's name):
-/// patterns with a path then do not match.
+/// An HTTP request gives host and path. TLS gives the host alone (SNI, else the certificate's
+/// name): patterns with a path then do not match.
 pub(crate) fn url_categories(firewall: &LinkedFirewall, flow: &FlowState) -> Option<IdSet> {
     let facts = flow.facts();
     let url = facts.url.or(facts.hostname)?;
@@ -66,7 +66,8 @@ impl UserTable {
         self.0.remove(&address);
     }
 
-    /// The identifiers rules use for the user of `address`; empty for an address nobody is mapped to.
+    /// The identifiers rules use for the user of `address`; empty for an address nobody is mapped
+    /// to.
     pub(crate) fn users_of(&self, address: IpAddr, firewall: &LinkedFirewall) -> Box<[UserId]> {
         if firewall.users.is_empty() {
             return Box::default();

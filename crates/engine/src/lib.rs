@@ -1,9 +1,9 @@
 //! The firewall pipeline: frame in, explained decision out.
 //!
 //! [`Engine`] joins the stages: decoding, defragmentation, the session table, translation, filter
-//! layers and identification. It reads no clock and does no IO: whoever feeds it says what time it is.
-//! Every [`Decision`] names its verdict, its reason, its rule and the source line; nothing in the path
-//! of a frame blocks or grows without a limit, and in steady state nothing allocates.
+//! layers and identification. It reads no clock and does no IO: whoever feeds it says what time it
+//! is. Every [`Decision`] names its verdict, its reason, its rule and the source line; nothing in
+//! the path of a frame blocks or grows without a limit, and in steady state nothing allocates.
 //!
 //! The order of evaluation is `docs/semantics.md`; tests cite its clauses.
 

@@ -20,7 +20,8 @@ pub struct Behaviour {
     pub checksum: bool,
     /// Compare every packet with the rules (with its connection state), not only the first.
     pub filter_every_packet: bool,
-    /// Keep a denied flow as a session that drops silently, for [`Timers::discard_tcp`] and its kin.
+    /// Keep a denied flow as a session that drops silently, for [`Timers::discard_tcp`] and its
+    /// kin.
     pub keep_denied: bool,
     /// Pass ICMP errors about a known session.
     pub icmp_errors_related: bool,
@@ -224,7 +225,8 @@ impl Behaviour {
         }
     }
 
-    /// Sets one value by name: a timer in seconds, or a switch (`true`/`false`, `on`/`off`, `1`/`0`).
+    /// Sets one value by name: a timer in seconds, or a switch (`true`/`false`, `on`/`off`,
+    /// `1`/`0`).
     ///
     /// # Errors
     /// [`SetBehaviourError`] when the name or the value is unknown.

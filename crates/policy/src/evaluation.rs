@@ -62,8 +62,8 @@ impl Evaluation {
         }
     }
 
-    /// Notes a rule above the deciding one whose match depends on `cause`; the first of each kind is
-    /// kept.
+    /// Notes a rule above the deciding one whose match depends on `cause`; the first of each kind
+    /// is kept.
     pub fn note(&mut self, cause: Cause, hit: Hit) {
         let slot = match (cause, hit.allows()) {
             (Cause::Identification, true) => &mut self.tentative_allow,
@@ -74,7 +74,8 @@ impl Evaluation {
         slot.get_or_insert(hit);
     }
 
-    /// The answer in one word. Rules that depend on something but would decide alike leave it certain.
+    /// The answer in one word. Rules that depend on something but would decide alike leave it
+    /// certain.
     pub fn answer(&self) -> Answer {
         let decided = self.decided;
         let (possible, tentative) = if decided.allows() {
@@ -93,7 +94,8 @@ impl Evaluation {
     #[must_use]
     pub fn and(self, other: Self) -> Self {
         let allow = |layer: &Self| Some(layer.decided).filter(Hit::allows);
-        // An allow of the whole needs an allow of each layer; name the layer that makes it doubtful.
+        // An allow of the whole needs an allow of each layer; name the layer that makes it
+        // doubtful.
         let both = |mine: Option<Hit>, theirs: Option<Hit>, kind: fn(&Self) -> Option<Hit>| {
             let doubtful = kind(&self).or(kind(&other));
             doubtful.filter(|_| mine.is_some() && theirs.is_some())

@@ -1,9 +1,9 @@
 //! The vendor-neutral firewall model, its linking and its reference evaluation.
 //!
 //! This crate answers: *what does this configuration mean, and what does it say about this packet?*
-//! A [`Firewall`] is what was written, by name. [`link`] resolves it, reporting every problem at once,
-//! into a [`LinkedFirewall`], which [`reference::judge`] evaluates rule by rule. It knows nothing of
-//! packets as bytes or of vendor syntax, keeps no sessions and reads no clock.
+//! A [`Firewall`] is what was written, by name. [`link`] resolves it, reporting every problem at
+//! once, into a [`LinkedFirewall`], which [`reference::judge`] evaluates rule by rule. It knows
+//! nothing of packets as bytes or of vendor syntax, keeps no sessions and reads no clock.
 //!
 //! ```
 //! use parefeu_policy::{Source, link, native};

@@ -68,7 +68,8 @@ pub struct LinkedFirewall {
     pub routes: RouteTable,
     /// Names identification can give, as far as rules mention them.
     pub applications: Vec<LinkedApplication>,
-    /// Every application name a configuration or a question may use, with what identification calls it.
+    /// Every application name a configuration or a question may use, with what identification calls
+    /// it.
     pub application_names: BTreeMap<Box<str>, Vec<ApplicationId>>,
     /// URL categories rules mention.
     pub url_categories: Vec<LinkedCategory>,
@@ -329,7 +330,8 @@ pub struct LinkedAddresses {
     pub set: AddressSet,
     /// Members without a value at analysis time, before negation.
     pub atoms: Vec<AtomId>,
-    /// Whether everything else matches. Only kept where the set cannot be complemented or has atoms.
+    /// Whether everything else matches. Only kept where the set cannot be complemented or has
+    /// atoms.
     pub negated: bool,
 }
 

@@ -1,7 +1,7 @@
 //! What a configuration means, by name: the vendor-neutral firewall before linking.
 //!
-//! Importers and the native format produce a [`Firewall`]; [`crate::link`] resolves its names. Every
-//! value that a diagnostic or a verdict may cite carries its place.
+//! Importers and the native format produce a [`Firewall`]; [`crate::link`] resolves its names.
+//! Every value that a diagnostic or a verdict may cite carries its place.
 
 use std::net::IpAddr;
 
@@ -130,8 +130,8 @@ pub enum AddressItem {
     Interface(String),
     /// A named object or group.
     Object(String),
-    /// Something without a value at analysis time: a domain name, a dynamic list, a region. The text
-    /// names the symbolic atom; equal texts are the same atom.
+    /// Something without a value at analysis time: a domain name, a dynamic list, a region. The
+    /// text names the symbolic atom; equal texts are the same atom.
     Unknown(String),
 }
 
@@ -201,8 +201,8 @@ pub struct IcmpMatch {
 pub struct ApplicationObject {
     /// Unique name.
     pub name: String,
-    /// The names identification gives this application (`tls`, `http`, …). Empty for a group, and for
-    /// an application no signature recognises.
+    /// The names identification gives this application (`tls`, `http`, …). Empty for a group, and
+    /// for an application no signature recognises.
     pub identified_as: Vec<String>,
     /// The ports `application-default` allows.
     pub default_services: Vec<ServiceTerm>,

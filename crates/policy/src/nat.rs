@@ -26,8 +26,8 @@ pub struct Translated {
 }
 
 impl LinkedTranslation {
-    /// The translated endpoint; `None` when the target is not modelled, has no address of the family,
-    /// or is the egress interface's and `egress` is not known.
+    /// The translated endpoint; `None` when the target is not modelled, has no address of the
+    /// family, or is the egress interface's and `egress` is not known.
     ///
     /// A pool gives the address [`LinkedTranslation::pool_address`] chooses.
     pub fn apply(

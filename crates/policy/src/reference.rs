@@ -112,7 +112,8 @@ pub fn evaluate_layer(
     walk.found
 }
 
-/// More rules of unknown match that change the flow of evaluation than this make the answer unknown.
+/// More rules of unknown match that change the flow of evaluation than this make the answer
+/// unknown.
 pub const MAX_FORKS: u32 = 64;
 
 /// Where evaluation goes on.
@@ -140,8 +141,8 @@ struct Walk<'a> {
 }
 
 impl Walk<'_> {
-    /// Evaluates from `at` to the end. With `doubt` the path is only perhaps taken, and nothing found
-    /// on it is certain.
+    /// Evaluates from `at` to the end. With `doubt` the path is only perhaps taken, and nothing
+    /// found on it is certain.
     fn run(&mut self, mut at: Position, mut callers: Callers, doubt: Option<Cause>) -> End {
         loop {
             let rule_base = &self.firewall.rule_bases[at.rule_base.index()];
@@ -216,8 +217,8 @@ impl Walk<'_> {
         End::Decided(hit)
     }
 
-    /// Whether one more path that is only perhaps taken may be followed. Past [`MAX_FORKS`] the answer
-    /// becomes unknown instead.
+    /// Whether one more path that is only perhaps taken may be followed. Past [`MAX_FORKS`] the
+    /// answer becomes unknown instead.
     fn may_fork(&mut self) -> bool {
         self.forks += 1;
         if self.forks > MAX_FORKS {
@@ -252,7 +253,8 @@ fn first_nat<'a>(
     (None, doubtful)
 }
 
-/// A firewall without a filter layer accepts everything that reaches it, by definition of the model.
+/// A firewall without a filter layer accepts everything that reaches it, by definition of the
+/// model.
 const ACCEPTED_WITHOUT_LAYERS: Evaluation = Evaluation::certain(Hit {
     rule: None,
     at: Span { source: u16::MAX, start: 0, end: 0 },

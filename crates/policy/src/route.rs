@@ -40,7 +40,8 @@ impl RouteTable {
     /// How often a lookup may change tables before the packet counts as not routed.
     pub const MAX_TABLE_HOPS: usize = 8;
 
-    /// Adds a route to a table. Among equal prefixes the lowest metric wins, then the lowest target.
+    /// Adds a route to a table. Among equal prefixes the lowest metric wins, then the lowest
+    /// target.
     pub fn insert(&mut self, table: u32, prefix: IpNet, metric: u32, target: RouteTarget) {
         let index = table as usize;
         if self.tables.len() <= index {

@@ -4,11 +4,11 @@ use std::fmt;
 
 /// A pattern of a custom URL category.
 ///
-/// The grammar is the one PAN-OS documents ("Guidelines for URL Category Exceptions"): the tokens of
-/// host and path are separated by `. / ? & = ; +`; `*` stands for one or more tokens, `^` for exactly
-/// one, each a whole token; there is no scheme, and case does not matter. A pattern that ends without
-/// `/` or `*` gets a `/`, so that `example.com` does not match `example.com.evil`. A host pattern
-/// matches the host with any path.
+/// The grammar is the one PAN-OS documents ("Guidelines for URL Category Exceptions"): the tokens
+/// of host and path are separated by `. / ? & = ; +`; `*` stands for one or more tokens, `^` for
+/// exactly one, each a whole token; there is no scheme, and case does not matter. A pattern that
+/// ends without `/` or `*` gets a `/`, so that `example.com` does not match `example.com.evil`. A
+/// host pattern matches the host with any path.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct UrlPattern {
     tokens: Box<[Token]>,

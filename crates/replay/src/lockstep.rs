@@ -35,15 +35,17 @@ impl Default for LockstepLimits {
 
 /// Two firewalls fed the same frames.
 ///
-/// What is compared is the *flow as observed*: every packet of one five-tuple in both directions from
-/// its first packet to its end, whatever either firewall makes of it. Memory grows with the flows
-/// live at once, not with the length of the capture.
+/// What is compared is the *flow as observed*: every packet of one five-tuple in both directions
+/// from its first packet to its end, whatever either firewall makes of it. Memory grows with the
+/// flows live at once, not with the length of the capture.
 pub struct Lockstep {
     old: Side,
     new: Side,
     decode: DecodeLimits,
     limits: LockstepLimits,
     flows: HashMap<FiveTuple, FlowRecord>,
+    /// Replies as the capture shows them, translated by the old firewall → the flow they answer.
+    replies: HashMap<FiveTuple, FiveTuple>,
     differences: Differences,
     next_sweep: u64,
     frames: u64,
@@ -64,6 +66,16 @@ pub struct ReplayFrame<'a> {
     pub wire_len: u32,
 }
 
+/// A frame of a flow.
+#[derive(Clone, Copy)]
+struct Seen<'a> {
+    now: Timestamp,
+    flow: FiveTuple,
+    key: FiveTuple,
+    packet: &'a Packet<'a>,
+    wire_len: u32,
+}
+
 /// Flows are swept for old ones each time this many frames have passed.
 const SWEEP_EVERY: u64 = 65_536;
 
@@ -76,6 +88,7 @@ impl Lockstep {
             decode,
             limits,
             flows: HashMap::new(),
+            replies: HashMap::new(),
             differences: Differences::default(),
             next_sweep: SWEEP_EVERY,
             frames: 0,
@@ -86,15 +99,19 @@ impl Lockstep {
     pub fn handle_frame(&mut self, frame: ReplayFrame<'_>) -> (Decision, Decision) {
         let ReplayFrame { now, captured, link_type, data, wire_len } = frame;
         let packet = decode(link_type, data, wire_len as usize, &self.decode);
+        let key = packet.five_tuple().map(|flow| self.flow_key(flow, &packet));
         let old = self.old.decide(now, captured, &packet, wire_len);
-        let new = self.new.decide(now, captured, &packet, wire_len);
+        let answered = key.and_then(|key| self.as_new_side_sees(key, &packet));
+        let seen = answered.as_ref().unwrap_or(&packet);
+        let new = self.new.decide(now, captured, seen, wire_len);
         // Sessions are reported by flow here; the engines' own log lines are not needed.
         while self.old.poll_session().is_some() {}
         while self.new.poll_session().is_some() {}
         self.frames += 1;
-        self.differences.count_frame(now, packet.malformed, old.verdict, new.verdict);
-        if let Some(flow) = packet.five_tuple().filter(|_| packet.malformed.is_none()) {
-            self.follow(now, flow, &packet, (wire_len, [old, new]));
+        self.differences.count_frame(now, packet.malformed);
+        if let (Some(flow), Some(key), None) = (packet.five_tuple(), key, packet.malformed) {
+            let seen = Seen { now, flow, key, packet: &packet, wire_len };
+            self.follow(seen, [old, new]);
         }
         if self.frames >= self.next_sweep {
             self.next_sweep = self.frames + SWEEP_EVERY;
@@ -103,21 +120,49 @@ impl Lockstep {
         (old, new)
     }
 
-    fn follow(
-        &mut self,
-        now: Timestamp,
-        flow: FiveTuple,
-        packet: &Packet<'_>,
-        (wire_len, decisions): (u32, [Decision; 2]),
-    ) {
-        let key = flow_key(flow, packet);
+    /// Both directions share a key, also where the reply comes to a translated address. An ICMP
+    /// error counts with the flow it quotes.
+    fn flow_key(&self, flow: FiveTuple, packet: &Packet<'_>) -> FiveTuple {
+        let flow = match &packet.transport {
+            Transport::Icmp(message) => {
+                message.quoted.as_ref().map_or(flow, |it| it.flow.reverse())
+            }
+            _ => flow,
+        };
+        self.replies.get(&flow).copied().unwrap_or_else(|| flow.direction_free())
+    }
+
+    /// A reply as it would have come to the new firewall: the capture shows it addressed to what
+    /// the old one made of the flow. `None` when nothing has to be changed.
+    fn as_new_side_sees<'a>(&self, key: FiveTuple, packet: &Packet<'a>) -> Option<Packet<'a>> {
+        let record = self.flows.get(&key)?;
+        let [old, new] =
+            record.tracks.each_ref().map(|track| track.translated.unwrap_or(record.flow).reverse());
+        if old == new || !record.tracks[1].has_passed() || packet.five_tuple()? != old {
+            return None;
+        }
+        let mut rewritten = packet.clone();
+        let network = rewritten.network.as_mut()?;
+        (network.src, network.dst) = (new.src, new.dst);
+        match &mut rewritten.transport {
+            Transport::Tcp(tcp) => (tcp.src_port, tcp.dst_port) = (new.src_port, new.dst_port),
+            Transport::Udp(udp) => (udp.src_port, udp.dst_port) = (new.src_port, new.dst_port),
+            Transport::Sctp(sctp) => (sctp.src_port, sctp.dst_port) = (new.src_port, new.dst_port),
+            Transport::Icmp(message) => message.id = message.id.map(|_| new.src_port),
+            Transport::Other(_) | Transport::Absent => {}
+        }
+        Some(rewritten)
+    }
+
+    fn follow(&mut self, seen: Seen<'_>, decisions: [Decision; 2]) {
+        let Seen { now, flow, key, packet, wire_len } = seen;
         let starts_anew = self.flows.get(&key).is_some_and(|record| {
             let idle = now.since(record.last);
             let limit = if record.closed { self.limits.closed_idle } else { self.limits.idle };
             (record.closed && opens(packet)) || idle > limit
         });
         if starts_anew && let Some(record) = self.flows.remove(&key) {
-            self.settle(record);
+            self.settle(&record);
         }
         if !self.flows.contains_key(&key) && self.flows.len() >= self.limits.max_flows {
             self.drop_idlest();
@@ -130,20 +175,34 @@ impl Lockstep {
         record.last = now;
         record.packets += 1;
         record.bytes += u64::from(wire_len);
-        record.closed |= closes(packet);
+        let forwards = record.flow == flow;
         for (track, decision) in record.tracks.iter_mut().zip(decisions) {
-            track.note(&decision, record.packets, wire_len, now);
+            // What a reply leaves as is the flow as it arrived: no news.
+            let translated = decision.translated.filter(|_| forwards);
+            let decision = Decision { translated, ..decision };
+            // Stragglers of a connection that was closed find no session: that is no loss.
+            let straggler = record.closed && track.has_passed() && decision.hit.is_none();
+            if !straggler {
+                track.note(&decision, record.packets, wire_len, now);
+            }
+        }
+        record.closed |= closes(packet);
+        if forwards && let Some(translated) = record.tracks[0].translated {
+            self.replies.insert(translated.reverse(), key);
         }
     }
 
-    fn settle(&mut self, record: FlowRecord) {
+    fn settle(&mut self, record: &FlowRecord) {
         let [old, new] = &record.tracks;
         for (side, track) in [(&mut self.old, old), (&mut self.new, new)] {
             if let Some(last) = &track.decided {
                 side.hits_mut().count(last, record.bytes);
             }
         }
-        self.differences.add(&record);
+        if let Some(translated) = old.translated {
+            self.replies.remove(&translated.reverse());
+        }
+        self.differences.add(record);
     }
 
     fn sweep(&mut self, now: Timestamp) {
@@ -156,7 +215,7 @@ impl Lockstep {
             self.flows.extract_if(|_, record| is_over(record)).map(|(_, record)| record).collect();
         in_order(&mut over);
         for record in over {
-            self.settle(record);
+            self.settle(&record);
         }
     }
 
@@ -169,7 +228,7 @@ impl Lockstep {
         let mut early: Vec<FlowRecord> = early.map(|(_, record)| record).collect();
         in_order(&mut early);
         for record in early {
-            self.settle(record);
+            self.settle(&record);
         }
     }
 
@@ -178,7 +237,7 @@ impl Lockstep {
         let mut rest: Vec<FlowRecord> = self.flows.drain().map(|(_, record)| record).collect();
         in_order(&mut rest);
         for record in rest {
-            self.settle(record);
+            self.settle(&record);
         }
         Comparison {
             frames: self.frames,
@@ -194,17 +253,6 @@ impl Lockstep {
 /// Flows settle in the order they began, so that the same input gives the same result.
 fn in_order(records: &mut [FlowRecord]) {
     records.sort_unstable_by_key(|record| (record.start, record.flow));
-}
-
-/// Both directions share a key. An ICMP error counts with the flow it quotes.
-fn flow_key(flow: FiveTuple, packet: &Packet<'_>) -> FiveTuple {
-    match &packet.transport {
-        Transport::Icmp(message) => match &message.quoted {
-            Some(quoted) => quoted.flow.direction_free(),
-            None => flow.direction_free(),
-        },
-        _ => flow.direction_free(),
-    }
 }
 
 fn opens(packet: &Packet<'_>) -> bool {

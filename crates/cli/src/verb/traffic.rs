@@ -169,7 +169,8 @@ impl Names {
         Self(Vec::new())
     }
 
-    /// Takes over interfaces announced since the last call; a pcapng file may announce them anywhere.
+    /// Takes over interfaces announced since the last call; a pcapng file may announce them
+    /// anywhere.
     fn learn(&mut self, merged: &MergedCaptures) {
         self.0.resize(merged.captures().len(), Vec::new());
         for (names, capture) in self.0.iter_mut().zip(merged.captures()) {

@@ -60,8 +60,8 @@ impl<'a> ApplicationResolver<'a> {
     }
 }
 
-/// What identification calls an application; one it cannot recognise goes by its own name, so that a
-/// question may state it.
+/// What identification calls an application; one it cannot recognise goes by its own name, so that
+/// a question may state it.
 fn identified_names(object: &ApplicationObject) -> impl Iterator<Item = &str> {
     let own = object.identified_as.is_empty() && object.members.is_empty();
     let own = own.then_some(object.name.as_str());

@@ -18,8 +18,8 @@ use crate::{Diagnostics, Span, UrlPattern};
 /// Groups inside groups, or jumps inside jumps, deeper than this are an error.
 pub const MAX_NESTING: usize = 64;
 
-/// Resolves every name of `firewall`. Problems are added to `problems`; the result is `None` when one
-/// of them is an error.
+/// Resolves every name of `firewall`. Problems are added to `problems`; the result is `None` when
+/// one of them is an error.
 ///
 /// Error codes: `duplicate-name`, `unknown-object`, `unknown-service`, `unknown-application`,
 /// `unknown-zone`, `unknown-interface`, `unknown-rule-base`, `unknown-schedule`, `cycle`,
