@@ -1,1 +1,21 @@
 //! Packet and policy builders, generators and oracles for tests, benches and fuzzing.
+//!
+//! Development only: integration tests, benches and fuzz targets use it, never a product crate.
+//! Everything random comes from a seed the caller states. Bad input is a mistake of the test that
+//! wrote it, so builders panic and say what is wrong.
+//!
+//! ```
+//! use parefeu_testkit::{Random, firewalls, keys};
+//!
+//! let shape = firewalls::Shape::AccessList;
+//! let large = firewalls::Large { shape, family: firewalls::Family::V4, rules: 100, seed: 7 };
+//! let firewall = firewalls::linked(&large.generate());
+//! let key = keys::corner(&firewall, &mut Random::new(1));
+//! assert!(key.src.is_ipv4() && firewall.rules.len() == 100);
+//! ```
+
+pub mod firewalls;
+pub mod keys;
+mod random;
+
+pub use random::Random;

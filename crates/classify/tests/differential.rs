@@ -1,0 +1,143 @@
+//! Compiled lookup against the plain evaluation, on random firewalls.
+//!
+//! On failure proptest prints the smallest firewall it finds; the assertion prints the packet, what
+//! was known of it, and both answers.
+
+use std::sync::Arc;
+
+use parefeu_classify::{CompileLimits, CompiledPolicy, NatLookup};
+use parefeu_policy::{
+    Evaluation, Firewall, LinkedFirewall, LinkedMatch, LinkedNatTable, PacketKey, RuleBaseId,
+    RuleId, Truth, reference,
+};
+use parefeu_testkit::firewalls::{Family, Large, Shape};
+use parefeu_testkit::keys::Known;
+use parefeu_testkit::{Random, firewalls, keys};
+use proptest::prelude::*;
+
+/// Compiles with room for exact rows, and with so little that intervals share rows.
+fn compiled(firewall: &Arc<LinkedFirewall>) -> [CompiledPolicy; 2] {
+    let exact = CompileLimits::default();
+    let coarse = CompileLimits { max_bytes_per_rule_base: 0 };
+    [exact, coarse].map(|limits| CompiledPolicy::compile(Arc::clone(firewall), &limits))
+}
+
+/// Everything a compiled policy answers about one packet.
+#[derive(Debug, PartialEq)]
+struct Answers {
+    layers: Vec<Option<Evaluation>>,
+    destination_nat: NatLookup,
+    source_nat: NatLookup,
+    first: Vec<Option<RuleId>>,
+}
+
+fn answers(policy: &CompiledPolicy, key: &PacketKey, known: &Known) -> Answers {
+    let firewall = policy.firewall();
+    let rule_bases = (0..firewall.rule_bases.len() as u32).map(RuleBaseId);
+    Answers {
+        layers: (0..=firewall.layers.len())
+            .map(|layer| policy.evaluate_layer(layer, key, &known.knowledge()))
+            .collect(),
+        destination_nat: policy.destination_nat(key),
+        source_nat: policy.source_nat(key),
+        first: rule_bases.map(|id| policy.first_match(id, key)).collect(),
+    }
+}
+
+/// The same by reading every rule. Translations are judged here, not by the pipeline of
+/// [`reference::judge`], so that packets it would never show a table are covered too.
+fn expected(firewall: &LinkedFirewall, key: &PacketKey, known: &Known) -> Answers {
+    let layer = |layer| Some(reference::evaluate_layer(firewall, layer, key, &known.knowledge()));
+    let rule_bases = (0..firewall.rule_bases.len() as u32).map(RuleBaseId);
+    Answers {
+        layers: firewall.layers.iter().map(layer).chain([None]).collect(),
+        destination_nat: first_translation(firewall, &firewall.destination_nat, key),
+        source_nat: first_translation(firewall, &firewall.source_nat, key),
+        first: rule_bases.map(|id| first_match(firewall, id, key)).collect(),
+    }
+}
+
+fn first_translation(
+    firewall: &LinkedFirewall,
+    table: &LinkedNatTable,
+    key: &PacketKey,
+) -> NatLookup {
+    let truth = |matches: &LinkedMatch| matches.header_truth(key, &firewall.schedules);
+    let mut live = table.rules.iter().enumerate().filter(|(_, rule)| !rule.disabled);
+    let sure = live.clone().find(|(_, rule)| truth(&rule.matches) == Truth::Yes);
+    let rule = sure.map(|(index, _)| index);
+    let doubtful = live
+        .find(|(index, it)| {
+            rule.is_none_or(|rule| *index < rule) && truth(&it.matches) != Truth::No
+        })
+        .map(|(_, rule)| rule.at);
+    NatLookup { rule, doubtful }
+}
+
+fn first_match(firewall: &LinkedFirewall, id: RuleBaseId, key: &PacketKey) -> Option<RuleId> {
+    let sure = |matches: &LinkedMatch| matches.header_truth(key, &firewall.schedules);
+    let rules = firewall.rules_of(id).iter().enumerate();
+    let mut live = rules.filter(|(_, rule)| !rule.disabled);
+    let (index, _) = live.find(|(_, rule)| sure(&rule.matches) == Truth::Yes)?;
+    Some(RuleId(firewall.rule_bases[id.index()].first.0 + index as u32))
+}
+
+/// Asks about `packets` packets drawn from `seed`.
+#[track_caller]
+fn check(firewall: &Firewall, seed: u64, packets: usize) {
+    let firewall = firewalls::linked(firewall);
+    let policies = compiled(&firewall);
+    let mut random = Random::new(seed);
+    for _ in 0..packets {
+        let key = if random.percent(95) {
+            keys::corner(&firewall, &mut random)
+        } else {
+            keys::uniform(&mut random)
+        };
+        let known = Known::about(&firewall, &mut random);
+        let expected = expected(&firewall, &key, &known);
+        for policy in &policies {
+            let found = answers(policy, &key, &known);
+            assert_eq!(found, expected, "\npacket: {key:#?}\nknown: {known:#?}");
+        }
+    }
+}
+
+/// `PROPTEST_CASES` asks for more than the thousand that take a few seconds.
+fn config() -> ProptestConfig {
+    let default = ProptestConfig::default();
+    ProptestConfig { cases: default.cases.max(1000), failure_persistence: None, ..default }
+}
+
+proptest! {
+    #![proptest_config(config())]
+
+    #[test]
+    fn small_firewalls_answer_as_read_rule_by_rule(
+        firewall in firewalls::small(),
+        seed in any::<u64>(),
+    ) {
+        check(&firewall, seed, 64);
+    }
+
+    #[test]
+    fn doubtful_paths_answer_as_read_rule_by_rule(
+        firewall in firewalls::doubtful(),
+        seed in any::<u64>(),
+    ) {
+        check(&firewall, seed, 16);
+    }
+}
+
+/// Both families, each shape, with sizes around the width of a word and of a summary word.
+#[test]
+fn large_rule_bases_answer_as_read_rule_by_rule() {
+    for shape in Shape::ALL {
+        for family in [Family::V4, Family::V6] {
+            for (rules, packets) in [(1, 20), (63, 200), (65, 200), (1000, 200), (4097, 50)] {
+                let large = Large { shape, family, rules, seed: 0x5eed };
+                check(&large.generate(), rules as u64, packets);
+            }
+        }
+    }
+}
