@@ -15,6 +15,7 @@ use super::{Fault, Record};
 pub(super) struct PcapFile {
     parser: PcapParser,
     endianness: Endianness,
+    lengths: LengthOrder,
     nanos_per_unit: u64,
     link_type: LinkType,
     max_frame_bytes: u32,
@@ -37,16 +38,18 @@ impl PcapFile {
         })?;
         window.consume(HEADER_BYTES);
         let header = parser.header();
-        // Before 2.4 the two lengths of a record stood in the other order, in some files of 2.3.
-        let (major, minor) = (header.version_major, header.version_minor);
-        if major != 2 || minor < 4 {
-            return Err(OpenCaptureError::Version { major, minor });
-        }
+        let lengths = match (header.version_major, header.version_minor) {
+            (2, 4) => LengthOrder::CapturedThenWire,
+            (2, 3) => LengthOrder::EitherWay,
+            (2, 0..3) => LengthOrder::WireThenCaptured,
+            (major, minor) => return Err(OpenCaptureError::Version { major, minor }),
+        };
         // The upper half of the field holds the frame check sequence's length, not a type.
         let link_type = LinkType((u32::from(header.datalink) & 0xffff) as u16);
         let file = Self {
             parser,
             endianness: header.endianness,
+            lengths,
             nanos_per_unit: match header.ts_resolution {
                 TsResolution::MicroSecond => 1000,
                 TsResolution::NanoSecond => 1,
@@ -63,6 +66,9 @@ impl PcapFile {
     /// The raw records of the parser are used: its checked ones refuse captures whose frames are
     /// longer than the snap length or their wire length, which common tools write.
     pub(super) fn next(&self, window: &mut Window) -> Result<Option<Record>, Fault> {
+        if self.lengths != LengthOrder::CapturedThenWire && window.fill_to(RECORD_BYTES)? {
+            self.order_lengths(window.filled_mut());
+        }
         loop {
             let filled = window.filled();
             let wanted = match self.parser.next_raw_packet(filled) {
@@ -95,6 +101,25 @@ impl PcapFile {
         }
     }
 
+    /// Puts the captured length of an old record first, once per record.
+    fn order_lengths(&self, record: &mut [u8]) {
+        let Some((captured, wire)) = record.get_mut(8..16).map(|lengths| lengths.split_at_mut(4))
+        else {
+            return;
+        };
+        let swapped = match (self.lengths, self.endianness) {
+            (LengthOrder::CapturedThenWire, _) => false,
+            (LengthOrder::WireThenCaptured, _) => true,
+            (LengthOrder::EitherWay, Endianness::Big) => captured > wire,
+            (LengthOrder::EitherWay, Endianness::Little) => {
+                captured.iter().rev().gt(wire.iter().rev())
+            }
+        };
+        if swapped {
+            captured.swap_with_slice(wire);
+        }
+    }
+
     /// How many bytes the record at the start of `filled` needs, as far as they can be told.
     fn wanted(&self, filled: &[u8]) -> Result<usize, Fault> {
         let Some(&[a, b, c, d]) = filled.get(8..12).and_then(|field| field.first_chunk()) else {
@@ -109,6 +134,18 @@ impl PcapFile {
         }
         Ok(RECORD_BYTES + captured as usize)
     }
+}
+
+/// How a record's two lengths are ordered. Version 2.3 put the captured length first; programs of
+/// that time wrote both orders, and a frame is never captured longer than it was.
+#[derive(Clone, Copy, Eq, PartialEq)]
+enum LengthOrder {
+    /// Version 2.4.
+    CapturedThenWire,
+    /// Version 2.3, whichever way round.
+    EitherWay,
+    /// Versions 2.0 to 2.2.
+    WireThenCaptured,
 }
 
 const HEADER_BYTES: usize = 24;

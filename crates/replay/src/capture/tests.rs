@@ -198,6 +198,23 @@ fn lengths_that_contradict_the_snap_length_are_read() {
 }
 
 #[test]
+fn old_versions_put_the_wire_length_first() {
+    for big in [false, true] {
+        for (minor, first, second) in [(4, 3, 258), (3, 3, 258), (3, 258, 3), (2, 258, 3)] {
+            let mut file = Bytes::new(big).u32(0xa1b2_c3d4).u16(2).u16(minor);
+            file = file.u64(0).u32(65_535).u32(1);
+            for _ in 0..2 {
+                file = file.u64(0).u32(first).u32(second).raw(b"abc");
+            }
+            let frame = |number| (number, 0, 0, 1, 258, b"abc".to_vec());
+            check(&file.bytes, &[frame(1), frame(2)], None);
+            let cut = &file.bytes[..file.bytes.len() - 1];
+            check(cut, &[frame(1)], Some(ReadCaptureError::Truncated { frame: 2 }));
+        }
+    }
+}
+
+#[test]
 fn check_sequence_bits_are_no_link_type() {
     let file = Bytes::new(false).pcap(0xa1b2_c3d4, 64, 0x2400_0001).record(0, 0, 1, b"a");
     let capture = check(&file.bytes, &[(1, 0, 0, 1, 1, b"a".to_vec())], None);
@@ -401,8 +418,8 @@ fn what_is_no_capture_is_refused_by_name() {
         // A deflate block of the reserved type.
         (b"\x1f\x8b\x08\0\0\0\0\0\0\0\x07", OpenCaptureError::Decompress(Compression::Gzip)),
         (
-            b"\xd4\xc3\xb2\xa1\x02\x00\x02\x00\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0",
-            OpenCaptureError::Version { major: 2, minor: 2 },
+            b"\xd4\xc3\xb2\xa1\x02\x00\x05\x00\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0",
+            OpenCaptureError::Version { major: 2, minor: 5 },
         ),
     ] {
         check_refused(bytes, expected);

@@ -25,6 +25,11 @@ impl Window {
         self.bytes.get(self.start..self.end).unwrap_or_default()
     }
 
+    /// The same, to correct a header in place.
+    pub(super) fn filled_mut(&mut self) -> &mut [u8] {
+        self.bytes.get_mut(self.start..self.end).unwrap_or_default()
+    }
+
     /// Where [`Window::filled`] begins, for [`Window::slice`].
     pub(super) const fn position(&self) -> usize {
         self.start
