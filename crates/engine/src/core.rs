@@ -20,6 +20,7 @@ use parefeu_session::{
 use crate::decision::{Decision, Reason, Verdict};
 use crate::engine::{EngineConfig, Events};
 use crate::event::{Event, SessionSummary};
+use crate::expect::{Expectations, Expected, Parent};
 use crate::knowledge::{ApplicationTable, UserTable, url_categories};
 use crate::pipeline::{OpenRoute, evaluate, open_route};
 
@@ -47,6 +48,8 @@ pub(crate) struct Kept {
     verdict_packet: u64,
     bytes_passed: u64,
     bytes_before_refusal: u64,
+    /// Admitted because another session announced it: no rule judges it.
+    predicted: bool,
 }
 
 /// What the policy says of a session now.
@@ -64,6 +67,7 @@ pub(crate) struct Core {
     applications: ApplicationTable,
     identifier: Option<Identifier>,
     sessions: SessionTable<Kept>,
+    expectations: Expectations,
     epoch: u32,
     next_serial: u64,
     keep_events: bool,
@@ -80,6 +84,7 @@ impl Core {
             applications: ApplicationTable::new(policy.firewall()),
             sessions: SessionTable::new(config.sessions, behaviour, config.hash_key),
             users: Arc::default(),
+            expectations: Expectations::default(),
             events: Events::new(),
             identifier,
             epoch: 0,
@@ -113,11 +118,8 @@ impl Core {
         let Transport::Icmp(message) = &packet.transport else { return None };
         let quoted = message.quoted.as_ref()?;
         let behaviour = &self.policy.firewall().behaviour;
-        // The quoted packet travelled towards us: its flow is that of a packet which left.
-        let found = self
-            .sessions
-            .find(tag(arrival.ingress), &quoted.flow.reverse())
-            .or_else(|| self.sessions.find(tag(arrival.ingress), &quoted.flow));
+        let dst = packet.network.as_ref()?.dst;
+        let found = self.sessions.related(tag(arrival.ingress), quoted, dst);
         let session = found.and_then(|(id, _)| self.sessions.session(id));
         let Some(session) = session.filter(|session| !session.is_refused()) else {
             // Without a session the rules decide, where they compare every packet.
@@ -189,7 +191,19 @@ impl Core {
             return Decision::refuse(Verdict::Drop, Reason::NoRoute);
         }
         let mut kept = self.keep(arrival, packet, route);
-        kept.standing = self.judge(&kept, &route);
+        let announced = match state {
+            ConnectionState::New if behaviour.predict => self.expectations.take(&flow),
+            _ => None,
+        };
+        kept.standing = match announced {
+            Some(Expected { src, dst, hit, .. }) => {
+                route.translated = FiveTuple { src, dst, ..flow };
+                (route.source_nat, route.destination_nat) = (None, None);
+                kept.predicted = true;
+                Standing { verdict: Verdict::Allow, reason: Reason::Predicted, hit }
+            }
+            None => self.judge(&kept, &route),
+        };
         if state == ConnectionState::Invalid {
             // A packet that opens nothing is judged and forgotten.
             return decision_of(&kept, None);
@@ -251,6 +265,7 @@ impl Core {
             verdict_packet: 1,
             bytes_passed: passed,
             bytes_before_refusal: 0,
+            predicted: false,
         };
         // Protocols without payload signatures are known at once.
         let icmp = route.key.icmp.map(|(kind, _)| kind);
@@ -475,7 +490,7 @@ impl Core {
         let Some(session) = self.sessions.session_mut(id) else { return decision };
         let passes = decision.verdict.passes();
         let payload = packet.transport.payload();
-        let original = session.original;
+        let (original, route_of) = (session.original, session.translated());
         let kept = &mut session.data;
         let looks = matches!(packet.transport, Transport::Tcp(_) | Transport::Udp(_));
         let progress = match &self.identifier {
@@ -488,13 +503,23 @@ impl Core {
         if passes {
             kept.bytes_passed += u64::from(arrival.wire_len);
         }
+        if let Progress::Changed(what) = progress
+            && what.contains(Changes::DATA_ENDPOINT)
+            && let Some(endpoint) = kept.flow.facts().data_endpoint
+            && self.policy.firewall().behaviour.predict
+        {
+            let hit = kept.standing.hit;
+            let parent = Parent { original, translated: route_of, hit };
+            let lifetime = self.policy.firewall().behaviour.timers.predict;
+            self.expectations.announce(&parent, endpoint, arrival.now + lifetime);
+        }
         let before = kept.identified;
         let changed = matches!(progress, Progress::Changed(what) if matters(what));
         if looks {
             kept.identified = self.applications.identified(&kept.flow);
         }
         let application = kept.flow.facts().application;
-        if !changed && before == kept.identified {
+        if kept.predicted || (!changed && before == kept.identified) {
             return Decision { application, ..decision };
         }
         let standing = self.judge_session(arrival.now, id, Reason::Identified);
@@ -537,6 +562,7 @@ impl Core {
 
     pub(crate) fn handle_timeout(&mut self, now: Timestamp) {
         self.sessions.handle_timeout(now);
+        self.expectations.handle_timeout(now);
         self.collect_ended();
     }
 

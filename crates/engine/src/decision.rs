@@ -78,6 +78,8 @@ pub enum Reason {
     Identified,
     /// The session was judged again after a change of policy.
     PolicyChange,
+    /// Another session announced it: the data channel of FTP.
+    Predicted,
     /// An ICMP error about a known session.
     RelatedError,
     /// Which rule applies is not modelled.
@@ -115,13 +117,14 @@ pub enum Reason {
 impl Reason {
     /// Every reason, in the order of counters.
     pub fn all() -> impl Iterator<Item = Self> {
-        const PLAIN: [Reason; 20] = [
+        const PLAIN: [Reason; 21] = [
             Reason::Rule,
             Reason::DefaultRule,
             Reason::Tentative,
             Reason::Session,
             Reason::Identified,
             Reason::PolicyChange,
+            Reason::Predicted,
             Reason::RelatedError,
             Reason::NotModelled,
             Reason::TranslationNotModelled,
@@ -151,6 +154,7 @@ impl Reason {
             Self::Session => "session",
             Self::Identified => "identified",
             Self::PolicyChange => "policy-change",
+            Self::Predicted => "predicted",
             Self::RelatedError => "related-error",
             Self::NotModelled => "not-modelled",
             Self::TranslationNotModelled => "translation-not-modelled",

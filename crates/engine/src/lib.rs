@@ -11,6 +11,7 @@ mod core;
 mod decision;
 mod engine;
 mod event;
+mod expect;
 mod knowledge;
 mod pipeline;
 

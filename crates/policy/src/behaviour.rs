@@ -29,6 +29,8 @@ pub struct Behaviour {
     pub pending: Pending,
     /// Judge live sessions again when a new policy is installed.
     pub rematch: bool,
+    /// Open the data connections that FTP announces, under the rule of their control connection.
+    pub predict: bool,
 }
 
 impl Default for Behaviour {
@@ -186,7 +188,7 @@ pub enum SetBehaviourError {
 
 impl Behaviour {
     /// The names [`Behaviour::set`] knows besides those of [`Timers::iter`].
-    pub const SWITCHES: [&'static str; 9] = [
+    pub const SWITCHES: [&'static str; 10] = [
         "tcp-loose",
         "tcp-be-liberal",
         "tcp-windows",
@@ -195,6 +197,7 @@ impl Behaviour {
         "keep-denied",
         "icmp-errors-related",
         "rematch",
+        "predict",
         "pending",
     ];
 
@@ -212,12 +215,15 @@ impl Behaviour {
             icmp_errors_related: true,
             pending: Pending::Allow,
             rematch: true,
+            predict: true,
         };
         match preset {
             Preset::Linux => Self {
                 tcp_loose: true,
                 filter_every_packet: true,
                 icmp_errors_related: false,
+                // Since Linux 4.7 a helper has to be assigned by a rule.
+                predict: false,
                 ..stateful
             },
             Preset::Panos => Self { keep_denied: true, ..stateful },
@@ -259,6 +265,7 @@ impl Behaviour {
             "keep-denied" => &mut self.keep_denied,
             "icmp-errors-related" => &mut self.icmp_errors_related,
             "rematch" => &mut self.rematch,
+            "predict" => &mut self.predict,
             _ => return Err(SetBehaviourError::UnknownKey { key: key.into() }),
         };
         *switch = match value {
