@@ -1,0 +1,139 @@
+//! Numbers, sizes and times as each language writes them.
+
+use std::time::Duration;
+
+use parefeu_net::Timestamp;
+
+use super::Language;
+
+/// How a language writes figures.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Locale {
+    language: Language,
+}
+
+/// A word that is counted.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Noun {
+    Session,
+    Frame,
+    Packet,
+    Source,
+    Capture,
+    Rule,
+    Difference,
+}
+
+impl Noun {
+    /// One and several, in English and in French.
+    const fn forms(self) -> [[&'static str; 2]; 2] {
+        match self {
+            Self::Session => [["session", "sessions"], ["session", "sessions"]],
+            Self::Frame => [["frame", "frames"], ["trame", "trames"]],
+            Self::Packet => [["packet", "packets"], ["paquet", "paquets"]],
+            Self::Source => [["source", "sources"], ["source", "sources"]],
+            Self::Capture => [["capture", "captures"], ["capture", "captures"]],
+            Self::Rule => [["rule", "rules"], ["règle", "règles"]],
+            Self::Difference => [["difference", "differences"], ["écart", "écarts"]],
+        }
+    }
+}
+
+impl Locale {
+    /// The habits of `language`.
+    pub(super) const fn new(language: Language) -> Self {
+        Self { language }
+    }
+
+    /// `12,345`, in French `12 345` with narrow no-break spaces.
+    pub(super) fn integer(self, number: u64) -> String {
+        let digits = number.to_string();
+        let separator = match self.language {
+            Language::En => ',',
+            Language::Fr => '\u{202f}',
+        };
+        let mut grouped = String::with_capacity(digits.len() * 2);
+        for (at, digit) in digits.chars().enumerate() {
+            if at > 0 && (digits.len() - at).is_multiple_of(3) {
+                grouped.push(separator);
+            }
+            grouped.push(digit);
+        }
+        grouped
+    }
+
+    /// `3 sessions`, with a no-break space. French counts nought as one.
+    pub(super) fn count(self, number: u64, noun: Noun) -> String {
+        let [english, french] = noun.forms();
+        let [one, several] = match self.language {
+            Language::En => english,
+            Language::Fr => french,
+        };
+        let is_one = match self.language {
+            Language::En => number == 1,
+            Language::Fr => number <= 1,
+        };
+        format!("{}\u{a0}{}", self.integer(number), if is_one { one } else { several })
+    }
+
+    /// One decimal place: `1.5`, in French `1,5`.
+    fn decimal(self, number: f64) -> String {
+        let text = format!("{number:.1}");
+        match self.language {
+            Language::En => text,
+            Language::Fr => text.replace('.', ","),
+        }
+    }
+
+    /// Bytes in the unit that leaves at most three digits before the decimal sign: `15 B`, `1.5 kB`.
+    pub(super) fn bytes(self, count: u64) -> String {
+        const UNITS: [&str; 6] = ["kB", "MB", "GB", "TB", "PB", "EB"];
+        if count < 1000 {
+            return format!("{count}\u{a0}B");
+        }
+        let mut value = count as f64 / 1000.0;
+        let mut units = UNITS.into_iter();
+        let mut unit = units.next().unwrap_or("kB");
+        // 999.95 would be written with four digits.
+        while value >= 999.95
+            && let Some(next) = units.next()
+        {
+            value /= 1000.0;
+            unit = next;
+        }
+        format!("{}\u{a0}{unit}", self.decimal(value))
+    }
+
+    /// `12.5 %` of `whole`; nothing of nothing is `0.0 %`.
+    pub(super) fn percent(self, part: u64, whole: u64) -> String {
+        let share = if whole == 0 { 0.0 } else { part as f64 * 100.0 / whole as f64 };
+        match self.language {
+            Language::En => format!("{}%", self.decimal(share)),
+            Language::Fr => format!("{}\u{a0}%", self.decimal(share)),
+        }
+    }
+
+    /// A length of time by its two greatest units.
+    pub(super) fn duration(self, time: Duration) -> String {
+        let secs = time.as_secs();
+        let day = match self.language {
+            Language::En => "d",
+            Language::Fr => "j",
+        };
+        let (minutes, hours, days) = (secs / 60 % 60, secs / 3600 % 24, secs / 86_400);
+        match () {
+            () if days > 0 => format!("{}\u{a0}{day} {hours}\u{a0}h", self.integer(days)),
+            () if hours > 0 => format!("{hours}\u{a0}h {minutes}\u{a0}min"),
+            () if minutes > 0 => format!("{minutes}\u{a0}min {}\u{a0}s", secs % 60),
+            () => format!("{}\u{a0}s", self.decimal(time.as_secs_f64())),
+        }
+    }
+}
+
+/// A time in UTC to the second as ISO 8601 writes it: `2026-11-23 18:00:00`.
+pub(super) fn moment(time: Timestamp) -> String {
+    let text = time.to_string();
+    let (date, clock) = text.split_once('T').unwrap_or((&text, ""));
+    let clock = clock.split('.').next().unwrap_or(clock);
+    format!("{date} {clock}")
+}

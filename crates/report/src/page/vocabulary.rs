@@ -1,0 +1,207 @@
+//! What verdicts, reasons and kinds of difference are called, in each language.
+
+use parefeu_engine::{Reason, Verdict};
+use parefeu_net::{DiscardReason, MalformedReason};
+use parefeu_replay::DifferenceClass;
+
+use super::Language;
+
+/// English and French.
+type Pair = [&'static str; 2];
+
+/// The one of `pair` that `language` calls for.
+const fn choose(language: Language, [english, french]: Pair) -> &'static str {
+    match language {
+        Language::En => english,
+        Language::Fr => french,
+    }
+}
+
+/// What a verdict is called.
+pub(super) const fn verdict(language: Language, verdict: Verdict) -> &'static str {
+    choose(
+        language,
+        match verdict {
+            Verdict::Allow => ["allow", "autorisé"],
+            Verdict::Deny => ["deny", "refusé"],
+            Verdict::Drop => ["drop", "ignoré"],
+            Verdict::Reset => ["reset", "rejeté"],
+            Verdict::Hold => ["hold", "retenu"],
+            Verdict::Unknown => ["unknown", "inconnu"],
+        },
+    )
+}
+
+/// What a class of differences is called.
+pub(super) const fn class_name(language: Language, class: DifferenceClass) -> &'static str {
+    use DifferenceClass as C;
+    choose(
+        language,
+        match class {
+            C::NewlyDenied => ["Newly denied", "Nouvellement refusées"],
+            C::NewlyAllowed => ["Newly allowed", "Nouvellement autorisées"],
+            C::DeniedAfterIdentification => {
+                ["Denied after identification", "Refusées après identification"]
+            }
+            C::AllowedAfterIdentification => {
+                ["Allowed after identification", "Autorisées après identification"]
+            }
+            C::SessionLost => ["Session lost", "Sessions perdues"],
+            C::SessionKept => ["Session kept", "Sessions conservées"],
+            C::Translation => ["Translated differently", "Traduites autrement"],
+            C::Undecided => ["Undecided", "Indécises"],
+            C::NeverDecided => ["Never decided", "Jamais tranchées"],
+            C::Same => ["Treated alike", "Traitées à l’identique"],
+        },
+    )
+}
+
+/// What a class of differences means.
+pub(super) const fn class_meaning(language: Language, class: DifferenceClass) -> &'static str {
+    use DifferenceClass as C;
+    choose(
+        language,
+        match class {
+            C::NewlyDenied => [
+                "The old firewall lets these pass; the new one refuses their first packet.",
+                "L’ancien pare-feu les laisse passer\u{a0}; le nouveau refuse leur premier paquet.",
+            ],
+            C::NewlyAllowed => [
+                "The old firewall refuses these; the new one lets their first packet pass.",
+                "L’ancien pare-feu les refuse\u{a0}; le nouveau laisse passer leur premier paquet.",
+            ],
+            C::DeniedAfterIdentification => [
+                "Both let them begin; the new one refuses them once it knows application, host \
+                 or URL.",
+                "Les deux les laissent commencer\u{a0}; le nouveau les refuse une fois connus \
+                 l’application, l’hôte ou l’URL.",
+            ],
+            C::AllowedAfterIdentification => [
+                "Both let them begin; only the old one refuses them once it knows application, \
+                 host or URL.",
+                "Les deux les laissent commencer\u{a0}; seul l’ancien les refuse une fois \
+                 connus l’application, l’hôte ou l’URL.",
+            ],
+            C::SessionLost => [
+                "Both let them begin; the new one forgets the session while it is in use, and \
+                 later packets die.",
+                "Les deux les laissent commencer\u{a0}; le nouveau oublie la session encore en \
+                 usage et perd les paquets suivants.",
+            ],
+            C::SessionKept => [
+                "Both let them begin; only the old one forgets the session while it is in use.",
+                "Les deux les laissent commencer\u{a0}; seul l’ancien oublie la session encore \
+                 en usage.",
+            ],
+            C::Translation => [
+                "Both let them pass, with other addresses or ports after translation.",
+                "Les deux les laissent passer, avec d’autres adresses ou ports après traduction.",
+            ],
+            C::Undecided => [
+                "A rule or translation that is not modelled decides on one side.",
+                "D’un côté, une règle ou une traduction non modélisée tranche.",
+            ],
+            C::NeverDecided => [
+                "Both let them pass, but one side never learnt enough to decide for good.",
+                "Les deux les laissent passer, mais un côté n’en a jamais su assez pour trancher.",
+            ],
+            C::Same => [
+                "Both let them pass, or both refuse them.",
+                "Les deux les laissent passer, ou les deux les refusent.",
+            ],
+        },
+    )
+}
+
+/// Why a decision was taken.
+pub(super) const fn reason(language: Language, reason: Reason) -> &'static str {
+    choose(
+        language,
+        match reason {
+            Reason::Rule => ["a rule matches", "une règle s’applique"],
+            Reason::DefaultRule => ["no rule matches", "aucune règle ne s’applique"],
+            Reason::Tentative => {
+                ["let through until identified", "laissé passer le temps d’identifier"]
+            }
+            Reason::Session => ["its session was decided before", "sa session est déjà tranchée"],
+            Reason::Identified => ["judged again once identified", "rejugé une fois identifié"],
+            Reason::PolicyChange => {
+                ["judged again after a change of rules", "rejugé après un changement de règles"]
+            }
+            Reason::Predicted => {
+                ["announced by a session that is allowed", "annoncé par une session autorisée"]
+            }
+            Reason::RelatedError => {
+                ["ICMP error about a known session", "erreur ICMP d’une session connue"]
+            }
+            Reason::NotModelled => ["a rule is not modelled", "une règle n’est pas modélisée"],
+            Reason::TranslationNotModelled => {
+                ["a translation is not modelled", "une traduction n’est pas modélisée"]
+            }
+            Reason::NoRoute => ["no route to the destination", "pas de route vers la destination"],
+            Reason::NotIp => ["not IP", "pas de l’IP"],
+            Reason::InvalidFirstPacket => {
+                ["this packet cannot open a session", "ce paquet ne peut ouvrir une session"]
+            }
+            Reason::InvalidForSession => {
+                ["does not fit its session", "ne convient pas à sa session"]
+            }
+            Reason::BadChecksum => ["wrong checksum", "somme de contrôle fausse"],
+            Reason::UnrelatedError => {
+                ["ICMP error about no known session", "erreur ICMP sans session connue"]
+            }
+            Reason::TableFull => ["session table full", "table des sessions pleine"],
+            Reason::PortsExhausted => {
+                ["no port left for translation", "plus de port pour la traduction"]
+            }
+            Reason::TranslationClash => {
+                ["translation clashes with a session", "traduction en conflit avec une session"]
+            }
+            Reason::FragmentHeld => ["waits for other fragments", "attend d’autres fragments"],
+            Reason::Fragment(reason) => discard(reason),
+            Reason::Malformed(reason) => malformed_pair(reason),
+            Reason::Truncated => ["captured too short to judge", "capturé trop court pour juger"],
+        },
+    )
+}
+
+/// Why a frame could not be decoded.
+pub(super) const fn malformed(language: Language, reason: MalformedReason) -> &'static str {
+    choose(language, malformed_pair(reason))
+}
+
+const fn discard(reason: DiscardReason) -> Pair {
+    match reason {
+        DiscardReason::Overlap => ["fragments overlap", "fragments qui se recouvrent"],
+        DiscardReason::TooManyFragments => ["too many fragments", "trop de fragments"],
+        DiscardReason::DatagramTooLong => ["datagram too long", "datagramme trop long"],
+        DiscardReason::TooManyDatagrams => {
+            ["too many fragmented datagrams", "trop de datagrammes fragmentés"]
+        }
+        DiscardReason::MemoryLimit => ["fragment memory full", "mémoire des fragments pleine"],
+        DiscardReason::BadSize => ["fragment of a wrong size", "fragment de taille invalide"],
+        DiscardReason::Truncated => ["fragment captured too short", "fragment capturé trop court"],
+        other => [other.name(), other.name()],
+    }
+}
+
+const fn malformed_pair(reason: MalformedReason) -> Pair {
+    match reason {
+        MalformedReason::UnknownLinkType => ["unknown link type", "type de lien inconnu"],
+        MalformedReason::ShortLink => ["link header cut short", "en-tête de lien tronqué"],
+        MalformedReason::TooManyTags => ["too many VLAN tags", "trop d’étiquettes VLAN"],
+        MalformedReason::TunnelTooDeep => ["tunnels nested too deep", "tunnels trop imbriqués"],
+        MalformedReason::BadTunnel => ["bad tunnel header", "en-tête de tunnel invalide"],
+        MalformedReason::BadIpVersion => ["bad IP version", "version d’IP invalide"],
+        MalformedReason::BadIpHeader => ["bad IP header", "en-tête IP invalide"],
+        MalformedReason::LengthBeyondFrame => {
+            ["length beyond the frame", "longueur au-delà de la trame"]
+        }
+        MalformedReason::BadExtensionHeader => {
+            ["bad IPv6 extension header", "en-tête d’extension IPv6 invalide"]
+        }
+        MalformedReason::BadFragment => ["bad fragment", "fragment invalide"],
+        MalformedReason::BadTransport => ["bad transport header", "en-tête de transport invalide"],
+        other => [other.name(), other.name()],
+    }
+}
