@@ -1,16 +1,74 @@
-//! Not read yet.
+//! PAN-OS: running configurations in XML, `set` commands and the curly form.
+//!
+//! All three become one tree of names ([`tree`]), and one converter reads the tree. The pipeline is
+//! decided here once: NAT rules are looked up before the filter and compare the packet as it arrived,
+//! with the zone of the route to its original destination; the filter compares original addresses and
+//! ports with the zone of the route to the translated destination; translation is applied last
+//! (`docs/semantics.md`, and the laboratory captures the tests read).
 
-use parefeu_policy::{Diagnostic, Diagnostics, Firewall, Severity, Source};
+mod application;
+mod convert;
+mod curly;
+mod filter;
+mod literal;
+mod nat;
+mod network;
+mod object;
+mod predefined;
+mod rule;
+mod schedule;
+mod scope;
+mod section;
+mod set;
+mod setting;
+mod tree;
+mod word;
+mod xml;
+mod zone;
 
-/// Refuses the text.
+#[cfg(test)]
+mod tests;
+
+use parefeu_policy::{Diagnostics, Firewall, Source, Span};
+
+/// The place of what the vendor implies: no text says it.
+const IMPLIED: Span = Span { source: u16::MAX, start: 0, end: 0 };
+
+/// Reads a configuration in any of the three forms.
 pub(crate) fn read(source: Source) -> (Option<Firewall>, Diagnostics) {
     let mut problems = Diagnostics::default();
-    problems.push(Diagnostic {
-        severity: Severity::Error,
-        code: "unsupported-dialect",
-        message: format!("{} is in a dialect that is not read yet", source.name()),
-        at: None,
-        help: None,
-    });
-    (None, problems)
+    let text = source.text().to_owned();
+    let tree = match form(&text) {
+        Form::Xml => xml::read(&text, &mut problems),
+        Form::Set => Some(set::read(&text, &mut problems)),
+        Form::Curly => curly::read(&text, &mut problems),
+    };
+    let Some(tree) = tree else { return (None, problems) };
+    let (firewall, found) = convert::convert(&tree, source);
+    problems.append(found);
+    (Some(firewall), problems)
+}
+
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Form {
+    Xml,
+    Set,
+    Curly,
+}
+
+/// Tells the forms apart by the first line that belongs to one only.
+fn form(text: &str) -> Form {
+    if text.trim_start_matches('\u{feff}').trim_start().starts_with('<') {
+        return Form::Xml;
+    }
+    let commands = ["set ", "delete ", "move "];
+    for line in text.lines().map(str::trim) {
+        if commands.iter().any(|command| line.starts_with(command)) {
+            return Form::Set;
+        }
+        if line.ends_with('{') {
+            return Form::Curly;
+        }
+    }
+    Form::Set
 }

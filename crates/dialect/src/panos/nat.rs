@@ -1,0 +1,315 @@
+//! NAT rules.
+//!
+//! One list gives both tables, equally long and in the same order: a packet takes the first rule that
+//! matches, and what that rule does not translate it leaves alone.
+
+use ipnet::IpNet;
+use parefeu_net::PortRange;
+use parefeu_policy::set::PortSet;
+use parefeu_policy::{
+    AddressItem, AddressMatch, At, Match, Names, NatRule, PortTranslation, ServiceItem,
+    Translation,
+};
+
+use super::convert::{Converter, Place};
+use super::literal;
+use super::scope::{Kind, ScopeId};
+use super::tree::Element;
+
+/// Groups inside groups are followed this far when one address or one port has to be found.
+const MAX_NESTING: usize = 16;
+
+/// The lowest port of dynamic translation; from memory of the vendor's documentation.
+const FIRST_DYNAMIC_PORT: u16 = 1024;
+
+impl<'t> Converter<'t> {
+    /// Adds the NAT rules of a rule base to both tables.
+    pub(super) fn convert_nat(&mut self, rule_base: Element<'t>, place: Place) {
+        let rules = rule_base.path(&["nat", "rules"]).into_iter().flat_map(Element::children);
+        for rule in rules {
+            let matches = self.nat_match(rule, place);
+            let source = self.source_translation(rule, place);
+            let destination = self.destination_translation(rule, place);
+            self.push_nat(rule, matches.clone(), source, destination);
+            let fixed = rule.path(&["source-translation", "static-ip"]);
+            if let Some(fixed) = fixed.filter(|fixed| fixed.says_yes("bi-directional")) {
+                self.push_reverse(rule, fixed, matches, place);
+            }
+        }
+    }
+
+    fn push_nat(
+        &mut self,
+        rule: Element<'t>,
+        matches: Match,
+        source: Translation,
+        destination: Translation,
+    ) {
+        let nat_rule = |matches, translation| NatRule {
+            name: rule.name().to_owned(),
+            at: rule.at(),
+            disabled: rule.says_yes("disabled"),
+            matches,
+            translation,
+        };
+        let tables = (&mut self.firewall.source_nat, &mut self.firewall.destination_nat);
+        tables.0.rules.push(nat_rule(matches.clone(), source));
+        tables.1.rules.push(nat_rule(matches, destination));
+    }
+
+    fn nat_match(&mut self, rule: Element<'t>, place: Place) -> Match {
+        let mut unknown = Vec::new();
+        for field in rule.children().filter(|field| !FIELDS.contains(&field.name())) {
+            self.unknown_element(field, "NAT rule");
+            unknown.push(At::new(format!("NAT rule field {}", field.name()), field.at()));
+        }
+        let kind = rule.value("nat-type").map_or("ipv4", Element::name);
+        if kind != "ipv4" {
+            let message = format!("translation of type {kind} is not modelled");
+            self.problems.unsupported("nat-type", rule.at(), message);
+        }
+        let from = match self.zones_of(rule, "from", place, &mut unknown) {
+            Names::Any if place.several => self.zones.all_of(place.domain, rule.at()),
+            names => names,
+        };
+        let to = self.zones_of(rule, "to", place, &mut unknown);
+        let egress = match rule.value("to-interface").filter(|it| it.name() != "any") {
+            Some(interface) => self.egress(interface, &mut unknown),
+            None => Names::Any,
+        };
+        let src = self.addresses_of(rule, "source", place, &mut unknown);
+        let dst = self.addresses_of(rule, "destination", place, &mut unknown);
+        let services = match rule.value("service") {
+            Some(service) => vec![self.resolve_service(place.scope, service)],
+            None => vec![At::new(ServiceItem::Any, rule.at())],
+        };
+        Match { from, to, egress, src, dst, services, unknown, ..Match::default() }
+    }
+
+    /// An egress interface; a text that says nothing about interfaces makes it an unknown condition.
+    fn egress(&self, interface: Element<'t>, unknown: &mut Vec<At<String>>) -> Names {
+        let (name, at) = (interface.name(), interface.at());
+        if self.firewall.interfaces.is_empty() {
+            unknown.push(At::new(format!("egress interface {name}"), at));
+            return Names::Any;
+        }
+        Names::one(name, at)
+    }
+
+    fn source_translation(&mut self, rule: Element<'t>, place: Place) -> Translation {
+        let Some(written) = rule.child("source-translation") else { return Translation::Keep };
+        let Some(kind) = written.children().find(|kind| kind.name() != "none") else {
+            return Translation::Keep;
+        };
+        if rule.value("nat-type").is_some_and(|kind| kind.name() != "ipv4") {
+            return unknown_translation(kind);
+        }
+        match kind.name() {
+            "dynamic-ip-and-port" | "persistent-dynamic-ip-and-port" => {
+                let dynamic = PortRange::new(FIRST_DYNAMIC_PORT, u16::MAX);
+                let port = PortTranslation::Allocate(dynamic.into_iter().collect());
+                if let Some(interface) = kind.child("interface-address") {
+                    let to = vec![self.interface_pool(interface, place)];
+                    return Translation::Pool { to, port };
+                }
+                self.pool(kind, port, place)
+            }
+            "dynamic-ip" => self.pool(kind, PortTranslation::Keep, place),
+            "static-ip" => match kind.value("translated-address") {
+                Some(address) => self.fixed(address, PortTranslation::Keep, place),
+                None => self.not_translated(kind),
+            },
+            _ => self.not_translated(kind),
+        }
+    }
+
+    fn destination_translation(&mut self, rule: Element<'t>, place: Place) -> Translation {
+        let fixed = rule.child("destination-translation");
+        let dynamic = rule.child("dynamic-destination-translation");
+        let Some(written) = fixed.or(dynamic) else { return Translation::Keep };
+        let Some(address) = written.value("translated-address") else {
+            return match written.children().next() {
+                None => Translation::Keep,
+                Some(_) => self.not_translated(written),
+            };
+        };
+        if rule.value("nat-type").is_some_and(|kind| kind.name() != "ipv4") {
+            return unknown_translation(written);
+        }
+        let port = match written.value("translated-port") {
+            None => PortTranslation::Keep,
+            Some(port) => {
+                let Ok(to) = port.name().parse::<u16>() else {
+                    let message = format!("`{}` is no port", port.name());
+                    self.problems.error("bad-port", port.at(), message);
+                    return unknown_translation(port);
+                };
+                let service = rule.value("service");
+                match service.and_then(|it| self.single_port(place.scope, it.name(), 0)) {
+                    Some(from) => PortTranslation::Shift { from, to },
+                    None => PortTranslation::Allocate(PortSet::single(to)),
+                }
+            }
+        };
+        if fixed.is_some() {
+            return match port {
+                // Every port goes to the same one: a pool that holds one address and one port.
+                PortTranslation::Allocate(_) => {
+                    let to = vec![self.resolve_address(place.scope, address)];
+                    Translation::Pool { to, port }
+                }
+                _ => self.fixed(address, port, place),
+            };
+        }
+        let to = vec![self.resolve_address(place.scope, address)];
+        Translation::Pool { to, port }
+    }
+
+    fn pool(&mut self, kind: Element<'t>, port: PortTranslation, place: Place) -> Translation {
+        let to: Vec<At<AddressItem>> = kind
+            .under("translated-address")
+            .map(|address| self.resolve_address(place.scope, address))
+            .collect();
+        match to.is_empty() {
+            true => self.not_translated(kind),
+            false => Translation::Pool { to, port },
+        }
+    }
+
+    /// The address of an interface: the one written, else its first IPv4 address.
+    fn interface_pool(&mut self, written: Element<'t>, place: Place) -> At<AddressItem> {
+        let stated = written.value("ip");
+        if let Some(network) = stated.and_then(|ip| self.network_of(place.scope, ip.name(), 0)) {
+            let host = IpNet::from(network.addr());
+            return At::new(AddressItem::Network(host), written.at());
+        }
+        let name = written.value("interface").map_or("", Element::name);
+        let interface = self.firewall.interfaces.iter().find(|it| it.name == name);
+        let first = interface.and_then(|it| it.addresses.iter().find(|net| net.addr().is_ipv4()));
+        let item = match first {
+            Some(network) => AddressItem::Network(IpNet::from(network.addr())),
+            None => AddressItem::Unknown(format!("address of interface {name}")),
+        };
+        At::new(item, written.at())
+    }
+
+    /// A one-to-one translation to a host or prefix; to anything else it is not modelled.
+    fn fixed(&mut self, address: Element<'t>, port: PortTranslation, place: Place) -> Translation {
+        if let Some(to) = self.network_of(place.scope, address.name(), 0) {
+            return Translation::Prefix { to: to.trunc(), port };
+        }
+        let item = self.resolve_address(place.scope, address);
+        if matches!(item.value, AddressItem::Unknown(_)) {
+            return Translation::Pool { to: vec![item], port };
+        }
+        if let AddressItem::Object(name) = &item.value
+            && self.scopes.find(Kind::Address, place.scope, address.name()).is_none()
+        {
+            // Linking reports the name that nothing defines.
+            let to = vec![At::new(AddressItem::Object(name.clone()), item.at)];
+            return Translation::Pool { to, port };
+        }
+        let message = "a one-to-one translation to several prefixes or a range is not modelled";
+        self.problems.unsupported("static-translation", address.at(), message);
+        unknown_translation(address)
+    }
+
+    fn not_translated(&mut self, written: Element<'t>) -> Translation {
+        let message = "this kind of translation is not modelled";
+        self.problems.unsupported("translation", written.at(), message);
+        unknown_translation(written)
+    }
+
+    /// The rule `bi-directional` implies: whoever speaks to the translated address reaches the original
+    /// one. Its zones are from memory of `show running nat-policy`: from any, to that of the rule.
+    fn push_reverse(
+        &mut self,
+        rule: Element<'t>,
+        fixed: Element<'t>,
+        forward: Match,
+        place: Place,
+    ) {
+        let Some(address) = fixed.value("translated-address") else { return };
+        let translated = self.resolve_address(place.scope, address);
+        let mut original = rule.under("source");
+        let network = original.next().and_then(|it| self.network_of(place.scope, it.name(), 0));
+        let single = network.filter(|_| original.next().is_none());
+        let destination = match single {
+            Some(to) => Translation::Prefix { to: to.trunc(), port: PortTranslation::Keep },
+            None => self.not_translated(fixed),
+        };
+        let from = match place.several {
+            true => self.zones.all_of(place.domain, rule.at()),
+            false => Names::Any,
+        };
+        let any_service = forward.services.iter().all(|it| it.value == ServiceItem::Any);
+        if !any_service {
+            let message = "the services of the reverse of a bi-directional rule are not modelled";
+            self.problems.unsupported("bi-directional-service", fixed.at(), message);
+        }
+        let matches = Match {
+            from,
+            src: forward.dst,
+            dst: AddressMatch { items: vec![translated], negated: false },
+            ..forward
+        };
+        self.push_nat(rule, matches, Translation::Keep, destination);
+    }
+
+    /// The one prefix a name stands for, hosts included.
+    fn network_of(&self, scope: ScopeId, name: &str, depth: usize) -> Option<IpNet> {
+        let Some(object) = self.scopes.find(Kind::Address, scope, name) else {
+            return literal::network(name);
+        };
+        if let Some(value) = object.element.value("ip-netmask") {
+            return literal::network(value.name());
+        }
+        let mut members = object.element.under("static");
+        let only = members.next().filter(|_| depth < MAX_NESTING)?;
+        let alone = members.next().is_none() && !object.element.has("dynamic");
+        alone.then(|| self.network_of(object.scope, only.name(), depth + 1))?
+    }
+
+    /// The one destination port of a service or of a group of one.
+    fn single_port(&self, scope: ScopeId, name: &str, depth: usize) -> Option<u16> {
+        let Some(object) = self.scopes.find(Kind::Service, scope, name) else {
+            return (name == "service-https").then_some(443);
+        };
+        let mut ports = object.element.under("protocol").filter_map(|it| it.value("port"));
+        if let Some(port) = ports.next() {
+            let port = port.name().parse().ok();
+            return port.filter(|_| ports.next().is_none());
+        }
+        let mut members = object.element.under("members");
+        let only = members.next().filter(|_| depth < MAX_NESTING)?;
+        let alone = members.next().is_none();
+        alone.then(|| self.single_port(object.scope, only.name(), depth + 1))?
+    }
+}
+
+/// A translation whose result is not known.
+fn unknown_translation(written: Element<'_>) -> Translation {
+    let text = format!("translation {}", written.name());
+    let to = vec![At::new(AddressItem::Unknown(text), written.at())];
+    Translation::Pool { to, port: PortTranslation::Keep }
+}
+
+const FIELDS: &[&str] = &[
+    "from",
+    "to",
+    "to-interface",
+    "source",
+    "destination",
+    "service",
+    "nat-type",
+    "source-translation",
+    "destination-translation",
+    "dynamic-destination-translation",
+    "disabled",
+    "description",
+    "tag",
+    "group-tag",
+    "target",
+    "active-active-device-binding",
+    "uuid",
+];

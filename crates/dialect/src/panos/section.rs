@@ -1,0 +1,324 @@
+//! Where the parts of a configuration are: devices, virtual systems, shared and pushed objects.
+
+use parefeu_policy::Diagnostics;
+
+use super::tree::Element;
+
+/// A virtual system: its own element, and what a `set` file writes without naming one.
+pub(super) struct Vsys<'t> {
+    pub(super) name: String,
+    pub(super) parts: Vec<Element<'t>>,
+}
+
+/// A device group of Panorama.
+#[derive(Clone)]
+pub(super) struct DeviceGroup<'t> {
+    pub(super) name: String,
+    pub(super) element: Element<'t>,
+    pub(super) parent: Option<String>,
+}
+
+/// The parts of a configuration, found wherever the three syntaxes and exports put them.
+#[derive(Default)]
+pub(super) struct Sections<'t> {
+    pub(super) shared: Vec<Element<'t>>,
+    /// What Panorama pushed: `policy panorama`.
+    pub(super) pushed: Vec<Element<'t>>,
+    pub(super) network: Vec<Element<'t>>,
+    pub(super) deviceconfig: Vec<Element<'t>>,
+    pub(super) vsys: Vec<Vsys<'t>>,
+    pub(super) device_groups: Vec<DeviceGroup<'t>>,
+    pub(super) templates: Vec<Element<'t>>,
+    pub(super) template_stacks: Vec<Element<'t>>,
+    readonly: Vec<Element<'t>>,
+}
+
+/// The virtual system a `set` command without `vsys` speaks of.
+const DEFAULT_VSYS: &str = "vsys1";
+
+impl<'t> Sections<'t> {
+    pub(super) fn find(root: Element<'t>, problems: &mut Diagnostics) -> Self {
+        let mut sections = Self::default();
+        sections.config(root, problems);
+        sections.find_parents();
+        sections
+    }
+
+    /// A whole configuration, or a part of one at the top of the text.
+    fn config(&mut self, element: Element<'t>, problems: &mut Diagnostics) {
+        let mut vsys_content = false;
+        for child in element.children() {
+            match child.name() {
+                "config" | "response" | "result" => self.config(child, problems),
+                "shared" => self.shared.push(child),
+                "devices" => child.children().for_each(|device| self.device(device, problems)),
+                "policy" => self.pushed.extend(child.child("panorama")),
+                "readonly" => self.readonly.push(child),
+                name if DEVICE_SECTIONS.contains(&name) => self.device_section(child, problems),
+                name if VSYS_SECTIONS.contains(&name) => vsys_content = true,
+                name if IRRELEVANT.contains(&name) => {}
+                name => {
+                    let message = format!("`{name}` is no section this reads");
+                    problems.unsupported("unknown-section", child.at(), message);
+                }
+            }
+        }
+        if vsys_content {
+            self.vsys_part(DEFAULT_VSYS, element);
+        }
+    }
+
+    fn device(&mut self, device: Element<'t>, problems: &mut Diagnostics) {
+        for child in device.children() {
+            let name = child.name();
+            if DEVICE_SECTIONS.contains(&name) {
+                self.device_section(child, problems);
+            } else if !IRRELEVANT.contains(&name) {
+                let message = format!("`{name}` is no section this reads");
+                problems.unsupported("unknown-section", child.at(), message);
+            }
+        }
+    }
+
+    fn device_section(&mut self, section: Element<'t>, problems: &mut Diagnostics) {
+        match section.name() {
+            "network" => self.network.push(section),
+            "deviceconfig" => self.deviceconfig.push(section),
+            "vsys" => {
+                for vsys in section.children() {
+                    report_unknown(vsys, problems);
+                    self.vsys_part(vsys.name(), vsys);
+                }
+            }
+            "device-group" => {
+                for element in section.children() {
+                    report_unknown(element, problems);
+                    let parent = element.value("parent-dg").map(|dg| dg.name().to_owned());
+                    let name = element.name().to_owned();
+                    self.device_groups.push(DeviceGroup { name, element, parent });
+                }
+            }
+            "template" => self.templates.extend(section.children()),
+            _ => self.template_stacks.extend(section.children()),
+        }
+    }
+
+    fn vsys_part(&mut self, name: &str, part: Element<'t>) {
+        match self.vsys.iter_mut().find(|vsys| vsys.name == name) {
+            Some(vsys) => vsys.parts.push(part),
+            None => self.vsys.push(Vsys { name: name.to_owned(), parts: vec![part] }),
+        }
+    }
+
+    /// Panorama writes the parents of device groups apart, under `readonly`.
+    fn find_parents(&mut self) {
+        let groups = self.readonly.iter().flat_map(|readonly| readonly.under("devices"));
+        for group in groups.flat_map(|device| device.under("device-group")) {
+            let parent = group.value("parent-dg").map(|parent| parent.name().to_owned());
+            let known = self.device_groups.iter_mut().find(|known| known.name == group.name());
+            if let Some(known) = known.filter(|known| known.parent.is_none()) {
+                known.parent = parent;
+            }
+        }
+    }
+
+    /// The group's ancestors, nearest first; a cycle ends the walk.
+    pub(super) fn ancestors(&self, group: &DeviceGroup<'t>) -> Vec<&DeviceGroup<'t>> {
+        let mut found: Vec<&DeviceGroup<'t>> = Vec::new();
+        let mut parent = group.parent.as_deref();
+        while let Some(name) = parent {
+            let next = self.device_groups.iter().find(|known| known.name == name);
+            let Some(next) = next.filter(|next| {
+                next.name != group.name && found.iter().all(|known| known.name != next.name)
+            }) else {
+                break;
+            };
+            found.push(next);
+            parent = next.parent.as_deref();
+        }
+        found
+    }
+
+    /// The first group without groups below it: the kind devices are in.
+    pub(super) fn first_leaf(&self) -> Option<&DeviceGroup<'t>> {
+        let is_parent = |name: &str| {
+            self.device_groups.iter().any(|it| it.parent.as_deref() == Some(name))
+        };
+        let leaf = self.device_groups.iter().find(|group| !is_parent(&group.name));
+        leaf.or(self.device_groups.first())
+    }
+
+    /// Whose rules surround those of a group, outermost first; `None` is the shared ones.
+    pub(super) fn chain(&self, group: &DeviceGroup<'t>) -> Vec<Option<&DeviceGroup<'t>>> {
+        let ancestors = self.ancestors(group).into_iter().rev().map(|it| it.name.clone());
+        let names: Vec<String> = ancestors.chain([group.name.clone()]).collect();
+        let find = |name: &String| self.device_groups.iter().find(|it| it.name == *name);
+        std::iter::once(None).chain(names.iter().map(find)).collect()
+    }
+
+    /// The `config` of the templates whose stack serves a device of the group, first ones first; the
+    /// only template where there is one.
+    pub(super) fn templates_of(&self, group: &DeviceGroup<'t>) -> Vec<Element<'t>> {
+        if let [only] = self.templates.as_slice() {
+            return only.child("config").into_iter().collect();
+        }
+        let devices: Vec<&str> = group.element.under("devices").map(Element::name).collect();
+        let serves = |stack: &&Element<'t>| {
+            stack.under("devices").any(|device| devices.contains(&device.name()))
+        };
+        let Some(stack) = self.template_stacks.iter().find(serves) else { return Vec::new() };
+        let names = stack.under("templates");
+        let find = |name: Element<'t>| self.templates.iter().find(|it| it.name() == name.name());
+        names.filter_map(find).filter_map(|template| template.child("config")).collect()
+    }
+
+    /// Whether the text says anything about interfaces or zones.
+    pub(super) fn has_network(&self) -> bool {
+        let zones = |vsys: &Vsys<'t>| {
+            vsys.parts.iter().any(|part| part.under("zone").next().is_some())
+        };
+        let interfaces = |network: &Element<'t>| network.under("interface").next().is_some();
+        self.vsys.iter().any(zones) || self.network.iter().any(interfaces)
+    }
+}
+
+/// Names the sections of a virtual system or device group that are not understood.
+fn report_unknown(element: Element<'_>, problems: &mut Diagnostics) {
+    for child in element.children() {
+        let name = child.name();
+        if !VSYS_SECTIONS.contains(&name) && !IRRELEVANT_IN_VSYS.contains(&name) {
+            let message = format!("`{name}` is no section this reads");
+            problems.unsupported("unknown-section", child.at(), message);
+        }
+    }
+}
+
+const DEVICE_SECTIONS: &[&str] =
+    &["network", "deviceconfig", "vsys", "device-group", "template", "template-stack"];
+
+const VSYS_SECTIONS: &[&str] = &[
+    "address",
+    "address-group",
+    "service",
+    "service-group",
+    "application",
+    "application-group",
+    "application-filter",
+    "external-list",
+    "profiles",
+    "region",
+    "schedule",
+    "zone",
+    "import",
+    "rulebase",
+    "pre-rulebase",
+    "post-rulebase",
+    "tag",
+];
+
+/// Sections that cannot change what happens to traffic.
+const IRRELEVANT: &[&str] = &[
+    "mgt-config",
+    "panorama",
+    "log-collector",
+    "log-collector-group",
+    "collector-group",
+    "log-settings",
+    "plugins",
+    "wildfire-appliance",
+    "wildfire-appliance-cluster",
+    "global-protect",
+    "user-id-collector",
+    "user-id-agent",
+    "import",
+    "display-name",
+    "cli",
+    "tag",
+    "certificate",
+    "server-profile",
+    "authentication-profile",
+    "authentication-sequence",
+    "reports",
+    "pdf-summary-report",
+    "report-group",
+    "email-scheduler",
+    "botnet",
+    "local-user-database",
+    "group-mapping",
+    "captive-portal",
+    "ts-agent",
+    "ssl-tls-service-profile",
+    "ssl-decrypt",
+    "url-admin-override",
+    "setting",
+    "threats",
+    "profile-group",
+    "description",
+    "redistribution-agent",
+    "redistribution-collector",
+    "certificate-profile",
+    "ocsp-responder",
+    "admin-role",
+    "response-page",
+    "vm-info-source",
+    "alg-override",
+    "scep",
+    "dns-proxy",
+    "dynamic-user-group",
+    "content-preview",
+    "sdwan-interface-profile",
+    "device-object",
+];
+
+/// Sections of a virtual system or device group that cannot change what happens to traffic.
+const IRRELEVANT_IN_VSYS: &[&str] = &[
+    "display-name",
+    "description",
+    "devices",
+    "parent-dg",
+    "reference-templates",
+    "to-sw-version",
+    "master-device",
+    "id",
+    "log-settings",
+    "setting",
+    "threats",
+    "profile-group",
+    "authentication-object",
+    "authentication-profile",
+    "authentication-sequence",
+    "certificate",
+    "certificate-profile",
+    "captive-portal",
+    "dns-proxy",
+    "dynamic-user-group",
+    "email-scheduler",
+    "external-list-exception",
+    "global-protect",
+    "group-mapping",
+    "url-filtering",
+    "local-user-database",
+    "ocsp-responder",
+    "pdf-summary-report",
+    "redistribution-agent",
+    "report-group",
+    "reports",
+    "response-page",
+    "scep",
+    "server-profile",
+    "ssl-decrypt",
+    "ssl-tls-service-profile",
+    "ts-agent",
+    "url-admin-override",
+    "user-id-agent",
+    "user-id-agent-sequence",
+    "user-id-hub",
+    "user-id-ssl-auth",
+    "vm-info-source",
+    "authorization-code",
+    "application-status",
+    "application-tag",
+    "device-object",
+    "sdwan-interface-profile",
+    "nat",
+];

@@ -1,0 +1,88 @@
+//! The XML form: a running configuration, an export, or the answer of the XML API.
+
+use std::collections::HashMap;
+
+use parefeu_policy::{Diagnostics, Span};
+use roxmltree::{Document, Node, NodeId, ParsingOptions};
+
+use super::tree::{MAX_DEPTH, ROOT, Tree, TreeBuilder};
+
+/// Reads XML. Document type declarations are refused, and with them every entity a file defines.
+pub(super) fn read(text: &str, problems: &mut Diagnostics) -> Option<Tree> {
+    let document = match Document::parse_with_options(text, ParsingOptions::default()) {
+        Ok(document) => document,
+        Err(error) => {
+            let at = place(text, error.pos());
+            problems.error("syntax", at, format!("this is not well-formed XML: {error}"));
+            return None;
+        }
+    };
+    let whole = document.root_element();
+    let mut builder = TreeBuilder::new(span(whole));
+    let mut ids: HashMap<NodeId, (u32, usize)> = HashMap::new();
+    ids.insert(document.root().id(), (ROOT, 0));
+    for node in whole.descendants().filter(Node::is_element) {
+        let Some(&(parent, depth)) = node.parent().and_then(|parent| ids.get(&parent.id())) else {
+            continue;
+        };
+        if depth >= MAX_DEPTH {
+            let message = format!("elements nest deeper than {MAX_DEPTH}");
+            problems.error("nesting-too-deep", span(node), message);
+            return None;
+        }
+        let id = add(&mut builder, parent, node, problems);
+        ids.insert(node.id(), (id, depth + 1));
+    }
+    Some(builder.finish())
+}
+
+/// Adds one element; a section that is written twice is one section, an entry written twice is two.
+fn add(builder: &mut TreeBuilder, parent: u32, node: Node<'_, '_>, problems: &mut Diagnostics) -> u32 {
+    let at = span(node);
+    let text = own_text(node);
+    match node.tag_name().name() {
+        "member" => builder.append(parent, &text.unwrap_or_default(), at),
+        "entry" => {
+            if node.attribute("name").is_none() {
+                problems.unsupported("unnamed-entry", at, "an entry without a name is not read");
+            }
+            let id = builder.append(parent, node.attribute("name").unwrap_or_default(), at);
+            if let Some(text) = text {
+                builder.append(id, &text, at);
+            }
+            id
+        }
+        name => {
+            let id = builder.enter(parent, name, at);
+            if let Some(text) = text {
+                builder.append(id, &text, at);
+            }
+            id
+        }
+    }
+}
+
+/// The text of an element without elements in it; `None` when it is blank.
+fn own_text(node: Node<'_, '_>) -> Option<String> {
+    if node.children().any(|child| child.is_element()) {
+        return None;
+    }
+    let text: String = node.children().filter_map(|child| child.text()).collect();
+    let text = text.trim();
+    (!text.is_empty()).then(|| text.to_owned())
+}
+
+fn span(node: Node<'_, '_>) -> Span {
+    let range = node.range();
+    Span::new(range.start, range.end)
+}
+
+/// The byte a row and column counted from 1 point at.
+fn place(text: &str, position: roxmltree::TextPos) -> Span {
+    let row = (position.row as usize).saturating_sub(1);
+    let line = text.split_inclusive('\n').take(row).map(str::len).sum::<usize>();
+    let rest = text.get(line..).unwrap_or_default();
+    let columns = rest.chars().take((position.col as usize).saturating_sub(1));
+    let start = line + columns.map(char::len_utf8).sum::<usize>();
+    Span::new(start.min(text.len()), (start + 1).min(text.len()))
+}
