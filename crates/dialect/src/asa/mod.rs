@@ -1,16 +1,33 @@
-//! Not read yet.
+//! Cisco ASA, `show running-config` of release 8.3 and later.
+//!
+//! What is modelled: names, network and service objects and their groups, access lists and where they
+//! are applied, security levels, object and twice NAT, static routes, time ranges, idle timers. What
+//! is not modelled is reported: [`ignored`] lists the statements that are passed over because they
+//! cannot change what is forwarded. Sources are the Cisco ASA Series CLI configuration guides
+//! (general operations, firewall) and the command reference; a line marked *memory* was not checked.
 
-use parefeu_policy::{Diagnostic, Diagnostics, Firewall, Severity, Source};
+mod access_list;
+mod config;
+mod convert;
+mod ignored;
+mod interface;
+mod line;
+mod names;
+mod object;
+mod statement;
+mod term;
+mod time;
+mod translation;
 
-/// Refuses the text.
+#[cfg(test)]
+mod tests;
+
+use parefeu_policy::{Diagnostics, Firewall, Source, Sources};
+
+/// Reads a configuration.
 pub(crate) fn read(source: Source) -> (Option<Firewall>, Diagnostics) {
-    let mut problems = Diagnostics::default();
-    problems.push(Diagnostic {
-        severity: Severity::Error,
-        code: "unsupported-dialect",
-        message: format!("{} is in a dialect that is not read yet", source.name()),
-        at: None,
-        help: None,
-    });
-    (None, problems)
+    let (config, mut problems) = statement::read(source.text());
+    let mut firewall = convert::convert(config, &mut problems);
+    firewall.sources = Sources::one(source);
+    (Some(firewall), problems)
 }
