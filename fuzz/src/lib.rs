@@ -1,0 +1,107 @@
+//! The properties that fuzzing tries to break. Each takes any bytes and panics only when one does.
+
+use std::io::Cursor;
+use std::sync::Arc;
+
+use parefeu::classify::{CompileLimits, CompiledPolicy};
+use parefeu::dialect::{Dialect, read_bytes};
+use parefeu::engine::{Engine, EngineConfig, Frame};
+use parefeu::net::{DecodeLimits, LinkType, Timestamp};
+use parefeu::policy::{Diagnostics, Source, link, native, reference};
+use parefeu::replay::{Capture, CaptureLimits};
+use parefeu_testkit::{Random, firewalls, keys};
+use proptest::strategy::{Strategy, ValueTree};
+use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
+
+/// Decoding never panics, and never reads past what was captured. Two bytes choose the link type.
+pub fn decode(data: &[u8]) {
+    let Some((head, frame)) = data.split_first_chunk::<2>() else { return };
+    let link_type = LinkType(u16::from_be_bytes(*head) % 300);
+    for wire_len in [frame.len(), frame.len() + 100] {
+        let packet = parefeu::net::decode(link_type, frame, wire_len, &DecodeLimits::default());
+        assert!(packet.transport.payload().len() <= frame.len());
+        let _ = packet.five_tuple();
+    }
+}
+
+/// A capture is read to its end, to an error, or refused; reading always stops.
+pub fn capture(data: &[u8]) {
+    let source = Cursor::new(data.to_vec());
+    let Ok(mut capture) = Capture::open(source, "fuzz", CaptureLimits::default()) else { return };
+    let mut frames = 0u64;
+    while let Ok(Some(frame)) = capture.next_frame() {
+        frames += 1;
+        assert_eq!(frame.number, frames);
+        if frames > 100_000 {
+            break;
+        }
+    }
+}
+
+/// Any text is read as any dialect without a panic, and what is read links or says why not.
+pub fn dialect(data: &[u8]) {
+    let Some((first, text)) = data.split_first() else { return };
+    let dialect = Dialect::ALL.get(usize::from(*first) % (Dialect::ALL.len() + 1)).copied();
+    let import = read_bytes("fuzz", text, dialect);
+    let mut problems = Diagnostics::default();
+    if let Some(firewall) = import.firewall {
+        let linked = link(&firewall, &mut problems);
+        assert!(linked.is_some() || problems.has_errors() || import.problems.has_errors());
+    }
+}
+
+/// What the native format writes reads back as the same text.
+pub fn native(data: &[u8]) {
+    let Ok(text) = std::str::from_utf8(data) else { return };
+    let (firewall, problems) = native::read(Source::new("fuzz.toml", text));
+    let Some(firewall) = firewall.filter(|_| !problems.has_errors()) else { return };
+    let written = native::write(&firewall);
+    let (again, problems) = native::read(Source::new("again.toml", &written));
+    assert!(!problems.has_errors(), "{problems:?}\n{written}");
+    let again = again.map(|firewall| native::write(&firewall));
+    assert_eq!(again.as_deref(), Some(written.as_str()));
+}
+
+/// Compiled lookup answers what the plain evaluation answers. The bytes drive the generators.
+pub fn lookup(data: &[u8]) {
+    if data.len() < 16 {
+        return;
+    }
+    let rng = TestRng::from_seed(RngAlgorithm::PassThrough, data);
+    let mut runner = TestRunner::new_with_rng(Config::default(), rng);
+    let Ok(tree) = firewalls::small().new_tree(&mut runner) else { return };
+    let firewall = firewalls::linked(&tree.current());
+    let policy = CompiledPolicy::compile(Arc::clone(&firewall), &CompileLimits::default());
+    let seed = data.iter().fold(7u64, |seed, byte| seed.wrapping_mul(31) ^ u64::from(*byte));
+    let mut random = Random::new(seed);
+    for _ in 0..20 {
+        let key = keys::corner(&firewall, &mut random);
+        let known = keys::Known::about(&firewall, &mut random);
+        for (index, layer) in firewall.layers.iter().enumerate() {
+            let plain = reference::evaluate_layer(&firewall, layer, &key, &known.knowledge());
+            let fast = policy.evaluate_layer(index, &key, &known.knowledge());
+            assert_eq!(fast, Some(plain), "{key:?}");
+        }
+    }
+}
+
+/// An engine takes any frames at any times that do not run backwards.
+pub fn engine(data: &[u8]) {
+    let text = "[[rule_base]]\nname = \"all\"\n[[rule_base.rule]]\nname = \"all\"\naction = \"allow\"\n\
+        [[layer]]\nrule_base = \"all\"\n";
+    let (firewall, mut problems) = native::read(Source::new("fuzz.toml", text));
+    let Some(linked) = firewall.and_then(|firewall| link(&firewall, &mut problems)) else { return };
+    let policy = CompiledPolicy::compile(Arc::new(linked), &CompileLimits::default());
+    let mut engine = Engine::new(Arc::new(policy), EngineConfig::default());
+    let (mut rest, mut now, mut frames) = (data, Timestamp::EPOCH, 0);
+    while let Some((&[length, pause], more)) = rest.split_first_chunk::<2>() {
+        let (frame, more) = more.split_at(more.len().min(usize::from(length)));
+        rest = more;
+        now = now + std::time::Duration::from_millis(u64::from(pause) * u64::from(pause));
+        let wire_len = frame.len() as u32;
+        engine.handle_frame(now, None, Frame { link_type: LinkType::RAW, data: frame, wire_len });
+        frames += 1;
+        assert_eq!(engine.counters().frames(), frames);
+        while engine.poll_event().is_some() {}
+    }
+}
