@@ -14,7 +14,9 @@
 //! assert!(key.src.is_ipv4() && firewall.rules.len() == 100);
 //! ```
 
+pub mod classbench;
 pub mod firewalls;
+pub mod frames;
 pub mod keys;
 mod random;
 
