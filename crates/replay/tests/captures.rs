@@ -117,7 +117,7 @@ fn promised(text: &str) -> Option<(Vec<Promised>, usize)> {
             "SHB" => section = interfaces,
             "IDB" => interfaces += 1,
             "EPB" | "PB" | "SPB" => {
-                frames.push(Promised { section, known: interfaces, simple: block == "SPB" })
+                frames.push(Promised { section, known: interfaces, simple: block == "SPB" });
             }
             _ => {}
         }
