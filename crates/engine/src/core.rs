@@ -71,6 +71,7 @@ pub(crate) struct Core {
     epoch: u32,
     next_serial: u64,
     keep_events: bool,
+    verify_checksums: bool,
 }
 
 impl Core {
@@ -90,6 +91,7 @@ impl Core {
             epoch: 0,
             next_serial: 1,
             keep_events: config.events,
+            verify_checksums: config.verify_checksums,
             policy,
         }
     }
@@ -101,7 +103,8 @@ impl Core {
         if matches!(packet.transport, Transport::Absent) && flow.protocol.has_ports() {
             return Decision::refuse(Verdict::Drop, Reason::Truncated);
         }
-        if self.policy.firewall().behaviour.checksum && has_bad_checksum(packet) {
+        let verify = self.verify_checksums && self.policy.firewall().behaviour.checksum;
+        if verify && has_bad_checksum(packet) {
             return Decision::refuse(Verdict::Drop, Reason::BadChecksum);
         }
         if let Some(decision) = self.handle_error_message(arrival, packet) {

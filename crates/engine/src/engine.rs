@@ -27,6 +27,9 @@ pub struct EngineConfig {
     pub sessions: TableLimits,
     /// Bounds of identification; `None` leaves payloads alone.
     pub identify: Option<IdentifyLimits>,
+    /// Judge checksums where the behaviour says so. Captures taken on a sending host carry unfinished
+    /// ones, so replays leave this off unless asked.
+    pub verify_checksums: bool,
     /// Key of the session table's hash. Live deployments draw it at random.
     pub hash_key: u64,
     /// Keep a summary of every ended session for [`Engine::poll_event`].
@@ -40,6 +43,7 @@ impl Default for EngineConfig {
             fragments: FragmentLimits::default(),
             sessions: TableLimits::default(),
             identify: Some(IdentifyLimits::default()),
+            verify_checksums: true,
             hash_key: 0,
             events: true,
         }

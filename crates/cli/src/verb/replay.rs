@@ -35,7 +35,8 @@ pub(crate) fn run(args: &Replay, drawer: &Drawer) -> anyhow::Result<Status> {
     );
     let begun = Clock::now();
     let loaded = load(&args.config, &args.reading, drawer)?;
-    let config = engine_config(&args.traffic, true);
+    let mut config = engine_config(&args.traffic, true);
+    config.verify_checksums = args.reading.settings.iter().any(|it| it.starts_with("checksum="));
     let limits = config.decode;
     let mut frames = Frames::open(&args.traffic.captures, drawer)?;
     let choice = ingress_choice(&args.traffic)?;

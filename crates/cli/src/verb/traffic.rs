@@ -27,6 +27,7 @@ pub(crate) fn engine_config(traffic: &Traffic, events: bool) -> EngineConfig {
         sessions: TableLimits { max_sessions: traffic.max_sessions, ..TableLimits::default() },
         identify: standard.identify.filter(|_| !traffic.no_identification),
         events,
+        verify_checksums: false,
         ..standard
     }
 }
