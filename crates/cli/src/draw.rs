@@ -97,13 +97,6 @@ impl Drawer {
     pub(crate) fn shows_progress(&self) -> bool {
         !self.quiet && std::io::stderr().is_terminal()
     }
-
-    /// A remark, unless `-q`.
-    pub(crate) fn remark(&self, text: &str) {
-        if !self.quiet {
-            self.say(&format!("{text}\n"));
-        }
-    }
 }
 
 /// The part of a long line around the span, at most some 200 bytes.

@@ -49,7 +49,7 @@ pub(crate) fn attempt(path: &Path, reading: &Reading) -> anyhow::Result<Attempt>
         None => None,
     };
     problems.sort();
-    let sha256 = Sha256::digest(&bytes).iter().map(|byte| format!("{byte:02x}")).collect();
+    let sha256 = hexadecimal(&Sha256::digest(&bytes));
     Ok(Attempt { file, sha256, dialect: dialect.map(Dialect::name), sources, problems, firewall })
 }
 
@@ -115,6 +115,12 @@ fn choose_rule_base(firewall: &mut Firewall, name: &str, file: &str) -> anyhow::
         sees_dst: Sees::Translated,
     })];
     Ok(())
+}
+
+/// Bytes in lower-case hexadecimal.
+pub(crate) fn hexadecimal(bytes: &[u8]) -> String {
+    let digit = |value: u8| char::from_digit(value.into(), 16).unwrap_or('0');
+    bytes.iter().flat_map(|byte| [digit(byte >> 4), digit(byte & 15)]).collect()
 }
 
 /// The whole of a file, or of standard input for `-`.

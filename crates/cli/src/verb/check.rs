@@ -23,15 +23,14 @@ pub(crate) fn run(args: &Check, drawer: &Drawer) -> anyhow::Result<Status> {
             Some(Severity::Unsupported | Severity::Suspicious) => Status::Findings,
             None => Status::Clean,
         });
-        match args.output.format {
-            Some(Format::Json | Format::Ndjson) => documents.push(document(&attempt)),
-            _ => {
-                for problem in &attempt.problems {
-                    write!(sink, "{}", drawer.render(problem, &attempt.sources))?;
-                }
-                writeln!(sink, "{}", summary(&attempt))?;
-            }
+        if matches!(args.output.format, Some(Format::Json | Format::Ndjson)) {
+            documents.push(document(&attempt));
+            continue;
         }
+        for problem in &attempt.problems {
+            write!(sink, "{}", drawer.render(problem, &attempt.sources))?;
+        }
+        writeln!(sink, "{}", summary(&attempt))?;
     }
     match args.output.format {
         Some(Format::Ndjson) => {

@@ -52,7 +52,7 @@ fn schema(name: &str) -> Value {
                 "from": optional("string"),
                 "to": optional("string"),
                 "translated": translated(),
-                "assumptions": list(text()),
+                "assumptions": list(&text()),
             }),
         ),
         "packet" => (
@@ -80,33 +80,12 @@ fn schema(name: &str) -> Value {
             }),
         ),
         "session" => session(),
-        "summary" => (
-            vec![
-                "type",
-                "frames",
-                "undecodable",
-                "sessions",
-                "bytes",
-                "peak_memory",
-                "wall_time_seconds",
-            ],
-            json!({
-                "type": { "const": "summary" },
-                "frames": count(),
-                "undecodable": { "type": "object", "additionalProperties": count() },
-                "verdicts": { "type": "object", "additionalProperties": count() },
-                "sessions": count(),
-                "bytes": count(),
-                "clock_held": count(),
-                "peak_memory": optional("integer"),
-                "wall_time_seconds": { "type": "number" },
-            }),
-        ),
+        "summary" => summary(),
         "replay" => (
             vec!["schema", "sessions", "summary"],
             json!({
                 "schema": { "const": "parefeu/replay/1" },
-                "sessions": list(json!({ "type": "object" })),
+                "sessions": list(&json!({ "type": "object" })),
                 "summary": { "type": "object" },
             }),
         ),
@@ -114,11 +93,11 @@ fn schema(name: &str) -> Value {
             vec!["schema", "files"],
             json!({
                 "schema": { "const": "parefeu/check/1" },
-                "files": list(json!({
+                "files": list(&json!({
                     "type": "object",
                     "required": ["file", "sha256", "dialect", "usable", "problems"],
                     "properties": {
-                        "problems": list(json!({
+                        "problems": list(&json!({
                             "type": "object",
                             "required": ["severity", "code", "message", "line", "column"],
                             "properties": {
@@ -157,7 +136,7 @@ fn session() -> (Vec<&'static str>, Value) {
         "from": optional("string"),
         "to": optional("string"),
         "application": optional("string"),
-        "application_path": list(text()),
+        "application_path": list(&text()),
         "hostname": optional("string"),
         "url": optional("string"),
         "category": optional("string"),
@@ -171,7 +150,7 @@ fn session() -> (Vec<&'static str>, Value) {
         "translated": translated(),
         "packets": pair(),
         "bytes": pair(),
-        "threats": list(json!({ "type": "object" })),
+        "threats": list(&json!({ "type": "object" })),
         "end_reason": text(),
     });
     let required = vec![
@@ -193,6 +172,31 @@ fn session() -> (Vec<&'static str>, Value) {
     (required, properties)
 }
 
+fn summary() -> (Vec<&'static str>, Value) {
+    (
+        vec![
+            "type",
+            "frames",
+            "undecodable",
+            "sessions",
+            "bytes",
+            "peak_memory",
+            "wall_time_seconds",
+        ],
+        json!({
+            "type": { "const": "summary" },
+            "frames": count(),
+            "undecodable": { "type": "object", "additionalProperties": count() },
+            "verdicts": { "type": "object", "additionalProperties": count() },
+            "sessions": count(),
+            "bytes": count(),
+            "clock_held": count(),
+            "peak_memory": optional("integer"),
+            "wall_time_seconds": { "type": "number" },
+        }),
+    )
+}
+
 fn diff() -> (Vec<&'static str>, Value) {
     let firewall = json!({
         "type": "object",
@@ -205,12 +209,12 @@ fn diff() -> (Vec<&'static str>, Value) {
         },
         "old": firewall,
         "new": firewall,
-        "assumptions": list(json!({ "type": "object" })),
-        "not_modelled": list(json!({
+        "assumptions": list(&json!({ "type": "object" })),
+        "not_modelled": list(&json!({
             "type": "object",
             "required": ["file", "line", "text"],
         })),
-        "regions": list(json!({ "type": "object" })),
+        "regions": list(&json!({ "type": "object" })),
         "traffic": { "type": ["object", "null"] },
         "certificate": optional("string"),
     });
@@ -252,7 +256,7 @@ fn optional(kind: &str) -> Value {
     json!({ "type": [kind, "null"] })
 }
 
-fn list(of: Value) -> Value {
+fn list(of: &Value) -> Value {
     json!({ "type": "array", "items": of })
 }
 

@@ -21,16 +21,15 @@ pub(crate) fn run(args: &Test, drawer: &Drawer) -> anyhow::Result<Status> {
     let loaded = load(&args.config, &args.reading, drawer)?;
     let policy = CompiledPolicy::compile(loaded.firewall, &CompileLimits::default());
     let mut sink = Sink::open(args.output.output.as_deref())?;
-    let status = match &args.flows {
-        Some(path) => test_list(path, args.output.format, &policy, &mut sink)?,
-        None => {
-            let answer = Reply::new(0, &args.flow, &policy)?;
-            match args.output.format {
-                None | Some(Format::Table) => write!(sink, "{}", answer.text)?,
-                _ => writeln!(sink, "{}", answer.json)?,
-            }
-            answer.status
+    let status = if let Some(path) = &args.flows {
+        test_list(path, args.output.format, &policy, &mut sink)?
+    } else {
+        let answer = Reply::new(0, &args.flow, &policy)?;
+        match args.output.format {
+            None | Some(Format::Table) => write!(sink, "{}", answer.text)?,
+            _ => writeln!(sink, "{}", answer.json)?,
         }
+        answer.status
     };
     sink.finish()?;
     Ok(status)
@@ -155,32 +154,35 @@ fn assumptions(firewall: &LinkedFirewall, judgement: &Judgement) -> Vec<String> 
 }
 
 fn text(json: &Value, firewall: &LinkedFirewall, hit: Hit) -> String {
+    use std::fmt::Write;
+
     let word = |name: &str| json[name].as_str().unwrap_or("-").to_owned();
     let mut text = format!("{}  {} > {}", word("verdict"), word("from"), word("to"));
     let rule =
         json["rule"].as_str().map_or_else(|| "default".to_owned(), |rule| format!("`{rule}`"));
-    text.push_str(&format!("  {rule}"));
+    let _ = write!(text, "  {rule}");
     let place = firewall.sources.place(hit.at);
     if !place.is_empty() {
-        text.push_str(&format!("  ({place})"));
+        let _ = write!(text, "  ({place})");
     }
     if let Some(new) = json["translated"].as_object() {
         let field = |name: &str| new[name].to_string().trim_matches('"').to_owned();
-        text.push_str(&format!(
+        let _ = write!(
+            text,
             "  leaves as {}:{} > {}:{}",
             field("source"),
             field("source_port"),
             field("destination"),
             field("destination_port")
-        ));
+        );
     }
     text.push('\n');
     let line = firewall.sources.line_text(hit.at).trim();
     if !line.is_empty() {
-        text.push_str(&format!("    {line}\n"));
+        let _ = writeln!(text, "    {line}");
     }
     for assumption in json["assumptions"].as_array().into_iter().flatten() {
-        text.push_str(&format!("    {}\n", assumption.as_str().unwrap_or_default()));
+        let _ = writeln!(text, "    {}", assumption.as_str().unwrap_or_default());
     }
     text
 }

@@ -17,6 +17,7 @@ use sha2::{Digest, Sha256};
 
 use crate::args::Traffic;
 use crate::draw::Drawer;
+use crate::load::hexadecimal;
 
 /// What the options say of the engines.
 pub(crate) fn engine_config(traffic: &Traffic, events: bool) -> EngineConfig {
@@ -147,7 +148,7 @@ impl Frames {
         let captures = self.files.into_iter().zip(frames).zip(self.hashes).zip(self.ended_early);
         let captures = captures.map(|(((file, frames), hash), ended_early)| {
             let digest = hash.lock().map(|hash| hash.clone().finalize()).unwrap_or_default();
-            let sha256 = digest.iter().map(|byte| format!("{byte:02x}")).collect();
+            let sha256 = hexadecimal(&digest);
             CaptureInfo { file, sha256, frames, ended_early }
         });
         ReadSummary { captures: captures.collect(), clock_held }
