@@ -37,7 +37,7 @@ fn utf8(bytes: &[u8], skipped: usize) -> Result<Cow<'_, str>, DecodeError> {
     std::str::from_utf8(bytes).map(Cow::Borrowed).map_err(|error| {
         let (valid, rest) = bytes.split_at(error.valid_up_to().min(bytes.len()));
         DecodeError::NotUtf8 {
-            line: 1 + valid.iter().filter(|byte| **byte == b'\n').count(),
+            line: valid.split(|byte| *byte == b'\n').count(),
             byte: skipped + valid.len(),
             value: rest.first().copied().unwrap_or_default(),
         }

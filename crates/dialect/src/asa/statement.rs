@@ -522,11 +522,9 @@ impl<'a> Reader<'a> {
     fn policy_map_line(&mut self, words: &mut Words<'a>) {
         let at = words.line().at;
         match words.next().map_or("", |word| word.text) {
-            "inspect" => {
-                if words.peek_text() == "icmp" {
-                    words.next();
-                    self.config.inspects_icmp |= words.peek().is_none();
-                }
+            "inspect" if words.accept("icmp") => {
+                // `inspect icmp error` is another inspection.
+                self.config.inspects_icmp |= words.peek().is_none();
             }
             "drop" | "drop-connection" | "reset" | "mask" | "police" => {
                 let message = "actions of an inspection map on payload are not modelled";

@@ -20,8 +20,10 @@ pub(super) fn timeouts(words: &mut Words<'_>) -> Parsed<Vec<At<(&'static str, Du
     let mut found = Vec::new();
     while let Some(name) = words.next() {
         let Some(value) = words.peek() else { break };
-        let Some(secs) = term::duration_secs(value.text) else { continue };
-        words.next();
+        let secs = term::duration_secs(value.text);
+        if secs.is_some() {
+            words.next();
+        }
         let timers: &[&'static str] = match name.text {
             "conn" => &["tcp-established"],
             "half-closed" => &["tcp-half-closed"],
@@ -30,6 +32,10 @@ pub(super) fn timeouts(words: &mut Words<'_>) -> Parsed<Vec<At<(&'static str, Du
             "sctp" => &["sctp-established"],
             _ => &[],
         };
+        if timers.is_empty() {
+            continue;
+        }
+        let secs = secs.ok_or_else(|| Refusal::is_no(value, "time"))?;
         let secs = if secs == 0 { NEVER_SECS } else { secs };
         let duration = Duration::from_secs(secs);
         found.extend(timers.iter().map(|timer| At::new((*timer, duration), value.at)));
@@ -74,18 +80,19 @@ fn date(words: &mut Words<'_>) -> Parsed<i64> {
     let secs = clock_time(words)?;
     let (day, month, year) =
         (words.expect("a day")?, words.expect("a month")?, words.expect("a year")?);
-    let number =
+    let parse =
         |word: Word<'_>| word.text.parse::<i64>().map_err(|_| Refusal::is_no(word, "number"));
-    let (day_number, year_number) = (number(day)?, number(year)?);
+    let (day_number, year_number) = (parse(day)?, parse(year)?);
     let names =
         ["jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec"];
     let prefix = month.text.to_ascii_lowercase();
-    let index = names.iter().position(|name| prefix.starts_with(name));
-    let index = index.ok_or_else(|| Refusal::is_no(month, "month"))? as i64;
+    let number = (1..).zip(names).find(|(_, name)| prefix.starts_with(name));
+    let (month_number, _) = number.ok_or_else(|| Refusal::is_no(month, "month"))?;
     if !(1..=31).contains(&day_number) || !(1970..=9999).contains(&year_number) {
         return Err(Refusal::is_no(day, "date"));
     }
-    Ok(days_since_1970(year_number, index + 1, day_number) * i64::from(DAY_SECS) + i64::from(secs))
+    Ok(days_since_1970(year_number, month_number, day_number) * i64::from(DAY_SECS)
+        + i64::from(secs))
 }
 
 /// Days from 1970-01-01 to a date of the Gregorian calendar; years begin in March, so that the leap

@@ -33,15 +33,16 @@ pub(super) fn layers(config: &Config, firewall: &mut Firewall, problems: &mut Di
         }
         return;
     }
-    let ingress = ingress_rules(config, &ports, &applied);
-    add_layer(firewall, "ingress", "interface-acls", ingress);
+    // Both layers have to allow, and of two that do the later is cited: that is to be the one that
+    // every connection meets.
     if !applied.egress.is_empty() {
-        let egress = egress_rules(&applied);
-        add_layer(firewall, "egress", "interface-acls-out", egress);
+        add_layer(firewall, "egress", "interface-acls-out", egress_rules(&applied));
         if let Some(rule_base) = firewall.rule_bases.last_mut() {
             rule_base.default = Some(Action::Allow);
         }
     }
+    let ingress = ingress_rules(config, &ports, &applied);
+    add_layer(firewall, "ingress", "interface-acls", ingress);
 }
 
 /// More named interfaces than this are refused: rules between them grow with their square. The largest
