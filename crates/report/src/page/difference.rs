@@ -1,5 +1,7 @@
 //! The differences one by one, each with both configurations side by side.
 
+use std::collections::BTreeMap;
+
 use parefeu_identify::Application;
 use parefeu_net::Timestamp;
 use parefeu_replay::{DifferenceClass, Group, GroupSide};
@@ -15,6 +17,8 @@ use crate::rule::RuleLine;
 
 /// A page with more groups helps nobody; the JSON document has them all.
 const MAX_GROUPS: usize = 200;
+/// Lines of a rule that a page repeats wherever the rule decides; longer rules are shown once.
+const SHORT: usize = 4;
 /// Longer lines of a configuration are cut.
 const MAX_LINE: usize = 400;
 
@@ -26,6 +30,7 @@ pub(super) fn write(html: &mut Html, context: &Context<'_>) {
     html.element("h2 id=\"differences\"", words.differences);
     let mut number = 0;
     let mut left_out = 0;
+    let mut shown_at = ShownAt::default();
     for class in ORDER.into_iter().filter(|class| *class != DifferenceClass::Same) {
         let of_class = |group: &&Group| group.class == class;
         let mut groups: Vec<&Group> =
@@ -45,7 +50,7 @@ pub(super) fn write(html: &mut Html, context: &Context<'_>) {
             html.element("p", class_meaning(context.language, class));
             for group in groups.into_iter().take(shown) {
                 number += 1;
-                write_group(html, context, group, number);
+                write_group(html, context, group, (number, &mut shown_at));
             }
             html.raw("</section>\n");
         }
@@ -60,7 +65,15 @@ pub(super) fn write(html: &mut Html, context: &Context<'_>) {
     html.raw("</section>\n");
 }
 
-fn write_group(html: &mut Html, context: &Context<'_>, group: &Group, number: usize) {
+/// Under which number each side's lines are shown, by first line; later groups refer to it.
+type ShownAt = BTreeMap<(usize, u32), usize>;
+
+fn write_group(
+    html: &mut Html,
+    context: &Context<'_>,
+    group: &Group,
+    (number, shown_at): (usize, &mut ShownAt),
+) {
     let rules = [(&group.old, &context.report.old), (&group.new, &context.report.new)]
         .map(|(side, info)| context.rule(info.firewall, side.hit));
     let [old, new] = &rules;
@@ -72,12 +85,22 @@ fn write_group(html: &mut Html, context: &Context<'_>, group: &Group, number: us
     html.raw("<div class=\"sides\">\n");
     let is_translated = group.old.translated.is_some() || group.new.translated.is_some();
     let sides = context.sides().into_iter().zip([&group.old, &group.new]);
-    for (((label, info), side), rule) in sides.zip(&rules) {
+    for (at, (((label, info), side), rule)) in sides.zip(&rules).enumerate() {
         html.raw("<section class=\"side\">\n").open("h5").text(label).raw(" <span class=\"badge ");
-        html.raw(if side.verdict.passes() { "passes" } else { "refuses" }).raw("\">");
-        html.text(verdict(context.language, side.verdict)).raw("</span>").close("h5");
+        let is_lost = matches!(
+            (group.class, at),
+            (DifferenceClass::SessionKept, 0) | (DifferenceClass::SessionLost, 1)
+        );
+        html.raw(if side.verdict.passes() && !is_lost { "passes" } else { "refuses" }).raw("\">");
+        let verdict = verdict(context.language, side.verdict);
+        html.text(if is_lost { context.words.then_lost } else { verdict });
+        html.raw("</span>").close("h5");
         write_side(html, context, side, rule, is_translated);
-        write_excerpt(html, context, info, rule);
+        match shown_at.get(&(at, rule.line)) {
+            Some(shown) if rule.excerpt.len() > SHORT => write_reference(html, context, *shown),
+            _ => write_excerpt(html, context, info, rule),
+        }
+        shown_at.entry((at, rule.line)).or_insert(number);
         html.raw("</section>\n");
     }
     html.raw("</div>\n</article>\n");
@@ -108,9 +131,7 @@ fn write_facts(html: &mut Html, context: &Context<'_>, group: &Group) {
         fill(words.from_sources, &[&sources]),
     ];
     fact(html, words.traffic, &traffic.join(", "));
-    for (term, time) in [(words.first_seen, group.first_seen), (words.last_seen, group.last_seen)] {
-        write_moment(html, term, time);
-    }
+    write_span(html, words.seen, group.first_seen, group.last_seen);
     let mut example = group.witness.to_string();
     if let Some((kind, code)) = group.witness_icmp {
         let icmp = fill(words.icmp, &[&kind.to_string(), &code.to_string()]);
@@ -123,9 +144,13 @@ fn write_facts(html: &mut Html, context: &Context<'_>, group: &Group) {
     html.raw("</dl>\n");
 }
 
-fn write_moment(html: &mut Html, term: &str, time: Timestamp) {
+fn write_span(html: &mut Html, term: &str, first: Timestamp, last: Timestamp) {
     html.raw("<div>").element("dt", term).raw("<dd>");
-    html.element(&format!("time datetime=\"{time}\""), &moment(time)).raw("</dd></div>");
+    html.element(&format!("time datetime=\"{first}\""), &moment(first));
+    if moment(first) != moment(last) {
+        html.raw("– ").element(&format!("time datetime=\"{last}\""), &moment(last));
+    }
+    html.raw("</dd></div>");
 }
 
 fn write_side(
@@ -138,14 +163,11 @@ fn write_side(
     let words = context.words;
     html.raw("<dl>");
     code_fact(html, words.rule, &rule.name);
-    let place = match (&rule.rule_base, rule.line) {
-        (None, 0) => String::new(),
-        (None, line) => fill(words.line, &[&line.to_string()]),
-        (Some(base), 0) => base.clone(),
-        (Some(base), line) => format!("{base}, {}", fill(words.line, &[&line.to_string()])),
-    };
-    if !place.is_empty() {
-        fact(html, words.rule_base, &place);
+    if let Some(base) = &rule.rule_base {
+        fact(html, words.rule_base, base);
+    }
+    if rule.line > 0 {
+        fact(html, words.line_label, &rule.line.to_string());
     }
     fact(html, words.reason, reason(context.language, side.reason));
     let application = side.application.map_or(words.not_identified, Application::name);
@@ -154,13 +176,19 @@ fn write_side(
         let bytes = context.locale.bytes(side.bytes_before_refusal);
         fact(html, words.passed_before, &bytes);
     }
-    if is_translated {
+    if is_translated && side.verdict.passes() {
         match side.translated {
             Some(flow) => code_fact(html, words.leaves_as, &flow.to_string()),
             None => fact(html, words.leaves_as, words.untranslated),
         }
     }
     html.raw("</dl>\n");
+}
+
+fn write_reference(html: &mut Html, context: &Context<'_>, number: usize) {
+    let number = number.to_string();
+    html.raw("<p class=\"absent\"><a href=\"#d").raw(&number).raw("\">");
+    html.text(&fill(context.words.excerpt_above, &[&number])).raw("</a></p>\n");
 }
 
 fn write_excerpt(html: &mut Html, context: &Context<'_>, info: &FirewallInfo<'_>, rule: &RuleLine) {
@@ -175,7 +203,7 @@ fn write_excerpt(html: &mut Html, context: &Context<'_>, info: &FirewallInfo<'_>
     for (number, line) in (rule.line..).zip(&rule.excerpt) {
         let line = cut(line.get(indent..).unwrap_or_default(), MAX_LINE);
         html.raw(&format!("<span class=\"line\"><span class=\"at\">{number}</span><code>"));
-        html.text(&line).raw("</code></span>\n");
+        html.text(&line).raw("</code></span>");
     }
     html.raw("</pre>");
     if rule.excerpt.len() == RuleLine::MAX_LINES {

@@ -125,6 +125,7 @@ impl Locale {
             () if days > 0 => format!("{}\u{a0}{day} {hours}\u{a0}h", self.integer(days)),
             () if hours > 0 => format!("{hours}\u{a0}h {minutes}\u{a0}min"),
             () if minutes > 0 => format!("{minutes}\u{a0}min {}\u{a0}s", secs % 60),
+            () if time.subsec_nanos() == 0 => format!("{secs}\u{a0}s"),
             () => format!("{}\u{a0}s", self.decimal(time.as_secs_f64())),
         }
     }
@@ -136,4 +137,47 @@ pub(super) fn moment(time: Timestamp) -> String {
     let (date, clock) = text.split_once('T').unwrap_or((&text, ""));
     let clock = clock.split('.').next().unwrap_or(clock);
     format!("{date} {clock}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_language_writes_figures_its_way() {
+        let [en, fr] = [Language::En, Language::Fr].map(Locale::new);
+        for (number, english, french) in [
+            (0, "0", "0"),
+            (999, "999", "999"),
+            (1_234_567, "1,234,567", "1\u{202f}234\u{202f}567"),
+        ] {
+            assert_eq!([en.integer(number), fr.integer(number)], [english, french]);
+        }
+        for (count, english, french) in [
+            (15, "15\u{a0}B", "15\u{a0}B"),
+            (1500, "1.5\u{a0}kB", "1,5\u{a0}kB"),
+            (999_960, "1.0\u{a0}MB", "1,0\u{a0}MB"),
+            (u64::MAX, "18.4\u{a0}EB", "18,4\u{a0}EB"),
+        ] {
+            assert_eq!([en.bytes(count), fr.bytes(count)], [english, french]);
+        }
+        for (count, english, french) in [
+            (0, "0\u{a0}frames", "0\u{a0}trame"),
+            (1, "1\u{a0}frame", "1\u{a0}trame"),
+            (2, "2\u{a0}frames", "2\u{a0}trames"),
+        ] {
+            let counts = [en.count(count, Noun::Frame), fr.count(count, Noun::Frame)];
+            assert_eq!(counts, [english, french]);
+        }
+        assert_eq!([en.percent(1, 8), fr.percent(1, 8)], ["12.5%", "12,5\u{a0}%"]);
+        assert_eq!(en.percent(0, 0), "0.0%");
+        for (millis, english, french) in [
+            (1_500, "1.5\u{a0}s", "1,5\u{a0}s"),
+            (65_000, "1\u{a0}min 5\u{a0}s", "1\u{a0}min 5\u{a0}s"),
+            (90_061_000, "1\u{a0}d 1\u{a0}h", "1\u{a0}j 1\u{a0}h"),
+        ] {
+            let time = Duration::from_millis(millis);
+            assert_eq!([en.duration(time), fr.duration(time)], [english, french]);
+        }
+    }
 }

@@ -24,7 +24,7 @@ pub(super) const fn verdict(language: Language, verdict: Verdict) -> &'static st
         match verdict {
             Verdict::Allow => ["allow", "autorisé"],
             Verdict::Deny => ["deny", "refusé"],
-            Verdict::Drop => ["drop", "ignoré"],
+            Verdict::Drop => ["drop", "abandonné"],
             Verdict::Reset => ["reset", "rejeté"],
             Verdict::Hold => ["hold", "retenu"],
             Verdict::Unknown => ["unknown", "inconnu"],

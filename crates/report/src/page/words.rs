@@ -143,13 +143,16 @@ words! {
     untranslated: "unchanged", "inchangé";
     traffic: "Traffic", "Trafic";
     from_sources: "from {}", "depuis {}";
-    first_seen: "First seen", "Première vue";
-    last_seen: "Last seen", "Dernière vue";
+    then_lost: "allow, then lost", "autorisé, puis perdu";
+    seen: "Seen, first to last", "Vue, de la première à la dernière";
     example: "Example", "Exemple";
     refused_at: "Refused at", "Refusé au";
     packet_number: "packet {} of the example", "paquet {} de l’exemple";
     icmp: "ICMP type {}, code {}", "ICMP type {}, code {}";
     excerpt_caption: "Configuration of {}", "Configuration de {}";
+    excerpt_above:
+        "The lines of this rule are shown under {}.",
+        "Les lignes de cette règle figurent au numéro {}.";
     excerpt_more: "The rule goes on after line {}.", "La règle continue après la ligne {}.";
     no_text:
         "No line of the configuration states this.",
