@@ -1,0 +1,324 @@
+//! Chains become rule bases and layers.
+
+use std::collections::BTreeSet;
+
+use parefeu_policy::{
+    Action, AddressItem, AddressMatch, At, Diagnostics, Firewall, Interface, Layer, Match, Rule,
+    RuleBase, Sees, Span,
+};
+
+use super::condition::{self, Family, Kind};
+use super::matching::{Context, Interfaces, Matches};
+use super::nat;
+use super::script::{Chain, Policy, Ruleset};
+use super::target::{Effect, effect, policy_action};
+
+/// The chains a forwarded packet passes, in order, with the destination they see; the source is the
+/// original one everywhere, because it is translated last (`NF_IP_PRI_*` in
+/// `linux/netfilter_ipv4.h`).
+const FORWARD_PATH: [(&str, &str, Sees); 6] = [
+    ("raw", "PREROUTING", Sees::Original),
+    ("mangle", "PREROUTING", Sees::Original),
+    ("mangle", "FORWARD", Sees::Translated),
+    ("filter", "FORWARD", Sees::Translated),
+    ("security", "FORWARD", Sees::Translated),
+    ("mangle", "POSTROUTING", Sees::Translated),
+];
+
+/// Converts everything that bears on forwarding.
+pub(super) fn convert(ruleset: &Ruleset, problems: &mut Diagnostics) -> Firewall {
+    let mut interfaces = Interfaces::default();
+    for rule in ruleset.chains.iter().flat_map(|chain| &chain.rules) {
+        interfaces.mention(&rule.conditions);
+    }
+    let mut firewall = Firewall { dialect: "iptables", ..Firewall::default() };
+    firewall.interfaces = interfaces.finish().iter().map(interface).collect();
+    let mut schedules = Vec::new();
+    let mut converter = Converter {
+        ruleset,
+        context: Context { interfaces: &interfaces, schedules: &mut schedules },
+        problems,
+        reported: BTreeSet::new(),
+    };
+    for table in ["raw", "mangle", "filter", "security"] {
+        if table == "filter" || converter.refuses(table) {
+            converter.table(table, &mut firewall);
+        }
+    }
+    nat::convert(ruleset, &mut converter.context, &mut firewall, converter.problems);
+    firewall.schedules = schedules;
+    firewall
+}
+
+fn interface(name: &At<String>) -> Interface {
+    Interface { name: name.value.clone(), at: name.at, ..Interface::default() }
+}
+
+struct Converter<'a> {
+    ruleset: &'a Ruleset,
+    context: Context<'a>,
+    problems: &'a mut Diagnostics,
+    /// Lines whose problems were told already: a line may belong to both families.
+    reported: BTreeSet<Span>,
+}
+
+impl Converter<'_> {
+    /// Whether anything in a table can refuse a packet or hide its state.
+    fn refuses(&self, table: &str) -> bool {
+        chains_of(self.ruleset, table).any(|chain| {
+            let refuses = |rule: &condition::Rule| {
+                !matches!(
+                    self.effect(chain, rule),
+                    Effect::Log
+                        | Effect::Act(
+                            Action::Allow
+                                | Action::Continue
+                                | Action::Return
+                                | Action::Jump(_)
+                                | Action::Goto(_)
+                        )
+                )
+            };
+            chain.policy == Some(Policy::Drop) || chain.rules.iter().any(refuses)
+        })
+    }
+
+    fn effect(&self, chain: &Chain, rule: &condition::Rule) -> Effect {
+        let is_chain = |name: &str| {
+            let target = self.ruleset.chain(chain.family, chain.table, name);
+            target.is_some_and(|target| target.policy.is_none())
+        };
+        effect(rule.target.as_ref(), chain.policy, is_chain, |name| base_name(chain.table, name))
+    }
+
+    fn table(&mut self, table: &'static str, firewall: &mut Firewall) {
+        let ruleset = self.ruleset;
+        for (of_table, hook, sees_dst) in FORWARD_PATH {
+            if of_table != table {
+                continue;
+            }
+            let chains = Family::BOTH.map(|family| ruleset.chain(family, table, hook));
+            if chains.iter().all(Option::is_none) && table != "filter" {
+                continue;
+            }
+            let at = chains.iter().flatten().next().map_or_else(Span::default, |chain| chain.at);
+            let name = base_name(table, hook);
+            if chains.iter().all(Option::is_none) {
+                firewall.rule_bases.push(self.silent_forward(&name));
+            }
+            firewall.layers.push(Layer {
+                name: name.clone(),
+                rule_base: At::new(name, at),
+                default: policies(&chains).map_or(Action::Allow, policy_action),
+                sees_src: Sees::Original,
+                sees_dst,
+            });
+        }
+        let mut done = BTreeSet::new();
+        for chain in chains_of(ruleset, table) {
+            if done.insert(&chain.name) {
+                let name = &chain.name;
+                let chains = Family::BOTH.map(|family| ruleset.chain(family, table, name));
+                firewall.rule_bases.push(self.rule_base(base_name(table, name), &chains));
+            }
+        }
+    }
+
+    /// What a text without the chain FORWARD says about forwarding: the kernel's default, accept.
+    fn silent_forward(&mut self, name: &str) -> RuleBase {
+        let message = "the text has no chain FORWARD: forwarded packets are accepted";
+        self.problems.suspicious("no-forward-chain", Span::default(), message);
+        RuleBase { name: name.to_owned(), default: Some(Action::Allow), ..RuleBase::default() }
+    }
+
+    fn rule_base(&mut self, name: String, chains: &[Option<&Chain>; 2]) -> RuleBase {
+        let mut rule_base = RuleBase { name, ..RuleBase::default() };
+        let several = chains.iter().flatten().count() > 1;
+        let differ =
+            policies(chains).is_none() && chains.iter().flatten().any(|c| c.policy.is_some());
+        for chain in chains.iter().flatten() {
+            rule_base.at = chain.at;
+            self.guard(chain, &mut rule_base.rules);
+            for (index, rule) in chain.rules.iter().enumerate() {
+                let mut name = format!("{} {}", rule_base.name, index + 1);
+                if several {
+                    name = format!("{name} {}", chain.family.name());
+                }
+                self.rule(chain, rule, &name, differ, &mut rule_base.rules);
+            }
+            if let Some(policy) = chain.policy.filter(|_| differ) {
+                rule_base.rules.push(of_family(chain, policy_action(policy), "policy"));
+            }
+        }
+        rule_base.default = policies(chains).map(policy_action);
+        rule_base
+    }
+
+    /// Where the text holds one family only, what happens to the other is not known; where it holds
+    /// both but this chain for one, the kernel's default stands for the other.
+    fn guard(&self, chain: &Chain, rules: &mut Vec<Rule>) {
+        let other = chain.family.other();
+        let Some(policy) = chain.policy else { return };
+        if self.ruleset.has(other) {
+            if self.ruleset.chain(other, chain.table, &chain.name).is_none() {
+                let mut rule = of_family(chain, Action::Allow, "policy");
+                rule.name = format!("{} policy", other.name());
+                rule.matches.src = AddressMatch::one(other.every(), chain.at);
+                rules.push(rule);
+            }
+            return;
+        }
+        let opposite = match policy {
+            Policy::Accept => Action::Drop,
+            Policy::Drop => Action::Allow,
+        };
+        let mut rule = of_family(chain, opposite, "not given");
+        rule.name = format!("{} not given", other.name());
+        rule.matches.src = AddressMatch::one(other.every(), chain.at);
+        let text = format!("iptables: rules for {}, which the text does not hold", other.name());
+        rule.matches.unknown = vec![At::new(text, chain.at)];
+        rules.push(rule);
+    }
+
+    fn rule(
+        &mut self,
+        chain: &Chain,
+        rule: &condition::Rule,
+        name: &str,
+        policies_differ: bool,
+        rules: &mut Vec<Rule>,
+    ) {
+        let effect = self.effect(chain, rule);
+        let matches = self.context.matches(&rule.conditions, chain.family);
+        if self.reported.insert(rule.at) {
+            self.report(&effect, rule, &matches);
+        }
+        let acts = actions(&effect, chain, rule, policies_differ);
+        for matches in matches.alternatives {
+            for (action, atom) in &acts {
+                let mut matches = matches.clone();
+                matches.unknown.extend(atom.clone());
+                rules.push(Rule {
+                    name: name.to_owned(),
+                    at: rule.at,
+                    matches,
+                    action: action.clone(),
+                    log: effect == Effect::Log,
+                    description: rule.comment.clone(),
+                    ..Rule::default()
+                });
+            }
+        }
+    }
+
+    fn report(&mut self, effect: &Effect, rule: &condition::Rule, matches: &Matches) {
+        if *effect != Effect::Log && *effect != Effect::Act(Action::Continue) {
+            report_unmodelled(matches, &rule.conditions, self.problems);
+        }
+        if matches.alternatives.is_empty() {
+            let message = "the conditions contradict each other: the rule matches nothing";
+            self.problems.suspicious("empty-match", rule.at, message);
+        }
+        let (code, message) = match effect {
+            Effect::Act(_) | Effect::Log => return,
+            Effect::Outside(text) => {
+                ("unknown-target", format!("`{text}` leaves the decision to a program"))
+            }
+            Effect::Unknown(text) => (
+                "unknown-target",
+                format!("target `{text}` is not modelled: it may accept or drop"),
+            ),
+            Effect::Untracked => {
+                let message = "packets taken out of tracking are judged as if they were tracked";
+                ("untracked", message.to_owned())
+            }
+        };
+        self.problems.unsupported(code, target_place(rule), message);
+    }
+}
+
+fn target_place(rule: &condition::Rule) -> Span {
+    rule.target.as_ref().map_or(rule.at, |target| target.at)
+}
+
+/// The actions a rule takes one after the other, each with the atom it hangs on.
+fn actions(
+    effect: &Effect,
+    chain: &Chain,
+    rule: &condition::Rule,
+    policies_differ: bool,
+) -> Vec<(Action, Option<At<String>>)> {
+    let atom = |text: String| Some(At::new(text, target_place(rule)));
+    match effect {
+        // Coming back from a goto out of a base chain ends in that chain's policy, which the layer
+        // can state for one family only.
+        Effect::Act(Action::Goto(to)) if policies_differ && chain.policy.is_some() => {
+            let policy = chain.policy.map_or(Action::Allow, policy_action);
+            vec![(Action::Jump(to.clone()), None), (policy, None)]
+        }
+        Effect::Act(action) => vec![(action.clone(), None)],
+        Effect::Log | Effect::Untracked => vec![(Action::Continue, None)],
+        Effect::Outside(text) => {
+            let accepts = atom(format!("iptables: {text} accepts"));
+            vec![(Action::Allow, accepts), (Action::Drop, None)]
+        }
+        Effect::Unknown(text) => {
+            let accepts = atom(format!("iptables: {text} accepts"));
+            let drops = atom(format!("iptables: {text} drops"));
+            vec![(Action::Allow, accepts), (Action::Drop, drops)]
+        }
+    }
+}
+
+/// The chains of a table, of both families, in the order of first mention.
+fn chains_of<'r>(ruleset: &'r Ruleset, table: &str) -> impl Iterator<Item = &'r Chain> {
+    ruleset.chains.iter().filter(move |chain| chain.table == table)
+}
+
+/// Reports what a rule compares that is not modelled.
+pub(super) fn report_unmodelled(
+    matches: &Matches,
+    conditions: &[condition::Condition],
+    problems: &mut Diagnostics,
+) {
+    for atom in &matches.unmodelled {
+        let message = format!("match `{}` is not modelled", atom.value);
+        problems.unsupported("unknown-match", atom.at, message);
+        problems.help("answers that depend on it read unknown");
+    }
+    for condition in conditions {
+        let (Kind::Src(items) | Kind::Dst(items)) = &condition.kind else { continue };
+        for item in items {
+            if let AddressItem::Unknown(name) = item {
+                let message = format!("the addresses of `{name}` are not known");
+                problems.unsupported("host-name", condition.at, message);
+                problems.help("`iptables-save` prints the addresses the kernel holds");
+            }
+        }
+    }
+}
+
+/// A rule for every packet of a chain's family.
+fn of_family(chain: &Chain, action: Action, what: &str) -> Rule {
+    let src = AddressMatch::one(chain.family.every(), chain.at);
+    Rule {
+        name: format!("{} {what}", chain.family.name()),
+        at: chain.at,
+        implied: true,
+        matches: Match { src, ..Match::default() },
+        action,
+        ..Rule::default()
+    }
+}
+
+/// The policy of a base chain; `None` for a user chain, and where the families' policies differ.
+fn policies(chains: &[Option<&Chain>; 2]) -> Option<Policy> {
+    let mut policies = chains.iter().flatten().map(|chain| chain.policy);
+    let first = policies.next()??;
+    policies.all(|policy| policy == Some(first)).then_some(first)
+}
+
+/// What a chain is called: by its name alone in the filter table.
+fn base_name(table: &str, chain: &str) -> String {
+    if table == "filter" { chain.to_owned() } else { format!("{table}/{chain}") }
+}

@@ -1,0 +1,475 @@
+//! The statements of a dump or script become chains.
+
+use std::collections::BTreeMap;
+
+use parefeu_net::Protocol;
+use parefeu_policy::set::ProtocolSet;
+use parefeu_policy::{Diagnostics, Span};
+
+use super::condition::{Family, Kind, Rule};
+use super::rule::read_rule;
+use super::value::read_address;
+use super::word::{Line, Word, lines};
+
+/// The tables of the kernel.
+const TABLES: [&str; 5] = ["filter", "nat", "mangle", "raw", "security"];
+
+/// The chains the kernel starts in.
+const BASE_CHAINS: [&str; 5] = ["PREROUTING", "INPUT", "FORWARD", "OUTPUT", "POSTROUTING"];
+
+/// What happens to a packet at the end of a base chain.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Policy {
+    Accept,
+    Drop,
+}
+
+/// One chain of one family.
+#[derive(Clone, Debug)]
+pub(super) struct Chain {
+    pub(super) family: Family,
+    pub(super) table: &'static str,
+    pub(super) name: String,
+    /// Only a base chain has one.
+    pub(super) policy: Option<Policy>,
+    pub(super) at: Span,
+    /// Whether a statement defines it, rather than its first use.
+    defined: bool,
+    pub(super) rules: Vec<Rule>,
+}
+
+/// Every chain, in the order of first mention.
+#[derive(Debug, Default)]
+pub(super) struct Ruleset {
+    pub(super) chains: Vec<Chain>,
+    index: BTreeMap<(Family, &'static str, String), usize>,
+}
+
+impl Ruleset {
+    pub(super) fn chain(&self, family: Family, table: &str, name: &str) -> Option<&Chain> {
+        let table = TABLES.iter().find(|known| **known == table)?;
+        self.chains.get(*self.index.get(&(family, *table, name.to_owned()))?)
+    }
+
+    /// Whether anything was said about a family.
+    pub(super) fn has(&self, family: Family) -> bool {
+        self.chains.iter().any(|chain| chain.family == family)
+    }
+}
+
+/// Reads a whole text.
+pub(super) fn read_ruleset(text: &str, problems: &mut Diagnostics) -> Ruleset {
+    let mut script = Script {
+        statements: Vec::new(),
+        table: None,
+        label: None,
+        scope: 0,
+        listing: false,
+        problems,
+    };
+    for line in lines(text) {
+        script.read_line(&line);
+    }
+    if let Some((table, at)) = script.table {
+        let message = format!("table `{table}` is not ended by COMMIT: the text may be cut");
+        script.problems.suspicious("no-commit", at, message);
+    }
+    let Script { statements, .. } = script;
+    let families = Families::of(&statements);
+    let mut ruleset = Ruleset::default();
+    for statement in statements {
+        let several = families.of_statement(&statement);
+        for (nth, family) in several.iter().enumerate() {
+            let mut unheard = Diagnostics::default();
+            let problems = if nth == 0 { &mut *problems } else { &mut unheard };
+            Apply { ruleset: &mut ruleset, family: *family, statement: &statement, problems }.run();
+        }
+    }
+    ruleset
+}
+
+/// One command.
+struct Statement {
+    at: Span,
+    table: &'static str,
+    /// Statements between two `*table` lines share a scope.
+    scope: usize,
+    /// The family, where something says so.
+    label: Option<Family>,
+    command: Command,
+}
+
+enum Command {
+    /// `:CHAIN POLICY`, or `-P`.
+    Policy {
+        chain: String,
+        policy: Policy,
+        declares: bool,
+    },
+    /// `:CHAIN -`, or `-N`.
+    New(String),
+    Append {
+        chain: String,
+        rule: Box<Rule>,
+    },
+    /// Position from 0.
+    Insert {
+        chain: String,
+        position: usize,
+        rule: Box<Rule>,
+    },
+    Flush(Option<String>),
+    Remove(Option<String>),
+}
+
+struct Script<'p> {
+    statements: Vec<Statement>,
+    /// The open `*table` and its place.
+    table: Option<(&'static str, Span)>,
+    label: Option<Family>,
+    scope: usize,
+    listing: bool,
+    problems: &'p mut Diagnostics,
+}
+
+impl Script<'_> {
+    fn read_line(&mut self, line: &Line<'_>) {
+        let text = line.text.trim();
+        if let Some(comment) = text.strip_prefix('#') {
+            self.comment(comment);
+            return;
+        }
+        if line.unterminated {
+            self.problems.error("syntax", line.at, "a quote never ends");
+            return;
+        }
+        let mut words = line.words.as_slice();
+        // `iptables-save -c` puts the counters in front.
+        let counters = |word: &Word| word.text.starts_with('[') && word.text.ends_with(']');
+        while let [first, rest @ ..] = words
+            && (counters(first) || first.text == "sudo")
+        {
+            words = rest;
+        }
+        let Some(first) = words.first() else { return };
+        if let Some(name) = first.text.strip_prefix('*') {
+            self.begin_table(name, first.at);
+        } else if first.text == "COMMIT" {
+            self.table = None;
+        } else if first.text.starts_with(':') {
+            self.declare(words, line.at);
+        } else {
+            self.command(words, line.at);
+        }
+    }
+
+    fn comment(&mut self, comment: &str) {
+        let comment = comment.trim();
+        if comment.starts_with("Generated by ip6tables-save") {
+            self.label = Some(Family::V6);
+        } else if comment.starts_with("Generated by iptables-save") {
+            self.label = Some(Family::V4);
+        }
+    }
+
+    fn begin_table(&mut self, name: &str, at: Span) {
+        self.scope += 1;
+        if let Some((open, place)) = self.table {
+            let message = format!("table `{open}` is not ended by COMMIT: the text may be cut");
+            self.problems.suspicious("no-commit", place, message);
+        }
+        self.table = self.known_table(name, at).map(|table| (table, at));
+    }
+
+    fn known_table(&mut self, name: &str, at: Span) -> Option<&'static str> {
+        let table = TABLES.into_iter().find(|table| *table == name);
+        if table.is_none() {
+            let message = format!("table `{name}` is not one of {}", TABLES.join(", "));
+            self.problems.error("unknown-table", at, message);
+        }
+        table
+    }
+
+    /// `:CHAIN POLICY [packets:bytes]`
+    fn declare(&mut self, words: &[Word], at: Span) {
+        let [name, policy, ..] = words else {
+            self.problems.error("syntax", at, "a chain is declared without a policy");
+            return;
+        };
+        let chain = name.text.trim_start_matches(':').to_owned();
+        let command = if policy.text == "-" {
+            Some(Command::New(chain))
+        } else {
+            self.policy(policy).map(|policy| Command::Policy { chain, policy, declares: true })
+        };
+        self.add(self.table.map(|(table, _)| table), self.label, at, command);
+    }
+
+    fn policy(&mut self, word: &Word) -> Option<Policy> {
+        match word.text.to_ascii_uppercase().as_str() {
+            "ACCEPT" => Some(Policy::Accept),
+            "DROP" => Some(Policy::Drop),
+            _ => {
+                let message = format!("policy `{}` is neither ACCEPT nor DROP", word.text);
+                self.problems.error("bad-value", word.at, message);
+                None
+            }
+        }
+    }
+
+    fn add(
+        &mut self,
+        table: Option<&'static str>,
+        label: Option<Family>,
+        at: Span,
+        command: Option<Command>,
+    ) {
+        let Some(command) = command else { return };
+        let table = table.unwrap_or("filter");
+        self.statements.push(Statement { at, table, scope: self.scope, label, command });
+    }
+
+    fn command(&mut self, words: &[Word], at: Span) {
+        let mut words = words.to_vec();
+        let mut label = self.label;
+        if let Some(first) = words.first() {
+            let program = first.text.rsplit('/').next().unwrap_or_default();
+            let stem = program.trim_end_matches("-legacy").trim_end_matches("-nft");
+            if let Some(family) = match stem {
+                "iptables" => Some(Family::V4),
+                "ip6tables" => Some(Family::V6),
+                _ => None,
+            } {
+                label = Some(family);
+                words.remove(0);
+            }
+        }
+        let mut table = self.table.map(|(table, _)| table);
+        if let Some(at) = words.iter().position(|it| it.text == "-t" || it.text == "--table") {
+            let Some(name) = words.get(at + 1).cloned() else {
+                self.problems.error("syntax", words[at].at, "`-t` needs a table");
+                return;
+            };
+            words.drain(at..=at + 1);
+            table = self.known_table(&name.text, name.at);
+            if table.is_none() {
+                return;
+            }
+        }
+        while words.first().is_some_and(|word| matches!(&*word.text, "-w" | "--wait" | "-v")) {
+            words.remove(0);
+        }
+        let command = self.read_command(&words, at);
+        self.add(table, label, at, command);
+    }
+
+    fn read_command(&mut self, words: &[Word], at: Span) -> Option<Command> {
+        let (verb, rest) = words.split_first()?;
+        let chain = rest.first().map(|word| word.text.clone());
+        let after = rest.get(1..).unwrap_or_default();
+        match (verb.text.as_str(), chain) {
+            ("-A" | "--append", Some(chain)) => {
+                let rule = Box::new(read_rule(after, at, self.problems));
+                Some(Command::Append { chain, rule })
+            }
+            ("-I" | "--insert", Some(chain)) => {
+                let number = after.first().and_then(|word| word.text.parse::<usize>().ok());
+                let words = after.get(usize::from(number.is_some())..).unwrap_or_default();
+                let rule = Box::new(read_rule(words, at, self.problems));
+                let position = number.unwrap_or(1).saturating_sub(1);
+                Some(Command::Insert { chain, position, rule })
+            }
+            ("-P" | "--policy", Some(chain)) => {
+                let Some(word) = after.first() else {
+                    self.problems.error("syntax", at, "a policy is missing");
+                    return None;
+                };
+                let policy = self.policy(word)?;
+                Some(Command::Policy { chain, policy, declares: false })
+            }
+            ("-N" | "--new-chain" | "--new", Some(chain)) => Some(Command::New(chain)),
+            ("-F" | "--flush", chain) => Some(Command::Flush(chain)),
+            ("-X" | "--delete-chain", chain) => Some(Command::Remove(chain)),
+            ("-Z" | "--zero" | "-S" | "--list-rules" | "-L" | "--list", _) => None,
+            ("Chain", Some(_)) => {
+                if !self.listing {
+                    let message = "this is a listing of `iptables -L`, which leaves out interfaces";
+                    self.problems.error("listing", at, message);
+                    self.problems.help("use the output of `iptables-save` or `iptables -S`");
+                }
+                self.listing = true;
+                None
+            }
+            _ => {
+                if !self.listing {
+                    let message = format!("`{}` is not a command that is understood", verb.text);
+                    self.problems.unsupported("unknown-line", at, message);
+                }
+                None
+            }
+        }
+    }
+}
+
+/// Which families the statements without a label belong to.
+struct Families {
+    /// By scope: whether something in it is IPv4, IPv6.
+    scopes: BTreeMap<usize, [bool; 2]>,
+    /// What to take for a scope that tells nothing.
+    default: Family,
+}
+
+impl Families {
+    fn of(statements: &[Statement]) -> Self {
+        let mut scopes: BTreeMap<usize, [bool; 2]> = BTreeMap::new();
+        for statement in statements.iter().filter(|statement| statement.label.is_none()) {
+            let found = scopes.entry(statement.scope).or_default();
+            match evidence(statement) {
+                Some(Family::V4) => found[0] = true,
+                Some(Family::V6) => found[1] = true,
+                None => {}
+            }
+        }
+        let any = |index: usize| scopes.values().any(|found| found[index]);
+        let default = if any(1) && !any(0) { Family::V6 } else { Family::V4 };
+        Self { scopes, default }
+    }
+
+    fn of_statement(&self, statement: &Statement) -> Vec<Family> {
+        if let Some(family) = statement.label {
+            return vec![family];
+        }
+        match self.scopes.get(&statement.scope) {
+            Some([true, true]) => match evidence(statement) {
+                Some(family) => vec![family],
+                None => Family::BOTH.to_vec(),
+            },
+            Some([true, false]) => vec![Family::V4],
+            Some([false, true]) => vec![Family::V6],
+            _ => vec![self.default],
+        }
+    }
+}
+
+/// The family only which can load the statement.
+fn evidence(statement: &Statement) -> Option<Family> {
+    let (Command::Append { rule, .. } | Command::Insert { rule, .. }) = &statement.command else {
+        return None;
+    };
+    let of_conditions = rule.conditions.iter().find_map(|condition| match &condition.kind {
+        Kind::Src(items) | Kind::Dst(items) => items.iter().find_map(Family::of),
+        Kind::Icmp { v6, .. } => Some(if *v6 { Family::V6 } else { Family::V4 }),
+        Kind::Protocol(set) if *set == ProtocolSet::single(Protocol::ICMP) => Some(Family::V4),
+        Kind::Protocol(set) if *set == ProtocolSet::single(Protocol::ICMPV6) => Some(Family::V6),
+        _ => None,
+    });
+    let of_target = || {
+        let options = &rule.target.as_ref()?.options;
+        options.iter().find_map(|(name, value)| match name.as_str() {
+            "--reject-with" if value.starts_with("icmp6-") => Some(Family::V6),
+            "--reject-with" if value.starts_with("icmp-") => Some(Family::V4),
+            "--to-destination" | "--to-source" | "--to" => {
+                if value.starts_with('[') {
+                    return Some(Family::V6);
+                }
+                let first = value.split(['-', ' ']).next()?;
+                Family::of(&read_address(first)?)
+            }
+            _ => None,
+        })
+    };
+    rule.family.or(of_conditions).or_else(of_target)
+}
+
+/// Runs one statement on one family's chains.
+struct Apply<'a> {
+    ruleset: &'a mut Ruleset,
+    family: Family,
+    statement: &'a Statement,
+    problems: &'a mut Diagnostics,
+}
+
+impl Apply<'_> {
+    fn run(&mut self) {
+        let at = self.statement.at;
+        match &self.statement.command {
+            Command::Policy { chain, policy, declares } => {
+                self.define(chain, *declares);
+                let chain = self.chain(chain);
+                chain.policy = Some(*policy);
+                chain.at = at;
+            }
+            Command::New(name) => self.define(name, true),
+            Command::Append { chain, rule } => {
+                if let Some(chain) = self.chain_for(chain, rule) {
+                    chain.rules.push((**rule).clone());
+                }
+            }
+            Command::Insert { chain, position, rule } => {
+                if let Some(chain) = self.chain_for(chain, rule) {
+                    let position = (*position).min(chain.rules.len());
+                    chain.rules.insert(position, (**rule).clone());
+                }
+            }
+            Command::Flush(name) => {
+                let (family, table) = (self.family, self.statement.table);
+                let chains = self.ruleset.chains.iter_mut();
+                let here = chains.filter(|chain| chain.family == family && chain.table == table);
+                for chain in here.filter(|chain| name.as_ref().is_none_or(|n| *n == chain.name)) {
+                    chain.rules.clear();
+                }
+            }
+            Command::Remove(name) => {
+                // The chain stays, empty and undefined: indices into the list stay true.
+                let (family, table) = (self.family, self.statement.table);
+                let chains = self.ruleset.chains.iter_mut();
+                let here = chains.filter(|chain| chain.family == family && chain.table == table);
+                for chain in here.filter(|chain| name.as_ref().is_none_or(|n| *n == chain.name)) {
+                    if chain.policy.is_none() && chain.rules.is_empty() {
+                        chain.defined = false;
+                    }
+                }
+            }
+        }
+    }
+
+    /// A chain for a rule; `None` when the rule is of the other family.
+    fn chain_for(&mut self, name: &str, rule: &Rule) -> Option<&mut Chain> {
+        if rule.family.is_some_and(|family| family != self.family) {
+            return None;
+        }
+        if !BASE_CHAINS.contains(&name) {
+            let table = self.statement.table;
+            let chain = self.ruleset.chain(self.family, table, name);
+            if chain.is_none_or(|chain| !chain.defined) {
+                let message = format!("chain `{name}` of table `{table}` is not declared");
+                self.problems.error("unknown-chain", self.statement.at, message);
+            }
+        }
+        Some(self.chain(name))
+    }
+
+    fn define(&mut self, name: &str, declares: bool) {
+        let at = self.statement.at;
+        let chain = self.chain(name);
+        let twice = declares && std::mem::replace(&mut chain.defined, true);
+        if twice {
+            let message = format!("chain `{name}` is declared a second time");
+            self.problems.error("duplicate-chain", at, message);
+            self.problems.help("two dumps in one text are read only when their families differ");
+        }
+    }
+
+    fn chain(&mut self, name: &str) -> &mut Chain {
+        let (family, table, at) = (self.family, self.statement.table, self.statement.at);
+        let Ruleset { chains, index } = self.ruleset;
+        let id = *index.entry((family, table, name.to_owned())).or_insert_with(|| {
+            let policy = BASE_CHAINS.contains(&name).then_some(Policy::Accept);
+            let (name, rules) = (name.to_owned(), Vec::new());
+            chains.push(Chain { family, table, name, policy, at, defined: false, rules });
+            chains.len() - 1
+        });
+        // The index only ever holds positions of the list, which only grows.
+        &mut chains[id]
+    }
+}

@@ -1,0 +1,97 @@
+//! What targets do to a packet.
+
+use parefeu_policy::{Action, ResetSide};
+
+use super::condition::Target;
+use super::script::Policy;
+
+/// What a rule of a filtering chain does when it matches.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub(super) enum Effect {
+    /// It acts.
+    Act(Action),
+    /// It only writes to a log.
+    Log,
+    /// A program outside decides: accepted where the atom holds, else dropped.
+    Outside(String),
+    /// Nobody here knows the target: it may accept, drop or go on.
+    Unknown(String),
+    /// The packet is no longer tracked, which changes the state later rules see.
+    Untracked,
+}
+
+/// Targets that change a packet or its marks and go on with the next rule. A mark is seen again only
+/// by `-m mark`, which is an atom.
+const CONTINUING: [&str; 24] = [
+    "AUDIT",
+    "CHECKSUM",
+    "CLASSIFY",
+    "CLUSTERIP",
+    "CONNMARK",
+    "CONNSECMARK",
+    "DSCP",
+    "ECN",
+    "HL",
+    "HMARK",
+    "IDLETIMER",
+    "LED",
+    "MARK",
+    "RATEEST",
+    "SECMARK",
+    "SET",
+    "TCPMSS",
+    "TCPOPTSTRIP",
+    "TEE",
+    "TOS",
+    "TTL",
+    "ACCOUNT",
+    "SYSRQ",
+    "CONTINUE",
+];
+
+/// The effect of a target; `is_chain` tells a user chain by name, `policy` is that of the chain the
+/// rule stands in, where it has one.
+pub(super) fn effect(
+    target: Option<&Target>,
+    policy: Option<Policy>,
+    is_chain: impl Fn(&str) -> bool,
+    chain_name: impl Fn(&str) -> String,
+) -> Effect {
+    let Some(target) = target else { return Effect::Act(Action::Continue) };
+    match target.name.as_str() {
+        "ACCEPT" => Effect::Act(Action::Allow),
+        "DROP" => Effect::Act(Action::Drop),
+        // Only the sender of the packet is told.
+        "REJECT" => Effect::Act(Action::Reset(ResetSide::Client)),
+        // The end of a base chain is its policy, and RETURN goes there.
+        "RETURN" => Effect::Act(policy.map_or(Action::Return, policy_action)),
+        "LOG" | "NFLOG" | "ULOG" | "TRACE" => Effect::Log,
+        "NOTRACK" => Effect::Untracked,
+        "CT" => {
+            let tracked = target.option("--notrack").is_none() && target.option("--zone").is_none();
+            if tracked { Effect::Act(Action::Continue) } else { Effect::Untracked }
+        }
+        "NFQUEUE" | "QUEUE" => Effect::Outside(written(target)),
+        name if is_chain(name) && target.goto => Effect::Act(Action::Goto(chain_name(name))),
+        name if is_chain(name) => Effect::Act(Action::Jump(chain_name(name))),
+        name if CONTINUING.contains(&name) => Effect::Act(Action::Continue),
+        _ => Effect::Unknown(written(target)),
+    }
+}
+
+pub(super) const fn policy_action(policy: Policy) -> Action {
+    match policy {
+        Policy::Accept => Action::Allow,
+        Policy::Drop => Action::Drop,
+    }
+}
+
+/// The target as it is written.
+pub(super) fn written(target: &Target) -> String {
+    let mut text = format!("{} {}", if target.goto { "-g" } else { "-j" }, target.name);
+    for (name, value) in &target.options {
+        let space = if value.is_empty() { "" } else { " " };
+        text = format!("{text} {name}{space}{value}");
+    }
+    text
+}
