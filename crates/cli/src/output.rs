@@ -19,8 +19,8 @@ impl Sink {
         };
         let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
         let folder = folder.unwrap_or(Path::new("."));
-        let file = NamedTempFile::new_in(folder)
-            .with_context(|| format!("cannot write `{}`", path.display()))?;
+        let file =
+            new_file(folder).with_context(|| format!("cannot write `{}`", path.display()))?;
         Ok(Self::File { writer: BufWriter::new(file), path: path.to_owned() })
     }
 
@@ -38,6 +38,18 @@ impl Sink {
             }
         }
     }
+}
+
+/// A file beside its place, readable as the user's other files are.
+fn new_file(folder: &Path) -> std::io::Result<NamedTempFile> {
+    let mut builder = tempfile::Builder::new();
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt;
+        // The umask applies, as to any new file.
+        builder.permissions(std::fs::Permissions::from_mode(0o666));
+    }
+    builder.tempfile_in(folder)
 }
 
 impl Write for Sink {

@@ -48,17 +48,17 @@ fn the_main_command_shows_every_planted_mistake_the_traffic_exercises() {
     };
     // The table of rulesets/web-hosting/README.md, by the line of the old rule.
     for (change, line, expected) in [
-        ("newly-denied", 343, 3),                  // the policy names the post-NAT address
-        ("newly-denied", 400, 2),                  // the exception for active FTPS is lost
-        ("newly-denied", 414, 2),                  // a group member was dropped
-        ("newly-denied", 499, 1),                  // the same, seen by monitoring
-        ("newly-denied", 501, 2),                  // a service with the wrong source port
-        ("newly-denied", 502, 2),                  // the same
-        ("newly-denied", 356, 2),                  // application-default on an unusual port
-        ("session-lost", 414, 1),                  // a timer too short for an idle session
-        ("newly-allowed", 519, 2),                 // too wide
-        ("denied-after-identification", 441, 1),   // the URL category misses a host
-        ("translation", 404, 2),                   // static translation below the dynamic one
+        ("newly-denied", 343, 3),  // the policy names the post-NAT address
+        ("newly-denied", 400, 2),  // the exception for active FTPS is lost
+        ("newly-denied", 414, 2),  // a group member was dropped
+        ("newly-denied", 499, 1),  // the same, seen by monitoring
+        ("newly-denied", 501, 2),  // a service with the wrong source port
+        ("newly-denied", 502, 2),  // the same
+        ("newly-denied", 356, 2),  // application-default on an unusual port
+        ("session-lost", 414, 1),  // a timer too short for an idle session
+        ("newly-allowed", 519, 2), // too wide
+        ("denied-after-identification", 441, 1), // the URL category misses a host
+        ("translation", 404, 2),   // static translation below the dynamic one
     ] {
         assert_eq!(sessions(change, line), expected, "{change} of line {line}");
     }
@@ -82,8 +82,16 @@ fn a_firewall_compared_with_itself_shows_no_difference_and_proves_nothing() {
 
 #[test]
 fn one_flow_has_one_answer_with_its_line() {
-    let flow = ["--from", "outside", "--source", "198.51.100.7", "--destination", "203.0.113.12",
-        "--destination-port", "443"];
+    let flow = [
+        "--from",
+        "outside",
+        "--source",
+        "198.51.100.7",
+        "--destination",
+        "203.0.113.12",
+        "--destination-port",
+        "443",
+    ];
     let mut args = vec!["test", OLD];
     args.extend(flow);
     check(&args, 0, "old.asa.cfg:343:1");

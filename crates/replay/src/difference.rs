@@ -97,6 +97,11 @@ pub(crate) struct Track {
 }
 
 impl Track {
+    /// Whether any packet has passed.
+    pub(crate) const fn has_passed(&self) -> bool {
+        self.passed_packets > 0
+    }
+
     fn begins_allowed(&self) -> bool {
         self.first.as_ref().is_some_and(|decision| decision.verdict.passes())
     }
@@ -279,13 +284,7 @@ pub struct Totals {
 }
 
 impl Differences {
-    pub(crate) fn count_frame(
-        &mut self,
-        now: Timestamp,
-        malformed: Option<MalformedReason>,
-        _old: Verdict,
-        _new: Verdict,
-    ) {
+    pub(crate) fn count_frame(&mut self, now: Timestamp, malformed: Option<MalformedReason>) {
         let (first, _) = self.span.unwrap_or((now, now));
         self.span = Some((first, now));
         if let Some(reason) = malformed {
@@ -433,13 +432,8 @@ impl Timeline {
         let second = Timestamp::from_secs(when.as_nanos() / 1_000_000_000);
         let start = *self.start.get_or_insert(second);
         self.width_secs = self.width_secs.max(1);
-        if second < start {
-            // Flows settle roughly in order; an early one counts with the first bucket.
-            self.buckets.resize(self.buckets.len().max(1), Totals::default());
-            self.buckets[0].flows += 1;
-            self.buckets[0].bytes += bytes;
-            return;
-        }
+        // Flows settle in the order they began, not in the order they were refused.
+        let start = if second < start { self.reach_back(start, second) } else { start };
         let mut index = second.since(start).as_secs() / self.width_secs;
         while index >= Self::BUCKETS as u64 {
             self.widen();
@@ -451,6 +445,23 @@ impl Timeline {
         }
         self.buckets[index].flows += 1;
         self.buckets[index].bytes += bytes;
+    }
+
+    /// Puts empty buckets in front, so that the first one holds `second`; returns its begin.
+    fn reach_back(&mut self, start: Timestamp, second: Timestamp) -> Timestamp {
+        loop {
+            let missing = start.since(second).as_secs().div_ceil(self.width_secs);
+            if missing <= (Self::BUCKETS - self.buckets.len()) as u64 {
+                let empty = std::iter::repeat_n(Totals::default(), missing as usize);
+                self.buckets.splice(0..0, empty);
+                let back = Duration::from_secs(missing * self.width_secs);
+                let back = u64::try_from(back.as_nanos()).unwrap_or(u64::MAX);
+                let start = Timestamp::from_nanos(start.as_nanos().saturating_sub(back));
+                self.start = Some(start);
+                return start;
+            }
+            self.widen();
+        }
     }
 
     fn widen(&mut self) {
@@ -473,5 +484,26 @@ impl Timeline {
     /// How long a bucket lasts.
     pub const fn width(&self) -> Duration {
         Duration::from_secs(self.width_secs)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_timeline_holds_refusals_in_any_order() {
+        let mut timeline = Timeline::default();
+        for second in [1_001_000, 1_000_990, 1_000_991, 1_001_000, 1_000_010] {
+            timeline.count(Timestamp::from_secs(second), 7);
+        }
+        let filled: Vec<_> = timeline.iter().filter(|(_, totals)| totals.flows > 0).collect();
+        let totals = |flows| Totals { flows, bytes: 7 * flows };
+        let [first, last] = [999_998, 1_000_990].map(Timestamp::from_secs);
+        assert_eq!(timeline.width(), Duration::from_secs(16));
+        assert_eq!(
+            filled,
+            [(first, totals(1)), (last, totals(2)), (last + timeline.width(), totals(2))]
+        );
     }
 }

@@ -36,8 +36,8 @@ impl IngressMap {
     /// Resolves the names of a choice.
     ///
     /// # Errors
-    /// [`UnknownInterface`] for the first name the firewall does not have. A zone stands for its first
-    /// interface.
+    /// [`UnknownInterface`] for the first name the firewall does not have. A zone stands for its
+    /// first interface.
     pub fn new(
         choice: &IngressChoice,
         firewall: &LinkedFirewall,
@@ -54,8 +54,8 @@ impl IngressMap {
         })
     }
 
-    /// The interface a frame entered by; `None` when the firewall has no interfaces or nothing places
-    /// the frame.
+    /// The interface a frame entered by; `None` when the firewall has no interfaces or nothing
+    /// places the frame.
     pub fn ingress(
         &mut self,
         firewall: &LinkedFirewall,

@@ -1,10 +1,10 @@
 //! Captures replayed through one firewall, or through two in lockstep.
 //!
 //! [`Capture`] and [`MergedCaptures`] read pcap and pcapng as a stream. [`Side`] is one firewall at
-//! work on captured frames; [`Lockstep`] shows the same frames to two and keeps what they do not treat
-//! alike, grouped by the rules that decided. Memory grows with the flows live at once, never with the
-//! length of a capture. The crate knows no vendor text and no terminal, and no file system either: it
-//! reads what it is handed.
+//! work on captured frames; [`Lockstep`] shows the same frames to two and keeps what they do not
+//! treat alike, grouped by the rules that decided. Memory grows with the flows live at once, never
+//! with the length of a capture. The crate knows no vendor text and no terminal, and no file system
+//! either: it reads what it is handed.
 
 mod capture;
 mod difference;

@@ -1,9 +1,9 @@
 //! The session table: connection tracking, address translation, timers and limits.
 //!
-//! [`SessionTable`] keeps both directions of a connection under one entry and says, packet by packet,
-//! whether it belongs. The state policy comes from the firewall's [`parefeu_policy::Behaviour`]. The
-//! crate knows no rules and no payload, reads no clock and draws no random numbers: time and the hash
-//! key are arguments.
+//! [`SessionTable`] keeps both directions of a connection under one entry and says, packet by
+//! packet, whether it belongs. The state policy comes from the firewall's
+//! [`parefeu_policy::Behaviour`]. The crate knows no rules and no payload, reads no clock and draws
+//! no random numbers: time and the hash key are arguments.
 //!
 //! ```
 //! use parefeu_net::{DecodeLimits, LinkType, Timestamp, decode};

@@ -63,8 +63,9 @@ impl Tracker {
                 TcpConnection::open(segment, rules(behaviour)).map(Self::Tcp)
             }
             (Transport::Icmp(message), _) => {
-                // A reply without its request opens nothing. Other messages are sessions of their own,
-                // except where rules are offered the state of every packet: there they are invalid.
+                // A reply without its request opens nothing. Other messages are sessions of their
+                // own, except where rules are offered the state of every packet: there they are
+                // invalid.
                 let lone = message.id.is_none() && !behaviour.filter_every_packet;
                 let opens = message.request || lone;
                 let opened = Self::Icmp { replied: false };

@@ -10,7 +10,8 @@ use parefeu_policy::ConnectionState;
 pub enum Step {
     /// It belongs to the session; as rules name the connection's state.
     Accept(ConnectionState),
-    /// It would open the connection anew: close the session with [`EndReason::TcpReuse`] and open one.
+    /// It would open the connection anew: close the session with [`EndReason::TcpReuse`] and open
+    /// one.
     Reopen,
     /// It does not belong and changed nothing.
     Invalid(InvalidReason),

@@ -200,8 +200,8 @@ impl<T> SessionTable<T> {
 
     /// The session an ICMP error is about, and the direction in which the error travels.
     ///
-    /// `dst` is the destination of the error itself, which has to be the sender of the quoted packet.
-    /// The quoted sequence number is not checked (as Linux). Translate the error with
+    /// `dst` is the destination of the error itself, which has to be the sender of the quoted
+    /// packet. The quoted sequence number is not checked (as Linux). Translate the error with
     /// [`Session::quoted_beyond`]. `None` also when the quote is too short to know the flow.
     pub fn related(
         &self,

@@ -356,8 +356,8 @@ impl TcpConnection {
     /// What a reset does, or `None` where it is invalid.
     ///
     /// It ends an established connection only where it hits the sequence number the other side
-    /// expects (RFC 5961 §3.2), and has to lie at or after it. Behind an ignored SYN only the window
-    /// counts, and once a side has sent FIN any will do.
+    /// expects (RFC 5961 §3.2), and has to lie at or after it. Behind an ignored SYN only the
+    /// window counts, and once a side has sent FIN any will do.
     fn judge_reset(&self, direction: Direction, segment: &TcpSegment<'_>) -> Option<Reset> {
         let noted = self.noted;
         let established = self.state == TcpState::Established && self.confirmed;
