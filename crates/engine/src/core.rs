@@ -546,12 +546,13 @@ impl Core {
         };
         let mut new = self.judge(&session.data, &route);
         let session = self.sessions.session_mut(id)?;
-        if (new.verdict, new.hit) == (old.verdict, old.hit) {
-            session.data.standing = new;
-            return None;
-        }
         if new.reason != Reason::Tentative {
             new.reason = cause;
+        }
+        if (new.verdict, new.hit) == (old.verdict, old.hit) {
+            let settled = old.reason == Reason::Tentative && new.reason == cause;
+            session.data.standing = new;
+            return settled.then_some(new);
         }
         let kept = &mut session.data;
         kept.standing = new;
