@@ -44,10 +44,10 @@ fn check(engine: &mut Engine, script: &str) {
     for line in script.lines().map(str::trim).filter(|line| !line.is_empty()) {
         let (question, expected) = line.split_once(" => ").unwrap();
         let mut words = question.splitn(3, ' ');
-        let seconds: f64 = words.next().unwrap().parse().unwrap();
+        let seconds: u64 = words.next().unwrap().parse().unwrap();
         let ingress = engine.firewall().interface_named(words.next().unwrap());
         let data = frames::frame(words.next().unwrap());
-        let now = Timestamp::from_nanos((seconds * 1e9) as u64);
+        let now = Timestamp::from_secs(seconds);
         let wire_len = data.len() as u32;
         let frame = Frame { link_type: LinkType::ETHERNET, data: &data, wire_len };
         let decision = engine.handle_frame(now, ingress, frame);
@@ -73,8 +73,8 @@ fn s1_the_first_packet_is_judged_and_the_session_follows() {
     check(
         &mut engine(&format!("{WEB}{NETWORK}")),
         "1 lan 10.0.0.7:4000 > 192.0.2.9:443 S seq=1 => allow rule rule=0
-         1.1 wan 192.0.2.9:443 > 10.0.0.7:4000 S. seq=9 ack=2 => allow session rule=0
-         1.2 lan 10.0.0.7:4000 > 192.0.2.9:443 . seq=2 ack=10 => allow session rule=0
+         1 wan 192.0.2.9:443 > 10.0.0.7:4000 S. seq=9 ack=2 => allow session rule=0
+         1 lan 10.0.0.7:4000 > 192.0.2.9:443 . seq=2 ack=10 => allow session rule=0
          2 lan 10.0.0.7:4001 > 192.0.2.9:80 S => deny default
          3 wan 192.0.2.9:443 > 10.0.0.8:4000 S => deny default",
     );
