@@ -4,9 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use parefeu_net::Protocol;
 use parefeu_policy::set::ProtocolSet;
-use parefeu_policy::{
-    ApplicationObject, At, IcmpMatch, Names, ServiceItem, ServiceTerm, Span,
-};
+use parefeu_policy::{ApplicationObject, At, IcmpMatch, Names, ServiceItem, ServiceTerm, Span};
 
 use super::convert::Converter;
 use super::literal;
@@ -96,11 +94,8 @@ impl<'t> Converter<'t> {
         let told_by_headers = !headers.is_empty() && default_services.is_empty() && !signed;
         default_services.extend_from_slice(&headers);
         ports_known &= !default_services.is_empty();
-        let facts = Facts {
-            headers: told_by_headers.then_some(headers),
-            ports_known,
-            ..Facts::default()
-        };
+        let facts =
+            Facts { headers: told_by_headers.then_some(headers), ports_known, ..Facts::default() };
         self.applications.facts.insert(object.name.clone(), facts);
         let implicit: Vec<String> = parent
             .map(|parent| self.resolve_name(object.scope, &parent, element.at()))

@@ -71,9 +71,10 @@ impl<'t> Converter<'t> {
             self.problems.unsupported("device-group", group.element.at(), message);
         }
         let shared = self.scopes.add("shared", None, sections.shared.clone());
-        let above = match sections.pushed.is_empty() {
-            true => shared,
-            false => self.scopes.add("panorama", Some(shared), sections.pushed.clone()),
+        let above = if sections.pushed.is_empty() {
+            shared
+        } else {
+            self.scopes.add("panorama", Some(shared), sections.pushed.clone())
         };
         let mut systems: Vec<(String, Vec<Element<'t>>)> =
             sections.vsys.iter().map(|it| (it.name.clone(), it.parts.clone())).collect();
@@ -91,38 +92,45 @@ impl<'t> Converter<'t> {
         for gateway in gateways.into_iter().flat_map(Element::children) {
             domains.push((gateway.name().to_owned(), vec![gateway]));
         }
-        self.zones.implicit = !sections.has_network();
+        self.zones.implicit = !sections.has_zones();
         self.convert_zones(&domains);
         let first = scopes.first().copied().unwrap_or(shared);
         self.convert_network(&sections.network, first);
 
         let several = domains.len() > 1;
-        let mut rule_bases = Vec::new();
-        for (number, ((name, parts), scope)) in systems.iter().zip(&scopes).enumerate() {
-            let own = Place { scope: *scope, domain: DomainId(number), several };
+        for (number, ((name, parts), scope)) in systems.iter().zip(scopes).enumerate() {
+            let own = Place { scope, domain: DomainId(number), several };
             let pushed = Place { scope: above, ..own };
+            let at = |parts: &[Element<'t>], section| all_at(parts, &[section]);
             let written = [
-                (all_at(&sections.pushed, &["pre-rulebase"]), pushed),
-                (all_at(parts, &["pre-rulebase"]), own),
-                (all_at(parts, &["rulebase"]), own),
-                (all_at(parts, &["post-rulebase"]), own),
-                (all_at(&sections.pushed, &["post-rulebase"]), pushed),
+                (at(&sections.pushed, "pre-rulebase"), pushed),
+                (at(parts, "pre-rulebase"), own),
+                (at(parts, "rulebase"), own),
+                (at(parts, "post-rulebase"), own),
+                (at(&sections.pushed, "post-rulebase"), pushed),
             ];
-            let mut rules = Vec::new();
-            let mut defaults = Vec::new();
-            for (rule_base, place) in written.iter().flat_map(|(list, place)| {
-                list.iter().map(|rule_base| (*rule_base, *place))
-            }) {
-                rules.extend(self.security_rules(rule_base, place));
-                self.convert_nat(rule_base, place);
-                defaults.push(rule_base);
-            }
-            rules.extend(self.default_rules(&defaults));
+            let rules = self.system_rules(&written);
             let at = parts.first().map_or(super::IMPLIED, |part| part.at());
-            rule_bases.push(RuleBase { name: name.clone(), rules, default: None, at });
+            let rule_base = RuleBase { name: name.clone(), rules, default: None, at };
+            self.firewall.rule_bases.push(rule_base);
         }
-        self.firewall.rule_bases = rule_bases;
         self.add_layers(systems.len());
+    }
+
+    /// The security rules of the rule bases given, in order, with the default rules; their NAT rules are
+    /// added as well.
+    fn system_rules(&mut self, written: &[(Vec<Element<'t>>, Place)]) -> Vec<Rule> {
+        let mut rules = Vec::new();
+        let mut defaults = Vec::new();
+        for (rule_bases, place) in written {
+            for rule_base in rule_bases {
+                rules.extend(self.security_rules(*rule_base, *place));
+                self.convert_nat(*rule_base, *place);
+                defaults.push(*rule_base);
+            }
+        }
+        rules.extend(self.default_rules(&defaults));
+        rules
     }
 
     /// Panorama: a rule base for each device group. Templates that serve the group give the network.
@@ -131,7 +139,7 @@ impl<'t> Converter<'t> {
         let mut scopes: BTreeMap<&str, ScopeId> = BTreeMap::new();
         let mut open: Vec<&DeviceGroup<'t>> = sections.device_groups.iter().collect();
         // Parents first; a group whose parent never comes hangs below the shared objects.
-        open.sort_by_key(|group| sections.ancestors(group).len());
+        open.sort_by_cached_key(|group| sections.ancestors(group).len());
         for group in open {
             let parent = group.parent.as_deref().and_then(|name| scopes.get(name).copied());
             let parts = vec![group.element];
@@ -145,47 +153,28 @@ impl<'t> Converter<'t> {
             self.problems.unsupported("several-device-groups", second.element.at(), message);
             self.problems.help("name the device group's rule base to judge another one");
         }
+        self.convert_templates(&sections.templates_of(chosen), &chosen.name, shared);
 
-        let templates = sections.templates_of(chosen);
-        self.zones.implicit = templates.is_empty();
-        self.templates_overlap = templates.len() > 1;
-        let systems = templates.iter().flat_map(|it| [it.child("vsys"), device_of(*it, "vsys")]);
-        let systems = systems.flatten().flat_map(Element::children).collect();
-        self.convert_zones(&[(chosen.name.clone(), systems)]);
-        let networks = templates.iter().flat_map(|it| {
-            [it.child("network"), device_of(*it, "network")].into_iter().flatten()
-        });
-        let networks: Vec<Element<'t>> = networks.collect();
-        self.convert_network(&networks, shared);
-        // Rules may name zones that only other templates define.
-        self.zones.implicit = true;
-
-        let mut read: BTreeMap<(ScopeId, &str), Vec<Rule>> = BTreeMap::new();
+        let mut read = BTreeMap::new();
         for group in &sections.device_groups {
-            let chain = sections.chain(group);
             let mut rules = Vec::new();
             let mut defaults = Vec::new();
-            let before = chain.iter().map(|owner| (*owner, "pre-rulebase"));
-            let after = chain.iter().rev().map(|owner| (*owner, "post-rulebase"));
-            for (owner, section) in before.chain(after) {
-                let scope = owner.and_then(|owner| scopes.get(owner.name.as_str()).copied());
+            for part in sections.parts_of(group) {
+                let scope = part.owner.and_then(|owner| scopes.get(owner).copied());
                 let scope = scope.unwrap_or(shared);
                 let place = Place { scope, domain: DomainId(0), several: false };
-                let parts = match owner {
-                    Some(owner) => vec![owner.element],
-                    None => sections.shared.clone(),
-                };
-                let rule_bases = all_at(&parts, &[section]);
-                if !read.contains_key(&(scope, section)) {
-                    let all = rule_bases.iter().flat_map(|it| self.security_rules(*it, place));
-                    let all = all.collect();
-                    read.insert((scope, section), all);
-                }
-                rules.extend(read.get(&(scope, section)).into_iter().flatten().cloned());
+                // Rules of a group stand in the rule base of each group below: they are read once.
+                let once = read.entry((scope, part.section)).or_insert_with(|| {
+                    let rules = part.rule_bases.iter().map(|it| self.security_rules(*it, place));
+                    rules.flatten().collect::<Vec<Rule>>()
+                });
+                rules.extend(once.iter().cloned());
                 if group.name == chosen.name {
-                    rule_bases.iter().for_each(|it| self.convert_nat(*it, place));
+                    for rule_base in &part.rule_bases {
+                        self.convert_nat(*rule_base, place);
+                    }
                 }
-                defaults.extend(rule_bases);
+                defaults.extend(part.rule_bases);
             }
             rules.extend(self.default_rules(&defaults));
             let (name, at) = (group.name.clone(), group.element.at());
@@ -193,6 +182,24 @@ impl<'t> Converter<'t> {
         }
         let rule_base = At::new(chosen.name.clone(), chosen.element.at());
         self.firewall.layers = vec![layer("security", rule_base)];
+    }
+
+    /// Interfaces and zones of the templates given, the first of which counts where they overlap.
+    fn convert_templates(&mut self, templates: &[Element<'t>], name: &str, shared: ScopeId) {
+        self.templates_overlap = templates.len() > 1;
+        let section = |name| {
+            let places = templates.iter().flat_map(move |it| {
+                let device = it.under("devices").find_map(|device| device.child(name));
+                [it.child(name), device].into_iter().flatten()
+            });
+            places.collect::<Vec<Element<'t>>>()
+        };
+        let systems = section("vsys").into_iter().flat_map(Element::children).collect();
+        self.zones.implicit = templates.is_empty();
+        self.convert_zones(&[(name.to_owned(), systems)]);
+        self.convert_network(&section("network"), shared);
+        // Rules may name zones that only other templates define.
+        self.zones.implicit = true;
     }
 
     fn convert_names(&mut self) {
@@ -208,13 +215,7 @@ impl<'t> Converter<'t> {
         let names: Vec<(String, Span)> =
             self.firewall.rule_bases.iter().map(|it| (it.name.clone(), it.at)).collect();
         let unzoned = self.firewall.zones.iter().any(|zone| zone.name == NO_ZONE);
-        let no_zone = || Names::one(NO_ZONE, super::IMPLIED);
-        let drop = |name: &str, matches| implied(name, matches, Action::Drop);
-        let mut refused = Vec::new();
-        if unzoned {
-            refused.push(drop("no-ingress-zone", Match { from: no_zone(), ..Match::default() }));
-            refused.push(drop("no-egress-zone", Match { to: no_zone(), ..Match::default() }));
-        }
+        let refused = if unzoned { without_zone().to_vec() } else { Vec::new() };
         if self.zones.domains().count() < 2 {
             for rule_base in &mut self.firewall.rule_bases {
                 rule_base.rules.splice(0..0, refused.iter().cloned());
@@ -223,40 +224,68 @@ impl<'t> Converter<'t> {
             self.firewall.layers = layers.collect();
             return;
         }
+        if self.zones.implicit {
+            self.add_undivided_layer(&names);
+            return;
+        }
         let (mut entering, mut leaving) = (refused, Vec::new());
         for domain in self.zones.domains().filter(|it| !self.zones.zones(*it).is_empty()) {
-            let name = self.zones.name(domain).to_owned();
+            let name = self.zones.name(domain);
             let zones = self.zones.all_of(domain, super::IMPLIED);
-            let judged = match domain.0 < systems {
-                true => Action::Goto(name.clone()),
+            let judged = if domain.0 < systems {
+                entering.extend(self.unreached(domain));
+                Action::Goto(name.to_owned())
+            } else {
                 // A shared gateway has no security rules of its own.
-                false => Action::Allow,
+                Action::Allow
             };
-            let unreached: Vec<At<String>> = self
-                .zones
-                .domains()
-                .filter(|to| *to != domain && !self.zones.reaches(domain, *to))
-                .flat_map(|to| self.zones.all_of(to, super::IMPLIED).listed().to_vec())
-                .collect();
-            if !unreached.is_empty() && domain.0 < systems {
-                let to = Names::OneOf(unreached);
-                let matches = Match { from: zones.clone(), to, ..Match::default() };
-                entering.push(drop(&format!("not-visible-from-{name}"), matches));
-            }
             let from = Match { from: zones.clone(), ..Match::default() };
             entering.push(implied(&format!("from-{name}"), from, judged.clone()));
-            let inside =
-                Match { from: zones.clone(), to: zones.clone(), ..Match::default() };
+            let inside = Match { from: zones.clone(), to: zones.clone(), ..Match::default() };
             leaving.push(implied(&format!("within-{name}"), inside, Action::Allow));
             let to = Match { to: zones, ..Match::default() };
             leaving.push(implied(&format!("to-{name}"), to, judged));
         }
-        for (name, rules) in [("(entering)", entering), ("(leaving)", leaving)] {
-            let default = Some(Action::Deny);
-            let at = super::IMPLIED;
-            self.firewall.rule_bases.push(RuleBase { name: name.to_owned(), rules, default, at });
-            self.firewall.layers.push(layer(name, At::new(name.to_owned(), at)));
+        for (layer_name, rules) in [("entering", entering), ("leaving", leaving)] {
+            let (default, at) = (Some(Action::Deny), super::IMPLIED);
+            // Parentheses cannot be part of a virtual system's name.
+            let name = format!("({layer_name})");
+            self.firewall.layers.push(layer(layer_name, At::new(name.clone(), at)));
+            self.firewall.rule_bases.push(RuleBase { name, rules, default, at });
         }
+    }
+
+    /// Drops what goes to systems no external zone leads to.
+    fn unreached(&self, from: DomainId) -> Option<Rule> {
+        let hidden = |to: &DomainId| *to != from && !self.zones.reaches(from, *to);
+        let zones = self.zones.domains().filter(hidden).flat_map(|to| self.zones.zones(to));
+        let zones: Vec<At<String>> =
+            zones.map(|zone| At::new(zone.clone(), super::IMPLIED)).collect();
+        let matches = Match {
+            from: self.zones.all_of(from, super::IMPLIED),
+            to: Names::OneOf(zones),
+            ..Match::default()
+        };
+        let name = format!("not-visible-from-{}", self.zones.name(from));
+        let any = !matches.to.listed().is_empty();
+        any.then(|| implied(&name, matches, Action::Drop))
+    }
+
+    /// Several systems, none with zones: which of them judges is not known.
+    fn add_undivided_layer(&mut self, names: &[(String, Span)]) {
+        let at = names.get(1).map_or(super::IMPLIED, |(_, at)| *at);
+        let message = "no zone tells which virtual system traffic enters";
+        self.problems.unsupported("undivided-systems", at, message);
+        let enters = |(name, at): &(String, Span)| {
+            let unknown = vec![At::new(format!("traffic enters {name}"), *at)];
+            let matches = Match { unknown, ..Match::default() };
+            implied(&format!("from-{name}"), matches, Action::Goto(name.clone()))
+        };
+        let (name, rules) = ("(entering)".to_owned(), names.iter().map(enters).collect());
+        let default = Some(Action::Deny);
+        let at = super::IMPLIED;
+        self.firewall.layers = vec![layer("entering", At::new(name.clone(), at))];
+        self.firewall.rule_bases.push(RuleBase { name, rules, default, at });
     }
 
     /// Names an element that may matter and is not read.
@@ -283,7 +312,11 @@ fn layer(name: &str, rule_base: At<String>) -> Layer {
     Layer { name: name.to_owned(), rule_base, default: Action::Deny, sees_src, sees_dst }
 }
 
-/// A section below `devices` of a template.
-fn device_of<'t>(template: Element<'t>, section: &str) -> Option<Element<'t>> {
-    template.under("devices").find_map(|device| device.child(section))
+/// Traffic of an interface without zone is dropped, whatever the rules say.
+fn without_zone() -> [Rule; 2] {
+    let zone = || Names::one(NO_ZONE, super::IMPLIED);
+    let from = Match { from: zone(), ..Match::default() };
+    let to = Match { to: zone(), ..Match::default() };
+    [("no-ingress-zone", from), ("no-egress-zone", to)]
+        .map(|(name, matches)| implied(name, matches, Action::Drop))
 }

@@ -9,8 +9,8 @@ const MAX_DEPTH: usize = 32;
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub(super) enum TagFilter {
     Tag(String),
-    All(Vec<TagFilter>),
-    AnyOf(Vec<TagFilter>),
+    All(Vec<Self>),
+    AnyOf(Vec<Self>),
 }
 
 impl TagFilter {
@@ -72,12 +72,11 @@ impl Parser<'_> {
             return Some(filter);
         }
         let quote = self.rest.chars().next().filter(|c| matches!(c, '\'' | '"'));
-        let (tag, rest) = match quote {
-            Some(quote) => self.rest.get(1..)?.split_once(quote)?,
-            None => {
-                let end = self.rest.find(|c: char| c.is_whitespace() || matches!(c, '(' | ')'));
-                self.rest.split_at(end.unwrap_or(self.rest.len()))
-            }
+        let (tag, rest) = if let Some(quote) = quote {
+            self.rest.get(1..)?.split_once(quote)?
+        } else {
+            let end = self.rest.find(|c: char| c.is_whitespace() || matches!(c, '(' | ')'));
+            self.rest.split_at(end.unwrap_or(self.rest.len()))
         };
         let keyword = quote.is_none() && ["and", "or", "not"].contains(&tag);
         if tag.is_empty() || keyword {

@@ -7,8 +7,7 @@ use ipnet::IpNet;
 use parefeu_net::PortRange;
 use parefeu_policy::set::PortSet;
 use parefeu_policy::{
-    AddressItem, AddressMatch, At, Match, Names, NatRule, PortTranslation, ServiceItem,
-    Translation,
+    AddressItem, AddressMatch, At, Match, Names, NatRule, PortTranslation, ServiceItem, Translation,
 };
 
 use super::convert::{Converter, Place};
@@ -170,10 +169,7 @@ impl<'t> Converter<'t> {
             .under("translated-address")
             .map(|address| self.resolve_address(place.scope, address))
             .collect();
-        match to.is_empty() {
-            true => self.not_translated(kind),
-            false => Translation::Pool { to, port },
-        }
+        if to.is_empty() { self.not_translated(kind) } else { Translation::Pool { to, port } }
     }
 
     /// The address of an interface: the one written, else its first IPv4 address.
@@ -238,10 +234,8 @@ impl<'t> Converter<'t> {
             Some(to) => Translation::Prefix { to: to.trunc(), port: PortTranslation::Keep },
             None => self.not_translated(fixed),
         };
-        let from = match place.several {
-            true => self.zones.all_of(place.domain, rule.at()),
-            false => Names::Any,
-        };
+        let from =
+            if place.several { self.zones.all_of(place.domain, rule.at()) } else { Names::Any };
         let any_service = forward.services.iter().all(|it| it.value == ServiceItem::Any);
         if !any_service {
             let message = "the services of the reverse of a bi-directional rule are not modelled";

@@ -43,7 +43,7 @@ impl<'t> Converter<'t> {
                     self.unknown_element(section, "network");
                 }
             }
-            self.find_routers(*network, &mut routers);
+            Self::find_routers(*network, &mut routers);
         }
         for network in networks {
             for wire in network.under("virtual-wire") {
@@ -76,7 +76,7 @@ impl<'t> Converter<'t> {
         }
     }
 
-    fn find_routers(&mut self, network: Element<'t>, routers: &mut Routers<'t>) {
+    fn find_routers(network: Element<'t>, routers: &mut Routers<'t>) {
         for router in router_elements(network) {
             routers.any = true;
             for interface in router.element.under("interface") {
@@ -119,9 +119,9 @@ impl<'t> Converter<'t> {
         routers: &Routers<'t>,
     ) {
         let name = named.name();
-        if self.firewall.interfaces.iter().any(|interface| interface.name == name)
-            && self.templates_overlap
-        {
+        let known = self.templates_overlap
+            && self.firewall.interfaces.iter().any(|interface| interface.name == name);
+        if known {
             return;
         }
         let router = routers.of_interface.get(name).cloned();
@@ -180,7 +180,9 @@ impl<'t> Converter<'t> {
         for (side, peer) in [(first, second), (second, first)] {
             let router = format!("virtual wire {} from {}", wire.name(), side.name());
             routers.of_interface.insert(side.name(), router.clone());
-            for destination in [IpNet::V4(ipnet::Ipv4Net::default()), IpNet::V6(ipnet::Ipv6Net::default())] {
+            for destination in
+                [IpNet::V4(ipnet::Ipv4Net::default()), IpNet::V6(ipnet::Ipv6Net::default())]
+            {
                 self.firewall.routes.push(Route {
                     destination,
                     interface: Some(peer.named()),

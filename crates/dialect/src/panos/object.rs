@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeSet, HashMap};
 
-use parefeu_net::{Protocol, PortRange};
+use parefeu_net::{PortRange, Protocol};
 use parefeu_policy::set::{PortSet, ProtocolSet};
 use parefeu_policy::{
     AddressItem, AddressObject, At, ServiceItem, ServiceObject, ServiceTerm, UrlCategory,
@@ -150,9 +150,9 @@ impl<'t> Converter<'t> {
             candidates.extend(found.iter().copied());
         }
         let all = self.scopes.all(Kind::Address);
-        let matching = candidates.into_iter().filter(|at| {
-            tagged.tags.get(*at).is_some_and(|tags| filter.matches(tags))
-        });
+        let matching = candidates
+            .into_iter()
+            .filter(|at| tagged.tags.get(*at).is_some_and(|tags| filter.matches(tags)));
         let objects = matching.filter_map(|at| all.get(at));
         objects
             .filter(|object| {
@@ -164,11 +164,7 @@ impl<'t> Converter<'t> {
     }
 
     /// What a name in a source, destination or group means. An object hides a literal of the same text.
-    pub(super) fn resolve_address(
-        &self,
-        scope: ScopeId,
-        member: Element<'t>,
-    ) -> At<AddressItem> {
+    pub(super) fn resolve_address(&self, scope: ScopeId, member: Element<'t>) -> At<AddressItem> {
         let name = member.name();
         let item = if name == "any" {
             AddressItem::Any

@@ -266,7 +266,12 @@ const ALL: &[Predefined] = &[
     row("tacacs", "", "tcp/49 udp/49", ""),
     row("tacacs-plus", "", "tcp/49", ""),
     row("teamviewer-base", "teamviewer", "tcp/80,443,5938 udp/5938", "ssl web-browsing"),
-    row("teamviewer-remote-control", "", "tcp/80,443,5938 udp/5938", "ssl teamviewer-base web-browsing"),
+    row(
+        "teamviewer-remote-control",
+        "",
+        "tcp/80,443,5938 udp/5938",
+        "ssl teamviewer-base web-browsing",
+    ),
     row("telegram-base", "telegram", "?", "ssl web-browsing"),
     row("telnet", "telnet", "tcp/23", ""),
     row("tftp", "tftp", "udp/69", ""),

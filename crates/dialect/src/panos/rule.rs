@@ -1,8 +1,6 @@
 //! Security rules.
 
-use parefeu_policy::{
-    Action, AddressMatch, At, Match, Names, ResetSide, Rule, ZoneRelation,
-};
+use parefeu_policy::{Action, AddressMatch, At, Match, Names, ResetSide, Rule, ZoneRelation};
 
 use super::convert::{Converter, Place};
 use super::scope::Kind;
@@ -105,10 +103,7 @@ impl<'t> Converter<'t> {
         unknown: &mut Vec<At<String>>,
     ) -> Names {
         let members = self.required(rule, field, unknown);
-        match members.is_empty() {
-            true => Names::Any,
-            false => self.resolve_zones(place.domain, &members),
-        }
+        if members.is_empty() { Names::Any } else { self.resolve_zones(place.domain, &members) }
     }
 
     pub(super) fn addresses_of(
@@ -265,8 +260,13 @@ impl<'t> Converter<'t> {
                 "authentication" | "captive-portal" => {
                     ("authentication-policy", "authentication before access is not modelled")
                 }
-                "security" | "nat" | "default-security-rules" | "qos" | "tunnel-inspect"
-                | "sdwan" | "network-packet-broker" => continue,
+                "security"
+                | "nat"
+                | "default-security-rules"
+                | "qos"
+                | "tunnel-inspect"
+                | "sdwan"
+                | "network-packet-broker" => continue,
                 _ => {
                     self.unknown_element(section, "rule base");
                     continue;

@@ -67,7 +67,7 @@ struct Scope<'t> {
 /// Every scope with its definitions.
 #[derive(Default)]
 pub(super) struct Scopes<'t> {
-    scopes: Vec<Scope<'t>>,
+    list: Vec<Scope<'t>>,
     objects: BTreeMap<Kind, Vec<Object<'t>>>,
     index: HashMap<(Kind, ScopeId, &'t str), usize>,
 }
@@ -80,15 +80,15 @@ impl<'t> Scopes<'t> {
         parent: Option<ScopeId>,
         parts: Vec<Element<'t>>,
     ) -> ScopeId {
-        self.scopes.push(Scope { label: label.to_owned(), parent, parts });
-        ScopeId(self.scopes.len() - 1)
+        self.list.push(Scope { label: label.to_owned(), parent, parts });
+        ScopeId(self.list.len() - 1)
     }
 
     /// Collects the definitions of every scope; called once, after the last [`Scopes::add`].
     pub(super) fn index(&mut self) {
         for kind in Kind::ALL {
             let mut found: Vec<Object<'t>> = Vec::new();
-            for (number, scope) in self.scopes.iter().enumerate() {
+            for (number, scope) in self.list.iter().enumerate() {
                 for path in kind.paths() {
                     let Some(section) = path.last() else { continue };
                     let sections = scope.parts.iter().filter_map(|part| part.path(path));
@@ -109,7 +109,7 @@ impl<'t> Scopes<'t> {
                 let written = object.element.name();
                 self.index.entry((kind, object.scope, written)).or_insert(at);
                 let several = scopes_of.get(written).is_some_and(|scopes| scopes.len() > 1);
-                let Scope { label, parent, .. } = &self.scopes[object.scope.0];
+                let Scope { label, parent, .. } = &self.list[object.scope.0];
                 if several && parent.is_some() {
                     object.name = format!("{label}/{written}");
                 }
@@ -130,7 +130,7 @@ impl<'t> Scopes<'t> {
             if let Some(found) = self.index.get(&(kind, scope, name)) {
                 return self.all(kind).get(*found);
             }
-            at = self.scopes.get(scope.0).and_then(|scope| scope.parent);
+            at = self.list.get(scope.0).and_then(|scope| scope.parent);
         }
         None
     }

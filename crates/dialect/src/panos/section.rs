@@ -2,7 +2,7 @@
 
 use parefeu_policy::Diagnostics;
 
-use super::tree::Element;
+use super::tree::{Element, all_at};
 
 /// A virtual system: its own element, and what a `set` file writes without naming one.
 pub(super) struct Vsys<'t> {
@@ -16,6 +16,14 @@ pub(super) struct DeviceGroup<'t> {
     pub(super) name: String,
     pub(super) element: Element<'t>,
     pub(super) parent: Option<String>,
+}
+
+/// One of the rule bases that make up the rules of a device group.
+pub(super) struct Part<'s, 't> {
+    /// The group that owns it; `None` for the shared one.
+    pub(super) owner: Option<&'s str>,
+    pub(super) section: &'static str,
+    pub(super) rule_bases: Vec<Element<'t>>,
 }
 
 /// The parts of a configuration, found wherever the three syntaxes and exports put them.
@@ -123,9 +131,10 @@ impl<'t> Sections<'t> {
     }
 
     /// The group's ancestors, nearest first; a cycle ends the walk.
-    pub(super) fn ancestors(&self, group: &DeviceGroup<'t>) -> Vec<&DeviceGroup<'t>> {
-        let mut found: Vec<&DeviceGroup<'t>> = Vec::new();
-        let mut parent = group.parent.as_deref();
+    pub(super) fn ancestors<'s>(&'s self, group: &DeviceGroup<'t>) -> Vec<&'s DeviceGroup<'t>> {
+        let mut found: Vec<&'s DeviceGroup<'t>> = Vec::new();
+        let own = self.device_groups.iter().find(|known| known.name == group.name);
+        let mut parent = own.and_then(|own| own.parent.as_deref());
         while let Some(name) = parent {
             let next = self.device_groups.iter().find(|known| known.name == name);
             let Some(next) = next.filter(|next| {
@@ -141,19 +150,30 @@ impl<'t> Sections<'t> {
 
     /// The first group without groups below it: the kind devices are in.
     pub(super) fn first_leaf(&self) -> Option<&DeviceGroup<'t>> {
-        let is_parent = |name: &str| {
-            self.device_groups.iter().any(|it| it.parent.as_deref() == Some(name))
-        };
+        let is_parent =
+            |name: &str| self.device_groups.iter().any(|it| it.parent.as_deref() == Some(name));
         let leaf = self.device_groups.iter().find(|group| !is_parent(&group.name));
         leaf.or(self.device_groups.first())
     }
 
-    /// Whose rules surround those of a group, outermost first; `None` is the shared ones.
-    pub(super) fn chain(&self, group: &DeviceGroup<'t>) -> Vec<Option<&DeviceGroup<'t>>> {
-        let ancestors = self.ancestors(group).into_iter().rev().map(|it| it.name.clone());
-        let names: Vec<String> = ancestors.chain([group.name.clone()]).collect();
-        let find = |name: &String| self.device_groups.iter().find(|it| it.name == *name);
-        std::iter::once(None).chain(names.iter().map(find)).collect()
+    /// The rule bases of a group in the order they are evaluated: shared and ancestors' pre rules, its
+    /// own, then the post rules in reverse.
+    pub(super) fn parts_of<'s>(&'s self, group: &DeviceGroup<'t>) -> Vec<Part<'s, 't>> {
+        let own = self.device_groups.iter().find(|it| it.name == group.name);
+        let groups = self.ancestors(group).into_iter().rev().chain(own);
+        let chain: Vec<Option<&'s DeviceGroup<'t>>> =
+            std::iter::once(None).chain(groups.map(Some)).collect();
+        let before = chain.iter().map(|owner| (*owner, "pre-rulebase"));
+        let after = chain.iter().rev().map(|owner| (*owner, "post-rulebase"));
+        let part = |(owner, section): (Option<&'s DeviceGroup<'t>>, &'static str)| Part {
+            owner: owner.map(|owner| owner.name.as_str()),
+            section,
+            rule_bases: match owner {
+                Some(owner) => owner.element.child(section).into_iter().collect(),
+                None => all_at(&self.shared, &[section]),
+            },
+        };
+        before.chain(after).map(part).collect()
     }
 
     /// The `config` of the templates whose stack serves a device of the group, first ones first; the
@@ -172,13 +192,10 @@ impl<'t> Sections<'t> {
         names.filter_map(find).filter_map(|template| template.child("config")).collect()
     }
 
-    /// Whether the text says anything about interfaces or zones.
-    pub(super) fn has_network(&self) -> bool {
-        let zones = |vsys: &Vsys<'t>| {
-            vsys.parts.iter().any(|part| part.under("zone").next().is_some())
-        };
-        let interfaces = |network: &Element<'t>| network.under("interface").next().is_some();
-        self.vsys.iter().any(zones) || self.network.iter().any(interfaces)
+    /// Whether the text defines any zone.
+    pub(super) fn has_zones(&self) -> bool {
+        let zones = |part: &Element<'t>| part.under("zone").next().is_some();
+        self.vsys.iter().flat_map(|vsys| &vsys.parts).any(zones)
     }
 }
 
@@ -232,6 +249,7 @@ const IRRELEVANT: &[&str] = &[
     "user-id-agent",
     "import",
     "display-name",
+    "hostname",
     "cli",
     "tag",
     "certificate",

@@ -37,7 +37,12 @@ pub(super) fn read(text: &str, problems: &mut Diagnostics) -> Option<Tree> {
 }
 
 /// Adds one element; a section that is written twice is one section, an entry written twice is two.
-fn add(builder: &mut TreeBuilder, parent: u32, node: Node<'_, '_>, problems: &mut Diagnostics) -> u32 {
+fn add(
+    builder: &mut TreeBuilder,
+    parent: u32,
+    node: Node<'_, '_>,
+    problems: &mut Diagnostics,
+) -> u32 {
     let at = span(node);
     let text = own_text(node);
     match node.tag_name().name() {

@@ -33,7 +33,7 @@ struct Domain {
 }
 
 /// Traffic of an interface without zone is dropped; this zone stands for its absence.
-pub(super) const NO_ZONE: &str = "(no zone)";
+pub(super) const NO_ZONE: &str = "(no-zone)";
 
 impl Zones {
     pub(super) fn domains(&self) -> impl Iterator<Item = DomainId> + use<> {
@@ -85,10 +85,8 @@ impl<'t> Converter<'t> {
                     continue;
                 }
                 let shared = count.get(zone.name()).is_some_and(|domains| domains.len() > 1);
-                let unique = match shared {
-                    true => format!("{name}/{}", zone.name()),
-                    false => zone.name().to_owned(),
-                };
+                let unique =
+                    if shared { format!("{name}/{}", zone.name()) } else { zone.name().to_owned() };
                 self.define_zone(domain, zone, unique);
             }
         }
