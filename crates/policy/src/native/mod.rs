@@ -1,7 +1,8 @@
 //! The native format: the whole firewall model as TOML.
 //!
 //! The keys are described in `docs/native-format.md`. [`read`] reports every problem it finds, each
-//! with its place; [`write`] prints a firewall so that reading the text gives the same firewall again.
+//! with its place; [`write()`] prints a firewall so that reading the text gives the same firewall
+//! again.
 
 mod address;
 mod reader;
@@ -17,8 +18,9 @@ use crate::{Diagnostics, Firewall, Source, Sources, Span};
 
 /// Reads a firewall from TOML text. The result is `None` when a problem is an error.
 ///
-/// Error codes: `syntax`, `unknown-key`, `missing-key`, `wrong-type`, `bad-value`, `ambiguous-name`.
-/// Suspicious: `host-bits`. `O(n log n)` in the length of the text; nesting is limited to 80 levels.
+/// Error codes: `syntax`, `unknown-key`, `missing-key`, `wrong-type`, `bad-value`,
+/// `ambiguous-name`. Suspicious: `host-bits`. `O(n log n)` in the length of the text; nesting is
+/// limited to 80 levels.
 pub fn read(source: Source) -> (Option<Firewall>, Diagnostics) {
     let mut problems = Diagnostics::default();
     let text = source.text().to_owned();
