@@ -126,20 +126,24 @@ impl TreeBuilder {
         Tree { nodes: self.nodes }
     }
 
-    /// Adds a child even where one of that name exists.
+    /// Adds a child even where one of that name exists; [`TreeBuilder::find`] does not see it.
     pub(super) fn append(&mut self, parent: u32, name: &str, at: Span) -> u32 {
         let id = self.nodes.len() as u32;
         self.nodes.push(Node { name: name.into(), at, children: Vec::new(), removed: false });
         if let Some(parent) = self.nodes.get_mut(parent as usize) {
             parent.children.push(id);
         }
-        self.index.entry((parent, name.into())).or_insert(id);
         id
     }
 
     /// The child of that name, added where there is none.
     pub(super) fn enter(&mut self, parent: u32, name: &str, at: Span) -> u32 {
-        self.find(parent, name).unwrap_or_else(|| self.append(parent, name, at))
+        if let Some(known) = self.find(parent, name) {
+            return known;
+        }
+        let id = self.append(parent, name, at);
+        self.index.insert((parent, name.into()), id);
+        id
     }
 
     pub(super) fn find(&self, parent: u32, name: &str) -> Option<u32> {

@@ -1,9 +1,7 @@
 //! The XML form: a running configuration, an export, or the answer of the XML API.
 
-use std::collections::HashMap;
-
 use parefeu_policy::{Diagnostics, Span};
-use roxmltree::{Document, Node, NodeId, ParsingOptions};
+use roxmltree::{Document, Node, ParsingOptions};
 
 use super::tree::{MAX_DEPTH, ROOT, Tree, TreeBuilder};
 
@@ -19,19 +17,19 @@ pub(super) fn read(text: &str, problems: &mut Diagnostics) -> Option<Tree> {
     };
     let whole = document.root_element();
     let mut builder = TreeBuilder::new(span(whole));
-    let mut ids: HashMap<NodeId, (u32, usize)> = HashMap::new();
-    ids.insert(document.root().id(), (ROOT, 0));
+    // By the number of the XML node: its node in the tree and how deep it is. Parents come first.
+    let mut places: Vec<(u32, usize)> = vec![(ROOT, 0)];
     for node in whole.descendants().filter(Node::is_element) {
-        let Some(&(parent, depth)) = node.parent().and_then(|parent| ids.get(&parent.id())) else {
-            continue;
-        };
+        let parent = node.parent().map_or(0, |parent| parent.id().get_usize());
+        let Some(&(parent, depth)) = places.get(parent) else { continue };
         if depth >= MAX_DEPTH {
             let message = format!("elements nest deeper than {MAX_DEPTH}");
             problems.error("nesting-too-deep", span(node), message);
             return None;
         }
         let id = add(&mut builder, parent, node, problems);
-        ids.insert(node.id(), (id, depth + 1));
+        places.resize(node.id().get_usize() + 1, (ROOT, 0));
+        places[node.id().get_usize()] = (id, depth + 1);
     }
     Some(builder.finish())
 }
