@@ -9,8 +9,9 @@ use parefeu_policy::{AddressItem, AddressObject, MAX_NESTING};
 /// A static translation that needs more prefixes than this is not modelled.
 const MAX_PAIRS: usize = 256;
 
-/// An object with more ranges than this is not translated one to one.
-const MAX_RANGES: usize = 4_096;
+/// Objects and addresses visited to gather those of one object; groups named twice in each other
+/// would else double at every level.
+const MAX_STEPS: usize = 4_096;
 
 /// Consecutive addresses of one family.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -62,25 +63,36 @@ impl<'a> Objects<'a> {
     }
 
     /// The addresses of an item; `None` when they are not known, not finite in the plain sense (*any*)
-    /// or more than [`MAX_RANGES`] runs.
+    /// or take more than [`MAX_STEPS`] to gather.
     pub(super) fn runs(&self, item: &AddressItem) -> Option<Vec<Run>> {
         let mut runs = Vec::new();
-        self.collect(item, 0, &mut runs).then_some(runs)
+        self.collect(item, &mut Budget { depth: MAX_NESTING, steps: MAX_STEPS }, &mut runs)?;
+        Some(runs)
     }
 
-    fn collect(&self, item: &AddressItem, depth: usize, runs: &mut Vec<Run>) -> bool {
+    fn collect(&self, item: &AddressItem, budget: &mut Budget, runs: &mut Vec<Run>) -> Option<()> {
+        budget.steps = budget.steps.checked_sub(1)?;
         match item {
             AddressItem::Network(network) => runs.push(Run::of(*network)),
             AddressItem::Range(first, last) => runs.push(Run::new(*first, *last)),
             AddressItem::Object(name) => {
-                let Some(object) = self.objects.get(name.as_str()) else { return false };
-                return depth < MAX_NESTING
-                    && object.items.iter().all(|item| self.collect(&item.value, depth + 1, runs));
+                budget.depth = budget.depth.checked_sub(1)?;
+                let object = self.objects.get(name.as_str())?;
+                for item in &object.items {
+                    self.collect(&item.value, budget, runs)?;
+                }
+                budget.depth += 1;
             }
-            _ => return false,
+            _ => return None,
         }
-        runs.len() <= MAX_RANGES
+        Some(())
     }
+}
+
+/// What gathering the addresses of an object may still take.
+struct Budget {
+    depth: usize,
+    steps: usize,
 }
 
 /// The runs that `mapped`, written as a plain address, gives `real`: a prefix keeps its length, a
@@ -150,6 +162,8 @@ const fn bits(address: IpAddr) -> u128 {
 
 #[cfg(test)]
 mod tests {
+    use parefeu_policy::{At, Span};
+
     use super::*;
 
     fn run(text: &str) -> Run {
@@ -188,6 +202,22 @@ mod tests {
             &["198.51.100.2/31"],
             Some("192.0.2.1/32>198.51.100.2/32 192.0.2.9/32>198.51.100.3/32"),
         );
+    }
+
+    #[test]
+    fn groups_that_double_at_every_level_are_given_up() {
+        let mut groups: Vec<_> = (0..40)
+            .map(|level| {
+                let inner = AddressItem::Object(format!("g{}", level + 1));
+                let item = At::new(inner, Span::default());
+                let items = vec![item.clone(), item];
+                AddressObject { name: format!("g{level}"), items, ..AddressObject::default() }
+            })
+            .collect();
+        groups.push(AddressObject { name: "g40".to_owned(), ..AddressObject::default() });
+        let objects = Objects::new(&groups);
+        let runs = |name: &str| objects.runs(&AddressItem::Object(name.to_owned()));
+        assert_eq!((runs("g0"), runs("g38")), (None, Some(Vec::new())));
     }
 
     #[test]
