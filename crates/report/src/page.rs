@@ -1,7 +1,7 @@
 //! The self-contained page for the change ticket.
 //!
-//! One HTML file with its style inside, no script, nothing fetched. It is well-formed XML too, and a
-//! content security policy forbids what an escaped name could never cause anyway.
+//! One HTML file with its style inside, no script, nothing fetched. It is well-formed XML too, and
+//! a content security policy forbids what an escaped name could never cause anyway.
 
 mod banner;
 mod chart;
@@ -36,9 +36,9 @@ pub enum Language {
 
 /// `diff` as one self-contained HTML page, readable without JavaScript and fit for A4.
 ///
-/// Same report, same bytes. Linear in the report; what would make a page unreadable is cut, and the
-/// page says by how much: groups past 200, unused rules past 2,000 a side, unmodelled lines past 500,
-/// lines past 400 characters.
+/// Same report, same bytes. Linear in the report; what would make a page unreadable is cut, and
+/// the page says by how much: groups past 200, unused rules past 2,000 a side, unmodelled lines
+/// past 500, lines past 400 characters.
 pub fn diff_page(report: &DiffReport<'_>, language: Language) -> String {
     let context = Context::new(report, language);
     let Context { words, .. } = context;

@@ -190,7 +190,8 @@ fn draw_nodes(html: &mut Html, context: &Context<'_>, columns: &Columns) {
         for (verdict, node) in column {
             let Node { y, height, bytes } = *node;
             html.raw(&format!(
-                "<rect class=\"node\" x=\"{x}\" y=\"{y:.1}\" width=\"{NODE}\" height=\"{height:.1}\"/>"
+                "<rect class=\"node\" x=\"{x}\" y=\"{y:.1}\" width=\"{NODE}\" \
+                 height=\"{height:.1}\"/>"
             ));
             // Beside a tall node the label stands in its middle, beside a thin one at its top.
             let base = y + 12.0 + ((height - LABEL) / 2.0).max(0.0);
@@ -251,7 +252,8 @@ pub(super) fn timeline(html: &mut Html, context: &Context<'_>, differences: &Dif
         let x = (start.since(first).as_secs_f64() * 100.0 / span).min(100.0 - bar);
         let height = percent(totals.flows, most).max(2.0);
         html.raw(&format!(
-            "<rect class=\"drop\" x=\"{x:.2}%\" y=\"{:.1}%\" width=\"{bar:.2}%\" height=\"{height:.1}%\">",
+            "<rect class=\"drop\" x=\"{x:.2}%\" y=\"{:.1}%\" width=\"{bar:.2}%\" \
+             height=\"{height:.1}%\">",
             100.0 - height
         ));
         let title = format!("{}: {}", moment(start), weight(context, totals.flows, totals.bytes));

@@ -85,7 +85,7 @@ impl Locale {
         }
     }
 
-    /// Bytes in the unit that leaves at most three digits before the decimal sign: `15 B`, `1.5 kB`.
+    /// Bytes in the unit that leaves at most three digits before the decimal sign: `1.5 kB`.
     pub(super) fn bytes(self, count: u64) -> String {
         const UNITS: [&str; 6] = ["kB", "MB", "GB", "TB", "PB", "EB"];
         if count < 1000 {
