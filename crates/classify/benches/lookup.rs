@@ -1,8 +1,9 @@
 //! What a lookup and a compilation cost, by shape and size of the rule base.
 //!
-//! Lookups are timed over whole traces, so that neither cache nor branch predictor knows the answer;
-//! times are per lookup. ClassBench filter sets are measured where they lie beside the checkout. Each
-//! rule base's memory and the mean number of packets that hit a rule are printed as it is built.
+//! Lookups are timed over whole traces, so that neither cache nor branch predictor knows the
+//! answer; times are per lookup. ClassBench filter sets are measured where they lie beside the
+//! checkout. Each rule base's memory and the mean number of packets that hit a rule are printed as
+//! it is built.
 
 #![expect(clippy::print_stderr, reason = "memory is a result that criterion has no place for")]
 

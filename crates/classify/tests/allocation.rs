@@ -25,8 +25,8 @@ fn count() {
     let _ = ALLOCATIONS.try_with(|counter| counter.set(counter.get() + 1));
 }
 
-// SAFETY: every call is handed to `System` unchanged, so its guarantees are System's; the counter is
-// a thread-local without a destructor and allocates nothing itself.
+// SAFETY: every call is handed to `System` unchanged, so its guarantees are System's; the counter
+// is a thread-local without a destructor and allocates nothing itself.
 unsafe impl GlobalAlloc for Counting {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         count();

@@ -2,9 +2,10 @@
 //! line.
 //!
 //! D. E. Taylor and J. S. Turner, "ClassBench: A Packet Classification Benchmark", 2005. Every rule
-//! allows and what none matches is denied. Rules are called by their index from 0, which header traces
-//! cite. The tool compares ports whatever the protocol; here ports say nothing about protocols that
-//! have none, so a rule for any protocol with ports covers protocols with ports only.
+//! allows and what none matches is denied. Rules are called by their index from 0, which header
+//! traces cite. The tool compares ports whatever the protocol; here ports say nothing about
+//! protocols that have none, so a rule for any protocol with ports covers protocols with ports
+//! only.
 
 use ipnet::IpNet;
 use parefeu_net::{PortRange, Protocol};
@@ -86,7 +87,8 @@ fn rule(line: &str, at: Span, problems: &mut Diagnostics) -> Result<Rule, String
     if let Some(flags) = words.next() {
         let (_, mask) = masked(flags)?;
         if mask != 0 {
-            // The generator copies these bits from its seed; no document says which header they are.
+            // The generator copies these bits from its seed; no document says which header they
+            // are.
             problems.unsupported("not-modelled", at, "flag bits are not modelled");
             unknown.push(At::new(format!("flags {flags}"), at));
         }

@@ -1,10 +1,11 @@
 //! Vendor configuration text read into the vendor-neutral firewall.
 //!
-//! This crate answers: *what does this configuration file say, in the model's words, and which of its
-//! lines are not understood?* [`recognise`] tells dialects apart by content, [`read`] reads one. Every
-//! dialect is a private module: text → what was written, in the vendor's words → [`Firewall`].
-//! A line that matters for verdicts and is not modelled is reported and becomes an unknown atom of
-//! the rule it belongs to: never *any*, never silence. It does no IO and knows nothing of sessions.
+//! This crate answers: *what does this configuration file say, in the model's words, and which of
+//! its lines are not understood?* [`recognise`] tells dialects apart by content, [`read`] reads
+//! one. Every dialect is a private module: text → what was written, in the vendor's words →
+//! [`Firewall`]. A line that matters for verdicts and is not modelled is reported and becomes an
+//! unknown atom of the rule it belongs to: never *any*, never silence. It does no IO and knows
+//! nothing of sessions.
 //!
 //! ```
 //! use parefeu_dialect::{Dialect, read};

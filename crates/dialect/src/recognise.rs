@@ -180,7 +180,8 @@ fn is_foreign([first, second, third, _]: [&str; 4]) -> bool {
     }
 }
 
-/// Whether XML is PAN-OS: a `config` root with what only PAN-OS puts there, or an API answer with it.
+/// Whether XML is PAN-OS: a `config` root with what only PAN-OS puts there, or an API answer with
+/// it.
 fn is_panos_xml(text: &str) -> bool {
     let Some((name, tag)) = root_element(text) else { return false };
     match name {

@@ -123,9 +123,9 @@ fn key(src: &str, dst: &str, protocol: Protocol) -> PacketKey {
     }
 }
 
-/// Every row without a condition has to agree, but for one defect of the generator: it writes a term
-/// with `tcp-established` as a plain `permit tcp`, without the condition, which this platform cannot
-/// express. Read as written, such a line lets a SYN through, and the device would.
+/// Every row without a condition has to agree, but for one defect of the generator: it writes a
+/// term with `tcp-established` as a plain `permit tcp`, without the condition, which this platform
+/// cannot express. Read as written, such a line lets a SYN through, and the device would.
 #[test]
 fn generated_policies_answer_as_their_generator_says() {
     let Some(folder) = data("aerleon-multivendor") else { return };

@@ -93,8 +93,8 @@ fn host_address(path: &Path) -> IpAddr {
     line.split(' ').next().unwrap().parse().unwrap()
 }
 
-/// Rows that differ: the application `icmp` leaves open whether an echo is meant (PAN-OS tells `ping`
-/// from it), and the generator merged a neighbouring address into a group of one policy.
+/// Rows that differ: the application `icmp` leaves open whether an echo is meant (PAN-OS tells
+/// `ping` from it), and the generator merged a neighbouring address into a group of one policy.
 #[test]
 fn generated_policies_agree_with_their_witnesses() {
     let Some(folder) = data("aerleon-multivendor") else { return };

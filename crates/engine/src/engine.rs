@@ -27,8 +27,8 @@ pub struct EngineConfig {
     pub sessions: TableLimits,
     /// Bounds of identification; `None` leaves payloads alone.
     pub identify: Option<IdentifyLimits>,
-    /// Judge checksums where the behaviour says so. Captures taken on a sending host carry unfinished
-    /// ones, so replays leave this off unless asked.
+    /// Judge checksums where the behaviour says so. Captures taken on a sending host carry
+    /// unfinished ones, so replays leave this off unless asked.
     pub verify_checksums: bool,
     /// Key of the session table's hash. Live deployments draw it at random.
     pub hash_key: u64,

@@ -49,8 +49,8 @@ pub(crate) struct Parent {
 impl Expectations {
     const MAX: usize = 65_536;
 
-    /// Notes the announcement of a listening port. The other side may connect to it once, translated
-    /// as the parent is (`docs/semantics.md` S5.7).
+    /// Notes the announcement of a listening port. The other side may connect to it once,
+    /// translated as the parent is (`docs/semantics.md` S5.7).
     pub(crate) fn announce(
         &mut self,
         parent: &Parent,

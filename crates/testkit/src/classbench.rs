@@ -41,10 +41,11 @@ pub struct FilterSet {
 }
 
 impl FilterSet {
-    /// Reads `NAME.rules.gz` and `NAME.uniform.trace.gz`, the trace up to `most_headers` spread evenly
-    /// over it. `None` where the files are absent.
+    /// Reads `NAME.rules.gz` and `NAME.uniform.trace.gz`, the trace up to `most_headers` spread
+    /// evenly over it. `None` where the files are absent.
     ///
-    /// The last column of a rule, IP flags under a mask, is not read: headers of a trace carry none.
+    /// The last column of a rule, IP flags under a mask, is not read: headers of a trace carry
+    /// none.
     ///
     /// # Panics
     /// When a line is not in the form `db_generator` and `trace_generator` write.

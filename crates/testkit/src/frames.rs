@@ -19,8 +19,8 @@ use etherparse::{
 
 /// The Ethernet frame a line describes: `SOURCE > DESTINATION KIND [OPTION…] ["PAYLOAD"]`.
 ///
-/// - `SOURCE` and `DESTINATION`: `192.0.2.1:443`, `[2001:db8::1]:443`, or the bare address where the
-///   protocol has no ports.
+/// - `SOURCE` and `DESTINATION`: `192.0.2.1:443`, `[2001:db8::1]:443`, or the bare address where
+/// the   protocol has no ports.
 /// - `KIND`: TCP flags as tcpdump prints them (`S`, `S.`, `.`, `P.`, `F.`, `R`; also `U`, `E`, `W`,
 ///   and `none`); `udp`; `echo`, `echo-reply`; `icmp=TYPE/CODE`; `ip=NUMBER` for another protocol.
 /// - `OPTION`: `seq=`, `ack=`, `win=`, `mss=`, `wscale=`, `sack` (permitted) and `time=` (timestamp
@@ -28,8 +28,8 @@ use etherparse::{
 /// - `PAYLOAD`: text with the escapes `\r \n \t \\ \" \xHH`; it follows the bytes of `len=`.
 ///
 /// ICMP and ICMPv6 are told apart by the addresses. Lengths and checksums are right. Unless stated,
-/// the sequence number, the acknowledgement and the identifier are 0, the window is 65,535, the TTL or
-/// hop limit 64. MAC addresses are `02:00:00:00:00:01` to `02:00:00:00:00:02`.
+/// the sequence number, the acknowledgement and the identifier are 0, the window is 65,535, the TTL
+/// or hop limit 64. MAC addresses are `02:00:00:00:00:01` to `02:00:00:00:00:02`.
 ///
 /// # Panics
 /// When the line is not of this form.
@@ -37,7 +37,8 @@ pub fn frame(text: &str) -> Vec<u8> {
     frame_with(text, &[])
 }
 
-/// [`frame`] with more payload than text can hold conveniently; it comes after what the line states.
+/// [`frame`] with more payload than text can hold conveniently; it comes after what the line
+/// states.
 ///
 /// # Panics
 /// When the line is not of the form [`frame`] reads.

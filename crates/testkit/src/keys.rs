@@ -16,8 +16,9 @@ use crate::firewalls::device;
 /// names, one beside it, or now and then any value.
 ///
 /// Most fields come from one rule, so that the packet often matches it or misses it in one field.
-/// Filter rules and translations are drawn alike. Interfaces, zones, flags and the like are sometimes
-/// not stated. One packet in fifty mixes the address families, as a translation between them can.
+/// Filter rules and translations are drawn alike. Interfaces, zones, flags and the like are
+/// sometimes not stated. One packet in fifty mixes the address families, as a translation between
+/// them can.
 pub fn corner(firewall: &LinkedFirewall, random: &mut Random) -> PacketKey {
     let nat = [&firewall.destination_nat, &firewall.source_nat];
     let nat = nat.into_iter().flat_map(|table| table.rules.iter().map(|rule| &rule.matches));
@@ -63,7 +64,8 @@ pub fn corner(firewall: &LinkedFirewall, random: &mut Random) -> PacketKey {
 }
 
 /// A packet that a rule drawn from all of them matches in addresses, protocol and ports: how traces
-/// for lookups are drawn. `None` when the rule drawn leaves no choice, as one without services does.
+/// for lookups are drawn. `None` when the rule drawn leaves no choice, as one without services
+/// does.
 pub fn inside(firewall: &LinkedFirewall, random: &mut Random) -> Option<PacketKey> {
     let rule = &random.pick(&firewall.rules)?.matches;
     let term = random.pick(&rule.services.terms)?;

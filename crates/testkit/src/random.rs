@@ -29,7 +29,8 @@ impl Random {
 
     /// A number below `bound`; 0 for a bound of 0.
     pub const fn below(&mut self, bound: usize) -> usize {
-        // The high half of the product is uniform but for a bias below 2⁻³² for any bound used here.
+        // The high half of the product is uniform but for a bias below 2⁻³² for any bound used
+        // here.
         ((self.next_u64() as u128 * bound as u128) >> 64) as usize
     }
 

@@ -1,7 +1,7 @@
 //! Statements that cannot change what is forwarded, and those that can but are not modelled.
 
-/// First words of statements about managing the device, logging, high availability, VPN termination,
-/// traffic to the device itself, and the shape of the running configuration.
+/// First words of statements about managing the device, logging, high availability, VPN
+/// termination, traffic to the device itself, and the shape of the running configuration.
 ///
 /// `service resetinbound` and its kin decide whether a refusal is answered, not whether it is one.
 /// The lines inside such a statement are passed over with it.

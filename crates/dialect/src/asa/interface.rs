@@ -9,8 +9,8 @@ use super::config::{InterfaceBlock, Names};
 use super::line::{Parsed, Refusal, Words};
 use super::term;
 
-/// A line inside `interface`. Lines about the link itself, routing protocols and the like are passed
-/// over.
+/// A line inside `interface`. Lines about the link itself, routing protocols and the like are
+/// passed over.
 pub(super) fn interface_line(
     names: &Names<'_>,
     block: &mut InterfaceBlock,

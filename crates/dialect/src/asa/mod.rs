@@ -1,10 +1,11 @@
 //! Cisco ASA, `show running-config` of release 8.3 and later.
 //!
-//! What is modelled: names, network and service objects and their groups, access lists and where they
-//! are applied, security levels, object and twice NAT, static routes, time ranges, idle timers. What
-//! is not modelled is reported: [`ignored`] lists the statements that are passed over because they
-//! cannot change what is forwarded. Sources are the Cisco ASA Series CLI configuration guides
-//! (general operations, firewall) and the command reference; a line marked *memory* was not checked.
+//! What is modelled: names, network and service objects and their groups, access lists and where
+//! they are applied, security levels, object and twice NAT, static routes, time ranges, idle
+//! timers. What is not modelled is reported: [`ignored`] lists the statements that are passed over
+//! because they cannot change what is forwarded. Sources are the Cisco ASA Series CLI configuration
+//! guides (general operations, firewall) and the command reference; a line marked *memory* was not
+//! checked.
 
 mod access_list;
 mod config;

@@ -386,8 +386,8 @@ impl<'a> Reader<'a> {
         *self.objects.entry(name.to_owned()).or_insert_with(|| create(config))
     }
 
-    /// Lets the place of the open block reach over a line of it. A block opened again keeps the place
-    /// it had: what lies between is not part of it.
+    /// Lets the place of the open block reach over a line of it. A block opened again keeps the
+    /// place it had: what lies between is not part of it.
     fn widen(&mut self, line: Line<'a>) {
         let config = &mut self.config;
         let at = match self.block {
@@ -497,7 +497,8 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// `nat` inside `object network`. One an object: a later line takes the place of the earlier one.
+    /// `nat` inside `object network`. One an object: a later line takes the place of the earlier
+    /// one.
     fn object_nat(&mut self, index: usize, words: &mut Words<'a>) {
         let line = words.line();
         let name = self.config.addresses[index].name.clone();

@@ -121,7 +121,8 @@ pub(super) fn ports(names: &Names<'_>, words: &mut Words<'_>) -> Parsed<Ports> {
         let mut ahead = words.clone();
         ahead.next();
         let name = ahead.expect("a group")?;
-        // A service group without protocols may not stand here; that is reported when it is resolved.
+        // A service group without protocols may not stand here; that is reported when it is
+        // resolved.
         let kind = names.groups.get(name.text);
         if matches!(kind, Some(GroupKind::Ports | GroupKind::Services)) {
             *words = ahead;

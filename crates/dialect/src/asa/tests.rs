@@ -54,8 +54,8 @@ fn check_problems(text: &str, expected: &[&str]) {
 }
 
 /// `INTERFACE PROTOCOL SRC SRC_PORT DST DST_PORT`, asked of [`DEVICE`] with `lines` after it: the
-/// verdict, the line that decides, counted in `lines`, and the addresses after translation where they
-/// change. For ICMP the ports are type and code.
+/// verdict, the line that decides, counted in `lines`, and the addresses after translation where
+/// they change. For ICMP the ports are type and code.
 #[track_caller]
 fn check(lines: &str, packet: &str, expected: &str) {
     check_at(lines, packet, Timestamp::from_secs(0), expected);

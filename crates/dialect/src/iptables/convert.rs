@@ -45,6 +45,10 @@ pub(super) fn convert(ruleset: &Ruleset, problems: &mut Diagnostics) -> Firewall
             converter.table(table, &mut firewall);
         }
     }
+    let place = |layer: &Layer| {
+        FORWARD_PATH.iter().position(|(table, hook, _)| base_name(table, hook) == layer.name)
+    };
+    firewall.layers.sort_by_key(place);
     nat::convert(ruleset, &mut converter.context, &mut firewall, converter.problems);
     firewall.schedules = schedules;
     firewall

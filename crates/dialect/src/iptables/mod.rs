@@ -7,10 +7,10 @@
 //! firewall, each rule restricted to its family; where the text holds one family only, what happens
 //! to packets of the other is an atom.
 //!
-//! Interfaces are those the rules mention, the stand-in `+` for every other one, and `ppp+` for every
-//! further interface a wildcard covers. A match that is not modelled (`limit`, `recent`, `set`,
-//! `mark`, …) is an atom of its rule, named by its text. Order of evaluation and which address each
-//! chain sees: iptables(8), iptables-extensions(8), `linux/netfilter_ipv4.h`.
+//! Interfaces are those the rules mention, the stand-in `+` for every other one, and `ppp+` for
+//! every further interface a wildcard covers. A match that is not modelled (`limit`, `recent`,
+//! `set`, `mark`, …) is an atom of its rule, named by its text. Order of evaluation and which
+//! address each chain sees: iptables(8), iptables-extensions(8), `linux/netfilter_ipv4.h`.
 
 mod condition;
 mod convert;

@@ -199,7 +199,8 @@ impl Reader<'_, '_> {
     fn module(&mut self, option: &mut Written, joined: Option<String>) {
         let Some(name) = self.value(option, joined) else { return };
         if name.starts_with('-') {
-            // The kernel's tool would look for a module of this name; the option is kept as written.
+            // The kernel's tool would look for a module of this name; the option is kept as
+            // written.
             let message = "`-m` names no match module: iptables refuses the line";
             self.problems.suspicious("missing-module", option.at, message);
         }

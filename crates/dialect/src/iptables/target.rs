@@ -20,8 +20,8 @@ pub(super) enum Effect {
     Untracked,
 }
 
-/// Targets that change a packet or its marks and go on with the next rule. A mark is seen again only
-/// by `-m mark`, which is an atom.
+/// Targets that change a packet or its marks and go on with the next rule. A mark is seen again
+/// only by `-m mark`, which is an atom.
 const CONTINUING: [&str; 24] = [
     "AUDIT",
     "CHECKSUM",

@@ -24,8 +24,8 @@ fn import(text: &str) -> (Option<LinkedFirewall>, Vec<String>) {
     (linked, problems_of(&source, &problems))
 }
 
-/// A packet such as `tcp 192.0.2.1:1000 > 198.51.100.1:80 new eth0>eth1 S`. State `new`, flag SYN and
-/// no interfaces are understood; an ICMP type stands for the ports.
+/// A packet such as `tcp 192.0.2.1:1000 > 198.51.100.1:80 new eth0>eth1 S`. State `new`, flag SYN
+/// and no interfaces are understood; an ICMP type stands for the ports.
 fn packet(firewall: &LinkedFirewall, text: &str) -> PacketKey {
     let mut words = text.split_whitespace();
     let protocol = Protocol::from_name(words.next().unwrap()).unwrap();
@@ -276,6 +276,27 @@ fn mangle_and_raw_count_where_they_refuse() {
     );
     let names: Vec<_> = import(&loud).0.unwrap().layers.iter().map(|l| l.name.clone()).collect();
     assert_eq!(names, ["mangle/PREROUTING".into(), "mangle/FORWARD".into(), Box::from("FORWARD")]);
+}
+
+#[test]
+fn layers_stand_in_the_order_packets_pass_them() {
+    let text = ["raw", "mangle", "security", "filter"].map(|table| {
+        format!(
+            "*{table}\n:PREROUTING ACCEPT [0:0]\n:FORWARD DROP [0:0]\n:POSTROUTING ACCEPT [0:0]\n\
+             -A PREROUTING -j DROP\nCOMMIT\n"
+        )
+    });
+    let layers = import(&text.concat()).0.unwrap().layers;
+    let names: Vec<&str> = layers.iter().map(|layer| &*layer.name).collect();
+    let expected = [
+        "raw/PREROUTING",
+        "mangle/PREROUTING",
+        "mangle/FORWARD",
+        "FORWARD",
+        "security/FORWARD",
+        "mangle/POSTROUTING",
+    ];
+    assert_eq!(names, expected);
 }
 
 #[test]

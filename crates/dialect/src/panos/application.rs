@@ -153,7 +153,8 @@ impl<'t> Converter<'t> {
         let ports: Option<Vec<&str>> = predefined.default_ports().map(Iterator::collect);
         let default_services: Vec<ServiceTerm> =
             ports.iter().flatten().filter_map(|text| literal::default_service(text)).collect();
-        // A protocol of its own is told by the IP header; ICMP is not: `ping` is taken out of `icmp`.
+        // A protocol of its own is told by the IP header; ICMP is not: `ping` is taken out of
+        // `icmp`.
         let by_protocol = ports.as_ref().is_some_and(|ports| {
             ports.iter().all(|text| text.starts_with("ip/") && !["ip/1", "ip/58"].contains(text))
         });

@@ -117,8 +117,8 @@ impl<'t> Converter<'t> {
         self.add_layers(systems.len());
     }
 
-    /// The security rules of the rule bases given, in order, with the default rules; their NAT rules are
-    /// added as well.
+    /// The security rules of the rule bases given, in order, with the default rules; their NAT
+    /// rules are added as well.
     fn system_rules(&mut self, written: &[(Vec<Element<'t>>, Place)]) -> Vec<Rule> {
         let mut rules = Vec::new();
         let mut defaults = Vec::new();
@@ -133,7 +133,8 @@ impl<'t> Converter<'t> {
         rules
     }
 
-    /// Panorama: a rule base for each device group. Templates that serve the group give the network.
+    /// Panorama: a rule base for each device group. Templates that serve the group give the
+    /// network.
     fn convert_panorama(&mut self, sections: &Sections<'t>) {
         let shared = self.scopes.add("shared", None, sections.shared.clone());
         let mut scopes: BTreeMap<&str, ScopeId> = BTreeMap::new();
@@ -209,8 +210,8 @@ impl<'t> Converter<'t> {
         self.convert_schedules();
     }
 
-    /// One virtual system is one layer. Several are two: traffic is judged where it enters and, when it
-    /// goes on to another system, there as well.
+    /// One virtual system is one layer. Several are two: traffic is judged where it enters and,
+    /// when it goes on to another system, there as well.
     fn add_layers(&mut self, systems: usize) {
         let names: Vec<(String, Span)> =
             self.firewall.rule_bases.iter().map(|it| (it.name.clone(), it.at)).collect();
@@ -306,7 +307,8 @@ fn implied(name: &str, matches: Match, action: Action) -> Rule {
     }
 }
 
-/// The filter compares addresses and ports as they arrived, and zones after destination translation.
+/// The filter compares addresses and ports as they arrived, and zones after destination
+/// translation.
 fn layer(name: &str, rule_base: At<String>) -> Layer {
     let (sees_src, sees_dst) = (Sees::Original, Sees::Original);
     Layer { name: name.to_owned(), rule_base, default: Action::Deny, sees_src, sees_dst }

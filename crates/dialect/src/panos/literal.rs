@@ -22,8 +22,8 @@ pub(super) fn range(text: &str) -> Option<AddressItem> {
     (first.is_ipv4() == last.is_ipv4() && first <= last).then_some(AddressItem::Range(first, last))
 }
 
-/// `address/wildcard`, where set bits of the wildcard are not compared (PAN-OS Administrator's Guide,
-/// "Use an Address Object to Represent IP Addresses").
+/// `address/wildcard`, where set bits of the wildcard are not compared (PAN-OS Administrator's
+/// Guide, "Use an Address Object to Represent IP Addresses").
 pub(super) fn wildcard(text: &str) -> Option<AddressItem> {
     let (value, wildcard) = text.split_once('/')?;
     let wildcard: Ipv4Addr = wildcard.parse().ok()?;
@@ -46,8 +46,8 @@ fn port_range(text: &str) -> Option<PortRange> {
     PortRange::new(first.trim().parse().ok()?, last.trim().parse().ok()?).ok()
 }
 
-/// The default ports of an application: `tcp/80,443`, `udp/dynamic`, `icmp/8`, `icmp6/128`, `ip/47`.
-/// Dynamic means any port.
+/// The default ports of an application: `tcp/80,443`, `udp/dynamic`, `icmp/8`, `icmp6/128`,
+/// `ip/47`. Dynamic means any port.
 pub(super) fn default_service(text: &str) -> Option<ServiceTerm> {
     let (protocol, rest) = text.split_once('/')?;
     let icmp = |protocol: Protocol| {

@@ -1,10 +1,10 @@
 //! PAN-OS: running configurations in XML, `set` commands and the curly form.
 //!
 //! All three become one tree of names ([`tree`]), and one converter reads the tree. The pipeline is
-//! decided here once: NAT rules are looked up before the filter and compare the packet as it arrived,
-//! with the zone of the route to its original destination; the filter compares original addresses and
-//! ports with the zone of the route to the translated destination; translation is applied last
-//! (`docs/semantics.md`, and the laboratory captures the tests read).
+//! decided here once: NAT rules are looked up before the filter and compare the packet as it
+//! arrived, with the zone of the route to its original destination; the filter compares original
+//! addresses and ports with the zone of the route to the translated destination; translation is
+//! applied last (`docs/semantics.md`, and the laboratory captures the tests read).
 
 mod application;
 mod convert;

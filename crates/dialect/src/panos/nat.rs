@@ -1,7 +1,7 @@
 //! NAT rules.
 //!
-//! One list gives both tables, equally long and in the same order: a packet takes the first rule that
-//! matches, and what that rule does not translate it leaves alone.
+//! One list gives both tables, equally long and in the same order: a packet takes the first rule
+//! that matches, and what that rule does not translate it leaves alone.
 
 use ipnet::IpNet;
 use parefeu_net::PortRange;
@@ -85,7 +85,8 @@ impl<'t> Converter<'t> {
         Match { from, to, egress, src, dst, services, unknown, ..Match::default() }
     }
 
-    /// An egress interface; a text that says nothing about interfaces makes it an unknown condition.
+    /// An egress interface; a text that says nothing about interfaces makes it an unknown
+    /// condition.
     fn egress(&self, interface: Element<'t>, unknown: &mut Vec<At<String>>) -> Names {
         let (name, at) = (interface.name(), interface.at());
         if self.firewall.interfaces.is_empty() {
@@ -216,8 +217,9 @@ impl<'t> Converter<'t> {
         unknown_translation(written)
     }
 
-    /// The rule `bi-directional` implies: whoever speaks to the translated address reaches the original
-    /// one. Its zones are from memory of `show running nat-policy`: from any, to that of the rule.
+    /// The rule `bi-directional` implies: whoever speaks to the translated address reaches the
+    /// original one. Its zones are from memory of `show running nat-policy`: from any, to that of
+    /// the rule.
     fn push_reverse(
         &mut self,
         rule: Element<'t>,

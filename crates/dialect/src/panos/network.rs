@@ -34,7 +34,8 @@ struct Routers<'t> {
 }
 
 impl<'t> Converter<'t> {
-    /// Reads interfaces and routes; the zones are known. `scope` gives the names in addresses meaning.
+    /// Reads interfaces and routes; the zones are known. `scope` gives the names in addresses
+    /// meaning.
     pub(super) fn convert_network(&mut self, networks: &[Element<'t>], scope: ScopeId) {
         let mut routers = Routers::default();
         for network in networks {

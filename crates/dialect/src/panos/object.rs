@@ -111,7 +111,8 @@ impl<'t> Converter<'t> {
                 let message = "this tag expression is not understood";
                 self.problems.unsupported("tag-filter", filter.at(), message);
             }
-            // Addresses are also registered with tags at run time, so the members are never all known.
+            // Addresses are also registered with tags at run time, so the members are never all
+            // known.
             let text = format!("addresses registered for tags {}", filter.name());
             items.push(At::new(AddressItem::Unknown(text), filter.at()));
         }
@@ -163,7 +164,8 @@ impl<'t> Converter<'t> {
             .collect()
     }
 
-    /// What a name in a source, destination or group means. An object hides a literal of the same text.
+    /// What a name in a source, destination or group means. An object hides a literal of the same
+    /// text.
     pub(super) fn resolve_address(&self, scope: ScopeId, member: Element<'t>) -> At<AddressItem> {
         let name = member.name();
         let item = if name == "any" {
@@ -292,7 +294,8 @@ impl<'t> Converter<'t> {
             if let Err(error) = UrlPattern::parse(pattern.name()) {
                 let message = format!("URL pattern `{}` is unusable: {error}", pattern.name());
                 self.problems.unsupported("bad-pattern", pattern.at(), message);
-                // Without this pattern the category is not what the device has: nothing is known of it.
+                // Without this pattern the category is not what the device has: nothing is known of
+                // it.
                 return;
             }
             patterns.push(pattern.named());

@@ -78,8 +78,8 @@ impl<'t> Converter<'t> {
         }
     }
 
-    /// The values of a field without which PAN-OS refuses the rule; absent, it is an unknown condition,
-    /// and the list returned matches anything.
+    /// The values of a field without which PAN-OS refuses the rule; absent, it is an unknown
+    /// condition, and the list returned matches anything.
     fn required(
         &mut self,
         rule: Element<'t>,

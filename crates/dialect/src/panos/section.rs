@@ -156,8 +156,8 @@ impl<'t> Sections<'t> {
         leaf.or(self.device_groups.first())
     }
 
-    /// The rule bases of a group in the order they are evaluated: shared and ancestors' pre rules, its
-    /// own, then the post rules in reverse.
+    /// The rule bases of a group in the order they are evaluated: shared and ancestors' pre rules,
+    /// its own, then the post rules in reverse.
     pub(super) fn parts_of<'s>(&'s self, group: &DeviceGroup<'t>) -> Vec<Part<'s, 't>> {
         let own = self.device_groups.iter().find(|it| it.name == group.name);
         let groups = self.ancestors(group).into_iter().rev().chain(own);
@@ -176,8 +176,8 @@ impl<'t> Sections<'t> {
         before.chain(after).map(part).collect()
     }
 
-    /// The `config` of the templates whose stack serves a device of the group, first ones first; the
-    /// only template where there is one.
+    /// The `config` of the templates whose stack serves a device of the group, first ones first;
+    /// the only template where there is one.
     pub(super) fn templates_of(&self, group: &DeviceGroup<'t>) -> Vec<Element<'t>> {
         if let [only] = self.templates.as_slice() {
             return only.child("config").into_iter().collect();

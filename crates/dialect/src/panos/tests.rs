@@ -23,8 +23,8 @@ fn codes(problems: &Diagnostics) -> Vec<String> {
     problems.iter().map(|it| format!("{} {}", it.severity.name(), it.code)).collect()
 }
 
-/// `zone source destination protocol port [application]`, the first two words of the answer with the
-/// rule that gives it.
+/// `zone source destination protocol port [application]`, the first two words of the answer with
+/// the rule that gives it.
 fn judge(firewall: &LinkedFirewall, flow: &str) -> String {
     let words: Vec<&str> = flow.split(' ').collect();
     let [from, src, dst, protocol, port, rest @ ..] = words.as_slice() else { panic!("{flow}") };

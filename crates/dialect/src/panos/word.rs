@@ -37,8 +37,8 @@ impl<'t> Words<'t> {
         Self { text, at: 0, signs: &['[', ']', '{', '}', ';'] }
     }
 
-    /// The words up to the end of the line, comments and blank lines passed over; `None` at the end of
-    /// the text. A quoted string may hold line breaks.
+    /// The words up to the end of the line, comments and blank lines passed over; `None` at the end
+    /// of the text. A quoted string may hold line breaks.
     pub(super) fn next_statement(&mut self, problems: &mut Diagnostics) -> Option<Vec<Word<'t>>> {
         loop {
             self.skip(char::is_whitespace);

@@ -5,6 +5,8 @@ mod application;
 mod network;
 mod rule;
 mod service;
+#[cfg(test)]
+mod tests;
 
 use std::collections::BTreeMap;
 
@@ -23,7 +25,7 @@ pub const MAX_NESTING: usize = 64;
 ///
 /// Error codes: `duplicate-name`, `unknown-object`, `unknown-service`, `unknown-application`,
 /// `unknown-zone`, `unknown-interface`, `unknown-rule-base`, `unknown-schedule`, `cycle`,
-/// `nesting-too-deep`, `bad-range`, `bad-pattern`, `no-layer`. Suspicious: `empty-group`,
+/// `nesting-too-deep`, `bad-range`, `bad-pattern`, `empty-pool`. Suspicious: `empty-group`,
 /// `empty-match`, `route-without-interface`.
 ///
 /// `O(n log n)` in the size of the configuration with groups expanded; a group is expanded once.

@@ -52,6 +52,7 @@ impl Linker<'_> {
     }
 
     fn link_match(&mut self, written: &Match, at: Span) -> LinkedMatch {
+        let before = self.problems.len();
         let applications = self.link_applications(&written.applications);
         let mut services = self.link_services(&written.services);
         if services.application_default {
@@ -68,7 +69,8 @@ impl Linker<'_> {
             || [&src, &dst]
                 .iter()
                 .any(|it| it.set.is_empty() && it.atoms.is_empty() && !it.negated);
-        if matches_nothing {
+        // A name without a meaning leaves nothing to match as well, but that was reported already.
+        if matches_nothing && self.problems.len() == before {
             self.problems.suspicious("empty-match", at, "the rule can match no packet");
         }
         let mut atoms: Vec<_> =

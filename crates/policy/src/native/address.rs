@@ -8,9 +8,9 @@ use ipnet::IpNet;
 use crate::AddressItem;
 use crate::set::MaskedAddress;
 
-/// Reads one address item. Text that is nothing else names an object; a leading `=` makes the rest a
-/// name whatever it looks like, a leading `literal:` makes it a value even where an object has that
-/// name.
+/// Reads one address item. Text that is nothing else names an object; a leading `=` makes the rest
+/// a name whatever it looks like, a leading `literal:` makes it a value even where an object has
+/// that name.
 pub(super) fn read_address(text: &str) -> AddressItem {
     if let Some(name) = text.strip_prefix('=') {
         return AddressItem::Object(name.to_owned());

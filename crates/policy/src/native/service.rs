@@ -21,9 +21,9 @@ pub(super) enum ServiceError {
     NoPorts,
 }
 
-/// Reads one service item. Text that is nothing else names an object; a leading `=` makes the rest a
-/// name whatever it looks like, a leading `literal:` makes it a value even where an object has that
-/// name.
+/// Reads one service item. Text that is nothing else names an object; a leading `=` makes the rest
+/// a name whatever it looks like, a leading `literal:` makes it a value even where an object has
+/// that name.
 pub(super) fn read_service(text: &str) -> Result<ServiceItem, ServiceError> {
     if let Some(name) = text.strip_prefix('=') {
         return Ok(ServiceItem::Object(name.to_owned()));

@@ -23,12 +23,12 @@ pub enum Shape {
     AccessList,
     /// A perimeter policy of wide, overlapping rules. Source: 40 any, 20 host, 25 network, 15 site.
     /// Destination: 30 any, 30 host, 25 network, 15 site. Protocol: 60 TCP, 22 UDP, 5 ICMP, 13 any.
-    /// Source port: 70 any, 20 ports from 1024, 10 one service. Destination port: 55 one service, 15 a
-    /// range, 10 ports from 1024, 20 any.
+    /// Source port: 70 any, 20 ports from 1024, 10 one service. Destination port: 55 one service,
+    /// 15 a range, 10 ports from 1024, 20 any.
     Perimeter,
     /// A packet-filter chain between pairs of hosts. Source and destination: 3 any, 75 host, 17
-    /// network, 5 site. Protocol: 55 TCP, 35 UDP, 5 ICMP, 5 any. Source port: 60 any, 30 one service,
-    /// 10 ports from 1024. Destination port: 75 one service, 10 a range, 15 any.
+    /// network, 5 site. Protocol: 55 TCP, 35 UDP, 5 ICMP, 5 any. Source port: 60 any, 30 one
+    /// service, 10 ports from 1024. Destination port: 75 one service, 10 a range, 15 any.
     Chain,
     /// The worst case of a linear scan: the rules differ in one destination host each, and only the
     /// last one, which matches everything, matches any other packet.
@@ -87,10 +87,10 @@ pub enum Family {
 
 /// A large rule base: the same value generates the same rules.
 ///
-/// Addresses form a tree, as in a real network: about one site per 400 rules, 32 networks a site, and
-/// hosts that cluster in networks. Services are Zipf-like over 24 well-known ports: the n-th is n
-/// times rarer than the first. Rules between few addresses come first, as people order them, or the
-/// rules below an early wide one could never be hit. Copies of a rule may occur.
+/// Addresses form a tree, as in a real network: about one site per 400 rules, 32 networks a site,
+/// and hosts that cluster in networks. Services are Zipf-like over 24 well-known ports: the n-th is
+/// n times rarer than the first. Rules between few addresses come first, as people order them, or
+/// the rules below an early wide one could never be hit. Copies of a rule may occur.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct Large {
     /// What the rules are like.

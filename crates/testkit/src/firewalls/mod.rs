@@ -21,9 +21,9 @@ use rules::{RULE_BASES, Weights};
 /// Small firewalls, of every kind of field a rule can compare.
 ///
 /// Zones, interfaces and routes are always the same; objects, groups (with exceptions), four rule
-/// bases of up to seven rules that jump to one another, one or two layers and both translation tables
-/// vary. Addresses and ports come from a small universe, so that rules overlap. Every rule has a span
-/// of its own. Such a firewall always links.
+/// bases of up to seven rules that jump to one another, one or two layers and both translation
+/// tables vary. Addresses and ports come from a small universe, so that rules overlap. Every rule
+/// has a span of its own. Such a firewall always links.
 pub fn small() -> impl Strategy<Value = Firewall> {
     with(Weights { flow: 2, unknown: 1, most_rules: 8 })
 }

@@ -171,8 +171,8 @@ fn tcp_flags() -> impl Strategy<Value = Vec<TcpFlagMatch>> {
     vec(one, 1..3)
 }
 
-/// A translation table; destination translations are chosen before routing, so their rules may still
-/// name an egress zone: the one of the route to the address as it arrived.
+/// A translation table; destination translations are chosen before routing, so their rules may
+/// still name an egress zone: the one of the route to the address as it arrived.
 pub(super) fn nat_table(weights: Weights) -> impl Strategy<Value = NatTable> {
     let rule = (matches(weights), translation(), prop_oneof![9 => Just(false), 1 => Just(true)])
         .prop_map(|(matches, translation, disabled)| NatRule {

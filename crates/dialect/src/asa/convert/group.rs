@@ -16,8 +16,8 @@ pub(super) struct Groups<'a, T> {
     left: usize,
 }
 
-/// All uses of groups together hand out this many values: a group is copied into each rule and group
-/// that names it, so that their product has to be bounded.
+/// All uses of groups together hand out this many values: a group is copied into each rule and
+/// group that names it, so that their product has to be bounded.
 const MAX_VALUES: usize = 8_000_000;
 
 /// What a group holds, directly or by its members.
@@ -41,8 +41,8 @@ impl<'a, T: Clone + Ord> Groups<'a, T> {
         Self { by_name, done: HashMap::new(), open: Vec::new(), left: MAX_VALUES }
     }
 
-    /// The content of the group called `name`. An unknown name, a group within itself, nesting deeper
-    /// than [`MAX_NESTING`] and more than [`MAX_VALUES`] in all are errors, and empty.
+    /// The content of the group called `name`. An unknown name, a group within itself, nesting
+    /// deeper than [`MAX_NESTING`] and more than [`MAX_VALUES`] in all are errors, and empty.
     pub(super) fn flatten(&mut self, name: &At<String>, problems: &mut Diagnostics) -> Rc<Flat<T>> {
         if let Some(done) = self.done.get(name.value.as_str()).cloned() {
             return self.hand_out(done, name, problems);

@@ -62,8 +62,8 @@ impl<'a> Objects<'a> {
         Self { objects: objects.iter().map(|object| (object.name.as_str(), object)).collect() }
     }
 
-    /// The addresses of an item; `None` when they are not known, not finite in the plain sense (*any*)
-    /// or take more than [`MAX_STEPS`] to gather.
+    /// The addresses of an item; `None` when they are not known, not finite in the plain sense
+    /// (*any*) or take more than [`MAX_STEPS`] to gather.
     pub(super) fn runs(&self, item: &AddressItem) -> Option<Vec<Run>> {
         let mut runs = Vec::new();
         self.collect(item, &mut Budget { depth: MAX_NESTING, steps: MAX_STEPS }, &mut runs)?;
@@ -107,8 +107,8 @@ pub(super) fn inline(mapped: IpAddr, real: &[Run]) -> Option<Vec<Run>> {
     (last <= most).then(|| vec![Run { v6: mapped.is_ipv6(), first, last }])
 }
 
-/// Pairs of prefixes of equal length, which together map `real` to `mapped` in order. `None` when the
-/// two differ in family or size, or the pairs would be too many.
+/// Pairs of prefixes of equal length, which together map `real` to `mapped` in order. `None` when
+/// the two differ in family or size, or the pairs would be too many.
 pub(super) fn pairs(real: &[Run], mapped: &[Run]) -> Option<Vec<(IpNet, IpNet)>> {
     let mut found = Vec::new();
     let (mut reals, mut mappeds) = (real.iter().copied(), mapped.iter().copied());

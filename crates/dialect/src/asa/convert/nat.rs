@@ -1,10 +1,10 @@
 //! `nat` rules become the two translation tables.
 //!
-//! Cisco ASA firewall CLI guide, "NAT Rule Order": twice NAT in the order written (section 1), object
-//! NAT in an order of its own (section 2), twice NAT after it (section 3); first match wins. A static
-//! rule works both ways: it gives the destination table a rule for connections from the mapped side.
-//! The device picks the egress interface of a translated packet from the rule; here the route to the
-//! real address does.
+//! Cisco ASA firewall CLI guide, "NAT Rule Order": twice NAT in the order written (section 1),
+//! object NAT in an order of its own (section 2), twice NAT after it (section 3); first match wins.
+//! A static rule works both ways: it gives the destination table a rule for connections from the
+//! mapped side. The device picks the egress interface of a translated packet from the rule; here
+//! the route to the real address does.
 
 use parefeu_policy::set::{PortSet, ProtocolSet};
 use parefeu_policy::{AddressItem, At, Diagnostics, Firewall, NatTable, Sees, ServiceTerm, Span};
@@ -60,8 +60,8 @@ fn section<'a>(
     rules
 }
 
-/// Object NAT in the device's order: static before dynamic, then fewer real addresses, then the lowest
-/// address, then the name of the object.
+/// Object NAT in the device's order: static before dynamic, then fewer real addresses, then the
+/// lowest address, then the name of the object.
 fn by_automatic_order<'a>(rules: &'a [ObjectNat], objects: &Objects<'_>) -> Vec<&'a ObjectNat> {
     let mut keyed: Vec<_> = rules
         .iter()

@@ -1,8 +1,9 @@
 //! Which access list a packet meets: the filter layers.
 //!
-//! Cisco ASA firewall CLI guide, "Access Rules": interface rules, then global rules, then the implicit
-//! deny. Where neither applies to the interface a connection enters by, security levels decide. Access
-//! lists compare real addresses (8.3 and later): the destination after, the source before translation.
+//! Cisco ASA firewall CLI guide, "Access Rules": interface rules, then global rules, then the
+//! implicit deny. Where neither applies to the interface a connection enters by, security levels
+//! decide. Access lists compare real addresses (8.3 and later): the destination after, the source
+//! before translation.
 
 use std::collections::{HashMap, HashSet};
 
@@ -45,8 +46,8 @@ pub(super) fn layers(config: &Config, firewall: &mut Firewall, problems: &mut Di
     add_layer(firewall, "ingress", "interface-acls", ingress);
 }
 
-/// More named interfaces than this are refused: rules between them grow with their square. The largest
-/// device carries 1,024 VLANs.
+/// More named interfaces than this are refused: rules between them grow with their square. The
+/// largest device carries 1,024 VLANs.
 const MAX_INTERFACES: usize = 1_100;
 
 /// Where access lists are applied.

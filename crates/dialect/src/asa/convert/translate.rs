@@ -39,7 +39,8 @@ struct Fixed {
     identity: bool,
 }
 
-/// Protocol and ports as on the real and as on the mapped side, and how the first become the second.
+/// Protocol and ports as on the real and as on the mapped side, and how the first become the
+/// second.
 struct Ports {
     real: ServiceTerm,
     mapped: ServiceTerm,
@@ -68,8 +69,8 @@ impl<'a> Translator<'a> {
         Self { config, objects, services, dst: Vec::new(), src: Vec::new(), problems }
     }
 
-    /// Adds what a rule translates. What is not modelled is reported, and kept as a rule that matches
-    /// perhaps.
+    /// Adds what a rule translates. What is not modelled is reported, and kept as a rule that
+    /// matches perhaps.
     pub(super) fn add(&mut self, rule: &Rule<'_>) {
         if let Some(text) = rule.unknown {
             self.add_unknown(rule, text.to_owned());
@@ -140,8 +141,8 @@ impl<'a> Translator<'a> {
         Ok(())
     }
 
-    /// Connections from the mapped side of a static rule: their destination is the mapped source, and
-    /// their source the real destination.
+    /// Connections from the mapped side of a static rule: their destination is the mapped source,
+    /// and their source the real destination.
     fn add_reverse(
         &mut self,
         rule: &Rule<'_>,
