@@ -3,6 +3,8 @@
 
 #![expect(clippy::unwrap_used, clippy::panic, reason = "helpers of tests may stop them")]
 
+use std::fmt::Write as _;
+
 use parefeu_net::{Protocol, TcpFlags, Timestamp};
 use parefeu_policy::set::IdSet;
 use parefeu_policy::{
@@ -97,11 +99,11 @@ fn rules(lines: &str) -> String {
     let mut text = "[[layer]]\nrule_base = \"main\"\n[[rule_base]]\nname = \"main\"\n".to_owned();
     for line in lines.lines().map(str::trim).filter(|line| !line.is_empty()) {
         if let Some(name) = line.strip_prefix("= ") {
-            text += &format!("[[rule_base]]\nname = \"{name}\"\n");
+            writeln!(text, "[[rule_base]]\nname = \"{name}\"").unwrap();
         } else {
             let (name, keys) = line.split_once(": ").unwrap();
             let keys = keys.replace("; ", "\n");
-            text += &format!("[[rule_base.rule]]\nname = \"{name}\"\n{keys}\n");
+            writeln!(text, "[[rule_base.rule]]\nname = \"{name}\"\n{keys}").unwrap();
         }
     }
     text

@@ -28,13 +28,14 @@ impl Linker<'_> {
         }
         for route in &firewall.routes {
             let table = router(&route.router);
+            let before = self.problems.len();
             let target = match &route.next_router {
                 Some(next) => Some(RouteTarget::Table(router(next))),
                 None => self.route_target(route, table, &interfaces),
             };
             if let Some(target) = target {
                 routes.insert(table, route.destination.trunc(), route.metric.max(1), target);
-            } else {
+            } else if self.problems.len() == before {
                 let message = format!("route to {} leads to no interface", route.destination);
                 self.problems.suspicious("route-without-interface", route.at, message);
             }
