@@ -53,7 +53,11 @@ fn no_file_is_longer_than_a_thousand_lines() {
 
 #[test]
 fn lines_fit_a_hundred_columns() {
-    check("lines are at most 100 columns wide", |_, text| {
+    check("lines are at most 100 columns wide", |path, text| {
+        // Tests quote configurations as they are.
+        if path.ends_with("tests.rs") || path.components().any(|part| part.as_os_str() == "tests") {
+            return None;
+        }
         // Long literals cannot be broken; formatting leaves them alone.
         line_with(text, |line| line.chars().count() > 100 && !line.contains('"'))
     });

@@ -168,10 +168,11 @@ fn generated_references_are_read() {
         let text = fs::read_to_string(&path).unwrap();
         // Some files hold several documents, one after the other.
         for document in text.split_inclusive("</config>\n").filter(|it| !it.trim().is_empty()) {
-            let source = Source::new(&path.display().to_string(), document);
+            let source = Source::new(&path.display().to_string(), document.trim_start());
             let import = read(source, Some(Dialect::Panos));
             let mut problems = import.problems;
-            let linked = link(&import.firewall.unwrap(), &mut problems);
+            let firewall = import.firewall.unwrap();
+            let linked = link(&firewall, &mut problems);
             assert!(linked.is_some(), "{}: {problems:#?}", path.display());
         }
     }

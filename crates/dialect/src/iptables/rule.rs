@@ -197,12 +197,16 @@ impl Reader<'_, '_> {
     }
 
     fn module(&mut self, option: &mut Written, joined: Option<String>) {
+        let in_next_word = joined.is_none();
         let Some(name) = self.value(option, joined) else { return };
-        if name.starts_with('-') {
-            // The kernel's tool would look for a module of this name; the option is kept as
-            // written.
+        if in_next_word && name.starts_with('-') {
             let message = "`-m` names no match module: iptables refuses the line";
             self.problems.suspicious("missing-module", option.at, message);
+            // The option that stands in its place is read next, as part of an atom.
+            self.next -= 1;
+            self.owner = Owner::Atom(self.rule.conditions.len());
+            self.push(option, Kind::Atom("-m".to_owned()));
+            return;
         }
         if MODULES.contains(&name.as_str()) {
             if MODULES.iter().take(PROTOCOL_MODULES).any(|module| *module == name) {

@@ -411,7 +411,8 @@ fn problems_are_named_with_their_lines() {
         ),
         (
             "*raw\n:PREROUTING ACCEPT [0:0]\n-A PREROUTING -p udp -j CT --notrack\nCOMMIT\n\
-             *nat\n:PREROUTING ACCEPT [0:0]\n-A PREROUTING -p tcp --dport 80 -j REDIRECT --to-ports 8\n\
+             *nat\n:PREROUTING ACCEPT [0:0]\n\
+             -A PREROUTING -p tcp --dport 80 -j REDIRECT --to-ports 8\n\
              -A PREROUTING -p tcp -j DNAT --to-destination 10.0.0.1:80-90\nCOMMIT\n\
              *filter\n:FORWARD DROP [0:0]\n-A FORWARD -s www.example.com -j ACCEPT\n\
              -A FORWARD -m tcp --dport 80 -j ACCEPT\n-A FORWARD -p tcp --icmp-type 8 -j DROP\nCOMMIT\n",
