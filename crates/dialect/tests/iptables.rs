@@ -206,3 +206,21 @@ fn jumps_that_multiply_are_bounded() {
     assert!(import.problems.iter().any(|problem| problem.code == "nat-too-large"));
     assert!(import.firewall.unwrap().destination_nat.rules.len() <= 20_000);
 }
+
+/// Texts whose lines each touch everything before them.
+#[test]
+fn long_scripts_are_read_in_reasonable_time() {
+    let lines = 20_000;
+    let scripts: [fn(usize) -> String; 5] = [
+        |n| format!("-I FORWARD -s 10.0.{}.{}", n / 256 % 256, n % 256),
+        |n| format!("-N c{n}\n-F c{n}\n-A FORWARD -j c{n}"),
+        |n| format!("-A FORWARD ! -i e{n} -j ACCEPT"),
+        |n| format!("-A FORWARD -m time --datestart 2026-01-01T00:00:{:02} -j DROP", n % 60),
+        |n| format!("-A FORWARD -m comment --comment \"{n}\" -m x{n} -j LOG"),
+    ];
+    for script in scripts {
+        let text: String = (0..lines).map(|n| script(n) + "\n").collect();
+        let import = read(Source::new("t", &text), Some(Dialect::Iptables));
+        assert!(import.firewall.is_some(), "{:?}", import.problems.iter().next());
+    }
+}

@@ -1,6 +1,6 @@
 //! Chains become rule bases and layers.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use parefeu_policy::{
     Action, AddressItem, AddressMatch, At, Diagnostics, Firewall, Interface, Layer, Match, Rule,
@@ -33,7 +33,7 @@ pub(super) fn convert(ruleset: &Ruleset, problems: &mut Diagnostics) -> Firewall
     }
     let mut firewall = Firewall { dialect: "iptables", ..Firewall::default() };
     firewall.interfaces = interfaces.finish().iter().map(interface).collect();
-    let mut schedules = Vec::new();
+    let mut schedules = BTreeMap::new();
     let mut converter = Converter {
         ruleset,
         context: Context { interfaces: &interfaces, schedules: &mut schedules },
@@ -50,7 +50,7 @@ pub(super) fn convert(ruleset: &Ruleset, problems: &mut Diagnostics) -> Firewall
     };
     firewall.layers.sort_by_key(place);
     nat::convert(ruleset, &mut converter.context, &mut firewall, converter.problems);
-    firewall.schedules = schedules;
+    firewall.schedules = schedules.into_values().collect();
     firewall
 }
 
@@ -83,7 +83,7 @@ impl Converter<'_> {
                         )
                 )
             };
-            chain.policy == Some(Policy::Drop) || chain.rules.iter().any(refuses)
+            chain.policy == Some(Policy::Drop) || chain.rules.iter().any(|rule| refuses(rule))
         })
     }
 

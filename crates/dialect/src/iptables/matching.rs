@@ -1,6 +1,6 @@
 //! Conditions that all have to hold become matches of the model.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use parefeu_net::{PortRange, Protocol, Timestamp};
 use parefeu_policy::set::{AddressSet, PortSet, ProtocolSet};
@@ -81,7 +81,7 @@ pub(super) struct Matches {
 /// Where conditions are read: the interfaces of the text, and the schedules found so far.
 pub(super) struct Context<'a> {
     pub(super) interfaces: &'a Interfaces,
-    pub(super) schedules: &'a mut Vec<Schedule>,
+    pub(super) schedules: &'a mut BTreeMap<String, Schedule>,
 }
 
 impl Context<'_> {
@@ -145,7 +145,12 @@ struct Builder<'c> {
 }
 
 impl<'c> Builder<'c> {
-    fn add(&mut self, condition: &'c Condition, family: Family, schedules: &mut Vec<Schedule>) {
+    fn add(
+        &mut self,
+        condition: &'c Condition,
+        family: Family,
+        schedules: &mut BTreeMap<String, Schedule>,
+    ) {
         let Condition { kind, negated, at } = condition;
         match kind {
             Kind::Protocol(set) => self.services.protocol(*set, *negated, *at),
@@ -178,17 +183,15 @@ impl<'c> Builder<'c> {
                     self.atom(&format!("-m time {text}"), *negated, *at);
                     return;
                 }
-                if !schedules.iter().any(|schedule| schedule.name == name) {
-                    let absolute = absolute
+                schedules.entry(name.clone()).or_insert_with(|| Schedule {
+                    name: name.clone(),
+                    weekly: weekly.clone(),
+                    absolute: absolute
                         .iter()
-                        .map(|(from, to)| (Timestamp::from_secs(*from), Timestamp::from_secs(*to)));
-                    schedules.push(Schedule {
-                        name: name.clone(),
-                        weekly: weekly.clone(),
-                        absolute: absolute.collect(),
-                        at: *at,
-                    });
-                }
+                        .map(|(from, to)| (Timestamp::from_secs(*from), Timestamp::from_secs(*to)))
+                        .collect(),
+                    at: *at,
+                });
                 self.schedule = Some(At::new(name, *at));
             }
             Kind::Atom(text) => self.atom(text, *negated, *at),

@@ -1,6 +1,7 @@
 //! The statements of a dump or script become chains.
 
 use std::collections::BTreeMap;
+use std::rc::Rc;
 
 use parefeu_net::Protocol;
 use parefeu_policy::set::ProtocolSet;
@@ -35,7 +36,7 @@ pub(super) struct Chain {
     pub(super) at: Span,
     /// Whether a statement defines it, rather than its first use.
     defined: bool,
-    pub(super) rules: Vec<Rule>,
+    pub(super) rules: Vec<Rc<Rule>>,
 }
 
 /// Every chain, in the order of first mention.
@@ -110,13 +111,13 @@ enum Command {
     New(String),
     Append {
         chain: String,
-        rule: Box<Rule>,
+        rule: Rc<Rule>,
     },
     /// Position from 0.
     Insert {
         chain: String,
         position: usize,
-        rule: Box<Rule>,
+        rule: Rc<Rule>,
     },
     Flush(Option<String>),
     Remove(Option<String>),
@@ -269,13 +270,13 @@ impl Script<'_> {
         let after = rest.get(1..).unwrap_or_default();
         match (verb.text.as_str(), chain) {
             ("-A" | "--append", Some(chain)) => {
-                let rule = Box::new(read_rule(after, at, self.problems));
+                let rule = Rc::new(read_rule(after, at, self.problems));
                 Some(Command::Append { chain, rule })
             }
             ("-I" | "--insert", Some(chain)) => {
                 let number = after.first().and_then(|word| word.text.parse::<usize>().ok());
                 let words = after.get(usize::from(number.is_some())..).unwrap_or_default();
-                let rule = Box::new(read_rule(words, at, self.problems));
+                let rule = Rc::new(read_rule(words, at, self.problems));
                 let position = number.unwrap_or(1).saturating_sub(1);
                 Some(Command::Insert { chain, position, rule })
             }
@@ -402,34 +403,35 @@ impl Apply<'_> {
             Command::New(name) => self.define(name, true),
             Command::Append { chain, rule } => {
                 if let Some(chain) = self.chain_for(chain, rule) {
-                    chain.rules.push((**rule).clone());
+                    chain.rules.push(Rc::clone(rule));
                 }
             }
             Command::Insert { chain, position, rule } => {
                 if let Some(chain) = self.chain_for(chain, rule) {
                     let position = (*position).min(chain.rules.len());
-                    chain.rules.insert(position, (**rule).clone());
+                    chain.rules.insert(position, Rc::clone(rule));
                 }
             }
-            Command::Flush(name) => {
-                let (family, table) = (self.family, self.statement.table);
-                let chains = self.ruleset.chains.iter_mut();
-                let here = chains.filter(|chain| chain.family == family && chain.table == table);
-                for chain in here.filter(|chain| name.as_ref().is_none_or(|n| *n == chain.name)) {
-                    chain.rules.clear();
+            Command::Flush(name) => self.each_chain(name.as_deref(), |chain| chain.rules.clear()),
+            // The chain stays, empty and undefined: indices into the list stay true.
+            Command::Remove(name) => self.each_chain(name.as_deref(), |chain| {
+                if chain.policy.is_none() && chain.rules.is_empty() {
+                    chain.defined = false;
                 }
-            }
-            Command::Remove(name) => {
-                // The chain stays, empty and undefined: indices into the list stay true.
-                let (family, table) = (self.family, self.statement.table);
-                let chains = self.ruleset.chains.iter_mut();
-                let here = chains.filter(|chain| chain.family == family && chain.table == table);
-                for chain in here.filter(|chain| name.as_ref().is_none_or(|n| *n == chain.name)) {
-                    if chain.policy.is_none() && chain.rules.is_empty() {
-                        chain.defined = false;
-                    }
-                }
-            }
+            }),
+        }
+    }
+
+    /// Changes one chain of the statement's table, or all of them.
+    fn each_chain(&mut self, name: Option<&str>, change: impl Fn(&mut Chain)) {
+        let (family, table) = (self.family, self.statement.table);
+        let Ruleset { chains, index } = self.ruleset;
+        if let Some(name) = name {
+            let id = index.get(&(family, table, name.to_owned()));
+            id.and_then(|id| chains.get_mut(*id)).into_iter().for_each(change);
+        } else {
+            let here = |chain: &&mut Chain| chain.family == family && chain.table == table;
+            chains.iter_mut().filter(here).for_each(change);
         }
     }
 
