@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use parefeu_dialect::{Dialect, Import, read};
 use parefeu_net::{Protocol, TcpFlags, Timestamp};
 use parefeu_policy::{
-    Answer, ConnectionState, Knowledge, LinkedFirewall, PacketKey, Source, link, reference,
+    Answer, ConnectionState, Knowledge, LinkedFirewall, PacketKey, Source, link, native, reference,
 };
 use proptest::prelude::*;
 
@@ -127,6 +127,32 @@ fn dumps_and_generated_files_are_read_without_errors() {
         }
     }
     assert!(read >= 15, "{read}");
+}
+
+#[test]
+fn what_is_read_can_be_written_in_the_native_format() {
+    let text = include_str!("iptables.rules");
+    let mut import = read(Source::new("t", text), Some(Dialect::Iptables));
+    let firewall = import.firewall.unwrap();
+    let linked = link(&firewall, &mut import.problems).unwrap();
+    let (again, mut problems) = native::read(Source::new("again", &native::write(&firewall)));
+    assert!(problems.is_empty(), "{problems:?}");
+    let again = link(&again.unwrap(), &mut problems).unwrap();
+    assert!(problems.is_empty(), "{problems:?}");
+    let shape = |firewall: &LinkedFirewall| {
+        let rules: Vec<_> =
+            firewall.rules.iter().map(|rule| (rule.name.clone(), rule.action)).collect();
+        let services: Vec<_> =
+            firewall.rules.iter().map(|rule| rule.matches.services.clone()).collect();
+        let sources: Vec<_> = firewall.rules.iter().map(|rule| rule.matches.src.clone()).collect();
+        let nat: Vec<_> = [&firewall.destination_nat, &firewall.source_nat]
+            .into_iter()
+            .flat_map(|table| table.rules.iter().map(|rule| rule.translation.clone()))
+            .collect();
+        let atoms: Vec<_> = firewall.atoms.iter().map(|atom| atom.text.clone()).collect();
+        (rules, services, sources, nat, atoms)
+    };
+    assert_eq!(shape(&again), shape(&linked));
 }
 
 #[test]
