@@ -20,7 +20,7 @@ use etherparse::{
 /// The Ethernet frame a line describes: `SOURCE > DESTINATION KIND [OPTION…] ["PAYLOAD"]`.
 ///
 /// - `SOURCE` and `DESTINATION`: `192.0.2.1:443`, `[2001:db8::1]:443`, or the bare address where
-///   the   protocol has no ports.
+///   the protocol has no ports.
 /// - `KIND`: TCP flags as tcpdump prints them (`S`, `S.`, `.`, `P.`, `F.`, `R`; also `U`, `E`, `W`,
 ///   and `none`); `udp`; `echo`, `echo-reply`; `icmp=TYPE/CODE`; `ip=NUMBER` for another protocol.
 /// - `OPTION`: `seq=`, `ack=`, `win=`, `mss=`, `wscale=`, `sack` (permitted) and `time=` (timestamp
