@@ -27,10 +27,16 @@
 //! assert!(policy.memory_bytes() > 0);
 //! ```
 
-mod bitmap;
-mod field;
+mod batch;
+mod bits;
+mod headers;
+mod list;
 mod policy;
-mod rule_list;
+mod rows;
+mod tables;
 mod walk;
+mod wanted;
 
+pub use batch::Instructions;
+pub use headers::{BatchScratch, HeadersV4};
 pub use policy::{CompileLimits, CompiledPolicy, NatLookup};

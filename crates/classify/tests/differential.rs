@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 
-use parefeu_classify::{CompileLimits, CompiledPolicy, NatLookup};
+use parefeu_classify::{CompileLimits, CompiledPolicy, Instructions, NatLookup};
 use parefeu_policy::{
     Evaluation, Firewall, LinkedFirewall, LinkedMatch, LinkedNatTable, PacketKey, RuleBaseId,
     RuleId, Truth, reference,
@@ -15,11 +15,20 @@ use parefeu_testkit::keys::Known;
 use parefeu_testkit::{Random, firewalls, keys};
 use proptest::prelude::*;
 
-/// Compiles with room for exact rows, and with so little that intervals share rows.
-fn compiled(firewall: &Arc<LinkedFirewall>) -> [CompiledPolicy; 2] {
-    let exact = CompileLimits::default();
-    let coarse = CompileLimits { max_bytes_per_rule_base: 0 };
-    [exact, coarse].map(|limits| CompiledPolicy::compile(Arc::clone(firewall), &limits))
+/// Every structure lists are compiled to, whatever their size: pair tables, hashed tuples, rows of
+/// bits, and rows so coarse that intervals share them. The last is what a user gets.
+fn compiled(firewall: &Arc<LinkedFirewall>) -> [CompiledPolicy; 5] {
+    let user = CompileLimits::default();
+    let tables = CompileLimits { min_table_rules: 0, ..user };
+    let rows = CompileLimits { min_table_rules: usize::MAX, ..user };
+    [
+        tables,
+        CompileLimits { max_paired_rules: 0, ..tables },
+        rows,
+        CompileLimits { max_bytes_per_rule_base: 0, ..rows },
+        user,
+    ]
+    .map(|limits| CompiledPolicy::compile(Arc::clone(firewall), &limits))
 }
 
 /// Everything a compiled policy answers about one packet.
@@ -82,23 +91,50 @@ fn first_match(firewall: &LinkedFirewall, id: RuleBaseId, key: &PacketKey) -> Op
     Some(RuleId(firewall.rule_bases[id.index()].first.0 + index as u32))
 }
 
-/// Asks about `packets` packets drawn from `seed`.
+/// Asks about `packets` packets drawn from `seed`, one by one and side by side.
 #[track_caller]
 fn check(firewall: &Firewall, seed: u64, packets: usize) {
     let firewall = firewalls::linked(firewall);
     let policies = compiled(&firewall);
     let mut random = Random::new(seed);
-    for _ in 0..packets {
-        let key = if random.percent(95) {
-            keys::corner(&firewall, &mut random)
-        } else {
-            keys::uniform(&mut random)
-        };
+    let keys: Vec<PacketKey> = (0..packets)
+        .map(|_| {
+            if random.percent(95) {
+                keys::corner(&firewall, &mut random)
+            } else {
+                keys::uniform(&mut random)
+            }
+        })
+        .collect();
+    let mut first = Vec::new();
+    for key in &keys {
         let known = Known::about(&firewall, &mut random);
-        let expected = expected(&firewall, &key, &known);
+        let expected = expected(&firewall, key, &known);
         for policy in &policies {
-            let found = answers(policy, &key, &known);
+            let found = answers(policy, key, &known);
             assert_eq!(found, expected, "\npacket: {key:#?}\nknown: {known:#?}");
+        }
+        first.push(expected.first);
+    }
+    for rule_base in 0..firewall.rule_bases.len() {
+        let expected: Vec<Option<RuleId>> = first.iter().map(|first| first[rule_base]).collect();
+        check_batches(&policies, RuleBaseId(rule_base as u32), &keys, &expected);
+    }
+}
+
+/// Asks about all packets at once with every set of instructions the processor has.
+#[track_caller]
+fn check_batches(
+    policies: &[CompiledPolicy],
+    rule_base: RuleBaseId,
+    keys: &[PacketKey],
+    expected: &[Option<RuleId>],
+) {
+    let mut found = vec![Some(RuleId(u32::MAX)); keys.len()];
+    for policy in policies {
+        for instructions in Instructions::ALL {
+            policy.first_match_batch_with(instructions, rule_base, keys, &mut found);
+            assert_eq!(found, expected, "{} {keys:#?}", instructions.name());
         }
     }
 }

@@ -1,6 +1,6 @@
 //! What a rule is compared with: the packet, and what is known about its session.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr};
 
 use parefeu_net::{MacAddress, Protocol, TcpFlags, Timestamp};
 
@@ -42,6 +42,26 @@ pub struct PacketKey {
     pub device: Option<MacAddress>,
     /// When the packet arrived, for schedules.
     pub time: Timestamp,
+}
+
+impl PacketKey {
+    /// A new connection of which nothing but that is stated: all addresses and numbers are zero.
+    pub const UNSTATED: Self = Self {
+        ingress: None,
+        egress: None,
+        from: None,
+        to: None,
+        src: IpAddr::V4(Ipv4Addr::UNSPECIFIED),
+        dst: IpAddr::V4(Ipv4Addr::UNSPECIFIED),
+        protocol: Protocol(0),
+        src_port: 0,
+        dst_port: 0,
+        icmp: None,
+        tcp_flags: None,
+        state: ConnectionState::New,
+        device: None,
+        time: Timestamp::EPOCH,
+    };
 }
 
 /// What is known about a session beyond its packets' headers.

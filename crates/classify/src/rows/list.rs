@@ -1,20 +1,21 @@
-//! One ordered list of matches, compiled: the candidates for a packet, in order.
+//! One ordered list of matches as rows of bits: bounded whatever the rules are.
 
 use std::net::IpAddr;
 
 use parefeu_net::Protocol;
-use parefeu_policy::set::IdSet;
+use parefeu_policy::set::{IdSet, PortSet};
 use parefeu_policy::{LinkedAddresses, LinkedMatch, LinkedService, PacketKey};
 
-use crate::bitmap::{RowId, Rows, RowsBuilder};
-use crate::field::{Intervals, Selected, Table, Wanted};
+use super::bitmap::{RowId, Rows, RowsBuilder};
+use super::field::{Intervals, Selected, Table};
+use crate::wanted;
 
 /// Field structures over the matches of one list.
 ///
 /// A candidate may match; whoever asks checks it exactly. No rule that matches, surely or perhaps,
 /// is left out.
 #[derive(Debug)]
-pub(crate) struct RuleList {
+pub(crate) struct BitRows {
     rows: Rows,
     /// The rules that are not switched off.
     live: RowId,
@@ -38,7 +39,7 @@ pub(crate) struct Dimensions {
     pub(crate) zones: u32,
 }
 
-impl RuleList {
+impl BitRows {
     /// Compiles a list; `max_bytes` bounds its rows by making intervals coarser.
     pub(crate) fn build(
         rules: &[(&LinkedMatch, bool)],
@@ -57,15 +58,15 @@ impl RuleList {
         let count = rules.len();
         let matches: Vec<&LinkedMatch> = rules.iter().map(|(matches, _)| *matches).collect();
         let v4 = |side: fn(&LinkedMatch) -> &LinkedAddresses, rows: &mut RowsBuilder| {
-            let wanted: Vec<_> = matches.iter().map(|m| wanted_v4(side(m))).collect();
+            let wanted: Vec<_> = matches.iter().map(|m| wanted::v4(side(m))).collect();
             Intervals::build(&wanted, 0, |last| last.checked_add(1), most, rows)
         };
         let v6 = |side: fn(&LinkedMatch) -> &LinkedAddresses, rows: &mut RowsBuilder| {
-            let wanted: Vec<_> = matches.iter().map(|m| wanted_v6(side(m))).collect();
+            let wanted: Vec<_> = matches.iter().map(|m| wanted::v6(side(m))).collect();
             Intervals::build(&wanted, 0, |last| last.checked_add(1), most, rows)
         };
         let ports = |side: fn(&LinkedService) -> &PortSet, rows: &mut RowsBuilder| {
-            let wanted: Vec<_> = matches.iter().map(|m| wanted_ports(m, side)).collect();
+            let wanted: Vec<_> = matches.iter().map(|m| wanted::ports(&m.services, side)).collect();
             Intervals::build(&wanted, 0, |last| last.checked_add(1), most, rows)
         };
         let ids = |side: fn(&LinkedMatch) -> &IdSet, values, rows: &mut RowsBuilder| {
@@ -143,38 +144,6 @@ impl RuleList {
             + ports.map(Intervals::memory_bytes).sum::<usize>()
             + tables.into_iter().flatten().map(Table::memory_bytes).sum::<usize>()
     }
-}
-
-use parefeu_policy::set::PortSet;
-
-fn wanted_v4(addresses: &LinkedAddresses) -> Wanted<u32> {
-    if is_inexact(addresses) || addresses.set.v4_ranges() == [(0, u32::MAX)] {
-        return Wanted::Anything;
-    }
-    Wanted::Ranges(addresses.set.v4_ranges().to_vec())
-}
-
-fn wanted_v6(addresses: &LinkedAddresses) -> Wanted<u128> {
-    if is_inexact(addresses) || addresses.set.v6_ranges() == [(0, u128::MAX)] {
-        return Wanted::Anything;
-    }
-    Wanted::Ranges(addresses.set.v6_ranges().to_vec())
-}
-
-/// Whether ranges alone do not say which addresses may match.
-fn is_inexact(addresses: &LinkedAddresses) -> bool {
-    addresses.negated || !addresses.atoms.is_empty() || !addresses.set.masked().is_empty()
-}
-
-fn wanted_ports(matches: &LinkedMatch, side: fn(&LinkedService) -> &PortSet) -> Wanted<u16> {
-    let services = &matches.services;
-    let with_ports = |term: &&LinkedService| term.protocols.iter().any(Protocol::has_ports);
-    let terms: Vec<_> = services.terms.iter().filter(with_ports).collect();
-    if !services.atoms.is_empty() || terms.iter().any(|term| side(term).is_all()) {
-        return Wanted::Anything;
-    }
-    let union: PortSet = terms.iter().flat_map(|term| side(term).ranges()).copied().collect();
-    Wanted::Ranges(union.ranges().iter().map(|range| (range.first(), range.last())).collect())
 }
 
 fn may_be_protocol(matches: &LinkedMatch, protocol: u8) -> bool {

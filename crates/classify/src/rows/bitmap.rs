@@ -2,6 +2,8 @@
 
 use std::collections::HashMap;
 
+use crate::bits::BitSet;
+
 /// Equal rows are stored once.
 #[derive(Debug)]
 pub(crate) struct Rows {
@@ -64,7 +66,7 @@ struct Row<'a> {
 /// Collects rows while a rule base is compiled.
 pub(crate) struct RowsBuilder {
     rows: Rows,
-    known: HashMap<Box<[u64]>, RowId>,
+    known: HashMap<BitSet, RowId>,
 }
 
 impl RowsBuilder {
@@ -77,41 +79,27 @@ impl RowsBuilder {
 
     /// A row without any bit set, to be filled in and given to [`RowsBuilder::add`].
     pub(crate) fn blank(&self) -> BitSet {
-        BitSet(vec![0; self.rows.row_words].into())
+        BitSet::empty(self.rows.bits.max(1))
     }
 
     pub(crate) fn add(&mut self, set: &BitSet) -> RowId {
-        if let Some(id) = self.known.get(&set.0) {
+        if let Some(id) = self.known.get(set) {
             return *id;
         }
         let id = RowId(self.known.len() as u32);
-        let summary = set.0.chunks(64).map(|chunk| {
+        let summary = set.words().chunks(64).map(|chunk| {
             let bits = chunk.iter().enumerate();
             bits.fold(0, |sum, (at, word)| sum | u64::from(*word != 0) << at)
         });
         self.rows.words.extend(summary);
-        self.rows.words.extend_from_slice(&set.0);
-        self.known.insert(set.0.clone(), id);
+        self.rows.words.extend_from_slice(set.words());
+        self.known.insert(set.clone(), id);
         id
     }
 
     pub(crate) fn finish(mut self) -> Rows {
         self.rows.words.shrink_to_fit();
         self.rows
-    }
-}
-
-/// A set of rule positions.
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub(crate) struct BitSet(Box<[u64]>);
-
-impl BitSet {
-    pub(crate) fn set(&mut self, bit: usize) {
-        self.0[bit / 64] |= 1 << (bit % 64);
-    }
-
-    pub(crate) fn clear(&mut self, bit: usize) {
-        self.0[bit / 64] &= !(1 << (bit % 64));
     }
 }
 

@@ -1,14 +1,8 @@
 //! One field of the key → the row of rules that may match it.
 
-use crate::bitmap::{BitSet, RowId, Rows, RowsBuilder};
-
-/// What one rule wants of a field.
-pub(crate) enum Wanted<T> {
-    /// Every value may match.
-    Anything,
-    /// Disjoint inclusive ranges, ascending.
-    Ranges(Vec<(T, T)>),
-}
+use super::bitmap::{RowId, Rows, RowsBuilder};
+use crate::bits::BitSet;
+use crate::wanted::Wanted;
 
 /// Intervals of an ordered field. Where there are more intervals than the limit, neighbours share a
 /// row: it then holds every rule that may match anywhere in it, and the exact check sorts them out.

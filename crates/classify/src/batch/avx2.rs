@@ -1,0 +1,207 @@
+//! Eight packets at a time with AVX2.
+#![expect(unsafe_code, reason = "vector instructions; the portable lanes are the safe twin")]
+
+use std::arch::x86_64::*;
+
+use super::chunk::{CHUNK, Chunk};
+use super::lanes::Lanes;
+use super::lookup::look_up;
+use crate::tables::{Table16, Table32, Tables};
+
+/// Proof that the processor has AVX2.
+#[derive(Clone, Copy)]
+pub(crate) struct Avx2(());
+
+impl Avx2 {
+    pub(crate) fn detect() -> Option<Self> {
+        is_x86_feature_detected!("avx2").then_some(Self(()))
+    }
+
+    pub(crate) fn look_up(self, tables: &Tables, chunk: &mut Chunk) {
+        #[target_feature(enable = "avx2")]
+        fn enabled(lanes: Avx2, tables: &Tables, chunk: &mut Chunk) {
+            look_up(lanes, tables, chunk);
+        }
+        // SAFETY: `self` proves that the processor has the feature.
+        unsafe { enabled(self, tables, chunk) }
+    }
+}
+
+/// Wraps an intrinsic that touches no memory.
+macro_rules! arithmetic {
+    ($call:expr) => {
+        // SAFETY: `self` proves that the processor has AVX2; the operation touches no memory.
+        unsafe { $call }
+    };
+}
+
+impl Avx2 {
+    /// The values of a vector.
+    #[inline(always)]
+    fn values(self, a: __m256i) -> [u32; 8] {
+        let mut values = [0; 8];
+        self.store(a, &mut values, 0);
+        values
+    }
+
+    /// All bits of each lane that is set in `bits`.
+    #[inline(always)]
+    fn widen(self, bits: u8) -> __m256i {
+        let lanes = arithmetic!(_mm256_set_epi32(128, 64, 32, 16, 8, 4, 2, 1));
+        let set = self.and(self.splat(bits.into()), lanes);
+        arithmetic!(_mm256_cmpeq_epi32(set, lanes))
+    }
+
+    #[inline(always)]
+    fn bits(self, lanes: __m256i) -> u8 {
+        arithmetic!(_mm256_movemask_ps(_mm256_castsi256_ps(lanes))) as u8
+    }
+}
+
+impl Lanes for Avx2 {
+    type Vector = __m256i;
+    type Mask = u8;
+    const WIDTH: usize = 8;
+
+    #[inline(always)]
+    fn splat(self, value: u32) -> Self::Vector {
+        arithmetic!(_mm256_set1_epi32(value.cast_signed()))
+    }
+
+    #[inline(always)]
+    fn load(self, from: &[u32], at: usize) -> Self::Vector {
+        let from = &from[at..at + Self::WIDTH];
+        // SAFETY: the slice holds the eight values read; the load needs no alignment.
+        unsafe { _mm256_loadu_si256(from.as_ptr().cast()) }
+    }
+
+    #[inline(always)]
+    fn store(self, vector: Self::Vector, to: &mut [u32], at: usize) {
+        let to = &mut to[at..at + Self::WIDTH];
+        // SAFETY: the slice holds the eight values written; the store needs no alignment.
+        unsafe { _mm256_storeu_si256(to.as_mut_ptr().cast(), vector) }
+    }
+
+    #[inline(always)]
+    fn count_from(self, at: u32) -> Self::Vector {
+        let lanes = arithmetic!(_mm256_set_epi32(7, 6, 5, 4, 3, 2, 1, 0));
+        self.add(lanes, self.splat(at))
+    }
+
+    #[inline(always)]
+    fn and(self, a: Self::Vector, b: Self::Vector) -> Self::Vector {
+        arithmetic!(_mm256_and_si256(a, b))
+    }
+
+    #[inline(always)]
+    fn xor(self, a: Self::Vector, b: Self::Vector) -> Self::Vector {
+        arithmetic!(_mm256_xor_si256(a, b))
+    }
+
+    #[inline(always)]
+    fn add(self, a: Self::Vector, b: Self::Vector) -> Self::Vector {
+        arithmetic!(_mm256_add_epi32(a, b))
+    }
+
+    #[inline(always)]
+    fn multiply(self, a: Self::Vector, b: Self::Vector) -> Self::Vector {
+        arithmetic!(_mm256_mullo_epi32(a, b))
+    }
+
+    #[inline(always)]
+    fn min(self, a: Self::Vector, b: Self::Vector) -> Self::Vector {
+        arithmetic!(_mm256_min_epu32(a, b))
+    }
+
+    #[inline(always)]
+    fn shift_left(self, a: Self::Vector, count: u32) -> Self::Vector {
+        arithmetic!(_mm256_sll_epi32(a, _mm_cvtsi32_si128(count.cast_signed())))
+    }
+
+    #[inline(always)]
+    fn shift_right(self, a: Self::Vector, count: u32) -> Self::Vector {
+        arithmetic!(_mm256_srl_epi32(a, _mm_cvtsi32_si128(count.cast_signed())))
+    }
+
+    #[inline(always)]
+    fn shift_right_each(self, a: Self::Vector, counts: Self::Vector) -> Self::Vector {
+        arithmetic!(_mm256_srlv_epi32(a, counts))
+    }
+
+    #[inline(always)]
+    fn is_zero(self, a: Self::Vector) -> Self::Mask {
+        self.bits(arithmetic!(_mm256_cmpeq_epi32(a, _mm256_setzero_si256())))
+    }
+
+    #[inline(always)]
+    fn less(self, a: Self::Vector, b: Self::Vector) -> Self::Mask {
+        // Unsigned: `a < b` where the larger of both is `b` and they differ.
+        let at_least = arithmetic!(_mm256_cmpeq_epi32(_mm256_max_epu32(a, b), a));
+        !self.bits(at_least)
+    }
+
+    #[inline(always)]
+    fn both(self, a: Self::Mask, b: Self::Mask) -> Self::Mask {
+        a & b
+    }
+
+    #[inline(always)]
+    fn without(self, a: Self::Mask, b: Self::Mask) -> Self::Mask {
+        a & !b
+    }
+
+    #[inline(always)]
+    fn first(self, count: usize) -> Self::Mask {
+        if count >= Self::WIDTH { u8::MAX } else { (1 << count) - 1 }
+    }
+
+    #[inline(always)]
+    fn select(self, mask: Self::Mask, a: Self::Vector, b: Self::Vector) -> Self::Vector {
+        arithmetic!(_mm256_blendv_epi8(b, a, self.widen(mask)))
+    }
+
+    #[inline(always)]
+    fn compress(self, mask: Self::Mask, a: Self::Vector, to: &mut [u32], at: usize) -> usize {
+        let to = &mut to[at..at + Self::WIDTH];
+        let mut count = 0;
+        for (lane, value) in self.values(a).into_iter().enumerate() {
+            to[count] = value;
+            count += usize::from(mask >> lane & 1);
+        }
+        count
+    }
+
+    #[inline(always)]
+    fn gather16(self, table: &Table16, index: Self::Vector) -> Self::Vector {
+        let values = table.padded();
+        let index = self.min(index, self.splat(table.last() as u32));
+        // SAFETY: no index passes the last value, which one more follows: the 32 bits read at each
+        // lie inside the table.
+        let read = unsafe { _mm256_i32gather_epi32::<2>(values.as_ptr().cast(), index) };
+        self.and(read, self.splat(0xffff))
+    }
+
+    #[inline(always)]
+    fn gather32(self, table: &Table32, index: Self::Vector) -> Self::Vector {
+        let index = self.min(index, self.splat(table.last() as u32));
+        // SAFETY: no index passes the last value.
+        unsafe { _mm256_i32gather_epi32::<4>(table.values().as_ptr().cast(), index) }
+    }
+
+    #[inline(always)]
+    fn pick(self, from: &[u32; CHUNK], index: Self::Vector) -> Self::Vector {
+        let index = self.and(index, self.splat(CHUNK as u32 - 1));
+        // SAFETY: the mask keeps indices below the length, a power of two.
+        unsafe { _mm256_i32gather_epi32::<4>(from.as_ptr().cast(), index) }
+    }
+
+    #[inline(always)]
+    fn put(self, mask: Self::Mask, a: Self::Vector, to: &mut [u32; CHUNK], index: Self::Vector) {
+        let (values, index) = (self.values(a), self.values(index));
+        for lane in 0..Self::WIDTH {
+            if mask >> lane & 1 == 1 {
+                to[index[lane] as usize % CHUNK] = values[lane];
+            }
+        }
+    }
+}

@@ -1,0 +1,179 @@
+//! Sixteen packets at a time with AVX-512.
+#![expect(unsafe_code, reason = "vector instructions; the portable lanes are the safe twin")]
+
+use std::arch::x86_64::*;
+
+use super::chunk::{CHUNK, Chunk};
+use super::lanes::Lanes;
+use super::lookup::look_up;
+use crate::tables::{Table16, Table32, Tables};
+
+/// Proof that the processor has AVX-512 F, BW, DQ and VL.
+#[derive(Clone, Copy)]
+pub(crate) struct Avx512(());
+
+impl Avx512 {
+    pub(crate) fn detect() -> Option<Self> {
+        let all = is_x86_feature_detected!("avx512f")
+            && is_x86_feature_detected!("avx512bw")
+            && is_x86_feature_detected!("avx512dq")
+            && is_x86_feature_detected!("avx512vl");
+        all.then_some(Self(()))
+    }
+
+    pub(crate) fn look_up(self, tables: &Tables, chunk: &mut Chunk) {
+        #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl")]
+        fn enabled(lanes: Avx512, tables: &Tables, chunk: &mut Chunk) {
+            look_up(lanes, tables, chunk);
+        }
+        // SAFETY: `self` proves that the processor has the features.
+        unsafe { enabled(self, tables, chunk) }
+    }
+}
+
+/// Wraps an intrinsic that touches no memory.
+macro_rules! arithmetic {
+    ($call:expr) => {
+        // SAFETY: `self` proves that the processor has AVX-512; the operation touches no memory.
+        unsafe { $call }
+    };
+}
+
+impl Lanes for Avx512 {
+    type Vector = __m512i;
+    type Mask = __mmask16;
+    const WIDTH: usize = 16;
+
+    #[inline(always)]
+    fn splat(self, value: u32) -> Self::Vector {
+        arithmetic!(_mm512_set1_epi32(value.cast_signed()))
+    }
+
+    #[inline(always)]
+    fn load(self, from: &[u32], at: usize) -> Self::Vector {
+        let from = &from[at..at + Self::WIDTH];
+        // SAFETY: the slice holds the sixteen values read; the load needs no alignment.
+        unsafe { _mm512_loadu_si512(from.as_ptr().cast()) }
+    }
+
+    #[inline(always)]
+    fn store(self, vector: Self::Vector, to: &mut [u32], at: usize) {
+        let to = &mut to[at..at + Self::WIDTH];
+        // SAFETY: the slice holds the sixteen values written; the store needs no alignment.
+        unsafe { _mm512_storeu_si512(to.as_mut_ptr().cast(), vector) }
+    }
+
+    #[inline(always)]
+    fn count_from(self, at: u32) -> Self::Vector {
+        let lanes =
+            arithmetic!(_mm512_set_epi32(15, 14, 13, 12, 11, 10, 9, 8, 7, 6, 5, 4, 3, 2, 1, 0));
+        self.add(lanes, self.splat(at))
+    }
+
+    #[inline(always)]
+    fn and(self, a: Self::Vector, b: Self::Vector) -> Self::Vector {
+        arithmetic!(_mm512_and_si512(a, b))
+    }
+
+    #[inline(always)]
+    fn xor(self, a: Self::Vector, b: Self::Vector) -> Self::Vector {
+        arithmetic!(_mm512_xor_si512(a, b))
+    }
+
+    #[inline(always)]
+    fn add(self, a: Self::Vector, b: Self::Vector) -> Self::Vector {
+        arithmetic!(_mm512_add_epi32(a, b))
+    }
+
+    #[inline(always)]
+    fn multiply(self, a: Self::Vector, b: Self::Vector) -> Self::Vector {
+        arithmetic!(_mm512_mullo_epi32(a, b))
+    }
+
+    #[inline(always)]
+    fn min(self, a: Self::Vector, b: Self::Vector) -> Self::Vector {
+        arithmetic!(_mm512_min_epu32(a, b))
+    }
+
+    #[inline(always)]
+    fn shift_left(self, a: Self::Vector, count: u32) -> Self::Vector {
+        arithmetic!(_mm512_sll_epi32(a, _mm_cvtsi32_si128(count.cast_signed())))
+    }
+
+    #[inline(always)]
+    fn shift_right(self, a: Self::Vector, count: u32) -> Self::Vector {
+        arithmetic!(_mm512_srl_epi32(a, _mm_cvtsi32_si128(count.cast_signed())))
+    }
+
+    #[inline(always)]
+    fn shift_right_each(self, a: Self::Vector, counts: Self::Vector) -> Self::Vector {
+        arithmetic!(_mm512_srlv_epi32(a, counts))
+    }
+
+    #[inline(always)]
+    fn is_zero(self, a: Self::Vector) -> Self::Mask {
+        arithmetic!(_mm512_testn_epi32_mask(a, a))
+    }
+
+    #[inline(always)]
+    fn less(self, a: Self::Vector, b: Self::Vector) -> Self::Mask {
+        arithmetic!(_mm512_cmplt_epu32_mask(a, b))
+    }
+
+    #[inline(always)]
+    fn both(self, a: Self::Mask, b: Self::Mask) -> Self::Mask {
+        a & b
+    }
+
+    #[inline(always)]
+    fn without(self, a: Self::Mask, b: Self::Mask) -> Self::Mask {
+        a & !b
+    }
+
+    #[inline(always)]
+    fn first(self, count: usize) -> Self::Mask {
+        if count >= Self::WIDTH { u16::MAX } else { (1 << count) - 1 }
+    }
+
+    #[inline(always)]
+    fn select(self, mask: Self::Mask, a: Self::Vector, b: Self::Vector) -> Self::Vector {
+        arithmetic!(_mm512_mask_blend_epi32(mask, b, a))
+    }
+
+    #[inline(always)]
+    fn compress(self, mask: Self::Mask, a: Self::Vector, to: &mut [u32], at: usize) -> usize {
+        self.store(arithmetic!(_mm512_maskz_compress_epi32(mask, a)), to, at);
+        mask.count_ones() as usize
+    }
+
+    #[inline(always)]
+    fn gather16(self, table: &Table16, index: Self::Vector) -> Self::Vector {
+        let values = table.padded();
+        let index = self.min(index, self.splat(table.last() as u32));
+        // SAFETY: no index passes the last value, which one more follows: the 32 bits read at each
+        // lie inside the table.
+        let read = unsafe { _mm512_i32gather_epi32::<2>(index, values.as_ptr().cast()) };
+        self.and(read, self.splat(0xffff))
+    }
+
+    #[inline(always)]
+    fn gather32(self, table: &Table32, index: Self::Vector) -> Self::Vector {
+        let index = self.min(index, self.splat(table.last() as u32));
+        // SAFETY: no index passes the last value.
+        unsafe { _mm512_i32gather_epi32::<4>(index, table.values().as_ptr().cast()) }
+    }
+
+    #[inline(always)]
+    fn pick(self, from: &[u32; CHUNK], index: Self::Vector) -> Self::Vector {
+        let index = self.and(index, self.splat(CHUNK as u32 - 1));
+        // SAFETY: the mask keeps indices below the length, a power of two.
+        unsafe { _mm512_i32gather_epi32::<4>(index, from.as_ptr().cast()) }
+    }
+
+    #[inline(always)]
+    fn put(self, mask: Self::Mask, a: Self::Vector, to: &mut [u32; CHUNK], index: Self::Vector) {
+        let index = self.and(index, self.splat(CHUNK as u32 - 1));
+        // SAFETY: the mask keeps indices below the length, a power of two.
+        unsafe { _mm512_mask_i32scatter_epi32::<4>(to.as_mut_ptr().cast(), mask, index, a) }
+    }
+}

@@ -1,0 +1,332 @@
+//! A chunk of IPv4 packets through the tables, step by step.
+//!
+//! Each step is a loop of its own over the chunk: its reads do not wait for one another, so that
+//! memory answers many at once. Between steps the chunk, which fits the first cache, holds what was
+//! found. A queue is compressed in place: what is written never passes what was read.
+
+use super::chunk::{CHUNK, Chunk};
+use super::lanes::Lanes;
+use crate::tables::{Addresses, BLOCK, Blocked, Conditions, LAST, NONE, Pairs, RUN_BITS, SPREAD};
+use crate::tables::{Table32, Tables, Tuple, Tuples};
+
+/// Finds the first candidate of every packet; [`NONE`] where there is none.
+#[inline(always)]
+pub(super) fn look_up<L: Lanes>(lanes: L, tables: &Tables, chunk: &mut Chunk) {
+    conditions(lanes, &tables.conditions, chunk);
+    roots(lanes, tables, chunk);
+    directory(lanes, &tables.src, chunk, |chunk| (&chunk.src, &mut chunk.src_class));
+    directory(lanes, &tables.dst, chunk, |chunk| (&chunk.dst, &mut chunk.dst_class));
+    chunk.found[..padded::<L>(chunk.count)].fill(NONE);
+    for group in &tables.groups {
+        lists(lanes, group, chunk);
+        match &group.first {
+            Some(first) => first_rules(lanes, group, first, chunk),
+            None => read_lists(lanes, group, &tables.conditions, chunk),
+        }
+    }
+    for (at, tuple) in tables.v4.tuples.iter().enumerate() {
+        enqueue(lanes, at, tuple, chunk);
+        find_runs(lanes, &tables.v4, tuple, chunk);
+        while chunk.queue.length > 0 {
+            compare_entries(lanes, &tables.v4, &tables.conditions, chunk);
+        }
+    }
+}
+
+/// Packets rounded up to whole vectors.
+const fn padded<L: Lanes>(count: usize) -> usize {
+    count.next_multiple_of(L::WIDTH)
+}
+
+/// The starts of the vectors of a chunk.
+#[inline(always)]
+fn vectors<L: Lanes>(count: usize) -> impl Iterator<Item = usize> {
+    (0..count).step_by(L::WIDTH)
+}
+
+/// Protocol, ports and context → condition class.
+#[inline(always)]
+fn conditions<L: Lanes>(lanes: L, conditions: &Conditions, chunk: &mut Chunk) {
+    let count = chunk.count;
+    let (src_ports, dst_ports) =
+        (lanes.splat(conditions.src_ports), lanes.splat(conditions.dst_ports));
+    for at in vectors::<L>(count) {
+        let mut index = lanes.gather16(&conditions.protocol, lanes.load(&chunk.protocol, at));
+        // A side with one class adds nothing.
+        if conditions.src_ports > 1 {
+            let class = lanes.gather16(&conditions.src_port, lanes.load(&chunk.src_port, at));
+            index = lanes.add(lanes.multiply(index, src_ports), class);
+        }
+        if conditions.dst_ports > 1 {
+            let class = lanes.gather16(&conditions.dst_port, lanes.load(&chunk.dst_port, at));
+            index = lanes.add(lanes.multiply(index, dst_ports), class);
+        }
+        lanes.store(index, &mut chunk.index, at);
+    }
+    for at in vectors::<L>(count) {
+        let class = lanes.gather16(&conditions.services, lanes.load(&chunk.index, at));
+        lanes.store(class, &mut chunk.class, at);
+    }
+    if conditions.joined.is_empty() {
+        return;
+    }
+    let services = lanes.splat(conditions.service_count);
+    for at in vectors::<L>(count) {
+        let row = lanes.multiply(lanes.load(&chunk.context, at), services);
+        let index = lanes.add(row, lanes.load(&chunk.class, at));
+        lanes.store(lanes.gather16(&conditions.joined, index), &mut chunk.class, at);
+    }
+}
+
+/// Addresses → entries of the directories' roots, and which tuples may hold the packet.
+#[inline(always)]
+fn roots<L: Lanes>(lanes: L, tables: &Tables, chunk: &mut Chunk) {
+    for at in vectors::<L>(chunk.count) {
+        let upper = lanes.shift_right(lanes.load(&chunk.src, at), 16);
+        let src = lanes.gather32(&tables.src.v4.root, upper);
+        let upper = lanes.shift_right(lanes.load(&chunk.dst, at), 16);
+        let dst = lanes.gather32(&tables.dst.v4.root, upper);
+        let low = lanes.splat(0xffff);
+        lanes.store(lanes.and(src, low), &mut chunk.src_class, at);
+        lanes.store(lanes.and(dst, low), &mut chunk.dst_class, at);
+        if !tables.tuple_bits.is_empty() {
+            let bits = lanes.gather16(&tables.tuple_bits, lanes.load(&chunk.class, at));
+            let both = lanes.shift_right(lanes.and(src, dst), 16);
+            lanes.store(lanes.and(bits, both), &mut chunk.tuples, at);
+        }
+    }
+}
+
+/// Entries of a root → address classes.
+#[inline(always)]
+fn directory<L: Lanes>(
+    lanes: L,
+    addresses: &Addresses,
+    chunk: &mut Chunk,
+    side: impl Fn(&mut Chunk) -> (&[u32; CHUNK], &mut [u32; CHUNK]),
+) {
+    let count = chunk.count;
+    let (address, class) = side(chunk);
+    let (second, third) = (&addresses.v4.second, &addresses.v4.third);
+    let (is_block, byte) = (lanes.splat(BLOCK.into()), lanes.splat(0xff));
+    let within = |entry, byte| {
+        let block = lanes.and(entry, lanes.splat(u32::from(!BLOCK)));
+        lanes.add(lanes.shift_left(block, 8), byte)
+    };
+    if second.is_empty() {
+        return;
+    }
+    for at in vectors::<L>(count) {
+        let address = lanes.load(address, at);
+        let entry = lanes.load(class, at);
+        let index = within(entry, lanes.and(lanes.shift_right(address, 8), byte));
+        let divided = lanes.gather16(second, index);
+        let entry = lanes.select(lanes.is_zero(lanes.and(entry, is_block)), entry, divided);
+        let index = within(entry, lanes.and(address, byte));
+        let divided = lanes.gather16(third, index);
+        let entry = lanes.select(lanes.is_zero(lanes.and(entry, is_block)), entry, divided);
+        lanes.store(entry, class, at);
+    }
+}
+
+/// Where in a blocked table the cell of a row and a column is: a block, to be looked up in the
+/// table's index, and the place in it. Whole tables have the cell itself and no place.
+#[inline(always)]
+fn cell<L: Lanes, T>(
+    lanes: L,
+    table: &Blocked<T>,
+    row: L::Vector,
+    column: L::Vector,
+) -> (L::Vector, L::Vector) {
+    let row = lanes.multiply(row, lanes.splat(table.columns));
+    let block = lanes.add(row, lanes.shift_right(column, table.block_bits));
+    (block, lanes.and(column, lanes.splat((1 << table.block_bits) - 1)))
+}
+
+/// What [`cell`] left in `index` and `rest` → where the value is.
+#[inline(always)]
+fn through_blocks<L: Lanes, T>(lanes: L, table: &Blocked<T>, chunk: &mut Chunk) {
+    if table.block_bits == 0 {
+        return;
+    }
+    for at in vectors::<L>(chunk.count) {
+        let block = lanes.gather16(&table.index, lanes.load(&chunk.index, at));
+        let first = lanes.shift_left(block, table.block_bits);
+        lanes.store(lanes.add(first, lanes.load(&chunk.rest, at)), &mut chunk.index, at);
+    }
+}
+
+/// Address classes → where the pair's list is named.
+#[inline(always)]
+fn lists<L: Lanes>(lanes: L, group: &Pairs, chunk: &mut Chunk) {
+    for at in vectors::<L>(chunk.count) {
+        let (mut src, mut dst) =
+            (lanes.load(&chunk.src_class, at), lanes.load(&chunk.dst_class, at));
+        if !group.src.is_empty() {
+            src = lanes.gather16(&group.src, src);
+        }
+        if !group.dst.is_empty() {
+            dst = lanes.gather16(&group.dst, dst);
+        }
+        let (block, rest) = cell(lanes, &group.lists, src, dst);
+        lanes.store(block, &mut chunk.index, at);
+        lanes.store(rest, &mut chunk.rest, at);
+    }
+    through_blocks(lanes, &group.lists, chunk);
+}
+
+/// Lists and condition classes → first rules, from a table.
+#[inline(always)]
+fn first_rules<L: Lanes>(lanes: L, group: &Pairs, first: &Blocked<Table32>, chunk: &mut Chunk) {
+    for at in vectors::<L>(chunk.count) {
+        let list = lanes.gather16(&group.lists.values, lanes.load(&chunk.index, at));
+        let (block, rest) = cell(lanes, first, list, lanes.load(&chunk.class, at));
+        lanes.store(block, &mut chunk.index, at);
+        lanes.store(rest, &mut chunk.rest, at);
+    }
+    through_blocks(lanes, first, chunk);
+    for at in vectors::<L>(chunk.count) {
+        let rule = lanes.gather32(&first.values, lanes.load(&chunk.index, at));
+        let best = lanes.min(rule, lanes.load(&chunk.found, at));
+        lanes.store(best, &mut chunk.found, at);
+    }
+}
+
+/// Whether the condition of each packet's member or entry holds.
+#[inline(always)]
+fn fails<L: Lanes>(
+    lanes: L,
+    conditions: &Conditions,
+    class: L::Vector,
+    condition: L::Vector,
+) -> L::Mask {
+    let row = lanes.multiply(class, lanes.splat(conditions.words));
+    let word = lanes.add(row, lanes.shift_right(condition, 5));
+    let bits = lanes.gather32(&conditions.holds, word);
+    let bit = lanes.shift_right_each(bits, lanes.and(condition, lanes.splat(31)));
+    lanes.is_zero(lanes.and(bit, lanes.splat(1)))
+}
+
+/// Lists and condition classes → first rules, by reading the lists.
+#[inline(always)]
+fn read_lists<L: Lanes>(lanes: L, group: &Pairs, conditions: &Conditions, chunk: &mut Chunk) {
+    let mut length = 0;
+    for at in vectors::<L>(chunk.count) {
+        let list = lanes.gather16(&group.lists.values, lanes.load(&chunk.index, at));
+        let start = lanes.gather32(&group.offsets, list);
+        let live = lanes.first(chunk.count - at);
+        lanes.compress(live, lanes.count_from(at as u32), &mut chunk.queue.packet, length);
+        length += lanes.compress(live, start, &mut chunk.queue.at, length);
+    }
+    chunk.queue.length = length;
+    while chunk.queue.length > 0 {
+        let mut waiting = 0;
+        for at in vectors::<L>(chunk.queue.length) {
+            let live = lanes.first(chunk.queue.length - at);
+            let packet = lanes.load(&chunk.queue.packet, at);
+            let place = lanes.load(&chunk.queue.at, at);
+            let word = lanes.shift_left(place, 1);
+            let member = lanes.gather32(&group.members, word);
+            let condition = lanes.gather32(&group.members, lanes.add(word, lanes.splat(1)));
+            let class = lanes.pick(&chunk.class, packet);
+            let fails = fails(lanes, conditions, class, condition);
+            let rule = lanes.and(member, lanes.splat(!LAST));
+            let best = lanes.pick(&chunk.found, packet);
+            let better = lanes.both(lanes.less(rule, best), live);
+            lanes.put(lanes.without(better, fails), rule, &mut chunk.found, packet);
+            // Rules come in order: past a better one, and at the end, nothing is left to find.
+            let goes_on = lanes.is_zero(lanes.and(member, lanes.splat(LAST)));
+            let more = lanes.both(lanes.both(better, fails), goes_on);
+            let next = lanes.add(place, lanes.splat(1));
+            lanes.compress(more, packet, &mut chunk.queue.packet, waiting);
+            waiting += lanes.compress(more, next, &mut chunk.queue.at, waiting);
+        }
+        chunk.queue.length = waiting;
+    }
+}
+
+/// The packets a tuple may hold a better rule for.
+#[inline(always)]
+fn enqueue<L: Lanes>(lanes: L, at: usize, tuple: &Tuple, chunk: &mut Chunk) {
+    let (bit, first_rule) = (lanes.splat(1 << at), lanes.splat(tuple.first_rule));
+    let mut length = 0;
+    for at in vectors::<L>(chunk.count) {
+        let absent = lanes.is_zero(lanes.and(lanes.load(&chunk.tuples, at), bit));
+        let better = lanes.less(first_rule, lanes.load(&chunk.found, at));
+        let live = lanes.both(lanes.without(better, absent), lanes.first(chunk.count - at));
+        length +=
+            lanes.compress(live, lanes.count_from(at as u32), &mut chunk.queue.packet, length);
+    }
+    chunk.queue.length = length;
+}
+
+/// Queued packets → the runs of entries found by their masked addresses.
+#[inline(always)]
+fn find_runs<L: Lanes>(lanes: L, tuples: &Tuples, tuple: &Tuple, chunk: &mut Chunk) {
+    let (src_mask, dst_mask) = (lanes.splat(tuple.src_mask[0]), lanes.splat(tuple.dst_mask[0]));
+    let spread = SPREAD.map(|value| lanes.splat(value));
+    let mut waiting = 0;
+    for at in vectors::<L>(chunk.queue.length) {
+        let live = lanes.first(chunk.queue.length - at);
+        let packet = lanes.load(&chunk.queue.packet, at);
+        let src = lanes.and(lanes.pick(&chunk.src, packet), src_mask);
+        let dst = lanes.and(lanes.pick(&chunk.dst, packet), dst_mask);
+        let dst = lanes.multiply(dst, spread[1]);
+        let dst = lanes.xor(lanes.shift_left(dst, 15), lanes.shift_right(dst, 17));
+        let mixed = lanes.xor(lanes.multiply(src, spread[0]), dst);
+        let mixed = lanes.xor(mixed, lanes.shift_right(mixed, 15));
+        let mixed = lanes.multiply(mixed, spread[2]);
+        let slot = lanes.add(lanes.shift_right(mixed, tuple.shift), lanes.splat(tuple.base));
+        let run = lanes.gather32(&tuples.index, slot);
+        let filled = lanes.without(live, lanes.is_zero(run));
+        lanes.compress(filled, packet, &mut chunk.queue.packet, waiting);
+        waiting += lanes.compress(filled, run, &mut chunk.queue.at, waiting);
+    }
+    chunk.queue.length = waiting;
+}
+
+/// The first entry of each queued run against its packet; packets with more to compare stay queued.
+#[inline(always)]
+fn compare_entries<L: Lanes>(
+    lanes: L,
+    tuples: &Tuples,
+    conditions: &Conditions,
+    chunk: &mut Chunk,
+) {
+    let byte = lanes.splat(0xff);
+    let mut waiting = 0;
+    for at in vectors::<L>(chunk.queue.length) {
+        let live = lanes.first(chunk.queue.length - at);
+        let packet = lanes.load(&chunk.queue.packet, at);
+        let run = lanes.load(&chunk.queue.at, at);
+        // Four words an entry: source, destination, condition with lengths, rule.
+        let word = lanes.shift_left(lanes.shift_right(run, RUN_BITS), 2);
+        let part = |part| lanes.gather32(&tuples.entries, lanes.add(word, lanes.splat(part)));
+        let lengths = part(2);
+        let differs = |prefix, address, length| {
+            let differing = lanes.xor(prefix, address);
+            let host_bits = lanes.add(lanes.xor(length, lanes.splat(u32::MAX)), lanes.splat(33));
+            lanes.shift_right_each(differing, host_bits)
+        };
+        let src = differs(part(0), lanes.pick(&chunk.src, packet), lanes.shift_right(lengths, 24));
+        let dst = differs(
+            part(1),
+            lanes.pick(&chunk.dst, packet),
+            lanes.and(lanes.shift_right(lengths, 16), byte),
+        );
+        let same = lanes.both(lanes.is_zero(src), lanes.is_zero(dst));
+        let condition = lanes.and(lengths, lanes.splat(0xffff));
+        let class = lanes.pick(&chunk.class, packet);
+        let matches = lanes.without(same, fails(lanes, conditions, class, condition));
+        let rule = part(3);
+        let better = lanes.both(lanes.less(rule, lanes.pick(&chunk.found, packet)), live);
+        lanes.put(lanes.both(better, matches), rule, &mut chunk.found, packet);
+        // One entry on, one fewer to come.
+        let next = lanes.add(run, lanes.splat((1 << RUN_BITS) - 1));
+        let left = lanes.is_zero(lanes.and(next, lanes.splat((1 << RUN_BITS) - 1)));
+        let more = lanes.without(lanes.without(better, matches), left);
+        lanes.compress(more, packet, &mut chunk.queue.packet, waiting);
+        waiting += lanes.compress(more, next, &mut chunk.queue.at, waiting);
+    }
+    chunk.queue.length = waiting;
+}

@@ -1,0 +1,90 @@
+//! Batches of packets, field by field.
+
+use std::net::Ipv4Addr;
+
+use parefeu_net::Protocol;
+use parefeu_policy::PacketKey;
+
+use crate::batch::{Chunk, Instructions};
+
+/// IPv4 packets, one slice a field: the form batch lookups read fastest.
+///
+/// All slices have the same length; what is longer is not read. Ports of protocols without ports
+/// are not compared. Interfaces, zones, flags and the like are not stated, as in a [`PacketKey`]
+/// whose fields are `None`: rules that compare them do not surely match.
+#[derive(Clone, Copy, Debug)]
+pub struct HeadersV4<'a> {
+    /// Source addresses, in host order.
+    pub src: &'a [u32],
+    /// Destination addresses, in host order.
+    pub dst: &'a [u32],
+    /// Source ports.
+    pub src_port: &'a [u16],
+    /// Destination ports.
+    pub dst_port: &'a [u16],
+    /// IP protocol numbers.
+    pub protocol: &'a [u8],
+}
+
+impl HeadersV4<'_> {
+    /// How many packets there are.
+    pub fn len(&self) -> usize {
+        let ports = self.src_port.len().min(self.dst_port.len());
+        self.src.len().min(self.dst.len()).min(ports).min(self.protocol.len())
+    }
+
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// One of the packets.
+    pub(crate) fn key(&self, at: usize) -> PacketKey {
+        PacketKey {
+            src: Ipv4Addr::from_bits(self.src[at]).into(),
+            dst: Ipv4Addr::from_bits(self.dst[at]).into(),
+            protocol: Protocol(self.protocol[at]),
+            src_port: self.src_port[at],
+            dst_port: self.dst_port[at],
+            ..PacketKey::UNSTATED
+        }
+    }
+
+    /// Copies `count` packets from `from` on.
+    pub(crate) fn fill(&self, chunk: &mut Chunk, from: usize, count: usize, context: u32) {
+        chunk.count = count;
+        chunk.src[..count].copy_from_slice(&self.src[from..][..count]);
+        chunk.dst[..count].copy_from_slice(&self.dst[from..][..count]);
+        widen(&self.src_port[from..][..count], &mut chunk.src_port);
+        widen(&self.dst_port[from..][..count], &mut chunk.dst_port);
+        widen(&self.protocol[from..][..count], &mut chunk.protocol);
+        chunk.context[..count].fill(context);
+    }
+}
+
+fn widen<T: Copy + Into<u32>>(values: &[T], to: &mut [u32]) {
+    to.iter_mut().zip(values).for_each(|(to, value)| *to = (*value).into());
+}
+
+/// Working memory of batch lookups, some 20 kB, and the instructions they use. Any policy and any
+/// batch may use it again.
+#[derive(Debug)]
+pub struct BatchScratch {
+    pub(crate) chunk: Box<Chunk>,
+    pub(crate) instructions: Instructions,
+}
+
+impl BatchScratch {
+    /// With instructions of choice, for tests and benches. Those the processor lacks are replaced
+    /// by portable ones.
+    pub fn with(instructions: Instructions) -> Self {
+        Self { chunk: Box::new(Chunk::EMPTY), instructions }
+    }
+}
+
+impl Default for BatchScratch {
+    /// With the widest instructions the processor has.
+    fn default() -> Self {
+        Self::with(Instructions::best())
+    }
+}

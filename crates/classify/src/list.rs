@@ -1,0 +1,130 @@
+//! One ordered list of matches, compiled: the candidates for a packet, in order.
+
+use parefeu_policy::{LinkedMatch, PacketKey};
+
+use crate::CompileLimits;
+use crate::bits::BitSet;
+use crate::rows::{self, BitRows, Dimensions};
+use crate::tables::{self, Listed, Tables};
+use crate::wanted;
+
+/// A compiled list.
+///
+/// A candidate may match; no rule that matches, surely or perhaps, is left out. Whoever asks checks
+/// candidates exactly, unless [`RuleList::is_certain`] says that nothing is left to check.
+#[derive(Debug)]
+pub(crate) struct RuleList {
+    structure: Structure,
+    /// The rules of which the structure compares everything headers have to match.
+    compared: BitSet,
+    /// Whether that is so of every rule that is not switched off.
+    is_compared_throughout: bool,
+    /// Which fields some rule names: ingress and egress zone, ingress and egress interface.
+    named: [bool; 4],
+}
+
+#[derive(Debug)]
+enum Structure {
+    Tables(Box<Tables>),
+    Rows(Box<BitRows>),
+}
+
+/// What of one packet the structure compares; kept while candidates are asked for one by one.
+#[derive(Clone, Copy)]
+pub(crate) enum Selected {
+    Tables(tables::Selected),
+    Rows(rows::Selected),
+}
+
+impl RuleList {
+    /// Compiles a list: tables, or rows of bits where tables would outgrow their bounds. Rows are
+    /// bounded by `max_bytes`, and become coarser.
+    pub(crate) fn build(
+        rules: &[Listed<'_>],
+        dimensions: Dimensions,
+        limits: &CompileLimits,
+    ) -> Self {
+        let max_bytes = limits.max_bytes_per_rule_base;
+        let tables = (rules.len() >= limits.min_table_rules)
+            .then(|| Tables::build(rules, dimensions, limits.max_paired_rules))
+            .flatten();
+        let structure = match tables.filter(|tables| tables.memory_bytes() <= max_bytes) {
+            Some(tables) => Structure::Tables(Box::new(tables)),
+            None => {
+                let rules: Vec<(&LinkedMatch, bool)> =
+                    rules.iter().map(|rule| (rule.matches, rule.disabled)).collect();
+                Structure::Rows(Box::new(BitRows::build(&rules, dimensions, max_bytes)))
+            }
+        };
+        let mut compared = BitSet::empty(rules.len());
+        if let Structure::Tables(_) = structure {
+            let certain =
+                rules.iter().enumerate().filter(|it| wanted::is_all_compared(it.1.matches));
+            certain.for_each(|(at, _)| compared.set(at));
+        }
+        let named = |field: fn(&LinkedMatch) -> bool| rules.iter().any(|rule| field(rule.matches));
+        let mut live = rules.iter().enumerate().filter(|(_, rule)| !rule.disabled);
+        Self {
+            structure,
+            is_compared_throughout: live.all(|(at, _)| compared.contains(at)),
+            compared,
+            named: [
+                named(|it| !it.from.is_any()),
+                named(|it| !it.to.is_any()),
+                named(|it| !it.ingress.is_any()),
+                named(|it| !it.egress.is_any()),
+            ],
+        }
+    }
+
+    #[inline]
+    pub(crate) fn select(&self, key: &PacketKey) -> Selected {
+        match &self.structure {
+            Structure::Tables(tables) => Selected::Tables(tables.select(key)),
+            Structure::Rows(rows) => Selected::Rows(rows.select(key)),
+        }
+    }
+
+    /// The first candidate at or after `from`.
+    #[inline]
+    pub(crate) fn next(&self, selected: &Selected, from: usize) -> Option<usize> {
+        match (&self.structure, selected) {
+            (Structure::Tables(tables), Selected::Tables(selected)) => {
+                tables.next(selected, from as u32).map(|rule| rule as usize)
+            }
+            (Structure::Rows(rows), Selected::Rows(selected)) => rows.next(selected, from),
+            _ => unreachable!("what a list selected is given back to it"),
+        }
+    }
+
+    /// Whether a candidate surely matches, without a look at the rule.
+    #[inline]
+    pub(crate) fn is_certain(&self, rule: usize, key: &PacketKey) -> bool {
+        let stated =
+            [key.from.is_some(), key.to.is_some(), key.ingress.is_some(), key.egress.is_some()];
+        self.compared.contains(rule)
+            && key.src.is_ipv4() == key.dst.is_ipv4()
+            && self.named.iter().zip(stated).all(|(named, stated)| stated || !named)
+    }
+
+    /// Whether every candidate surely matches packets of one family that state no interface and no
+    /// zone.
+    pub(crate) fn is_certain_throughout(&self) -> bool {
+        self.is_compared_throughout && self.named == [false; 4]
+    }
+
+    /// The tables, where the list has them.
+    pub(crate) fn tables(&self) -> Option<&Tables> {
+        match &self.structure {
+            Structure::Tables(tables) => Some(tables),
+            Structure::Rows(_) => None,
+        }
+    }
+
+    pub(crate) fn memory_bytes(&self) -> usize {
+        match &self.structure {
+            Structure::Tables(tables) => tables.memory_bytes(),
+            Structure::Rows(rows) => rows.memory_bytes(),
+        }
+    }
+}

@@ -1,0 +1,138 @@
+//! Addresses → classes.
+
+use std::net::IpAddr;
+
+use super::classes::{Classes, Intervals};
+use super::table::{Table16, Table32};
+use crate::wanted::Wanted;
+
+/// Classes of one side's addresses, those of both families numbered together.
+#[derive(Debug)]
+pub(crate) struct Addresses {
+    pub(crate) v4: Directory,
+    v6: Box<[(u128, u16)]>,
+}
+
+/// A directory of IPv4 addresses: 65,536 entries by the upper half, then blocks of 256 by one
+/// further byte each where an entry is divided.
+#[derive(Debug)]
+pub(crate) struct Directory {
+    /// In the lower half a class, or [`BLOCK`] and a block of [`Directory::second`]; in the upper
+    /// half one bit for each tuple that has rules there.
+    pub(crate) root: Table32,
+    pub(crate) second: Table16,
+    pub(crate) third: Table16,
+}
+
+/// Marks an entry that continues in a block.
+pub(crate) const BLOCK: u16 = 0x8000;
+
+/// Bytes the blocks of one directory may take.
+const MOST_BLOCK_BYTES: usize = 6 << 20;
+
+impl Addresses {
+    /// `None` where classes or blocks would be too many.
+    pub(crate) fn build(
+        v4: &[Wanted<u32>],
+        v6: &[Wanted<u128>],
+        tuple_bits: &[u16],
+        classes: &mut Classes,
+    ) -> Option<Self> {
+        let v4 = classes.divide(v4, 0, |address| address.checked_add(1))?;
+        let v6 = classes.divide(v6, 0, |address| address.checked_add(1))?;
+        let v6 = v6.starts.into_iter().zip(v6.classes).collect();
+        Some(Self { v4: Directory::build(&v4, tuple_bits)?, v6 })
+    }
+
+    #[inline]
+    pub(crate) fn class(&self, address: IpAddr) -> u16 {
+        match address {
+            IpAddr::V4(address) => self.v4.class(address.to_bits()),
+            IpAddr::V6(address) => self.class_v6(address.to_bits()),
+        }
+    }
+
+    /// `O(log intervals)`.
+    pub(crate) fn class_v6(&self, address: u128) -> u16 {
+        let at = self.v6.partition_point(|(start, _)| *start <= address);
+        self.v6[at.saturating_sub(1)].1
+    }
+
+    pub(crate) fn memory_bytes(&self) -> usize {
+        let Directory { root, second, third } = &self.v4;
+        root.memory_bytes() + second.memory_bytes() + third.memory_bytes() + size_of_val(&*self.v6)
+    }
+}
+
+impl Directory {
+    fn build(field: &Intervals<u32>, tuple_bits: &[u16]) -> Option<Self> {
+        if field.classes.iter().any(|class| *class >= BLOCK) {
+            return None;
+        }
+        let mut blocks = Blocks { second: Vec::new(), third: Vec::new() };
+        let mut root = vec![0u32; 1 << 16];
+        let ends = field.starts.iter().skip(1).map(|start| start - 1).chain([u32::MAX]);
+        for ((&first, last), &class) in field.starts.iter().zip(ends).zip(&field.classes) {
+            root[(first >> 16) as usize..=(last >> 16) as usize].fill(class.into());
+        }
+        // An interval that starts inside an entry divides it.
+        let mut divided: Vec<u32> =
+            field.starts.iter().filter(|start| *start & 0xffff != 0).map(|it| it >> 16).collect();
+        divided.dedup();
+        for upper in divided {
+            root[upper as usize] = blocks.divide_second(field, upper << 16)?.into();
+        }
+        for (entry, bits) in root.iter_mut().zip(tuple_bits) {
+            *entry |= u32::from(*bits) << 16;
+        }
+        Some(Self {
+            root: Table32::new(root),
+            second: Table16::new(blocks.second),
+            third: Table16::new(blocks.third),
+        })
+    }
+
+    #[inline]
+    pub(crate) fn class(&self, address: u32) -> u16 {
+        let entry = self.root.at((address >> 16) as usize) as u16;
+        if entry & BLOCK == 0 {
+            return entry;
+        }
+        let byte = |shift: u32| (address >> shift & 0xff) as usize;
+        let entry = self.second.at(usize::from(entry & !BLOCK) << 8 | byte(8));
+        if entry & BLOCK == 0 {
+            return entry;
+        }
+        self.third.at(usize::from(entry & !BLOCK) << 8 | byte(0))
+    }
+}
+
+struct Blocks {
+    second: Vec<u16>,
+    third: Vec<u16>,
+}
+
+impl Blocks {
+    /// A block for the 65,536 addresses from `first` on; its entry.
+    fn divide_second(&mut self, field: &Intervals<u32>, first: u32) -> Option<u16> {
+        let block = next_block(&self.second)?;
+        for byte in 0..256 {
+            let first = first | byte << 8;
+            let entry = if field.is_divided(first, first | 0xff) {
+                let block = next_block(&self.third)?;
+                self.third.extend((0..256).map(|byte| field.class(first | byte)));
+                block
+            } else {
+                field.class(first)
+            };
+            self.second.push(entry);
+        }
+        let bytes = (self.second.len() + self.third.len()) * 2;
+        (bytes <= MOST_BLOCK_BYTES).then_some(block)
+    }
+}
+
+fn next_block(blocks: &[u16]) -> Option<u16> {
+    let block = (blocks.len() / 256) as u16;
+    (block < BLOCK).then_some(block | BLOCK)
+}

@@ -1,0 +1,346 @@
+//! Source class × destination class → the rules that both addresses match, in order, and the first
+//! of them whose condition holds.
+
+use std::collections::HashMap;
+
+use foldhash::fast::FixedState;
+
+use super::condition::Conditions;
+use super::table::{Table16, Table32};
+use crate::bits::BitSet;
+
+/// Lists of rules for every pair of address classes, over a group of the rules.
+///
+/// Rows of the pair table are cut into blocks and equal blocks stored once: most rows differ in a
+/// few columns only. Small tables stay whole, which saves a step.
+#[derive(Debug)]
+pub(crate) struct Pairs {
+    /// Address class → class of this group; empty where the group has all rules.
+    pub(crate) src: Table16,
+    pub(crate) dst: Table16,
+    pub(crate) lists: Blocked<Table16>,
+    /// By list: where in [`Pairs::members`] it starts, counted in members.
+    pub(crate) offsets: Table32,
+    /// Two words a member: the rule, with [`LAST`] at the end of a list, and its condition.
+    pub(crate) members: Table32,
+    /// By list and condition class, the first rule; `None` where that would be too large and lists
+    /// are read instead.
+    pub(crate) first: Option<Blocked<Table32>>,
+}
+
+/// A table of rows, cut into blocks of `1 << block_bits` columns where that saves memory.
+#[derive(Debug)]
+pub(crate) struct Blocked<T> {
+    /// Blocks of a row, or its columns where the table is whole.
+    pub(crate) columns: u32,
+    /// 0 where the table is whole: [`Blocked::index`] is then empty.
+    pub(crate) block_bits: u32,
+    pub(crate) index: Table16,
+    pub(crate) values: T,
+}
+
+/// What a group is made of.
+pub(crate) struct Group<'a> {
+    /// The rules of the group.
+    pub(crate) keep: &'a BitSet,
+    /// By address class, the rules that match there, of any group.
+    pub(crate) src_rows: &'a [BitSet],
+    pub(crate) dst_rows: &'a [BitSet],
+    pub(crate) conditions: &'a Conditions,
+    /// By rule, its condition.
+    pub(crate) condition_of: &'a [u32],
+    /// By rule, whether no later rule is ever asked about where it matches.
+    pub(crate) ends: &'a BitSet,
+    /// By rule, its position in the whole list.
+    pub(crate) positions: &'a [u32],
+}
+
+/// Marks the last member of a list.
+pub(crate) const LAST: u32 = 1 << 31;
+
+/// No rule.
+pub(crate) const NONE: u32 = u32::MAX;
+
+/// Steps one pair table may take to build.
+const MOST_STEPS: usize = 16 << 20;
+
+/// Columns of a block, as bits.
+const BLOCK_BITS: u32 = 4;
+
+/// Bytes up to which a table stays whole.
+const WHOLE_BYTES: usize = 256 << 10;
+
+/// Bytes of a table of first rules, whole or in blocks; past it lists are read.
+const MOST_FIRST_BYTES: usize = 2 << 20;
+
+impl Pairs {
+    /// `None` where the group's tables would outgrow their bounds.
+    pub(crate) fn build(group: &Group<'_>) -> Option<Self> {
+        let (src, src_rows) = restrict(group.src_rows, group.keep)?;
+        let (dst, dst_rows) = restrict(group.dst_rows, group.keep)?;
+        let mut columns_of: Vec<Vec<u32>> = vec![Vec::new(); group.positions.len()];
+        for (column, row) in dst_rows.iter().enumerate() {
+            row.iter().for_each(|rule| columns_of[rule].push(column as u32));
+        }
+        let mut chains = Chains::new(group.ends);
+        let whole = src_rows.len() * dst_rows.len() * 2 <= WHOLE_BYTES;
+        let block_bits = if whole { 0 } else { BLOCK_BITS };
+        let columns = dst_rows.len().div_ceil(1 << block_bits);
+        let mut cutter = Cutter::new(block_bits);
+        let mut row = vec![0u32; columns << block_bits];
+        let mut steps = 0;
+        for rules in &src_rows {
+            row.fill(0);
+            for rule in rules.iter() {
+                steps += columns_of[rule].len();
+                if steps > MOST_STEPS {
+                    return None;
+                }
+                for &column in &columns_of[rule] {
+                    let chain = &mut row[column as usize];
+                    *chain = chains.append(*chain, rule as u32);
+                }
+            }
+            cutter.add(&row)?;
+        }
+        let (index, mut values) = cutter.finish();
+        let lists = chains.into_lists(&mut values)?;
+        let values: Vec<u16> = values.into_iter().map(|list| list as u16).collect();
+        let first = first_rules(group, &lists);
+        let (offsets, members) = flatten(group, &lists);
+        Some(Self {
+            src: Table16::new(src),
+            dst: Table16::new(dst),
+            lists: Blocked {
+                columns: columns as u32,
+                block_bits,
+                index: Table16::new(index),
+                values: Table16::new(values),
+            },
+            offsets,
+            members,
+            first,
+        })
+    }
+
+    /// The list of a pair of address classes.
+    #[inline]
+    fn list(&self, src: u16, dst: u16) -> u16 {
+        let of = |table: &Table16, class: u16| {
+            if table.is_empty() { class } else { table.at(class.into()) }
+        };
+        let (src, dst) = (of(&self.src, src).into(), of(&self.dst, dst).into());
+        self.lists.values.at(self.lists.position(src, dst))
+    }
+
+    /// The first rule at or after `from` that both addresses match and whose condition holds.
+    #[inline]
+    pub(crate) fn next(
+        &self,
+        (src, dst): (u16, u16),
+        conditions: &Conditions,
+        class: u16,
+        from: u32,
+    ) -> Option<u32> {
+        let list = self.list(src, dst);
+        if from == 0
+            && let Some(first) = &self.first
+        {
+            let rule = first.values.at(first.position(list.into(), class.into()));
+            return (rule != NONE).then_some(rule);
+        }
+        let mut at = self.offsets.at(list.into()) as usize;
+        loop {
+            let member = self.members.at(at * 2);
+            let rule = member & !LAST;
+            if rule >= from && conditions.holds(class, self.members.at(at * 2 + 1)) {
+                return Some(rule);
+            }
+            if member & LAST != 0 {
+                return None;
+            }
+            at += 1;
+        }
+    }
+
+    pub(crate) fn memory_bytes(&self) -> usize {
+        let first = self.first.as_ref();
+        self.src.memory_bytes()
+            + self.dst.memory_bytes()
+            + self.lists.index.memory_bytes()
+            + self.lists.values.memory_bytes()
+            + self.offsets.memory_bytes()
+            + self.members.memory_bytes()
+            + first.map_or(0, |it| it.index.memory_bytes() + it.values.memory_bytes())
+    }
+}
+
+impl<T> Blocked<T> {
+    /// Where in the values the cell of a row and a column is.
+    #[inline]
+    fn position(&self, row: usize, column: usize) -> usize {
+        let columns = self.columns as usize;
+        if self.block_bits == 0 {
+            return row * columns + column;
+        }
+        let block = self.index.at(row * columns + (column >> self.block_bits));
+        usize::from(block) << self.block_bits | column & ((1 << self.block_bits) - 1)
+    }
+}
+
+/// Rows with only the rules of a group, equal ones once, and which each row became; the second is
+/// empty where nothing changed.
+fn restrict(rows: &[BitSet], keep: &BitSet) -> Option<(Vec<u16>, Vec<BitSet>)> {
+    let mut classes = super::classes::Classes::new(usize::from(u16::MAX));
+    let became: Option<Vec<u16>> =
+        rows.iter().map(|row| classes.of(&row.intersection(keep))).collect();
+    let changed = classes.rows().len() != rows.len();
+    Some((if changed { became? } else { Vec::new() }, classes.rows().to_vec()))
+}
+
+/// Lists of rules that share their beginnings: equal lists are the same number.
+struct Chains<'a> {
+    known: HashMap<(u32, u32), u32, FixedState>,
+    /// What the chain appends a rule to, and the rule.
+    links: Vec<(u32, u32)>,
+    ends: &'a BitSet,
+}
+
+impl<'a> Chains<'a> {
+    /// Chain 0 is the empty one.
+    fn new(ends: &'a BitSet) -> Self {
+        Self { known: HashMap::default(), links: vec![(0, NONE)], ends }
+    }
+
+    fn append(&mut self, chain: u32, rule: u32) -> u32 {
+        let last = self.links[chain as usize].1;
+        if last != NONE && self.ends.contains(last as usize) {
+            return chain;
+        }
+        let next = self.links.len() as u32;
+        let appended = *self.known.entry((chain, rule)).or_insert(next);
+        if appended == next {
+            self.links.push((chain, rule));
+        }
+        appended
+    }
+
+    /// The lists that `chains` name, numbered from 0 in place.
+    fn into_lists(self, chains: &mut [u32]) -> Option<Vec<Vec<u32>>> {
+        let mut numbers: HashMap<u32, u32, FixedState> = HashMap::default();
+        let mut lists = Vec::new();
+        for chain in chains {
+            let next = lists.len() as u32;
+            let number = *numbers.entry(*chain).or_insert(next);
+            if number == next {
+                let mut list = Vec::new();
+                let mut at = *chain;
+                while at != 0 {
+                    let (before, rule) = self.links[at as usize];
+                    list.push(rule);
+                    at = before;
+                }
+                list.reverse();
+                lists.push(list);
+            }
+            *chain = number;
+        }
+        (lists.len() <= usize::from(u16::MAX)).then_some(lists)
+    }
+}
+
+/// Cuts rows into blocks and stores equal ones once.
+struct Cutter {
+    block_bits: u32,
+    known: HashMap<Box<[u32]>, u16, FixedState>,
+    index: Vec<u16>,
+    values: Vec<u32>,
+}
+
+impl Cutter {
+    fn new(block_bits: u32) -> Self {
+        let (index, values) = (Vec::new(), Vec::new());
+        Self { block_bits, known: HashMap::default(), index, values }
+    }
+
+    /// `None` where there would be too many blocks.
+    fn add(&mut self, row: &[u32]) -> Option<()> {
+        if self.block_bits == 0 {
+            self.values.extend_from_slice(row);
+            return Some(());
+        }
+        for block in row.chunks(1 << self.block_bits) {
+            let id = match self.known.get(block) {
+                Some(id) => *id,
+                None => {
+                    let id = u16::try_from(self.known.len()).ok()?;
+                    self.known.insert(block.into(), id);
+                    self.values.extend_from_slice(block);
+                    id
+                }
+            };
+            self.index.push(id);
+        }
+        Some(())
+    }
+
+    fn finish(self) -> (Vec<u16>, Vec<u32>) {
+        (self.index, self.values)
+    }
+}
+
+/// By list and condition class, the position of the first rule; `None` where it would be large.
+fn first_rules(group: &Group<'_>, lists: &[Vec<u32>]) -> Option<Blocked<Table32>> {
+    let classes = group.conditions.count;
+    let whole = lists.len() * classes * 4 <= WHOLE_BYTES;
+    let block_bits = if whole { 0 } else { BLOCK_BITS };
+    let columns = classes.div_ceil(1 << block_bits);
+    if lists.len() * columns * 2 > MOST_FIRST_BYTES / 2 && !whole {
+        return None;
+    }
+    let mut every = BitSet::empty(classes);
+    (0..classes).for_each(|class| every.set(class));
+    let mut cutter = Cutter::new(block_bits);
+    let mut row = vec![NONE; columns << block_bits];
+    for list in lists {
+        row.fill(NONE);
+        let mut left = every.clone();
+        for &rule in list {
+            let condition = group.condition_of[rule as usize] as usize;
+            let taken = left.take(&group.conditions.classes_of[condition]);
+            taken.iter().for_each(|class| row[class] = group.positions[rule as usize]);
+            if left.is_empty() {
+                break;
+            }
+        }
+        cutter.add(&row)?;
+        if cutter.values.len() * 4 > MOST_FIRST_BYTES {
+            return None;
+        }
+    }
+    let (index, values) = cutter.finish();
+    Some(Blocked {
+        columns: columns as u32,
+        block_bits,
+        index: Table16::new(index),
+        values: Table32::new(values),
+    })
+}
+
+fn flatten(group: &Group<'_>, lists: &[Vec<u32>]) -> (Table32, Table32) {
+    // A list without rules has one member whose condition never holds.
+    let (mut offsets, mut members) = (Vec::with_capacity(lists.len()), Vec::new());
+    for list in lists {
+        offsets.push((members.len() / 2) as u32);
+        for &rule in list {
+            let (rule, condition) = (rule as usize, group.condition_of[rule as usize]);
+            members.extend([group.positions[rule], condition]);
+        }
+        if list.is_empty() {
+            members.extend([LAST - 1, group.conditions.never]);
+        }
+        let last = members.len() - 2;
+        members[last] |= LAST;
+    }
+    (Table32::new(offsets), Table32::new(members))
+}

@@ -1,0 +1,74 @@
+//! What one rule wants of each field, as the structures compare it.
+
+use parefeu_net::Protocol;
+use parefeu_policy::set::PortSet;
+use parefeu_policy::{
+    LinkedAddresses, LinkedMatch, LinkedService, LinkedServices, StateSet, ZoneRelation,
+};
+
+/// What one rule wants of a field.
+#[derive(Clone, Debug, Eq, Hash, PartialEq)]
+pub(crate) enum Wanted<T> {
+    /// Every value may match.
+    Anything,
+    /// Disjoint inclusive ranges, ascending.
+    Ranges(Vec<(T, T)>),
+}
+
+/// The IPv4 addresses that may match.
+pub(crate) fn v4(addresses: &LinkedAddresses) -> Wanted<u32> {
+    if is_inexact(addresses) || addresses.set.v4_ranges() == [(0, u32::MAX)] {
+        return Wanted::Anything;
+    }
+    Wanted::Ranges(addresses.set.v4_ranges().to_vec())
+}
+
+/// The IPv6 addresses that may match.
+pub(crate) fn v6(addresses: &LinkedAddresses) -> Wanted<u128> {
+    if is_inexact(addresses) || addresses.set.v6_ranges() == [(0, u128::MAX)] {
+        return Wanted::Anything;
+    }
+    Wanted::Ranges(addresses.set.v6_ranges().to_vec())
+}
+
+/// The ports of one side that may match.
+pub(crate) fn ports(
+    services: &LinkedServices,
+    side: fn(&LinkedService) -> &PortSet,
+) -> Wanted<u16> {
+    let with_ports = |term: &&LinkedService| term.protocols.iter().any(Protocol::has_ports);
+    let terms: Vec<_> = services.terms.iter().filter(with_ports).collect();
+    if !services.atoms.is_empty() || terms.iter().any(|term| side(term).is_all()) {
+        return Wanted::Anything;
+    }
+    ranges(&terms.iter().flat_map(|term| side(term).ranges()).copied().collect())
+}
+
+/// The ranges of a set of ports.
+pub(crate) fn ranges(ports: &PortSet) -> Wanted<u16> {
+    if ports.is_all() {
+        return Wanted::Anything;
+    }
+    Wanted::Ranges(ports.ranges().iter().map(|range| (range.first(), range.last())).collect())
+}
+
+/// Whether addresses, services, interfaces and zones are all that the headers of a packet have to
+/// match: a candidate then needs no further check, where the packet states those fields.
+pub(crate) fn is_all_compared(matches: &LinkedMatch) -> bool {
+    let services = &matches.services;
+    !is_inexact(&matches.src)
+        && !is_inexact(&matches.dst)
+        && services.atoms.is_empty()
+        && services.terms.iter().all(|term| term.icmp.is_none())
+        && matches.states == StateSet::ALL
+        && matches.tcp_flags.is_empty()
+        && matches.devices.is_empty()
+        && matches.relation == ZoneRelation::Any
+        && matches.schedule.is_none()
+        && matches.atoms.is_empty()
+}
+
+/// Whether ranges alone do not say which addresses may match.
+fn is_inexact(addresses: &LinkedAddresses) -> bool {
+    addresses.negated || !addresses.atoms.is_empty() || !addresses.set.masked().is_empty()
+}
