@@ -10,6 +10,15 @@ impl BitSet {
         Self(vec![0; bound.div_ceil(64)].into())
     }
 
+    /// Some numbers below `bound`.
+    pub(crate) fn of(bound: usize, numbers: impl IntoIterator<Item = usize>) -> Self {
+        let mut set = Self::empty(bound);
+        for number in numbers {
+            set.set(number);
+        }
+        set
+    }
+
     pub(crate) fn words(&self) -> &[u64] {
         &self.0
     }
@@ -60,10 +69,8 @@ mod tests {
 
     #[test]
     fn what_is_taken_out_is_what_both_hold() {
-        let mut set = BitSet::empty(200);
-        let mut other = BitSet::empty(200);
-        [0, 63, 64, 199].into_iter().for_each(|bit| set.set(bit));
-        [63, 70, 199].into_iter().for_each(|bit| other.set(bit));
+        let mut set = BitSet::of(200, [0, 63, 64, 199]);
+        let other = BitSet::of(200, [63, 70, 199]);
         let taken = set.take(&other);
         assert_eq!(taken.iter().collect::<Vec<_>>(), [63, 199]);
         assert_eq!(set.iter().collect::<Vec<_>>(), [0, 64]);

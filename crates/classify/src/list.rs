@@ -48,20 +48,18 @@ impl RuleList {
         let tables = (rules.len() >= limits.min_table_rules)
             .then(|| Tables::build(rules, dimensions, limits.max_paired_rules))
             .flatten();
-        let structure = match tables.filter(|tables| tables.memory_bytes() <= max_bytes) {
-            Some(tables) => Structure::Tables(Box::new(tables)),
-            None => {
-                let rules: Vec<(&LinkedMatch, bool)> =
-                    rules.iter().map(|rule| (rule.matches, rule.disabled)).collect();
-                Structure::Rows(Box::new(BitRows::build(&rules, dimensions, max_bytes)))
-            }
+        let tables = tables.filter(|tables| tables.memory_bytes() <= max_bytes);
+        let structure = if let Some(tables) = tables {
+            Structure::Tables(Box::new(tables))
+        } else {
+            let rules: Vec<(&LinkedMatch, bool)> =
+                rules.iter().map(|rule| (rule.matches, rule.disabled)).collect();
+            Structure::Rows(Box::new(BitRows::build(&rules, dimensions, max_bytes)))
         };
-        let mut compared = BitSet::empty(rules.len());
-        if let Structure::Tables(_) = structure {
-            let certain =
-                rules.iter().enumerate().filter(|it| wanted::is_all_compared(it.1.matches));
-            certain.for_each(|(at, _)| compared.set(at));
-        }
+        let is_table = matches!(structure, Structure::Tables(_));
+        let certain = rules.iter().enumerate().filter(|it| wanted::is_all_compared(it.1.matches));
+        let certain = certain.map(|(at, _)| at).filter(|_| is_table);
+        let compared = BitSet::of(rules.len(), certain);
         let named = |field: fn(&LinkedMatch) -> bool| rules.iter().any(|rule| field(rule.matches));
         let mut live = rules.iter().enumerate().filter(|(_, rule)| !rule.disabled);
         Self {

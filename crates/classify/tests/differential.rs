@@ -15,20 +15,15 @@ use parefeu_testkit::keys::Known;
 use parefeu_testkit::{Random, firewalls, keys};
 use proptest::prelude::*;
 
-/// Every structure lists are compiled to, whatever their size: pair tables, hashed tuples, rows of
-/// bits, and rows so coarse that intervals share them. The last is what a user gets.
-fn compiled(firewall: &Arc<LinkedFirewall>) -> [CompiledPolicy; 5] {
+/// Every structure lists are compiled to, whatever their size: pair tables, hashed tuples, and rows
+/// so coarse that intervals share them. The last is what a user gets.
+fn compiled(firewall: &Arc<LinkedFirewall>) -> [CompiledPolicy; 4] {
     let user = CompileLimits::default();
     let tables = CompileLimits { min_table_rules: 0, ..user };
-    let rows = CompileLimits { min_table_rules: usize::MAX, ..user };
-    [
-        tables,
-        CompileLimits { max_paired_rules: 0, ..tables },
-        rows,
-        CompileLimits { max_bytes_per_rule_base: 0, ..rows },
-        user,
-    ]
-    .map(|limits| CompiledPolicy::compile(Arc::clone(firewall), &limits))
+    let tuples = CompileLimits { max_paired_rules: 0, ..tables };
+    let coarse = CompileLimits { max_bytes_per_rule_base: 0, ..user };
+    [tables, tuples, coarse, user]
+        .map(|limits| CompiledPolicy::compile(Arc::clone(firewall), &limits))
 }
 
 /// Everything a compiled policy answers about one packet.

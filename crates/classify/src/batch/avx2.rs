@@ -1,7 +1,13 @@
 //! Eight packets at a time with AVX2.
 #![expect(unsafe_code, reason = "vector instructions; the portable lanes are the safe twin")]
 
-use std::arch::x86_64::*;
+use std::arch::x86_64::{
+    __m256i, _mm_cvtsi32_si128, _mm256_add_epi32, _mm256_and_si256, _mm256_blendv_epi8,
+    _mm256_castsi256_ps, _mm256_cmpeq_epi32, _mm256_i32gather_epi32, _mm256_loadu_si256,
+    _mm256_max_epu32, _mm256_min_epu32, _mm256_movemask_ps, _mm256_mullo_epi32, _mm256_set_epi32,
+    _mm256_set1_epi32, _mm256_setzero_si256, _mm256_sll_epi32, _mm256_srl_epi32, _mm256_srlv_epi32,
+    _mm256_storeu_si256, _mm256_xor_si256,
+};
 
 use super::chunk::{CHUNK, Chunk};
 use super::lanes::Lanes;
@@ -53,8 +59,8 @@ impl Avx2 {
     }
 
     #[inline(always)]
-    fn bits(self, lanes: __m256i) -> u8 {
-        arithmetic!(_mm256_movemask_ps(_mm256_castsi256_ps(lanes))) as u8
+    fn bits(lanes: __m256i) -> u8 {
+        arithmetic!(_mm256_movemask_ps(_mm256_castsi256_ps(lanes))).cast_unsigned() as u8
     }
 }
 
@@ -130,14 +136,14 @@ impl Lanes for Avx2 {
 
     #[inline(always)]
     fn is_zero(self, a: Self::Vector) -> Self::Mask {
-        self.bits(arithmetic!(_mm256_cmpeq_epi32(a, _mm256_setzero_si256())))
+        Self::bits(arithmetic!(_mm256_cmpeq_epi32(a, _mm256_setzero_si256())))
     }
 
     #[inline(always)]
     fn less(self, a: Self::Vector, b: Self::Vector) -> Self::Mask {
         // Unsigned: `a < b` where the larger of both is `b` and they differ.
         let at_least = arithmetic!(_mm256_cmpeq_epi32(_mm256_max_epu32(a, b), a));
-        !self.bits(at_least)
+        !Self::bits(at_least)
     }
 
     #[inline(always)]

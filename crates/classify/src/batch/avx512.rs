@@ -1,7 +1,13 @@
 //! Sixteen packets at a time with AVX-512.
 #![expect(unsafe_code, reason = "vector instructions; the portable lanes are the safe twin")]
 
-use std::arch::x86_64::*;
+use std::arch::x86_64::{
+    __m512i, __mmask16, _mm_cvtsi32_si128, _mm512_add_epi32, _mm512_and_si512,
+    _mm512_cmplt_epu32_mask, _mm512_i32gather_epi32, _mm512_loadu_si512, _mm512_mask_blend_epi32,
+    _mm512_mask_i32scatter_epi32, _mm512_maskz_compress_epi32, _mm512_min_epu32,
+    _mm512_mullo_epi32, _mm512_set_epi32, _mm512_set1_epi32, _mm512_sll_epi32, _mm512_srl_epi32,
+    _mm512_srlv_epi32, _mm512_storeu_si512, _mm512_testn_epi32_mask, _mm512_xor_si512,
+};
 
 use super::chunk::{CHUNK, Chunk};
 use super::lanes::Lanes;

@@ -24,7 +24,7 @@ pub(super) fn look_up<L: Lanes>(lanes: L, tables: &Tables, chunk: &mut Chunk) {
             None => read_lists(lanes, group, &tables.conditions, chunk),
         }
     }
-    for (at, tuple) in tables.v4.tuples.iter().enumerate() {
+    for (at, tuple) in tables.v4.all.iter().enumerate() {
         enqueue(lanes, at, tuple, chunk);
         find_runs(lanes, &tables.v4, tuple, chunk);
         while chunk.queue.length > 0 {

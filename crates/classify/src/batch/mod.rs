@@ -1,5 +1,10 @@
 //! Many lookups side by side.
 
+#![expect(
+    clippy::inline_always,
+    reason = "lanes become instructions only where they are inlined into a function that enables them"
+)]
+
 #[cfg(target_arch = "x86_64")]
 mod avx2;
 #[cfg(target_arch = "x86_64")]

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use foldhash::fast::FixedState;
 use parefeu_net::Protocol;
 use parefeu_policy::set::IdSet;
-use parefeu_policy::{LinkedMatch, LinkedService, PacketKey};
+use parefeu_policy::{InterfaceId, LinkedMatch, LinkedService, PacketKey, ZoneId};
 
 use super::classes::Classes;
 use super::table::{Table16, Table32};
@@ -83,11 +83,9 @@ impl Conditions {
 
         let condition_count = conditions.values.len();
         let project = |row: &BitSet, part: fn(&(u32, u32)) -> u32| {
-            let mut projected = BitSet::empty(condition_count);
             let holds = |pair| row.contains(part(pair) as usize);
             let held = conditions.values.iter().enumerate().filter(|(_, pair)| holds(pair));
-            held.for_each(|(condition, _)| projected.set(condition));
-            projected
+            BitSet::of(condition_count, held.map(|(condition, _)| condition))
         };
         if (context_rows.len() + ports.rows.len()) * condition_count > 64 * MOST_ENTRIES
             || context_rows.len() * ports.rows.len() > MOST_ENTRIES
@@ -258,17 +256,14 @@ impl Ports {
                 for dst in dst_classes.rows() {
                     let matching =
                         if *has_ports { of_src.intersection(dst) } else { of_src.clone() };
-                    let class = match known.get(&matching) {
-                        Some(class) => *class,
-                        None => {
-                            let mut listed = BitSet::empty(lists.len());
-                            unmodelled.iter().for_each(|list| listed.set(*list));
-                            let of_terms = matching.iter().flat_map(|term| &lists_of_term[term]);
-                            of_terms.for_each(|list| listed.set(*list));
-                            let class = service_classes.of(&listed)?;
-                            known.insert(matching, class);
-                            class
-                        }
+                    let class = if let Some(class) = known.get(&matching) {
+                        *class
+                    } else {
+                        let of_terms = matching.iter().flat_map(|term| &lists_of_term[term]);
+                        let matching_lists = of_terms.chain(&unmodelled).copied();
+                        let class = service_classes.of(&BitSet::of(lists.len(), matching_lists))?;
+                        known.insert(matching, class);
+                        class
                     };
                     services.push(class);
                 }
@@ -290,9 +285,8 @@ impl Ports {
 fn protocols(terms: &[&LinkedService]) -> (Vec<u16>, Vec<(BitSet, bool)>) {
     let mut rows = Numbering::default();
     let class = |protocol: Protocol| {
-        let mut row = BitSet::empty(terms.len());
         let naming = terms.iter().enumerate().filter(|(_, it)| it.protocols.contains(protocol));
-        naming.for_each(|(term, _)| row.set(term));
+        let row = BitSet::of(terms.len(), naming.map(|(term, _)| term));
         rows.of((row, protocol.has_ports())) as u16
     };
     ((0..=u8::MAX).map(Protocol).map(class).collect(), rows.values)
@@ -305,11 +299,9 @@ impl Context {
         let field = |field: usize, values: u32| {
             let mut classes = Classes::new(MOST_ENTRIES);
             let row = |value: Option<u32>| {
-                let mut row = BitSet::empty(contexts.len());
                 let may = |set: &IdSet| value.is_none_or(|value| set.contains(value));
                 let holding = contexts.iter().enumerate().filter(|(_, sets)| may(sets[field]));
-                holding.for_each(|(context, _)| row.set(context));
-                row
+                BitSet::of(contexts.len(), holding.map(|(context, _)| context))
             };
             let values = (0..values).map(Some).chain([None]);
             let table: Option<Box<[u16]>> = values.map(|value| classes.of(&row(value))).collect();
@@ -336,10 +328,10 @@ impl Context {
 
     fn class(&self, key: &PacketKey) -> u32 {
         let values = [
-            key.from.map(|id| id.index()),
-            key.to.map(|id| id.index()),
-            key.ingress.map(|id| id.index()),
-            key.egress.map(|id| id.index()),
+            key.from.map(ZoneId::index),
+            key.to.map(ZoneId::index),
+            key.ingress.map(InterfaceId::index),
+            key.egress.map(InterfaceId::index),
         ];
         let [from, to, ingress, egress] = std::array::from_fn(|field| {
             let table = &self.fields[field];

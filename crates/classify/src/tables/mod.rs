@@ -272,9 +272,8 @@ impl Parts {
         let src = Addresses::build(&src4, &src6, src_bits, &mut src_classes)?;
         let dst = Addresses::build(&dst4, &dst6, dst_bits, &mut dst_classes)?;
 
-        let mut ends = BitSet::empty(rules.len());
         let ending = rules.iter().enumerate().filter(|(_, member)| member.rule.ends);
-        ending.for_each(|(rule, _)| ends.set(rule));
+        let ends = BitSet::of(rules.len(), ending.map(|(rule, _)| rule));
         let positions: Vec<u32> = rules.iter().map(|member| member.position).collect();
         let condition_of: Vec<u32> = rules.iter().map(|member| member.condition).collect();
         let breadths = [breadth(src_classes.rows()), breadth(dst_classes.rows())];

@@ -245,7 +245,7 @@ impl<'a> Chains<'a> {
             }
             *chain = number;
         }
-        (lists.len() <= usize::from(u16::MAX)).then_some(lists)
+        u16::try_from(lists.len()).is_ok().then_some(lists)
     }
 }
 
@@ -270,14 +270,13 @@ impl Cutter {
             return Some(());
         }
         for block in row.chunks(1 << self.block_bits) {
-            let id = match self.known.get(block) {
-                Some(id) => *id,
-                None => {
-                    let id = u16::try_from(self.known.len()).ok()?;
-                    self.known.insert(block.into(), id);
-                    self.values.extend_from_slice(block);
-                    id
-                }
+            let id = if let Some(id) = self.known.get(block) {
+                *id
+            } else {
+                let id = u16::try_from(self.known.len()).ok()?;
+                self.known.insert(block.into(), id);
+                self.values.extend_from_slice(block);
+                id
             };
             self.index.push(id);
         }
@@ -298,8 +297,7 @@ fn first_rules(group: &Group<'_>, lists: &[Vec<u32>]) -> Option<Blocked<Table32>
     if lists.len() * columns * 2 > MOST_FIRST_BYTES / 2 && !whole {
         return None;
     }
-    let mut every = BitSet::empty(classes);
-    (0..classes).for_each(|class| every.set(class));
+    let every = BitSet::of(classes, 0..classes);
     let mut cutter = Cutter::new(block_bits);
     let mut row = vec![NONE; columns << block_bits];
     for list in lists {

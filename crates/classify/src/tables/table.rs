@@ -25,7 +25,7 @@ impl Table16 {
         self.0.len() == 2
     }
 
-    #[inline(always)]
+    #[inline]
     pub(crate) fn at(&self, index: usize) -> u16 {
         self.0[index]
     }
@@ -53,7 +53,7 @@ impl Table32 {
         self.0.len() - 1
     }
 
-    #[inline(always)]
+    #[inline]
     pub(crate) fn at(&self, index: usize) -> u32 {
         self.0[index]
     }

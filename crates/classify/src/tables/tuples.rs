@@ -30,7 +30,7 @@ pub(crate) struct Entry {
 pub(crate) struct Tuples {
     /// Words of an address.
     pub(crate) words: usize,
-    pub(crate) tuples: Vec<Tuple>,
+    pub(crate) all: Vec<Tuple>,
     /// By slot: the first entry of a run and, in the lower [`RUN_BITS`], how many there are.
     pub(crate) index: Table32,
     /// [`Tuples::stride`] words an entry: source, destination, then condition (lower half) with
@@ -73,7 +73,7 @@ impl Tuples {
         let mut left = left;
         let mut built = Self {
             words,
-            tuples: Vec::new(),
+            all: Vec::new(),
             index: Table32::new(Vec::new()),
             entries: Table32::new(Vec::new()),
         };
@@ -124,7 +124,7 @@ impl Tuples {
                 first_rule = first_rule.min(entry.rule);
             }
         }
-        self.tuples.push(Tuple { first_rule, ..tuple });
+        self.all.push(Tuple { first_rule, ..tuple });
     }
 
     /// The first rule at or after `from` with an entry that matches.
@@ -135,7 +135,7 @@ impl Tuples {
         from: u32,
     ) -> Option<u32> {
         let mut best = None;
-        for tuple in &self.tuples {
+        for tuple in &self.all {
             if best.is_some_and(|best| best < tuple.first_rule) {
                 continue;
             }
@@ -159,7 +159,7 @@ impl Tuples {
 
     /// The packed entries of each tuple.
     pub(crate) fn entries_by_tuple(&self) -> impl Iterator<Item = impl Iterator<Item = &[u32]>> {
-        self.tuples.iter().map(|tuple| {
+        self.all.iter().map(|tuple| {
             let slots = 1usize << (32 - tuple.shift);
             let runs = &self.index.values()[tuple.base as usize..][..slots];
             runs.iter().filter(|run| **run != 0).flat_map(|run| {
