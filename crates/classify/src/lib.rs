@@ -31,6 +31,7 @@ mod batch;
 mod bits;
 mod headers;
 mod list;
+mod live;
 mod policy;
 mod rows;
 mod tables;
@@ -39,4 +40,5 @@ mod wanted;
 
 pub use batch::Instructions;
 pub use headers::{BatchScratch, HeadersV4};
+pub use live::{ChangeError, LiveReader, LiveRules, Place, RuleHandle};
 pub use policy::{CompileLimits, CompiledPolicy, NatLookup};

@@ -52,6 +52,36 @@ pub(crate) fn ranges(ports: &PortSet) -> Wanted<u16> {
     Wanted::Ranges(ports.ranges().iter().map(|range| (range.first(), range.last())).collect())
 }
 
+/// The prefixes that make up ranges of addresses of `width` bits, and their lengths; `None` for
+/// more than `most`.
+pub(crate) fn prefixes<T: Copy + Into<u128>>(
+    wanted: &Wanted<T>,
+    width: u32,
+    most: usize,
+) -> Option<Vec<(u128, u8)>> {
+    let Wanted::Ranges(ranges) = wanted else { return Some(vec![(0, 0)]) };
+    let mut found = Vec::new();
+    for &(first, last) in ranges {
+        let (mut first, last): (u128, u128) = (first.into(), last.into());
+        loop {
+            if found.len() == most {
+                return None;
+            }
+            // The longest block that starts at `first` and ends by `last`.
+            let aligned = first.trailing_zeros().min(width);
+            let fits = (last - first).checked_add(1).map_or(width, u128::ilog2);
+            let host_bits = aligned.min(fits);
+            found.push((first, (width - host_bits) as u8));
+            let next = 1u128.checked_shl(host_bits).and_then(|size| first.checked_add(size));
+            match next.filter(|next| *next <= last) {
+                Some(next) => first = next,
+                None => break,
+            }
+        }
+    }
+    Some(found)
+}
+
 /// Whether addresses, services, interfaces and zones are all that the headers of a packet have to
 /// match: a candidate then needs no further check, where the packet states those fields.
 pub(crate) fn is_all_compared(matches: &LinkedMatch) -> bool {

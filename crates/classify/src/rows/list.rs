@@ -33,7 +33,7 @@ pub(crate) struct BitRows {
 }
 
 /// How many values the small fields have.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Debug)]
 pub(crate) struct Dimensions {
     pub(crate) interfaces: u32,
     pub(crate) zones: u32,

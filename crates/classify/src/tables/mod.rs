@@ -222,8 +222,8 @@ impl Member<'_> {
     fn entries(&self, (v4, v6): (&mut Vec<Entry>, &mut Vec<Entry>), mixing: &mut Vec<u32>) -> bool {
         let Ok(condition) = u16::try_from(self.condition) else { return false };
         let LinkedMatch { src, dst, .. } = self.rule.matches;
-        let of_v4 = (prefixes_v4(&wanted::v4(src)), prefixes_v4(&wanted::v4(dst)));
-        let of_v6 = (prefixes_v6(&wanted::v6(src)), prefixes_v6(&wanted::v6(dst)));
+        let of_v4 = (prefixes(&wanted::v4(src), 32), prefixes(&wanted::v4(dst), 32));
+        let of_v6 = (prefixes(&wanted::v6(src), 128), prefixes(&wanted::v6(dst), 128));
         let ((Some(src4), Some(dst4)), (Some(src6), Some(dst6))) = (of_v4, of_v6) else {
             return false;
         };
@@ -233,12 +233,14 @@ impl Member<'_> {
         if !src4.is_empty() && !dst6.is_empty() || !src6.is_empty() && !dst4.is_empty() {
             mixing.push(self.position);
         }
-        for (src, dst, entries) in [(src4, dst4, v4), (src6, dst6, v6)] {
-            for &(src, src_length) in &src {
+        let families: [Family<'_>; 2] =
+            [(&src4, &dst4, v4, |bits| [bits as u32, 0, 0, 0]), (&src6, &dst6, v6, words)];
+        for (src, dst, entries, words) in families {
+            for &(src, src_length) in src {
                 entries.extend(dst.iter().map(|&(dst, dst_length)| Entry {
-                    src,
+                    src: words(src),
                     src_length,
-                    dst,
+                    dst: words(dst),
                     dst_length,
                     condition,
                     rule: self.position,
@@ -247,6 +249,14 @@ impl Member<'_> {
         }
         true
     }
+}
+
+/// Prefixes of both sides, the entries they become, and how an address becomes words.
+type Family<'a> = (&'a [(u128, u8)], &'a [(u128, u8)], &'a mut Vec<Entry>, fn(u128) -> [u32; 4]);
+
+/// Prefixes of one side; `None` for more than a rule may have as entries.
+fn prefixes<T: Copy + Into<u128>>(wanted: &Wanted<T>, width: u32) -> Option<Vec<(u128, u8)>> {
+    wanted::prefixes(wanted, width, MOST_ENTRIES_A_RULE)
 }
 
 /// Address classes and pair tables of some rules.
@@ -380,51 +390,6 @@ fn spread(marks: &[i32], bit: u16, bits: &mut [u16]) {
             *slot |= bit;
         }
     }
-}
-
-/// The prefixes that make up IPv4 ranges; `None` for too many.
-fn prefixes_v4(wanted: &Wanted<u32>) -> Option<Vec<([u32; 4], u8)>> {
-    match wanted {
-        Wanted::Anything => Some(vec![([0; 4], 0)]),
-        Wanted::Ranges(ranges) => {
-            let wide = ranges.iter().map(|&(first, last)| (u128::from(first), u128::from(last)));
-            let found = prefixes(wide, 32)?;
-            Some(found.into_iter().map(|(bits, length)| ([bits as u32, 0, 0, 0], length)).collect())
-        }
-    }
-}
-
-/// The prefixes that make up IPv6 ranges; `None` for too many.
-fn prefixes_v6(wanted: &Wanted<u128>) -> Option<Vec<([u32; 4], u8)>> {
-    match wanted {
-        Wanted::Anything => Some(vec![([0; 4], 0)]),
-        Wanted::Ranges(ranges) => {
-            let found = prefixes(ranges.iter().copied(), 128)?;
-            Some(found.into_iter().map(|(bits, length)| (words(bits), length)).collect())
-        }
-    }
-}
-
-fn prefixes(ranges: impl Iterator<Item = (u128, u128)>, width: u32) -> Option<Vec<(u128, u8)>> {
-    let mut found = Vec::new();
-    for (mut first, last) in ranges {
-        loop {
-            if found.len() == MOST_ENTRIES_A_RULE {
-                return None;
-            }
-            // The longest block that starts at `first` and ends by `last`.
-            let aligned = first.trailing_zeros().min(width);
-            let fits = (last - first).checked_add(1).map_or(width, |count| count.ilog2());
-            let host_bits = aligned.min(fits);
-            found.push((first, (width - host_bits) as u8));
-            let size = 1u128.checked_shl(host_bits).unwrap_or(0);
-            match first.checked_add(size) {
-                Some(next) if size != 0 && next <= last => first = next,
-                _ => break,
-            }
-        }
-    }
-    Some(found)
 }
 
 /// An IPv6 address as four words, the first bits first.
