@@ -156,8 +156,8 @@ impl Lanes for Avx512 {
     fn gather16(self, table: &Table16, index: Self::Vector) -> Self::Vector {
         let values = table.padded();
         let index = self.min(index, self.splat(table.last() as u32));
-        // SAFETY: no index passes the last value, which one more follows: the 32 bits read at each
-        // lie inside the table.
+        // SAFETY: no index passes the first of the two zeros that end the table: the 32 bits read
+        // there are those zeros.
         let read = unsafe { _mm512_i32gather_epi32::<2>(index, values.as_ptr().cast()) };
         self.and(read, self.splat(0xffff))
     }

@@ -5,8 +5,8 @@ use crate::tables::{Table16, Table32};
 /// A set of instructions, and the proof that the processor has it.
 ///
 /// Lookups are written once, over this trait. [`Portable`] is plain Rust and the twin of the
-/// others: all must give the same values. Indices past the end of a table read its last value, so
-/// that no index can read outside.
+/// others: all must give the same values. Indices past the end of a table read the value that ends
+/// it, so that no index can read outside.
 pub(crate) trait Lanes: Copy {
     /// One 32-bit value for each packet.
     type Vector: Copy;

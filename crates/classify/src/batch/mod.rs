@@ -12,6 +12,8 @@ mod avx512;
 mod chunk;
 mod lanes;
 mod lookup;
+#[cfg(test)]
+mod tests;
 
 pub(crate) use chunk::{CHUNK, Chunk};
 

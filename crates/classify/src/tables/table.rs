@@ -1,6 +1,6 @@
 //! Flat tables of small numbers, laid out for gathers.
 
-/// A table of 16-bit values. Gathers read 32 bits at each value, so one more follows the last.
+/// A table of 16-bit values, and two zeros that end it: gathers read 32 bits at each value.
 #[derive(Clone, Debug)]
 pub(crate) struct Table16(Box<[u16]>);
 
@@ -10,12 +10,11 @@ pub(crate) struct Table32(Box<[u32]>);
 
 impl Table16 {
     pub(crate) fn new(mut values: Vec<u16>) -> Self {
-        // An empty table still has a value to read.
         values.extend_from_slice(&[0, 0]);
         Self(values.into())
     }
 
-    /// The highest index.
+    /// The highest index that may be read: the first of the zeros.
     pub(crate) fn last(&self) -> usize {
         self.0.len() - 2
     }
@@ -30,7 +29,7 @@ impl Table16 {
         self.0[index]
     }
 
-    /// The values with the one that pads them.
+    /// The values and the zeros.
     pub(crate) fn padded(&self) -> &[u16] {
         &self.0
     }
