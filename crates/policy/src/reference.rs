@@ -3,6 +3,7 @@
 //! Slow on purpose, and short enough to check by reading: it is what every lookup and every
 //! comparison is tested against. Order of evaluation: `docs/semantics.md`.
 
+use std::collections::BTreeSet;
 use std::net::IpAddr;
 
 use parefeu_net::FiveTuple;
@@ -143,7 +144,15 @@ struct Walk<'a> {
 impl Walk<'_> {
     /// Evaluates from `at` to the end. With `doubt` the path is only perhaps taken, and nothing
     /// found on it is certain.
+    ///
+    /// A rule base the path comes to again has gone back without deciding, or the path would have
+    /// ended there; jumps form no cycle. For the same packet it does so again, and has noted
+    /// already what it notes: it is not read twice (`docs/semantics.md` S1.8).
     fn run(&mut self, mut at: Position, mut callers: Callers, doubt: Option<Cause>) -> End {
+        let mut entered = BTreeSet::new();
+        if at.next == 0 {
+            entered.insert(at.rule_base);
+        }
         loop {
             let rule_base = &self.firewall.rule_bases[at.rule_base.index()];
             let Some(rule) = self.firewall.rules_of(at.rule_base).get(at.next) else {
@@ -166,11 +175,15 @@ impl Walk<'_> {
                     self.perhaps(hit, cause, &callers);
                 }
                 (Truth::Yes, LinkedAction::Jump(to)) => {
-                    callers.push(at);
+                    if entered.insert(to) {
+                        callers.push(at);
+                        at = Position { rule_base: to, next: 0 };
+                    }
+                }
+                (Truth::Yes, LinkedAction::Goto(to)) if entered.insert(to) => {
                     at = Position { rule_base: to, next: 0 };
                 }
-                (Truth::Yes, LinkedAction::Goto(to)) => at = Position { rule_base: to, next: 0 },
-                (Truth::Yes, LinkedAction::Return) => match callers.pop() {
+                (Truth::Yes, LinkedAction::Goto(_) | LinkedAction::Return) => match callers.pop() {
                     Some(caller) => at = caller,
                     None => return End::FellThrough,
                 },

@@ -369,6 +369,59 @@ fn a_doubtful_jump_is_followed_and_the_rest_stays_in_question() {
     check(&text, &[(WEB, "unknown default")]);
 }
 
+/// Rule bases `r0` to `r<depth>`, each leading to the next twice by `lead`, with `last` at the end.
+fn twice_into_the_next(depth: usize, lead: &str, last: &str) -> String {
+    let mut text = "start: action = \"jump:r0\"\nall: action = \"allow\"\n".to_owned();
+    for level in 0..depth {
+        let next = level + 1;
+        writeln!(text, "= r{level}").unwrap();
+        for way in ["a", "b"] {
+            match lead {
+                "jump" => writeln!(text, "{way}: action = \"jump:r{next}\"").unwrap(),
+                _ => writeln!(text, "{way}: action = \"jump:{way}{level}\"").unwrap(),
+            }
+        }
+        for way in ["a", "b"].into_iter().filter(|_| lead == "goto") {
+            writeln!(text, "= {way}{level}\nx: action = \"goto:r{next}\"").unwrap();
+        }
+    }
+    rules(&format!("{text}= r{depth}\n{last}\n"))
+}
+
+/// S1.8. Read twice each time, sixty rule bases would be read 2⁶⁰ times.
+#[test]
+fn a_rule_base_that_went_back_is_not_read_again() {
+    let none = "x: service = \"udp\"; action = \"drop\"";
+    for (depth, lead) in [(60, "jump"), (30, "goto")] {
+        check(&twice_into_the_next(depth, lead, none), &[(WEB, "allow all"), (DNS, "drop x")]);
+    }
+    // What is noted on the first reading stands, and doubtful paths are counted once.
+    let sub = "= sub\nd: unknown = \"atom\"; action = \"jump:low\"\n= low\nx: service = \"udp\"; \
+        action = \"drop\"";
+    let many = "j: action = \"jump:sub\"\n".repeat(100);
+    let text = rules(&format!("{many}all: action = \"allow\"\n{sub}"));
+    check(&text, &[(WEB, "allow all"), (DNS, "unknown x")]);
+}
+
+/// S1.8 on a path that is only perhaps taken: it reads again what the sure path has read, once.
+#[test]
+fn a_doubtful_path_keeps_its_own_account() {
+    let text = rules(
+        r#"
+        j: action = "jump:sub"
+        d: unknown = "atom"; action = "goto:far"
+        all: action = "allow"
+        = far
+        again: action = "jump:sub"
+        back: action = "jump:sub"
+        = sub
+        t: application = "tls"; action = "drop"
+        "#,
+    );
+    let text = format!("{text}[[application]]\nname = \"tls\"\n");
+    check(&text, &[(WEB, "unknown t"), (&format!("{WEB} app=ssh"), "unknown default")]);
+}
+
 /// S3.5
 #[test]
 fn application_default_holds_an_application_to_its_ports() {
