@@ -24,7 +24,7 @@ impl Linker<'_> {
             let default = rule_base
                 .default
                 .as_ref()
-                .and_then(|action| self.link_action(action, rule_base.at));
+                .and_then(|action| self.link_default(action, rule_base.at));
             rule_bases.push(LinkedRuleBase {
                 name: rule_base.name.as_str().into(),
                 first,
@@ -163,6 +163,24 @@ impl Linker<'_> {
         })
     }
 
+    /// A default is the end of evaluation: it has to decide.
+    fn link_default(&mut self, action: &Action, at: Span) -> Option<LinkedAction> {
+        let linked = self.link_action(action, at)?;
+        if !linked.is_final() {
+            let what = match action {
+                Action::Jump(to) => format!("jump to `{to}`"),
+                Action::Goto(to) => format!("go to `{to}`"),
+                Action::Return => "return".to_owned(),
+                _ => "continue".to_owned(),
+            };
+            self.problems.error("bad-default", at, format!("a default cannot {what}"));
+            self.problems
+                .help("a default decides; a last rule that matches everything may lead on");
+            return None;
+        }
+        Some(linked)
+    }
+
     fn rule_base_id(&mut self, name: &str, at: Span) -> Option<RuleBaseId> {
         let id = self.rule_base_ids.get(name).copied();
         if id.is_none() {
@@ -176,7 +194,7 @@ impl Linker<'_> {
         let mut layers = Vec::with_capacity(firewall.layers.len());
         for layer in &firewall.layers {
             let rule_base = self.rule_base_id(&layer.rule_base.value, layer.rule_base.at);
-            let default = self.link_action(&layer.default, layer.rule_base.at);
+            let default = self.link_default(&layer.default, layer.rule_base.at);
             if let (Some(rule_base), Some(default)) = (rule_base, default) {
                 layers.push(LinkedLayer {
                     name: layer.name.as_str().into(),

@@ -175,6 +175,26 @@ fn jumps_may_neither_come_back_nor_nest_without_end() {
 }
 
 #[test]
+fn a_default_has_to_decide() {
+    for (action, expected) in [
+        ("jump:r", "jump to `r`"),
+        ("goto:r", "go to `r`"),
+        ("return", "return"),
+        ("continue", "continue"),
+    ] {
+        let of_rule_base = format!("[[rule_base]]\nname = \"a\"\ndefault = \"{action}\"\n");
+        let of_layer = format!("[[layer]]\nrule_base = \"r\"\ndefault = \"{action}\"\n");
+        let last = "[[rule_base]]\nname = \"r\"\n";
+        let error = |line: u32| format!("{line} bad-default: a default cannot {expected}");
+        check(&format!("{of_rule_base}{last}"), &[&error(1)]);
+        check(&format!("{of_layer}{last}"), &[&error(2)]);
+    }
+    for action in ["allow", "deny", "drop", "reset-client", "reset-server", "reset"] {
+        check(&format!("[[rule_base]]\nname = \"r\"\ndefault = \"{action}\"\n"), &[]);
+    }
+}
+
+#[test]
 fn values_that_cannot_be_are_refused() {
     check(
         &rule("source = \"192.0.2.9-192.0.2.1\""),
