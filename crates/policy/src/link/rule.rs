@@ -257,23 +257,28 @@ impl Linker<'_> {
             .collect();
         // Depth of the longest chain of jumps below each rule base, found once each.
         let mut depths: BTreeMap<usize, usize> = BTreeMap::new();
+        let mut on_path = vec![false; rule_bases.len()];
         for start in 0..rule_bases.len() {
             let mut open: Vec<(usize, usize)> = vec![(start, 0)];
+            on_path[start] = true;
             while let Some((current, next)) = open.pop() {
                 let Some(&(to, at)) = edges[current].get(next) else {
                     let below = edges[current].iter().filter_map(|(to, _)| depths.get(to)).max();
                     depths.insert(current, below.map_or(0, |depth| depth + 1));
+                    on_path[current] = false;
                     continue;
                 };
                 open.push((current, next + 1));
-                if open.iter().any(|(on_path, _)| *on_path == to) {
+                if on_path[to] {
                     let message = format!("rule base `{}` jumps to itself", rule_bases[to].name);
                     self.problems.error("cycle", at, message);
                 } else if !depths.contains_key(&to) {
+                    on_path[to] = true;
                     open.push((to, 0));
                 }
             }
-            if depths.get(&start).is_some_and(|depth| *depth > MAX_NESTING) {
+            // Whatever leads to one that is too deep is deeper still: one report is enough.
+            if depths.get(&start).is_some_and(|depth| *depth == MAX_NESTING + 1) {
                 let message = format!("jumps nest deeper than {MAX_NESTING}");
                 self.problems.error("nesting-too-deep", rule_bases[start].at, message);
             }
