@@ -19,7 +19,9 @@ fn firewall(text: &str) -> LinkedFirewall {
 }
 
 /// A packet such as `tcp 192.0.2.1@1000 10.0.0.1@80`, with words for what else is known: `app=tls`,
-/// `user=staff`, `in=eth0`, `state=invalid`, `at=7200` (seconds since the epoch).
+/// or `perhaps=tls` while it may still shift, `user=staff`, `url=games,shops` for all categories or
+/// `found=` for those with patterns, `in=eth0`, `state=invalid`, `at=7200` (seconds since the
+/// epoch).
 fn packet(firewall: &LinkedFirewall, words: &[&str]) -> PacketKey {
     let protocol = Protocol::from_name(words[0]).unwrap();
     let endpoint = |word: &str| {
@@ -53,27 +55,30 @@ fn packet(firewall: &LinkedFirewall, words: &[&str]) -> PacketKey {
 fn answer(firewall: &LinkedFirewall, packet_text: &str) -> String {
     let words: Vec<&str> = packet_text.split_whitespace().collect();
     let key = packet(firewall, &words);
-    let application = words.iter().find_map(|word| word.strip_prefix("app="));
+    let stated = |name: &str| words.iter().find_map(|word| word.strip_prefix(name));
+    let application = |name: &str| {
+        let ids = firewall.application_names.get(name);
+        ids.and_then(|ids| ids.first().copied())
+    };
     let users: Vec<_> = words
         .iter()
         .filter_map(|word| word.strip_prefix("user="))
         .filter_map(|name| firewall.users.iter().position(|user| &**user == name))
         .map(|at| parefeu_policy::UserId(at as u32))
         .collect();
-    let categories = words.iter().find_map(|word| word.strip_prefix("url=")).map(|name| {
-        let at = firewall.url_categories.iter().position(|category| &*category.name == name);
-        IdSet::only(at.map(|at| at as u32))
+    let categories = stated("url=").or(stated("found=")).map(|names| {
+        let listed = |name: &str| names.split(',').any(|it| it == name);
+        let categories = (0..).zip(&firewall.url_categories);
+        IdSet::only(categories.filter(|(_, it)| listed(&it.name)).map(|(id, _)| id))
     });
     let known = Knowledge {
-        application: match application {
-            None => Identified::NotYet,
-            Some(name) => {
-                let ids = firewall.application_names.get(name);
-                Identified::Finally(ids.and_then(|ids| ids.first().copied()))
-            }
+        application: match (stated("app="), stated("perhaps=")) {
+            (Some(name), _) => Identified::Finally(application(name)),
+            (None, Some(name)) => Identified::Tentatively(application(name)),
+            (None, None) => Identified::NotYet,
         },
         url_categories: categories.as_ref(),
-        categories_stated: categories.is_some(),
+        categories_stated: stated("url=").is_some(),
         users: UserKnowledge::Mapped(&users),
     };
     let evaluation = reference::judge(firewall, &key, &known).evaluation;
@@ -349,6 +354,59 @@ fn identification_makes_an_answer_depend_and_an_atom_makes_it_unknown() {
             ("icmp 192.0.2.1 10.0.0.1", "unknown atom"),
             ("icmp 192.0.2.1 10.0.0.1 app=tls", "deny default"),
         ],
+    );
+}
+
+/// S2.4: what no rule names, and what belongs to several members.
+#[test]
+fn a_negated_list_matches_whatever_belongs_to_no_member() {
+    let defined = "[[application]]\nname = \"tls\"\ndefault_service = \"tcp/443\"\n\
+        [[application]]\nname = \"web\"\nimplicit = [\"tls\"]\n\
+        [[url_category]]\nname = \"games\"\npatterns = [\"games.example/\"]\n\
+        [[url_category]]\nname = \"shops\"\npatterns = [\"shop.example/\"]\n";
+    let mention = "s: disabled = true; url_category = \"shops\"; action = \"allow\"";
+    let text = |keys: &str| {
+        format!("{}{defined}", rules(&format!("r: {keys}; action = \"allow\"\n{mention}")))
+    };
+    let of = |more: &str| format!("{WEB} {more}");
+    check(
+        &text("application = \"!web\""),
+        &[
+            (WEB, "depends r"),
+            (&of("app=web"), "deny default"),
+            (&of("app=tls"), "allow r"),
+            (&of("app=dns"), "allow r"),
+            (&of("perhaps=dns"), "allow r"),
+            (&of("perhaps=tls"), "allow r"),
+        ],
+    );
+    check(
+        &text("application = \"!tls\"; service = \"application-default\""),
+        &[(WEB, "depends r"), (&of("app=tls"), "deny default"), (&of("app=dns"), "unknown r")],
+    );
+    check(
+        &text("url_category = [\"!games\"]"),
+        &[
+            (WEB, "depends r"),
+            (&of("url=none"), "allow r"),
+            (&of("url=shops"), "allow r"),
+            (&of("url=games"), "deny default"),
+            (&of("url=games,shops"), "deny default"),
+        ],
+    );
+    // Nobody is in the list who is not known at all.
+    check(
+        &text("user = [\"!staff\", \"!guests\"]"),
+        &[
+            (WEB, "allow r"),
+            (&of("user=staff"), "deny default"),
+            (&of("user=guests"), "deny default"),
+        ],
+    );
+    // A category only the vendor can tell may be one more that the URL is in.
+    check(
+        &text("url_category = \"!gambling\""),
+        &[(&of("found=shops"), "unknown r"), (&of("url=shops"), "allow r")],
     );
 }
 

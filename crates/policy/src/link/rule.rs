@@ -56,7 +56,7 @@ impl Linker<'_> {
         let applications = self.link_applications(&written.applications);
         let mut services = self.link_services(&written.services);
         if services.application_default {
-            if applications.named.is_any() {
+            if applications.named.holds_unnamed() {
                 services.terms = vec![super::service::any_service()];
             } else {
                 services.terms.extend(applications.default_services);
@@ -73,16 +73,11 @@ impl Linker<'_> {
         if matches_nothing && self.problems.len() == before {
             self.problems.suspicious("empty-match", at, "the rule can match no packet");
         }
-        let mut atoms: Vec<_> =
-            written.unknown.iter().map(|text| self.atom(&text.value, text.at)).collect();
-        if let Names::NoneOf(users) = &written.users {
-            let text = format!("not {} users", users.len());
-            atoms.push(self.atom(&text, at));
-        }
-        let categories = self.link_categories(&written.url_categories);
-        let opaque =
-            |id| self.categories.list.get(id as usize).is_some_and(|c| c.patterns.is_none());
+        let atoms = written.unknown.iter().map(|text| self.atom(&text.value, text.at)).collect();
+        let categories = ids(&written.url_categories, |name| self.category(name).0);
+        let opaque = |id: &u32| self.categories.list[*id as usize].patterns.is_none();
         let opaque_category = categories.iter().any(opaque);
+        let users = ids(&written.users, |name| self.user(name).0);
         LinkedMatch {
             ingress: self.link_interfaces(&written.ingress),
             egress: self.link_interfaces(&written.egress),
@@ -96,15 +91,9 @@ impl Linker<'_> {
             tcp_flags: written.tcp_flags.clone(),
             applications: applications.named,
             implicit_applications: applications.implicit,
-            url_categories: categories,
+            url_categories: listed_or_rest(&written.url_categories, categories),
             opaque_category,
-            users: match &written.users {
-                Names::OneOf(names) => {
-                    let ids: Vec<u32> = names.iter().map(|name| self.user(&name.value).0).collect();
-                    IdSet::only(ids)
-                }
-                Names::Any | Names::NoneOf(_) => IdSet::Any,
-            },
+            users: listed_or_rest(&written.users, users),
             devices: written.devices.clone(),
             schedule: written.schedule.as_ref().and_then(|it| self.schedule(&it.value, it.at)),
             atoms,
@@ -112,15 +101,13 @@ impl Linker<'_> {
     }
 
     fn link_interfaces(&mut self, names: &Names) -> IdSet {
-        let count = self.firewall.interfaces.len();
         let ids = self.look_up(names, "unknown-interface", "interface");
-        listed_or_rest(names, &ids, count)
+        listed_or_rest(names, ids)
     }
 
     fn link_zones(&mut self, names: &Names) -> IdSet {
-        let count = self.firewall.zones.len();
         let ids = self.look_up(names, "unknown-zone", "zone");
-        listed_or_rest(names, &ids, count)
+        listed_or_rest(names, ids)
     }
 
     fn look_up(&mut self, names: &Names, code: &'static str, kind: &str) -> Vec<u32> {
@@ -135,19 +122,6 @@ impl Linker<'_> {
             }
         }
         ids
-    }
-
-    fn link_categories(&mut self, names: &Names) -> IdSet {
-        let ids: Vec<u32> =
-            names.listed().iter().map(|name| self.category(&name.value).0).collect();
-        let defined: Vec<String> =
-            self.firewall.url_categories.iter().map(|category| category.name.clone()).collect();
-        if matches!(names, Names::NoneOf(_)) {
-            for name in defined {
-                self.category(&name);
-            }
-        }
-        listed_or_rest(names, &ids, self.categories.list.len())
     }
 
     fn link_action(&mut self, action: &Action, at: Span) -> Option<LinkedAction> {
@@ -298,10 +272,14 @@ fn linked_port(port: &PortTranslation) -> LinkedPortTranslation {
     }
 }
 
-fn listed_or_rest(names: &Names, ids: &[u32], count: usize) -> IdSet {
+fn ids(names: &Names, id: impl FnMut(&str) -> u32) -> Vec<u32> {
+    names.listed().iter().map(|name| name.value.as_str()).map(id).collect()
+}
+
+fn listed_or_rest(names: &Names, ids: impl IntoIterator<Item = u32>) -> IdSet {
     match names {
         Names::Any => IdSet::Any,
-        Names::OneOf(_) => IdSet::only(ids.iter().copied()),
-        Names::NoneOf(_) => IdSet::only((0..count as u32).filter(|id| !ids.contains(id))),
+        Names::OneOf(_) => IdSet::only(ids),
+        Names::NoneOf(_) => IdSet::all_but(ids),
     }
 }
