@@ -182,6 +182,17 @@ impl Linker<'_> {
         layers
     }
 
+    /// A file of bare access lists says which rules there are, not where they apply.
+    pub(super) fn point_out_missing_layers(&mut self) {
+        if let (Some(first), []) = (self.firewall.rule_bases.first(), &*self.firewall.layers) {
+            let message = "no layer says which rule base filters packets";
+            self.problems.suspicious("no-layer", first.at, message);
+            let help = "choose one, as with `--rulebase NAME`: a firewall without a layer accepts \
+                everything";
+            self.problems.help(help);
+        }
+    }
+
     pub(super) fn link_nat(&mut self, table: &NatTable) -> LinkedNatTable {
         let rules = table.rules.iter().map(|rule| self.link_nat_rule(rule)).collect();
         LinkedNatTable { rules, sees: table.sees }

@@ -3,9 +3,21 @@ use std::fmt::Write as _;
 use super::*;
 use crate::{Severity, Source, native};
 
-/// Links native text and compares every problem, each as `line code: message`.
+/// Links native text, with a layer over its first rule base where it has none, and compares every
+/// problem, each as `line code: message`.
 #[track_caller]
 fn check(text: &str, expected: &[&str]) {
+    let layer = match text.split_once("[[rule_base]]\nname = ") {
+        Some((_, rest)) if !text.contains("[[layer]]") => {
+            format!("\n[[layer]]\nrule_base = {}\n", rest.lines().next().unwrap_or_default())
+        }
+        _ => String::new(),
+    };
+    check_as_written(&format!("{text}{layer}"), expected);
+}
+
+#[track_caller]
+fn check_as_written(text: &str, expected: &[&str]) {
     let source = Source::new("t", text);
     let (firewall, mut problems) = native::read(source.clone());
     assert!(problems.is_empty(), "{problems:?}\n{text}");
@@ -277,6 +289,15 @@ fn what_matches_nothing_is_suspicious() {
         "[[route]]\ndestination = \"10.0.0.0/8\"\nnext_hop = \"192.0.2.1\"\n",
         &["1 route-without-interface: route to 10.0.0.0/8 leads to no interface"],
     );
+}
+
+#[test]
+fn rule_bases_without_a_layer_are_suspicious() {
+    let text = "[[zone]]\nname = \"z\"\n[[rule_base]]\nname = \"r\"\n[[rule_base]]\nname = \"s\"\n";
+    let problem = "3 no-layer: no layer says which rule base filters packets";
+    check_as_written(text, &[problem]);
+    check_as_written(&format!("{text}[[layer]]\nrule_base = \"s\"\n"), &[]);
+    check_as_written("[[zone]]\nname = \"z\"\n", &[]);
 }
 
 #[test]
