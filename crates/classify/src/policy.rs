@@ -95,7 +95,10 @@ impl CompiledPolicy {
     }
 
     /// What one filter layer answers: the same as [`parefeu_policy::reference::evaluate_layer`].
-    /// Constant memory, no allocation.
+    ///
+    /// Each path reads a rule once; beside the one surely taken there are at most
+    /// [`MAX_FORKS`](parefeu_policy::reference::MAX_FORKS) of them. Allocates nothing, unless one
+    /// path comes to more than 64 rule bases.
     pub fn evaluate_layer(
         &self,
         layer: usize,

@@ -49,6 +49,43 @@ impl Stack {
     }
 }
 
+/// The rule bases one path has come to from their first rule.
+struct Entered {
+    few: [RuleBaseId; Self::FEW],
+    count: usize,
+    /// Bits of the further ones, by rule base.
+    rest: Vec<u64>,
+}
+
+impl Entered {
+    /// Paths that come to more of them than this allocate.
+    const FEW: usize = 64;
+
+    const fn nothing() -> Self {
+        Self { few: [RuleBaseId(0); Self::FEW], count: 0, rest: Vec::new() }
+    }
+
+    /// Notes a rule base; `false` when it was noted before.
+    fn insert(&mut self, id: RuleBaseId) -> bool {
+        let (word, bit) = (id.index() / 64, 1 << (id.index() % 64));
+        let known = self.few[..self.count].contains(&id)
+            || self.rest.get(word).is_some_and(|bits| bits & bit != 0);
+        if known {
+            return false;
+        }
+        if let Some(slot) = self.few.get_mut(self.count) {
+            *slot = id;
+            self.count += 1;
+            return true;
+        }
+        if self.rest.len() <= word {
+            self.rest.resize(word + 1, 0);
+        }
+        self.rest[word] |= bit;
+        true
+    }
+}
+
 impl<'a> Walk<'a> {
     pub(crate) fn new(
         policy: &'a CompiledPolicy,
@@ -73,6 +110,10 @@ impl<'a> Walk<'a> {
     /// The final action reached from `at`; `None` when the layer's default applies.
     fn follow(&mut self, at: Position, stack: &mut Stack, doubt: Option<Cause>) -> Option<Hit> {
         let mut at = at;
+        let mut entered = Entered::nothing();
+        if at.next == 0 {
+            entered.insert(at.rule_base);
+        }
         'rule_base: loop {
             let firewall = self.policy.firewall();
             let list = self.policy.rule_list(at.rule_base);
@@ -94,12 +135,16 @@ impl<'a> Walk<'a> {
                     continue;
                 }
                 match rule.action {
-                    LinkedAction::Jump(to) => {
+                    LinkedAction::Jump(to) if entered.insert(to) => {
                         stack.push(at);
                         at = Position { rule_base: to, next: 0 };
                     }
-                    LinkedAction::Goto(to) => at = Position { rule_base: to, next: 0 },
-                    LinkedAction::Return => at = stack.pop()?,
+                    // It went back before, and would again.
+                    LinkedAction::Jump(_) => continue,
+                    LinkedAction::Goto(to) if entered.insert(to) => {
+                        at = Position { rule_base: to, next: 0 };
+                    }
+                    LinkedAction::Goto(_) | LinkedAction::Return => at = stack.pop()?,
                     _ => return Some(self.conclude(hit, doubt)),
                 }
                 continue 'rule_base;

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use parefeu_classify::{CompileLimits, CompiledPolicy, Instructions, NatLookup};
 use parefeu_policy::{
     Evaluation, Firewall, LinkedFirewall, LinkedMatch, LinkedNatTable, PacketKey, RuleBaseId,
-    RuleId, Truth, reference,
+    RuleId, Source, Truth, native, reference,
 };
 use parefeu_testkit::firewalls::{Family, Large, Shape};
 use parefeu_testkit::keys::Known;
@@ -157,6 +157,31 @@ proptest! {
         seed in any::<u64>(),
     ) {
         check(&firewall, seed, 16);
+    }
+}
+
+/// `docs/semantics.md` S1.8: rule bases that lead to the next one twice and perhaps a third time,
+/// and more rule bases on one way than are noted without allocation.
+#[test]
+fn shared_rule_bases_answer_as_read_rule_by_rule() {
+    let rule_base = |name: &str, rules: &str| format!("[[rule_base]]\nname = \"{name}\"\n{rules}");
+    let rule = |keys: String| format!("[[rule_base.rule]]\n{keys}\n");
+    let lead = |action: &str, to: u32| rule(format!("action = \"{action}:r{to}\""));
+    let doubtful = |action: &str| rule(format!("unknown = \"atom\"\naction = \"{action}\""));
+    let deep = (0..60).map(|level| {
+        let next = lead("jump", level + 1);
+        let perhaps = doubtful(&format!("goto:r{}", level + 1));
+        rule_base(&format!("r{level}"), &format!("{next}{perhaps}{next}"))
+    });
+    let deep = deep.collect::<String>() + &rule_base("r60", &doubtful("drop"));
+    let ways: String = (1..=100).map(|way| lead("jump", way)).collect();
+    let wide = (1..=100).map(|way| rule_base(&format!("r{way}"), &doubtful("jump:low")));
+    let wide = rule_base("r0", &format!("{ways}{ways}")) + &wide.collect::<String>();
+    let wide = wide + &rule_base("low", &doubtful("allow"));
+    for rule_bases in [deep, wide] {
+        let text = format!("[[layer]]\nrule_base = \"r0\"\n{rule_bases}");
+        let (firewall, problems) = native::read(Source::new("shared", &text));
+        check(&firewall.unwrap_or_else(|| panic!("{problems:?}")), 7, 20);
     }
 }
 

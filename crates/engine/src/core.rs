@@ -13,7 +13,7 @@ use parefeu_policy::{
     LinkedTranslation, PacketKey, Pending, UserId, UserKnowledge,
 };
 use parefeu_session::{
-    EndReason, EndedSession, OpenError, Opening, Session, SessionId, SessionTable, Step,
+    EndReason, EndedSession, NoPort, OpenError, Opening, Session, SessionId, SessionTable, Step,
     allocate_port,
 };
 
@@ -105,7 +105,7 @@ impl Core {
         }
         let verify = self.verify_checksums && self.policy.firewall().behaviour.checksum;
         if verify && has_bad_checksum(packet) {
-            return Decision::refuse(Verdict::Drop, Reason::BadChecksum);
+            return self.handle_bad_checksum(arrival, packet);
         }
         if let Some(decision) = self.handle_error_message(arrival, packet) {
             return decision;
@@ -116,6 +116,20 @@ impl Core {
         }
     }
 
+    /// A packet with a wrong checksum is no part of any session. Where rules are offered the state
+    /// of every packet, they decide on it as on any invalid one.
+    fn handle_bad_checksum(&self, arrival: Arrival, packet: &Packet<'_>) -> Decision {
+        let refused = Decision::refuse(Verdict::Drop, Reason::BadChecksum);
+        if !self.policy.firewall().behaviour.filter_every_packet {
+            return refused;
+        }
+        let Some(key) = self.key(arrival, packet, ConnectionState::Invalid) else { return refused };
+        let route = open_route(&self.policy, &key);
+        let mut kept = self.keep(packet, route);
+        kept.standing = self.judge(&kept, &route);
+        decision_of(&kept, None)
+    }
+
     /// An ICMP error is judged with the session whose packet it quotes.
     fn handle_error_message(&self, arrival: Arrival, packet: &Packet<'_>) -> Option<Decision> {
         let Transport::Icmp(message) = &packet.transport else { return None };
@@ -123,11 +137,12 @@ impl Core {
         let behaviour = &self.policy.firewall().behaviour;
         let dst = packet.network.as_ref()?.dst;
         let found = self.sessions.related(tag(arrival.ingress), quoted, dst);
-        let session = found.and_then(|(id, _)| self.sessions.session(id));
-        let Some(session) = session.filter(|session| !session.is_refused()) else {
-            // Without a session the rules decide, where they compare every packet.
+        let found = found.and_then(|(id, direction)| Some((self.sessions.session(id)?, direction)));
+        let judged_by_rules = behaviour.filter_every_packet || !behaviour.icmp_errors_related;
+        let Some((session, direction)) = found.filter(|(session, _)| !session.is_refused()) else {
+            // Without a session the rules decide, where they judge such messages at all.
             let refused = Decision::refuse(Verdict::Drop, Reason::UnrelatedError);
-            return (!behaviour.filter_every_packet).then_some(refused);
+            return (!judged_by_rules).then_some(refused);
         };
         let standing = session.data.standing;
         let mut decision = Decision {
@@ -138,9 +153,9 @@ impl Core {
             application: session.data.flow.facts().application,
             translated: None,
         };
-        if behaviour.filter_every_packet {
+        if judged_by_rules {
             let key = self.key(arrival, packet, ConnectionState::Related)?;
-            let route = open_route(&self.policy, &key);
+            let route = self.route_within(&session.data.route, key, direction);
             let answer = evaluate(&self.policy, &route, &Knowledge::NOTHING);
             let standing = standing_of(&answer, behaviour.pending);
             (decision.verdict, decision.hit) = (standing.verdict, standing.hit);
@@ -193,9 +208,9 @@ impl Core {
         if route.key.egress.is_none() && !firewall.routes.is_empty() {
             return Decision::refuse(Verdict::Drop, Reason::NoRoute);
         }
-        let mut kept = self.keep(arrival, packet, route);
+        let mut kept = self.keep(packet, route);
         let announced = match state {
-            ConnectionState::New if behaviour.predict => self.expectations.take(&flow),
+            ConnectionState::New if behaviour.predict => self.expectations.take(&flow, arrival.now),
             _ => None,
         };
         kept.standing = match announced {
@@ -213,7 +228,7 @@ impl Core {
         }
         let Standing { verdict, hit, .. } = kept.standing;
         if verdict.passes() {
-            match self.translate(&route, flow) {
+            match self.translate(arrival.now, &route, flow) {
                 Ok(translated) => route.translated = translated,
                 Err(reason) => return Decision { hit, ..Decision::refuse(Verdict::Drop, reason) },
             }
@@ -251,10 +266,9 @@ impl Core {
         }
     }
 
-    fn keep(&self, arrival: Arrival, packet: &Packet<'_>, route: OpenRoute) -> Kept {
+    fn keep(&self, packet: &Packet<'_>, route: OpenRoute) -> Kept {
         let Decision { verdict, reason, hit, .. } =
             Decision::refuse(Verdict::Drop, Reason::DefaultRule);
-        let passed = u64::from(arrival.wire_len);
         let mut kept = Kept {
             serial: 0,
             epoch: self.epoch,
@@ -266,7 +280,7 @@ impl Core {
             identified: Identified::NotYet,
             packets: 1,
             verdict_packet: 1,
-            bytes_passed: passed,
+            bytes_passed: 0,
             bytes_before_refusal: 0,
             predicted: false,
         };
@@ -297,7 +311,12 @@ impl Core {
     }
 
     /// The flow as it leaves, with a free port where one has to be chosen.
-    fn translate(&self, route: &OpenRoute, flow: FiveTuple) -> Result<FiveTuple, Reason> {
+    fn translate(
+        &self,
+        now: Timestamp,
+        route: &OpenRoute,
+        flow: FiveTuple,
+    ) -> Result<FiveTuple, Reason> {
         let mut wished = route.translated;
         if flow.protocol.is_icmp() {
             (wished.src_port, wished.dst_port) = (flow.src_port, flow.dst_port);
@@ -323,7 +342,10 @@ impl Core {
         }
         let ranges = if flow.protocol.is_icmp() { &any_port } else { ranges };
         let taken = |candidate: &FiveTuple| self.sessions.has_reply(&candidate.reverse());
-        allocate_port(wished, ranges, taken).ok_or(Reason::PortsExhausted)
+        allocate_port(wished, ranges, now.as_nanos(), taken).map_err(|error| match error {
+            NoPort::Exhausted => Reason::PortsExhausted,
+            NoPort::NotFound => Reason::PortNotFound,
+        })
     }
 
     fn continue_session(
@@ -356,7 +378,9 @@ impl Core {
                 return Decision::refuse(Verdict::Drop, Reason::InvalidForSession);
             }
         };
-        if behaviour.filter_every_packet {
+        let is_icmp = matches!(packet.transport, Transport::Icmp(_));
+        let unpaired = is_icmp && direction == Direction::Reply && !behaviour.icmp_sessions;
+        if behaviour.filter_every_packet || unpaired {
             return self.filter_packet(arrival, packet, (id, direction), state);
         }
         let rejudge = behaviour.rematch;
@@ -439,34 +463,8 @@ impl Core {
     ) -> Decision {
         let gone = Decision::refuse(Verdict::Drop, Reason::InvalidForSession);
         let Some(session) = self.sessions.session(id) else { return gone };
-        let Some(mut key) = self.key(arrival, packet, state) else { return gone };
-        let opening = session.data.route;
-        if direction == Direction::Reply {
-            // The session has undone the translation before the filter compares a reply.
-            (key.src, key.src_port) = (opening.translated.dst, key.src_port);
-            (key.dst, key.dst_port) = (opening.key.src, key.dst_port);
-            key.egress = opening.key.ingress;
-        } else {
-            key.egress = opening.key.egress;
-        }
-        let to = key.egress.and_then(|id| self.policy.firewall().zone_of(id));
-        let flow = FiveTuple {
-            src: key.src,
-            dst: if direction == Direction::Reply { key.dst } else { opening.translated.dst },
-            src_port: key.src_port,
-            dst_port: if direction == Direction::Reply {
-                key.dst_port
-            } else {
-                opening.translated.dst_port
-            },
-            protocol: key.protocol,
-        };
-        let flow = if key.protocol.is_icmp() {
-            FiveTuple { src_port: 0, dst_port: 0, ..flow }
-        } else {
-            flow
-        };
-        let route = OpenRoute { key: PacketKey { to, ..key }, translated: flow, ..opening };
+        let Some(key) = self.key(arrival, packet, state) else { return gone };
+        let route = self.route_within(&session.data.route, key, direction);
         let standing = self.judge(&session.data, &route);
         let mut decision = decision_of(&session.data, translated(session, direction));
         let Standing { verdict, reason, hit } = standing;
@@ -480,9 +478,51 @@ impl Core {
         self.identify(arrival, packet, id, direction, decision)
     }
 
-    /// Shows the packet's payload to identification, and judges the session again when that tells
-    /// something new. The packet that tells it is the first to meet the new verdict.
+    /// What rules compare of a later packet of a connection, or of an ICMP error about it: where it
+    /// goes, and whom a reply is for once the session has undone the translation.
+    fn route_within(&self, opening: &OpenRoute, key: PacketKey, direction: Direction) -> OpenRoute {
+        let mut key = key;
+        let ports = key.protocol.has_ports();
+        let (dst, dst_port) = match direction {
+            Direction::Original => {
+                key.egress = opening.key.egress;
+                (opening.translated.dst, opening.translated.dst_port)
+            }
+            Direction::Reply => {
+                key.egress = opening.key.ingress;
+                (key.dst, key.dst_port) =
+                    (opening.key.src, if ports { opening.key.src_port } else { 0 });
+                (key.dst, key.dst_port)
+            }
+        };
+        key.to = key.egress.and_then(|id| self.policy.firewall().zone_of(id));
+        let dst_port = if ports { dst_port } else { 0 };
+        let PacketKey { src, src_port, protocol, .. } = key;
+        let translated = FiveTuple { src, dst, src_port, dst_port, protocol };
+        OpenRoute { key, translated, ..*opening }
+    }
+
+    /// Shows the packet's payload to identification, and counts the packet where it passes.
     fn identify(
+        &mut self,
+        arrival: Arrival,
+        packet: &Packet<'_>,
+        id: SessionId,
+        direction: Direction,
+        decision: Decision,
+    ) -> Decision {
+        let decision = self.inspect(arrival, packet, id, direction, decision);
+        if decision.verdict.passes()
+            && let Some(session) = self.sessions.session_mut(id)
+        {
+            session.data.bytes_passed += u64::from(arrival.wire_len);
+        }
+        decision
+    }
+
+    /// Judges the session again when the payload tells something new. The packet that tells it is
+    /// the first to meet the new verdict.
+    fn inspect(
         &mut self,
         arrival: Arrival,
         packet: &Packet<'_>,
@@ -503,9 +543,6 @@ impl Core {
             }
             _ => Progress::Unchanged,
         };
-        if passes {
-            kept.bytes_passed += u64::from(arrival.wire_len);
-        }
         if let Progress::Changed(what) = progress
             && what.contains(Changes::DATA_ENDPOINT)
             && let Some(endpoint) = kept.flow.facts().data_endpoint
@@ -540,12 +577,15 @@ impl Core {
         let route = session.data.route;
         let old = session.data.standing;
         let route = if cause == Reason::PolicyChange {
-            OpenRoute { translated: route.translated, ..open_route(&self.policy, &route.key) }
+            // Routes and zones are the new policy's; only where the packet entered is a fact.
+            let entered = PacketKey { egress: None, from: None, to: None, ..route.key };
+            OpenRoute { translated: route.translated, ..open_route(&self.policy, &entered) }
         } else {
             route
         };
         let mut new = self.judge(&session.data, &route);
         let session = self.sessions.session_mut(id)?;
+        session.data.route = route;
         if new.reason != Reason::Tentative {
             new.reason = cause;
         }
@@ -578,6 +618,7 @@ impl Core {
         self.sessions.set_behaviour(policy.firewall().behaviour.clone());
         self.applications = ApplicationTable::new(policy.firewall());
         self.policy = policy;
+        self.expectations.forget_rules();
         self.epoch = self.epoch.wrapping_add(1);
     }
 

@@ -7,6 +7,7 @@ use parefeu_classify::{CompileLimits, CompiledPolicy};
 use parefeu_engine::{Engine, EngineConfig, Event, Frame, judge};
 use parefeu_net::{LinkType, Timestamp};
 use parefeu_policy::{Source, link, native, reference};
+use parefeu_session::EndReason;
 use parefeu_testkit::{Random, firewalls, frames, keys};
 use proptest::prelude::*;
 
@@ -31,11 +32,14 @@ rule_base = "policy"
 "#;
 
 fn engine(text: &str) -> Engine {
+    Engine::new(policy(text), EngineConfig::default())
+}
+
+fn policy(text: &str) -> Arc<CompiledPolicy> {
     let (firewall, mut problems) = native::read(Source::new("test.toml", text));
     let linked = firewall.and_then(|firewall| link(&firewall, &mut problems));
     let linked = linked.unwrap_or_else(|| unreachable!("{problems:?}"));
-    let policy = CompiledPolicy::compile(Arc::new(linked), &CompileLimits::default());
-    Engine::new(Arc::new(policy), EngineConfig::default())
+    Arc::new(CompiledPolicy::compile(Arc::new(linked), &CompileLimits::default()))
 }
 
 /// Feeds lines of `SECONDS INTERFACE FRAME => DECISION` and compares each decision.
@@ -126,8 +130,9 @@ name = "ssh"
 application = ["ssh"]
 action = "allow"
 "#;
+    let mut engine = engine(&format!("{text}{NETWORK}"));
     check(
-        &mut engine(&format!("{text}{NETWORK}")),
+        &mut engine,
         r#"1 lan 10.0.0.7:4000 > 192.0.2.9:443 S seq=1 => allow tentative rule=0
            1 wan 192.0.2.9:443 > 10.0.0.7:4000 S. seq=9 ack=2 => allow tentative rule=0
            1 lan 10.0.0.7:4000 > 192.0.2.9:443 P. seq=2 ack=10 "GET / HTTP/1.1\r\nHost: a.example\r\n\r\n" => deny identified
@@ -136,6 +141,13 @@ action = "allow"
            3 wan 192.0.2.9:22 > 10.0.0.7:5000 S. seq=9 ack=2 => allow tentative rule=0
            3 wan 192.0.2.9:22 > 10.0.0.7:5000 P. seq=10 ack=2 "SSH-2.0-OpenSSH_9.2\r\n" => allow identified rule=0"#,
     );
+    // What passed of the first one is its handshake, two packets of 54 bytes.
+    engine.close_all(EndReason::CaptureEnd);
+    let Some(Event::SessionEnded(summary)) = engine.poll_event() else {
+        unreachable!("no session ended")
+    };
+    let found = (summary.id, summary.bytes_before_refusal, summary.verdict_packet);
+    assert_eq!(found, (1, 2 * 54, 3));
 }
 
 #[test]
@@ -158,6 +170,183 @@ translation = "egress-interface"
     let translated = decision.translated.unwrap().to_string();
     assert_eq!(translated, "udp 203.0.113.1:4000 > 192.0.2.9:53");
     check(&mut engine, "2 wan 192.0.2.9:53 > 203.0.113.1:4000 udp \"y\" => allow session");
+}
+
+#[test]
+fn s4_3_a_small_range_of_ports_is_used_whole_and_then_exhausted() {
+    let text = format!(
+        r#"
+behaviour = "panos"
+[[rule_base]]
+name = "policy"
+default = "allow"
+[[source_nat]]
+name = "two ports"
+translation = {{ pool = "203.0.113.9", port = "allocate 2000-2001" }}
+{NETWORK}"#
+    );
+    check(
+        &mut engine(&text),
+        "1 lan 10.0.0.7:4000 > 192.0.2.9:53 udp => allow default
+         1 lan 10.0.0.8:4000 > 192.0.2.9:53 udp => allow default
+         1 lan 10.0.0.9:4000 > 192.0.2.9:53 udp => drop ports-exhausted
+         1 lan 10.0.0.9:4000 > 192.0.2.10:53 udp => allow default",
+    );
+}
+
+/// A policy for the same device may list its zones and rules in another order.
+#[test]
+fn s5_4_a_live_session_is_judged_in_the_terms_of_the_new_policy() {
+    let rule = |name: &str, zones: &str, action: &str| {
+        format!("[[rule_base.rule]]\nname = \"{name}\"\n{zones}\naction = \"{action}\"\n")
+    };
+    let out = |action: &str| rule("out", "from = \"inside\"\nto = \"outside\"", action);
+    let text = |network: &str, rules: &[String]| {
+        format!(
+            "behaviour = \"panos\"\n[[rule_base]]\nname = \"policy\"\ndefault = \"deny\"\n{}{network}",
+            rules.concat()
+        )
+    };
+    let zones = "[[zone]]\nname = \"outside\"\n[[zone]]\nname = \"inside\"\n";
+    let turned =
+        NETWORK.replace(zones, "[[zone]]\nname = \"inside\"\n[[zone]]\nname = \"outside\"\n");
+    assert_ne!(NETWORK, turned);
+    let back = rule("back", "from = \"outside\"\nto = \"inside\"", "drop");
+    let mut engine = engine(&text(NETWORK, &[out("allow")]));
+    let packet = "lan 10.0.0.7:4000 > 192.0.2.9:53 udp";
+    check(&mut engine, &format!("1 {packet} => allow rule rule=0"));
+    engine.install_policy(policy(&text(&turned, &[back.clone(), out("allow")])));
+    check(&mut engine, &format!("2 {packet} => allow session rule=1"));
+    engine.install_policy(policy(&text(&turned, &[back, out("reset")])));
+    check(&mut engine, &format!("3 {packet} => reset session rule=1"));
+}
+
+#[test]
+fn s5_9_a_wrong_checksum_is_dropped_or_left_to_rules_that_see_every_packet() {
+    let mut data = frames::frame("10.0.0.7:4000 > 192.0.2.9:53 udp \"question\"");
+    *data.last_mut().unwrap() ^= 1;
+    let invalid =
+        "[[rule_base.rule]]\nname = \"invalid\"\nstate = [\"invalid\"]\naction = \"deny\"\n";
+    for (behaviour, rules, expected) in [
+        ("panos", "", "drop bad-checksum"),
+        ("linux", "", "allow default"),
+        ("linux", invalid, "deny rule rule=0"),
+        ("asa", "", "allow default"),
+    ] {
+        let base = "[[rule_base]]\nname = \"policy\"\ndefault = \"allow\"\n";
+        let mut engine = engine(&format!("behaviour = \"{behaviour}\"\n{base}{rules}{NETWORK}"));
+        let lan = engine.firewall().interface_named("lan");
+        let wire_len = data.len() as u32;
+        let frame = Frame { link_type: LinkType::ETHERNET, data: &data, wire_len };
+        let decision = engine.handle_frame(Timestamp::from_secs(1), lan, frame);
+        assert_eq!(decision.to_string(), expected, "{behaviour} {rules}");
+        // Only a device that does not look has made a session of it.
+        assert_eq!(engine.session_count(), usize::from(behaviour == "asa"), "{behaviour}");
+    }
+}
+
+/// What an ICMP error quotes of a UDP datagram: header and ports, as the payload of a frame's line.
+fn quote(src: [u8; 4], src_port: u16, dst: [u8; 4], dst_port: u16) -> String {
+    let mut bytes = vec![0x45, 0, 0, 28, 0, 0, 0, 0, 63, 17, 0, 0];
+    bytes.extend(src.into_iter().chain(dst));
+    bytes.extend(src_port.to_be_bytes().into_iter().chain(dst_port.to_be_bytes()));
+    bytes.extend([0, 8, 0, 0]);
+    bytes.iter().fold(String::new(), |text, byte| format!("{text}\\x{byte:02x}"))
+}
+
+const HIDDEN: &str = r#"
+[[source_nat]]
+name = "out"
+egress = ["wan"]
+translation = { pool = "203.0.113.9", port = "allocate 2000-2001" }
+"#;
+
+/// Without pairing, an answer and an error need rules, which see them for whom they are.
+#[test]
+fn s5_8_icmp_that_is_not_paired_is_judged_by_rules() {
+    let text = r#"
+[behaviour]
+preset = "asa"
+icmp-sessions = false
+icmp-errors-related = false
+[[rule_base]]
+name = "policy"
+default = "deny"
+[[rule_base.rule]]
+name = "out"
+ingress = ["lan"]
+action = "allow"
+[[rule_base.rule]]
+name = "answers"
+destination = "10.0.0.7"
+service = ["icmp/0", "icmp/3"]
+action = "allow"
+"#;
+    let server = [192, 0, 2, 9];
+    let (first, second) =
+        (quote([203, 0, 113, 9], 2000, server, 53), quote([203, 0, 113, 9], 2001, server, 53));
+    let script = format!(
+        "1 lan 10.0.0.7 > 192.0.2.9 echo id=7 => allow rule rule=0
+         1 wan 192.0.2.9 > 203.0.113.9 echo-reply id=7 => allow rule rule=1
+         1 wan 192.0.2.9 > 203.0.113.9 echo-reply id=7 => allow rule rule=1
+         1 lan 10.0.0.8 > 192.0.2.9 echo id=8 => allow rule rule=0
+         1 wan 192.0.2.9 > 203.0.113.9 echo-reply id=8 => deny default
+         2 wan 192.0.2.66 > 10.0.0.7 echo-reply id=9 => allow rule rule=1
+         2 wan 192.0.2.66 > 10.0.0.7 echo-reply id=9 => allow session rule=1
+         3 lan 10.0.0.7:2000 > 192.0.2.9:53 udp => allow rule rule=0
+         3 lan 10.0.0.8:2001 > 192.0.2.9:53 udp => allow rule rule=0
+         3 wan 192.0.2.1 > 203.0.113.9 icmp=3/3 \"{first}\" => allow related-error rule=1
+         3 wan 192.0.2.1 > 203.0.113.9 icmp=3/3 \"{second}\" => deny related-error"
+    );
+    check(&mut engine(&format!("{text}{HIDDEN}{NETWORK}")), &script);
+    // Paired, both pass with their session and nothing else does.
+    let paired = text.replace("false", "true");
+    let script = format!(
+        "1 lan 10.0.0.8 > 192.0.2.9 echo id=8 => allow rule rule=0
+         1 wan 192.0.2.9 > 203.0.113.9 echo-reply id=8 => allow session rule=0
+         2 wan 192.0.2.66 > 10.0.0.7 echo-reply id=9 => drop invalid-first-packet
+         3 lan 10.0.0.8:2001 > 192.0.2.9:53 udp => allow rule rule=0
+         3 wan 192.0.2.1 > 203.0.113.9 icmp=3/3 \"{second}\" => allow related-error rule=0"
+    );
+    check(&mut engine(&format!("{paired}{HIDDEN}{NETWORK}")), &script);
+}
+
+/// Where every packet is compared, replies and errors are compared as they go to the client.
+#[test]
+fn s5_2_rules_see_replies_after_their_translation_is_undone() {
+    let text = r#"
+behaviour = "linux"
+[[rule_base]]
+name = "policy"
+default = "drop"
+[[rule_base.rule]]
+name = "out"
+ingress = ["lan"]
+action = "allow"
+[[rule_base.rule]]
+name = "answers"
+egress = ["lan"]
+destination = "10.0.0.7"
+service = ["udp/4000"]
+action = "allow"
+[[rule_base.rule]]
+name = "errors"
+egress = ["lan"]
+destination = "10.0.0.7"
+service = ["icmp"]
+state = ["related"]
+action = "allow"
+"#;
+    let quoted = quote([203, 0, 113, 9], 2000, [192, 0, 2, 9], 53);
+    let script = format!(
+        "1 lan 10.0.0.7:4000 > 192.0.2.9:53 udp => allow rule rule=0
+         1 lan 10.0.0.8:4000 > 192.0.2.10:53 udp => allow rule rule=0
+         1 wan 192.0.2.9:53 > 203.0.113.9:2000 udp => allow rule rule=1
+         1 wan 192.0.2.10:53 > 203.0.113.9:2000 udp => drop default
+         2 wan 192.0.2.1 > 203.0.113.9 icmp=3/3 \"{quoted}\" => allow related-error rule=2"
+    );
+    let hidden = HIDDEN.replace("2000-2001", "2000");
+    check(&mut engine(&format!("{text}{hidden}{NETWORK}")), &script);
 }
 
 #[test]

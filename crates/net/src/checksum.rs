@@ -93,8 +93,17 @@ fn is_on_a_route(network: &Network<'_>) -> bool {
 }
 
 /// The sum of the pseudo-header (RFC 9293 §3.1, RFC 8200 §8.1).
+///
+/// The addresses are those of the bytes captured: a packet whose fields were given other addresses,
+/// as a translation would, is still judged by what was sent.
 fn pseudo_header(network: &Network<'_>) -> u64 {
-    let addresses = sum_address(network.src) + sum_address(network.dst);
+    let captured = match network.header.first().map(|byte| byte >> 4) {
+        Some(4) => network.header.get(12..20),
+        Some(6) => network.header.get(8..40),
+        _ => None,
+    };
+    let addresses =
+        captured.map_or_else(|| sum_address(network.src) + sum_address(network.dst), sum);
     addresses + u64::from(network.payload_len) + u64::from(network.protocol.0)
 }
 

@@ -311,7 +311,8 @@ pub struct LinkedMatch {
     pub implicit_applications: IdSet,
     /// URL categories.
     pub url_categories: IdSet,
-    /// Whether one of [`LinkedMatch::url_categories`] has no patterns: only the vendor can tell it.
+    /// Whether one of the categories [`LinkedMatch::url_categories`] lists, or excludes, has no
+    /// patterns: only the vendor can tell it.
     pub opaque_category: bool,
     /// Users and groups.
     pub users: IdSet,

@@ -3,6 +3,7 @@
 //! Slow on purpose, and short enough to check by reading: it is what every lookup and every
 //! comparison is tested against. Order of evaluation: `docs/semantics.md`.
 
+use std::collections::BTreeSet;
 use std::net::IpAddr;
 
 use parefeu_net::FiveTuple;
@@ -30,7 +31,8 @@ pub struct Judgement {
     pub translated: FiveTuple,
     /// Whether [`Judgement::translated`] leaves a choice to the session table.
     pub session_chooses: bool,
-    /// The first translation rule, above the one that matched, whose match is not modelled.
+    /// The first translation rule, above the one that matched, whose match is not modelled; else
+    /// the one that matched, where it cannot be told what it makes of an address that is compared.
     pub doubtful_nat: Option<Span>,
     /// What the filter layers answer together.
     pub evaluation: Evaluation,
@@ -58,9 +60,18 @@ pub fn judge(firewall: &LinkedFirewall, key: &PacketKey, known: &Knowledge<'_>) 
     let (source_nat, doubtful_src) = first_nat(firewall, &firewall.source_nat, &seen_by_source_nat);
     let src = Endpoint { address: key.src, port: key.src_port };
     let egress = firewall.address_of(key.egress, dst_chosen.address);
-    let new_src =
-        source_nat.map(|(_, rule)| rule.translation.apply(src, dst_chosen.address, egress));
+    let new_src = source_nat.map(|(_, rule)| rule.translation.apply(src, key.src, egress));
     let src_chosen = new_src.flatten().map_or(src, |new| new.endpoint);
+
+    // Where nobody can tell what an address becomes, nor can what depends on it: the route of a
+    // destination, and layers that compare the packet as it leaves.
+    let compares_src = firewall.layers.iter().any(|layer| layer.sees_src == Sees::Translated);
+    let untold = |rule: Option<(usize, &LinkedNatRule)>, new: Option<Translated>| {
+        rule.map(|(_, rule)| rule.at).filter(|_| new.is_none())
+    };
+    let doubtful_dst = doubtful_dst.or(untold(destination_nat, new_dst.flatten()));
+    let untold_src = untold(source_nat, new_src.flatten());
+    let doubtful_src = doubtful_src.or(untold_src.filter(|_| compares_src));
 
     let layers = firewall.layers.iter().map(|layer| {
         let mut seen = key;
@@ -143,7 +154,15 @@ struct Walk<'a> {
 impl Walk<'_> {
     /// Evaluates from `at` to the end. With `doubt` the path is only perhaps taken, and nothing
     /// found on it is certain.
+    ///
+    /// A rule base the path comes to again has gone back without deciding, or the path would have
+    /// ended there; jumps form no cycle. For the same packet it does so again, and has noted
+    /// already what it notes: it is not read twice (`docs/semantics.md` S1.8).
     fn run(&mut self, mut at: Position, mut callers: Callers, doubt: Option<Cause>) -> End {
+        let mut entered = BTreeSet::new();
+        if at.next == 0 {
+            entered.insert(at.rule_base);
+        }
         loop {
             let rule_base = &self.firewall.rule_bases[at.rule_base.index()];
             let Some(rule) = self.firewall.rules_of(at.rule_base).get(at.next) else {
@@ -166,11 +185,15 @@ impl Walk<'_> {
                     self.perhaps(hit, cause, &callers);
                 }
                 (Truth::Yes, LinkedAction::Jump(to)) => {
-                    callers.push(at);
+                    if entered.insert(to) {
+                        callers.push(at);
+                        at = Position { rule_base: to, next: 0 };
+                    }
+                }
+                (Truth::Yes, LinkedAction::Goto(to)) if entered.insert(to) => {
                     at = Position { rule_base: to, next: 0 };
                 }
-                (Truth::Yes, LinkedAction::Goto(to)) => at = Position { rule_base: to, next: 0 },
-                (Truth::Yes, LinkedAction::Return) => match callers.pop() {
+                (Truth::Yes, LinkedAction::Goto(_) | LinkedAction::Return) => match callers.pop() {
                     Some(caller) => at = caller,
                     None => return End::FellThrough,
                 },

@@ -6,7 +6,8 @@ use parefeu_net::Protocol;
 
 use crate::key::{Cause, Identified, Knowledge, PacketKey, Truth, UserKnowledge};
 use crate::linked::{
-    LinkedAddresses, LinkedApplication, LinkedMatch, LinkedSchedule, LinkedService, LinkedServices,
+    ApplicationId, LinkedAddresses, LinkedApplication, LinkedMatch, LinkedSchedule, LinkedService,
+    LinkedServices,
 };
 use crate::model::ZoneRelation;
 use crate::set::IdSet;
@@ -41,20 +42,27 @@ impl LinkedMatch {
     ) -> Truth {
         self.application_truth(known.application)
             .and(self.services.default_truth(key, known.application, applications))
-            .and(match known.url_categories {
-                _ if self.url_categories.is_any() => Truth::Yes,
-                None => WAITS,
-                Some(set) if set.iter().any(|id| self.url_categories.contains(id)) => Truth::Yes,
-                Some(_) if self.opaque_category && !known.categories_stated => NOT_MODELLED,
-                Some(_) => Truth::No,
-            })
+            .and(self.category_truth(known))
             .and(match known.users {
                 _ if self.users.is_any() => Truth::Yes,
                 UserKnowledge::NotStated => WAITS,
                 UserKnowledge::Mapped(users) => {
-                    users.iter().any(|id| self.users.contains(id.0)).into()
+                    holds_one(&self.users, users.iter().map(|id| id.0)).into()
                 }
             })
+    }
+
+    fn category_truth(&self, known: &Knowledge<'_>) -> Truth {
+        let Some(set) = known.url_categories.filter(|_| !self.url_categories.is_any()) else {
+            return if self.url_categories.is_any() { Truth::Yes } else { WAITS };
+        };
+        let negated = self.url_categories.holds_unnamed();
+        let holds = holds_one(&self.url_categories, set.iter());
+        // A category the vendor alone can tell may be one more that the URL is in.
+        if holds == negated && self.opaque_category && !known.categories_stated {
+            return NOT_MODELLED;
+        }
+        holds.into()
     }
 
     /// Whether the match depends on anything [`LinkedMatch::identified_truth`] judges.
@@ -69,8 +77,9 @@ impl LinkedMatch {
         if self.applications.is_any() {
             return Truth::Yes;
         }
-        let holds =
-            |set: &IdSet, id: Option<crate::ApplicationId>| id.is_some_and(|id| set.contains(id.0));
+        let holds = |set: &IdSet, id: Option<ApplicationId>| {
+            id.map_or(set.holds_unnamed(), |id| set.contains(id.0))
+        };
         match application {
             Identified::NotYet => WAITS,
             Identified::Tentatively(id) | Identified::Finally(id)
@@ -181,6 +190,16 @@ fn stated(set: &IdSet, id: Option<u32>) -> Truth {
         _ if set.is_any() => Truth::Yes,
         Some(id) => set.contains(id).into(),
         None => NOT_MODELLED,
+    }
+}
+
+/// Whether one of `ids` is listed or, where the list is negated, none of them is: someone may be in
+/// several groups, and a URL in several categories.
+fn holds_one(set: &IdSet, mut ids: impl Iterator<Item = u32>) -> bool {
+    if set.holds_unnamed() {
+        ids.all(|id| set.contains(id))
+    } else {
+        ids.any(|id| set.contains(id))
     }
 }
 

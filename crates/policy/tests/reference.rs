@@ -19,7 +19,9 @@ fn firewall(text: &str) -> LinkedFirewall {
 }
 
 /// A packet such as `tcp 192.0.2.1@1000 10.0.0.1@80`, with words for what else is known: `app=tls`,
-/// `user=staff`, `in=eth0`, `state=invalid`, `at=7200` (seconds since the epoch).
+/// or `perhaps=tls` while it may still shift, `user=staff`, `url=games,shops` for all categories or
+/// `found=` for those with patterns, `in=eth0`, `state=invalid`, `at=7200` (seconds since the
+/// epoch).
 fn packet(firewall: &LinkedFirewall, words: &[&str]) -> PacketKey {
     let protocol = Protocol::from_name(words[0]).unwrap();
     let endpoint = |word: &str| {
@@ -53,27 +55,30 @@ fn packet(firewall: &LinkedFirewall, words: &[&str]) -> PacketKey {
 fn answer(firewall: &LinkedFirewall, packet_text: &str) -> String {
     let words: Vec<&str> = packet_text.split_whitespace().collect();
     let key = packet(firewall, &words);
-    let application = words.iter().find_map(|word| word.strip_prefix("app="));
+    let stated = |name: &str| words.iter().find_map(|word| word.strip_prefix(name));
+    let application = |name: &str| {
+        let ids = firewall.application_names.get(name);
+        ids.and_then(|ids| ids.first().copied())
+    };
     let users: Vec<_> = words
         .iter()
         .filter_map(|word| word.strip_prefix("user="))
         .filter_map(|name| firewall.users.iter().position(|user| &**user == name))
         .map(|at| parefeu_policy::UserId(at as u32))
         .collect();
-    let categories = words.iter().find_map(|word| word.strip_prefix("url=")).map(|name| {
-        let at = firewall.url_categories.iter().position(|category| &*category.name == name);
-        IdSet::only(at.map(|at| at as u32))
+    let categories = stated("url=").or(stated("found=")).map(|names| {
+        let listed = |name: &str| names.split(',').any(|it| it == name);
+        let categories = (0..).zip(&firewall.url_categories);
+        IdSet::only(categories.filter(|(_, it)| listed(&it.name)).map(|(id, _)| id))
     });
     let known = Knowledge {
-        application: match application {
-            None => Identified::NotYet,
-            Some(name) => {
-                let ids = firewall.application_names.get(name);
-                Identified::Finally(ids.and_then(|ids| ids.first().copied()))
-            }
+        application: match (stated("app="), stated("perhaps=")) {
+            (Some(name), _) => Identified::Finally(application(name)),
+            (None, Some(name)) => Identified::Tentatively(application(name)),
+            (None, None) => Identified::NotYet,
         },
         url_categories: categories.as_ref(),
-        categories_stated: categories.is_some(),
+        categories_stated: stated("url=").is_some(),
         users: UserKnowledge::Mapped(&users),
     };
     let evaluation = reference::judge(firewall, &key, &known).evaluation;
@@ -352,6 +357,59 @@ fn identification_makes_an_answer_depend_and_an_atom_makes_it_unknown() {
     );
 }
 
+/// S2.4: what no rule names, and what belongs to several members.
+#[test]
+fn a_negated_list_matches_whatever_belongs_to_no_member() {
+    let defined = "[[application]]\nname = \"tls\"\ndefault_service = \"tcp/443\"\n\
+        [[application]]\nname = \"web\"\nimplicit = [\"tls\"]\n\
+        [[url_category]]\nname = \"games\"\npatterns = [\"games.example/\"]\n\
+        [[url_category]]\nname = \"shops\"\npatterns = [\"shop.example/\"]\n";
+    let mention = "s: disabled = true; url_category = \"shops\"; action = \"allow\"";
+    let text = |keys: &str| {
+        format!("{}{defined}", rules(&format!("r: {keys}; action = \"allow\"\n{mention}")))
+    };
+    let of = |more: &str| format!("{WEB} {more}");
+    check(
+        &text("application = \"!web\""),
+        &[
+            (WEB, "depends r"),
+            (&of("app=web"), "deny default"),
+            (&of("app=tls"), "allow r"),
+            (&of("app=dns"), "allow r"),
+            (&of("perhaps=dns"), "allow r"),
+            (&of("perhaps=tls"), "allow r"),
+        ],
+    );
+    check(
+        &text("application = \"!tls\"; service = \"application-default\""),
+        &[(WEB, "depends r"), (&of("app=tls"), "deny default"), (&of("app=dns"), "unknown r")],
+    );
+    check(
+        &text("url_category = [\"!games\"]"),
+        &[
+            (WEB, "depends r"),
+            (&of("url=none"), "allow r"),
+            (&of("url=shops"), "allow r"),
+            (&of("url=games"), "deny default"),
+            (&of("url=games,shops"), "deny default"),
+        ],
+    );
+    // Nobody is in the list who is not known at all.
+    check(
+        &text("user = [\"!staff\", \"!guests\"]"),
+        &[
+            (WEB, "allow r"),
+            (&of("user=staff"), "deny default"),
+            (&of("user=guests"), "deny default"),
+        ],
+    );
+    // A category only the vendor can tell may be one more that the URL is in.
+    check(
+        &text("url_category = \"!gambling\""),
+        &[(&of("found=shops"), "unknown r"), (&of("url=shops"), "allow r")],
+    );
+}
+
 /// S3.3
 #[test]
 fn a_doubtful_jump_is_followed_and_the_rest_stays_in_question() {
@@ -367,6 +425,59 @@ fn a_doubtful_jump_is_followed_and_the_rest_stays_in_question() {
     let many = "j: unknown = \"atom\"; action = \"jump:sub\"\n".repeat(65);
     let text = rules(&format!("{many}all: action = \"allow\"\n= sub\nx: action = \"continue\""));
     check(&text, &[(WEB, "unknown default")]);
+}
+
+/// Rule bases `r0` to `r<depth>`, each leading to the next twice by `lead`, with `last` at the end.
+fn twice_into_the_next(depth: usize, lead: &str, last: &str) -> String {
+    let mut text = "start: action = \"jump:r0\"\nall: action = \"allow\"\n".to_owned();
+    for level in 0..depth {
+        let next = level + 1;
+        writeln!(text, "= r{level}").unwrap();
+        for way in ["a", "b"] {
+            match lead {
+                "jump" => writeln!(text, "{way}: action = \"jump:r{next}\"").unwrap(),
+                _ => writeln!(text, "{way}: action = \"jump:{way}{level}\"").unwrap(),
+            }
+        }
+        for way in ["a", "b"].into_iter().filter(|_| lead == "goto") {
+            writeln!(text, "= {way}{level}\nx: action = \"goto:r{next}\"").unwrap();
+        }
+    }
+    rules(&format!("{text}= r{depth}\n{last}\n"))
+}
+
+/// S1.8. Read twice each time, sixty rule bases would be read 2⁶⁰ times.
+#[test]
+fn a_rule_base_that_went_back_is_not_read_again() {
+    let none = "x: service = \"udp\"; action = \"drop\"";
+    for (depth, lead) in [(60, "jump"), (30, "goto")] {
+        check(&twice_into_the_next(depth, lead, none), &[(WEB, "allow all"), (DNS, "drop x")]);
+    }
+    // What is noted on the first reading stands, and doubtful paths are counted once.
+    let sub = "= sub\nd: unknown = \"atom\"; action = \"jump:low\"\n= low\nx: service = \"udp\"; \
+        action = \"drop\"";
+    let many = "j: action = \"jump:sub\"\n".repeat(100);
+    let text = rules(&format!("{many}all: action = \"allow\"\n{sub}"));
+    check(&text, &[(WEB, "allow all"), (DNS, "unknown x")]);
+}
+
+/// S1.8 on a path that is only perhaps taken: it reads again what the sure path has read, once.
+#[test]
+fn a_doubtful_path_keeps_its_own_account() {
+    let text = rules(
+        r#"
+        j: action = "jump:sub"
+        d: unknown = "atom"; action = "goto:far"
+        all: action = "allow"
+        = far
+        again: action = "jump:sub"
+        back: action = "jump:sub"
+        = sub
+        t: application = "tls"; action = "drop"
+        "#,
+    );
+    let text = format!("{text}[[application]]\nname = \"tls\"\n");
+    check(&text, &[(WEB, "unknown t"), (&format!("{WEB} app=ssh"), "unknown default")]);
 }
 
 /// S3.5
@@ -436,4 +547,43 @@ fn the_first_translation_wins_and_a_doubtful_one_is_named() {
         assert_eq!(judged.translated.to_string(), expected);
         assert_eq!((judged.doubtful_nat.is_some(), judged.session_chooses), (doubtful, chooses));
     }
+}
+
+/// S4.1: what nobody can tell makes doubtful what is compared after it.
+#[test]
+fn a_translation_to_something_unknown_is_doubtful_where_it_is_compared() {
+    let text = |table: &str, sees: &str| {
+        format!(
+            "[[{table}]]\nname = \"n\"\ntranslation = {{ pool = [\"unknown:of the provider\"] }}\n\
+             [[rule_base]]\nname = \"main\"\n[[layer]]\nrule_base = \"main\"\n{sees}\n"
+        )
+    };
+    for (table, sees, doubtful) in [
+        ("destination_nat", "", true),
+        ("source_nat", "", false),
+        ("source_nat", "sees_destination = \"translated\"", false),
+        ("source_nat", "sees_source = \"translated\"", true),
+    ] {
+        let firewall = firewall(&text(table, sees));
+        let key = packet(&firewall, &["tcp", "192.0.2.1@9", "10.0.0.1@80"]);
+        let judged = reference::judge(&firewall, &key, &Knowledge::NOTHING);
+        assert_eq!(judged.doubtful_nat.is_some(), doubtful, "{table} {sees}");
+    }
+}
+
+/// S4.3
+#[test]
+fn a_client_has_one_address_of_a_pool_wherever_it_goes() {
+    let firewall =
+        firewall("[[source_nat]]\nname = \"n\"\ntranslation = { pool = [\"203.0.113.0/24\"] }\n");
+    let leaves_as = |client: u8, server: u8| {
+        let (src, dst) = (format!("192.0.2.{client}@9"), format!("10.0.0.{server}@80"));
+        let key = packet(&firewall, &["tcp", &src, &dst]);
+        reference::judge(&firewall, &key, &Knowledge::NOTHING).translated.src
+    };
+    for client in 0..20 {
+        let own = leaves_as(client, 0);
+        assert!((1..20).all(|server| leaves_as(client, server) == own), "client {client}");
+    }
+    assert!((1..20).any(|client| leaves_as(client, 0) != leaves_as(0, 0)));
 }

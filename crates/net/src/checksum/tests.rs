@@ -61,6 +61,27 @@ fn checksums_of_another_implementation_are_valid_and_any_changed_byte_is_not() {
     assert_eq!(verdicts(&ttl, ttl.len()), (ChecksumVerdict::Invalid, ChecksumVerdict::Valid));
 }
 
+/// A replay shows a firewall the packet as it would have been addressed there.
+#[test]
+fn a_packet_given_other_addresses_is_judged_by_the_bytes_sent() {
+    for (name, frame) in samples() {
+        for damage in [0, 0x10] {
+            let mut frame = frame.clone();
+            *frame.last_mut().unwrap() ^= damage;
+            let before = verdicts(&frame, frame.len());
+            let mut network = decode(LinkType::RAW, &frame, frame.len(), &DecodeLimits::default())
+                .network
+                .expect("an IP layer");
+            (network.src, network.dst) = match network.src {
+                IpAddr::V4(_) => ([203, 0, 113, 1].into(), [203, 0, 113, 2].into()),
+                IpAddr::V6(_) => ([1; 16].into(), [2; 16].into()),
+            };
+            let after = (ip_header_checksum(&network), transport_checksum(&network));
+            assert_eq!(after, before, "{name}");
+        }
+    }
+}
+
 #[test]
 fn sctp_counts_crc32c() {
     let mut packet = sctp_packet();

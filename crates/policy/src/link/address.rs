@@ -24,10 +24,13 @@ pub(super) struct AddressResolver<'a> {
 pub(super) struct Resolved {
     set: AddressSet,
     atoms: Vec<AtomId>,
+    /// How deep objects nest below: 0 for a rule's own list, 1 for an object without groups.
+    height: usize,
 }
 
 impl Resolved {
     fn insert(&mut self, other: &Self) {
+        self.height = self.height.max(other.height);
         self.set.insert_set(&other.set);
         self.atoms.extend_from_slice(&other.atoms);
     }
@@ -50,8 +53,14 @@ impl<'a> AddressResolver<'a> {
     }
 
     fn object(&mut self, name: &str, at: Span, context: &mut Context<'_>) -> Rc<Resolved> {
-        if let Some(done) = self.done.get(name) {
+        let (above, done) = (self.open.len(), self.done.get(name));
+        if let Some(done) = done.filter(|done| above + done.height <= MAX_NESTING) {
             return Rc::clone(done);
+        }
+        if done.is_some() || above >= MAX_NESTING {
+            let message = format!("address groups nest deeper than {MAX_NESTING}");
+            context.problems.error("nesting-too-deep", at, message);
+            return Rc::default();
         }
         let Some((&name, &object)) = self.objects.get_key_value(name) else {
             let message = format!("unknown address object `{name}`");
@@ -63,15 +72,11 @@ impl<'a> AddressResolver<'a> {
             context.problems.error("cycle", at, message);
             return Rc::default();
         }
-        if self.open.len() >= MAX_NESTING {
-            let message = format!("address groups nest deeper than {MAX_NESTING}");
-            context.problems.error("nesting-too-deep", at, message);
-            return Rc::default();
-        }
         self.open.push(name);
         let mut resolved = self.items(&object.items, context);
         let except = self.items(&object.except, context);
         self.open.pop();
+        resolved.height = 1 + resolved.height.max(except.height);
         if object.items.is_empty() {
             let message = format!("address object `{name}` is empty and matches nothing");
             context.problems.suspicious("empty-group", object.at, message);
@@ -158,7 +163,7 @@ impl Linker<'_> {
     /// Resolves the source or destination of a rule.
     pub(super) fn link_addresses(&mut self, addresses: &AddressMatch) -> LinkedAddresses {
         let mut context = Context { problems: self.problems, atoms: &mut self.atoms };
-        let Resolved { set, atoms } = self.addresses.items(&addresses.items, &mut context);
+        let Resolved { set, atoms, .. } = self.addresses.items(&addresses.items, &mut context);
         if !addresses.negated {
             return LinkedAddresses { set, atoms, negated: false };
         }
@@ -173,7 +178,7 @@ impl Linker<'_> {
     /// Resolves the addresses of a translation pool; the second part is the first atom among them.
     pub(super) fn link_pool(&mut self, items: &[At<AddressItem>]) -> (AddressSet, Option<AtomId>) {
         let mut context = Context { problems: self.problems, atoms: &mut self.atoms };
-        let Resolved { set, atoms } = self.addresses.items(items, &mut context);
+        let Resolved { set, atoms, .. } = self.addresses.items(items, &mut context);
         (set, atoms.first().copied())
     }
 }

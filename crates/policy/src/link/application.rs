@@ -72,8 +72,15 @@ fn identified_names(object: &ApplicationObject) -> impl Iterator<Item = &str> {
 pub(super) struct Applications {
     pub(super) named: IdSet,
     pub(super) implicit: IdSet,
-    /// The default services of all of them together.
+    /// The default services of all of them together; none where they cannot be listed.
     pub(super) default_services: Vec<LinkedService>,
+}
+
+impl Applications {
+    /// Applications that nothing is let through for.
+    fn of(named: IdSet) -> Self {
+        Self { named, implicit: IdSet::only([]), default_services: Vec::new() }
+    }
 }
 
 impl Linker<'_> {
@@ -83,18 +90,13 @@ impl Linker<'_> {
             self.collect_application(value, *at, &mut walk, 0);
         }
         let ids = |set: &BTreeSet<ApplicationId>| IdSet::only(set.iter().map(|id| id.0));
-        let named = match names {
-            Names::Any => IdSet::Any,
-            Names::OneOf(_) => ids(&walk.named),
-            Names::NoneOf(_) => {
-                let all = (0..self.applications.names.len() as u32).map(ApplicationId);
-                ids(&all.filter(|id| !walk.named.contains(id)).collect())
+        let Walk { named, implicit, default_services, .. } = walk;
+        match names {
+            Names::Any => Applications::of(IdSet::Any),
+            Names::OneOf(_) => {
+                Applications { named: ids(&named), implicit: ids(&implicit), default_services }
             }
-        };
-        Applications {
-            named,
-            implicit: ids(&walk.implicit),
-            default_services: walk.default_services,
+            Names::NoneOf(_) => Applications::of(IdSet::all_but(named.iter().map(|id| id.0))),
         }
     }
 

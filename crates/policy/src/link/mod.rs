@@ -25,8 +25,8 @@ pub const MAX_NESTING: usize = 64;
 ///
 /// Error codes: `duplicate-name`, `unknown-object`, `unknown-service`, `unknown-application`,
 /// `unknown-zone`, `unknown-interface`, `unknown-rule-base`, `unknown-schedule`, `cycle`,
-/// `nesting-too-deep`, `bad-range`, `bad-pattern`, `empty-pool`. Suspicious: `empty-group`,
-/// `empty-match`, `route-without-interface`.
+/// `nesting-too-deep`, `bad-default`, `bad-range`, `bad-pattern`, `empty-pool`. Suspicious:
+/// `empty-group`, `empty-match`, `no-layer`, `route-without-interface`.
 ///
 /// `O(n log n)` in the size of the configuration with groups expanded; a group is expanded once.
 pub fn link(firewall: &Firewall, problems: &mut Diagnostics) -> Option<LinkedFirewall> {
@@ -39,6 +39,7 @@ pub fn link(firewall: &Firewall, problems: &mut Diagnostics) -> Option<LinkedFir
     let destination_nat = linker.link_nat(&firewall.destination_nat);
     let source_nat = linker.link_nat(&firewall.source_nat);
     linker.refuse_jump_cycles(&rule_bases.0);
+    linker.point_out_missing_layers();
     let (applications, application_names) = linker.applications.finish(firewall);
     let Linker { atoms, categories, users, schedules, .. } = linker;
     let failed = found.has_errors();

@@ -24,7 +24,7 @@ impl Linker<'_> {
             let default = rule_base
                 .default
                 .as_ref()
-                .and_then(|action| self.link_action(action, rule_base.at));
+                .and_then(|action| self.link_default(action, rule_base.at));
             rule_bases.push(LinkedRuleBase {
                 name: rule_base.name.as_str().into(),
                 first,
@@ -56,7 +56,7 @@ impl Linker<'_> {
         let applications = self.link_applications(&written.applications);
         let mut services = self.link_services(&written.services);
         if services.application_default {
-            if applications.named.is_any() {
+            if applications.named.holds_unnamed() {
                 services.terms = vec![super::service::any_service()];
             } else {
                 services.terms.extend(applications.default_services);
@@ -73,16 +73,11 @@ impl Linker<'_> {
         if matches_nothing && self.problems.len() == before {
             self.problems.suspicious("empty-match", at, "the rule can match no packet");
         }
-        let mut atoms: Vec<_> =
-            written.unknown.iter().map(|text| self.atom(&text.value, text.at)).collect();
-        if let Names::NoneOf(users) = &written.users {
-            let text = format!("not {} users", users.len());
-            atoms.push(self.atom(&text, at));
-        }
-        let categories = self.link_categories(&written.url_categories);
-        let opaque =
-            |id| self.categories.list.get(id as usize).is_some_and(|c| c.patterns.is_none());
+        let atoms = written.unknown.iter().map(|text| self.atom(&text.value, text.at)).collect();
+        let categories = ids(&written.url_categories, |name| self.category(name).0);
+        let opaque = |id: &u32| self.categories.list[*id as usize].patterns.is_none();
         let opaque_category = categories.iter().any(opaque);
+        let users = ids(&written.users, |name| self.user(name).0);
         LinkedMatch {
             ingress: self.link_interfaces(&written.ingress),
             egress: self.link_interfaces(&written.egress),
@@ -96,15 +91,9 @@ impl Linker<'_> {
             tcp_flags: written.tcp_flags.clone(),
             applications: applications.named,
             implicit_applications: applications.implicit,
-            url_categories: categories,
+            url_categories: listed_or_rest(&written.url_categories, categories),
             opaque_category,
-            users: match &written.users {
-                Names::OneOf(names) => {
-                    let ids: Vec<u32> = names.iter().map(|name| self.user(&name.value).0).collect();
-                    IdSet::only(ids)
-                }
-                Names::Any | Names::NoneOf(_) => IdSet::Any,
-            },
+            users: listed_or_rest(&written.users, users),
             devices: written.devices.clone(),
             schedule: written.schedule.as_ref().and_then(|it| self.schedule(&it.value, it.at)),
             atoms,
@@ -112,15 +101,13 @@ impl Linker<'_> {
     }
 
     fn link_interfaces(&mut self, names: &Names) -> IdSet {
-        let count = self.firewall.interfaces.len();
         let ids = self.look_up(names, "unknown-interface", "interface");
-        listed_or_rest(names, &ids, count)
+        listed_or_rest(names, ids)
     }
 
     fn link_zones(&mut self, names: &Names) -> IdSet {
-        let count = self.firewall.zones.len();
         let ids = self.look_up(names, "unknown-zone", "zone");
-        listed_or_rest(names, &ids, count)
+        listed_or_rest(names, ids)
     }
 
     fn look_up(&mut self, names: &Names, code: &'static str, kind: &str) -> Vec<u32> {
@@ -137,19 +124,6 @@ impl Linker<'_> {
         ids
     }
 
-    fn link_categories(&mut self, names: &Names) -> IdSet {
-        let ids: Vec<u32> =
-            names.listed().iter().map(|name| self.category(&name.value).0).collect();
-        let defined: Vec<String> =
-            self.firewall.url_categories.iter().map(|category| category.name.clone()).collect();
-        if matches!(names, Names::NoneOf(_)) {
-            for name in defined {
-                self.category(&name);
-            }
-        }
-        listed_or_rest(names, &ids, self.categories.list.len())
-    }
-
     fn link_action(&mut self, action: &Action, at: Span) -> Option<LinkedAction> {
         Some(match action {
             Action::Allow => LinkedAction::Allow,
@@ -161,6 +135,24 @@ impl Linker<'_> {
             Action::Jump(name) => LinkedAction::Jump(self.rule_base_id(name, at)?),
             Action::Goto(name) => LinkedAction::Goto(self.rule_base_id(name, at)?),
         })
+    }
+
+    /// A default is the end of evaluation: it has to decide.
+    fn link_default(&mut self, action: &Action, at: Span) -> Option<LinkedAction> {
+        let linked = self.link_action(action, at)?;
+        if !linked.is_final() {
+            let what = match action {
+                Action::Jump(to) => format!("jump to `{to}`"),
+                Action::Goto(to) => format!("go to `{to}`"),
+                Action::Return => "return".to_owned(),
+                _ => "continue".to_owned(),
+            };
+            self.problems.error("bad-default", at, format!("a default cannot {what}"));
+            self.problems
+                .help("a default decides; a last rule that matches everything may lead on");
+            return None;
+        }
+        Some(linked)
     }
 
     fn rule_base_id(&mut self, name: &str, at: Span) -> Option<RuleBaseId> {
@@ -176,7 +168,7 @@ impl Linker<'_> {
         let mut layers = Vec::with_capacity(firewall.layers.len());
         for layer in &firewall.layers {
             let rule_base = self.rule_base_id(&layer.rule_base.value, layer.rule_base.at);
-            let default = self.link_action(&layer.default, layer.rule_base.at);
+            let default = self.link_default(&layer.default, layer.rule_base.at);
             if let (Some(rule_base), Some(default)) = (rule_base, default) {
                 layers.push(LinkedLayer {
                     name: layer.name.as_str().into(),
@@ -188,6 +180,17 @@ impl Linker<'_> {
             }
         }
         layers
+    }
+
+    /// A file of bare access lists says which rules there are, not where they apply.
+    pub(super) fn point_out_missing_layers(&mut self) {
+        if let (Some(first), []) = (self.firewall.rule_bases.first(), &*self.firewall.layers) {
+            let message = "no layer says which rule base filters packets";
+            self.problems.suspicious("no-layer", first.at, message);
+            let help = "choose one, as with `--rulebase NAME`: a firewall without a layer accepts \
+                everything";
+            self.problems.help(help);
+        }
     }
 
     pub(super) fn link_nat(&mut self, table: &NatTable) -> LinkedNatTable {
@@ -239,23 +242,28 @@ impl Linker<'_> {
             .collect();
         // Depth of the longest chain of jumps below each rule base, found once each.
         let mut depths: BTreeMap<usize, usize> = BTreeMap::new();
+        let mut on_path = vec![false; rule_bases.len()];
         for start in 0..rule_bases.len() {
             let mut open: Vec<(usize, usize)> = vec![(start, 0)];
+            on_path[start] = true;
             while let Some((current, next)) = open.pop() {
                 let Some(&(to, at)) = edges[current].get(next) else {
                     let below = edges[current].iter().filter_map(|(to, _)| depths.get(to)).max();
                     depths.insert(current, below.map_or(0, |depth| depth + 1));
+                    on_path[current] = false;
                     continue;
                 };
                 open.push((current, next + 1));
-                if open.iter().any(|(on_path, _)| *on_path == to) {
+                if on_path[to] {
                     let message = format!("rule base `{}` jumps to itself", rule_bases[to].name);
                     self.problems.error("cycle", at, message);
                 } else if !depths.contains_key(&to) {
+                    on_path[to] = true;
                     open.push((to, 0));
                 }
             }
-            if depths.get(&start).is_some_and(|depth| *depth > MAX_NESTING) {
+            // Whatever leads to one that is too deep is deeper still: one report is enough.
+            if depths.get(&start).is_some_and(|depth| *depth == MAX_NESTING + 1) {
                 let message = format!("jumps nest deeper than {MAX_NESTING}");
                 self.problems.error("nesting-too-deep", rule_bases[start].at, message);
             }
@@ -275,10 +283,14 @@ fn linked_port(port: &PortTranslation) -> LinkedPortTranslation {
     }
 }
 
-fn listed_or_rest(names: &Names, ids: &[u32], count: usize) -> IdSet {
+fn ids(names: &Names, id: impl FnMut(&str) -> u32) -> Vec<u32> {
+    names.listed().iter().map(|name| name.value.as_str()).map(id).collect()
+}
+
+fn listed_or_rest(names: &Names, ids: impl IntoIterator<Item = u32>) -> IdSet {
     match names {
         Names::Any => IdSet::Any,
-        Names::OneOf(_) => IdSet::only(ids.iter().copied()),
-        Names::NoneOf(_) => IdSet::only((0..count as u32).filter(|id| !ids.contains(id))),
+        Names::OneOf(_) => IdSet::only(ids),
+        Names::NoneOf(_) => IdSet::all_but(ids),
     }
 }

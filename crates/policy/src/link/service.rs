@@ -22,6 +22,8 @@ struct Resolved {
     terms: Vec<LinkedService>,
     atoms: Vec<AtomId>,
     application_default: bool,
+    /// How deep objects nest below: 0 for a rule's own list, 1 for an object without groups.
+    height: usize,
 }
 
 impl<'a> ServiceResolver<'a> {
@@ -34,13 +36,10 @@ impl<'a> ServiceResolver<'a> {
 impl Linker<'_> {
     /// Resolves the services of a rule.
     pub(super) fn link_services(&mut self, items: &[At<ServiceItem>]) -> LinkedServices {
-        let Resolved { mut terms, mut atoms, application_default } = self.service_items(items);
+        let Resolved { mut terms, atoms, application_default, .. } = self.service_items(items);
         if terms.iter().any(LinkedService::is_any) {
             terms = vec![any_service()];
         }
-        dedup_in_order(&mut terms);
-        atoms.sort_unstable();
-        atoms.dedup();
         LinkedServices { terms, atoms, application_default }
     }
 
@@ -60,15 +59,27 @@ impl Linker<'_> {
                     all.terms.extend_from_slice(&object.terms);
                     all.atoms.extend_from_slice(&object.atoms);
                     all.application_default |= object.application_default;
+                    all.height = all.height.max(object.height);
                 }
             }
         }
+        // Groups that hold one another several times would double their terms at every level.
+        dedup_in_order(&mut all.terms);
+        all.atoms.sort_unstable();
+        all.atoms.dedup();
         all
     }
 
     fn service_object(&mut self, name: &str, at: Span) -> Rc<Resolved> {
-        if let Some(done) = self.services.done.get(name) {
+        let above = self.services.open.len();
+        let done = self.services.done.get(name);
+        if let Some(done) = done.filter(|done| above + done.height <= MAX_NESTING) {
             return Rc::clone(done);
+        }
+        if done.is_some() || above >= MAX_NESTING {
+            let message = format!("service groups nest deeper than {MAX_NESTING}");
+            self.problems.error("nesting-too-deep", at, message);
+            return Rc::default();
         }
         let Some((&name, &object)) = self.services.objects.get_key_value(name) else {
             self.problems.error("unknown-service", at, format!("unknown service object `{name}`"));
@@ -78,14 +89,11 @@ impl Linker<'_> {
             self.problems.error("cycle", at, format!("service group `{name}` contains itself"));
             return Rc::default();
         }
-        if self.services.open.len() >= MAX_NESTING {
-            let message = format!("service groups nest deeper than {MAX_NESTING}");
-            self.problems.error("nesting-too-deep", at, message);
-            return Rc::default();
-        }
         self.services.open.push(name);
-        let resolved = Rc::new(self.service_items(&object.items));
+        let mut resolved = self.service_items(&object.items);
         self.services.open.pop();
+        resolved.height += 1;
+        let resolved = Rc::new(resolved);
         if object.items.is_empty() {
             let message = format!("service object `{name}` is empty and matches nothing");
             self.problems.suspicious("empty-group", object.at, message);
@@ -107,6 +115,9 @@ pub(super) fn any_service() -> LinkedService {
 
 /// Drops later copies of equal terms.
 pub(super) fn dedup_in_order(terms: &mut Vec<LinkedService>) {
+    if terms.len() < 2 {
+        return;
+    }
     let mut seen = std::collections::HashSet::new();
     terms.retain(|term| seen.insert(term.clone()));
 }

@@ -3,9 +3,21 @@ use std::fmt::Write as _;
 use super::*;
 use crate::{Severity, Source, native};
 
-/// Links native text and compares every problem, each as `line code: message`.
+/// Links native text, with a layer over its first rule base where it has none, and compares every
+/// problem, each as `line code: message`.
 #[track_caller]
 fn check(text: &str, expected: &[&str]) {
+    let layer = match text.split_once("[[rule_base]]\nname = ") {
+        Some((_, rest)) if !text.contains("[[layer]]") => {
+            format!("\n[[layer]]\nrule_base = {}\n", rest.lines().next().unwrap_or_default())
+        }
+        _ => String::new(),
+    };
+    check_as_written(&format!("{text}{layer}"), expected);
+}
+
+#[track_caller]
+fn check_as_written(text: &str, expected: &[&str]) {
     let source = Source::new("t", text);
     let (firewall, mut problems) = native::read(source.clone());
     assert!(problems.is_empty(), "{problems:?}\n{text}");
@@ -150,6 +162,47 @@ fn groups_may_neither_hold_themselves_nor_nest_without_end() {
     );
 }
 
+/// Rules that name the group that nests deepest first, last, or in between.
+#[test]
+fn nesting_is_refused_in_whatever_order_groups_are_named() {
+    let count = MAX_NESTING + 1;
+    for (key, members, end, field) in
+        [("address", "items", "192.0.2.1", "source"), ("service", "items", "tcp/443", "service")]
+    {
+        let groups = nested(key, members, count, end);
+        let deep = format!("nesting-too-deep: {key} groups nest deeper than 64");
+        // Named from the inside out, all but the outermost are known when that one is reached.
+        let inside_out: Vec<usize> = (0..count).rev().collect();
+        for order in [inside_out, vec![MAX_NESTING / 2, 0]] {
+            let used = |group: &usize| {
+                format!("[[rule_base.rule]]\n{field} = \"g{group}\"\naction = \"allow\"\n")
+            };
+            let rules: String = order.iter().map(used).collect();
+            let text = format!("{groups}[[rule_base]]\nname = \"r\"\n{rules}");
+            let line = if order.len() == count { 3 } else { 3 * (MAX_NESTING / 2) };
+            check(&text, &[&format!("{line} {deep}")]);
+        }
+    }
+}
+
+/// Each of 63 groups holds the next one twice: written out, 2⁶³ terms.
+#[test]
+fn groups_that_repeat_one_another_do_not_grow() {
+    for (key, field, end) in
+        [("service", "service", "tcp/443"), ("address", "source", "unknown:fqdn a")]
+    {
+        let last = MAX_NESTING - 1;
+        let mut text = String::new();
+        for index in 0..last {
+            let next = index + 1;
+            let items = format!("items = [\"g{next}\", \"g{next}\"]");
+            writeln!(text, "[[{key}]]\nname = \"g{index}\"\n{items}").unwrap();
+        }
+        writeln!(text, "[[{key}]]\nname = \"g{last}\"\nitems = [\"{end}\"]").unwrap();
+        check(&format!("{text}{}", rule(&format!("{field} = \"g0\""))), &[]);
+    }
+}
+
 /// Rule bases `r0` … that each jump to the next.
 fn jumping(count: usize, to: Option<usize>) -> String {
     let mut text = String::new();
@@ -166,12 +219,37 @@ fn jumping(count: usize, to: Option<usize>) -> String {
 fn jumps_may_neither_come_back_nor_nest_without_end() {
     check(&jumping(MAX_NESTING + 1, None), &[]);
     check(&jumping(MAX_NESTING + 2, None), &["1 nesting-too-deep: jumps nest deeper than 64"]);
+    let last_too_deep = 4 * 9 + 1;
+    check(
+        &jumping(MAX_NESTING + 11, None),
+        &[&format!("{last_too_deep} nesting-too-deep: jumps nest deeper than 64")],
+    );
     check(&jumping(1, Some(0)), &["3 cycle: rule base `r0` jumps to itself"]);
     check(&jumping(3, Some(1)), &["11 cycle: rule base `r1` jumps to itself"]);
     // Two ways to the same rule base are no cycle.
     let twice = "[[rule_base]]\nname = \"a\"\n[[rule_base.rule]]\naction = \"jump:b\"\n\
         [[rule_base.rule]]\naction = \"jump:b\"\n[[rule_base]]\nname = \"b\"\n";
     check(twice, &[]);
+}
+
+#[test]
+fn a_default_has_to_decide() {
+    for (action, expected) in [
+        ("jump:r", "jump to `r`"),
+        ("goto:r", "go to `r`"),
+        ("return", "return"),
+        ("continue", "continue"),
+    ] {
+        let of_rule_base = format!("[[rule_base]]\nname = \"a\"\ndefault = \"{action}\"\n");
+        let of_layer = format!("[[layer]]\nrule_base = \"r\"\ndefault = \"{action}\"\n");
+        let last = "[[rule_base]]\nname = \"r\"\n";
+        let error = |line: u32| format!("{line} bad-default: a default cannot {expected}");
+        check(&format!("{of_rule_base}{last}"), &[&error(1)]);
+        check(&format!("{of_layer}{last}"), &[&error(2)]);
+    }
+    for action in ["allow", "deny", "drop", "reset-client", "reset-server", "reset"] {
+        check(&format!("[[rule_base]]\nname = \"r\"\ndefault = \"{action}\"\n"), &[]);
+    }
 }
 
 #[test]
@@ -211,6 +289,15 @@ fn what_matches_nothing_is_suspicious() {
         "[[route]]\ndestination = \"10.0.0.0/8\"\nnext_hop = \"192.0.2.1\"\n",
         &["1 route-without-interface: route to 10.0.0.0/8 leads to no interface"],
     );
+}
+
+#[test]
+fn rule_bases_without_a_layer_are_suspicious() {
+    let text = "[[zone]]\nname = \"z\"\n[[rule_base]]\nname = \"r\"\n[[rule_base]]\nname = \"s\"\n";
+    let problem = "3 no-layer: no layer says which rule base filters packets";
+    check_as_written(text, &[problem]);
+    check_as_written(&format!("{text}[[layer]]\nrule_base = \"s\"\n"), &[]);
+    check_as_written("[[zone]]\nname = \"z\"\n", &[]);
 }
 
 #[test]
