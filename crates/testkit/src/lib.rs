@@ -14,6 +14,7 @@
 //! assert!(key.src.is_ipv4() && firewall.rules.len() == 100);
 //! ```
 
+pub mod allocation;
 pub mod classbench;
 pub mod firewalls;
 pub mod frames;
