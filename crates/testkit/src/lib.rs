@@ -20,5 +20,6 @@ pub mod firewalls;
 pub mod frames;
 pub mod keys;
 mod random;
+pub mod traffic;
 
 pub use random::Random;
