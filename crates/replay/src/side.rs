@@ -77,7 +77,7 @@ impl Side {
     /// The oldest ended session not yet collected.
     pub fn poll_session(&mut self) -> Option<SessionSummary> {
         match self.engine.poll_event()? {
-            Event::SessionEnded(summary) => Some(*summary),
+            Event::SessionEnded(summary) => Some(summary),
             _ => None,
         }
     }

@@ -426,7 +426,10 @@ impl<T> SessionTable<T> {
                 let session = slot.session.as_ref()?;
                 Some(Reverse((session.deadline, at as u32, slot.generation)))
             });
-            self.deadlines = live.collect();
+            let mut entries = std::mem::take(&mut self.deadlines).into_vec();
+            entries.clear();
+            entries.extend(live);
+            self.deadlines = entries.into();
         }
     }
 
