@@ -4,11 +4,13 @@
 mod json;
 mod page;
 mod rule;
+mod session;
 mod table;
 
-pub use json::{diff_document, session_document};
+pub use json::diff_document;
 pub use page::{Language, diff_page};
 pub use rule::{RuleLine, rule_line};
+pub use session::SessionDocument;
 pub use table::{diff_table, session_table};
 
 use parefeu_policy::LinkedFirewall;
