@@ -106,17 +106,14 @@ impl Frames {
         &mut self,
         mut handle: impl FnMut(Numbered<'_>) -> anyhow::Result<()>,
     ) -> anyhow::Result<()> {
-        let mut names = Names::new();
         let mut count = 0u64;
         loop {
-            names.learn(&self.merged);
             match self.merged.next_frame() {
                 Ok(None) => break,
                 Ok(Some(merged)) => {
                     let (file, interface) = (merged.file.0, merged.frame.interface.0);
                     let frame = merged.frame;
-                    let name = names.name(file, interface);
-                    let captured = CapturedAt { file, interface, name };
+                    let captured = CapturedAt { file, interface, name: merged.interface_name };
                     let replay = ReplayFrame {
                         now: merged.clock,
                         captured,
@@ -161,29 +158,6 @@ pub(crate) struct Numbered<'a> {
     pub(crate) number: u64,
     pub(crate) time: parefeu_net::Timestamp,
     pub(crate) replay: ReplayFrame<'a>,
-}
-
-/// Names of capture interfaces, by file and number.
-struct Names(Vec<Vec<Option<Box<str>>>>);
-
-impl Names {
-    const fn new() -> Self {
-        Self(Vec::new())
-    }
-
-    /// Takes over interfaces announced since the last call; a pcapng file may announce them
-    /// anywhere.
-    fn learn(&mut self, merged: &MergedCaptures) {
-        self.0.resize(merged.captures().len(), Vec::new());
-        for (names, capture) in self.0.iter_mut().zip(merged.captures()) {
-            let new = capture.interfaces().get(names.len()..).unwrap_or_default();
-            names.extend(new.iter().map(|interface| interface.name.clone()));
-        }
-    }
-
-    fn name(&self, file: u32, interface: u32) -> Option<&str> {
-        self.0.get(file as usize)?.get(interface as usize)?.as_deref()
-    }
 }
 
 type Source = Box<dyn Read + Send>;
