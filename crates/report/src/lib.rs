@@ -34,8 +34,8 @@ pub struct FirewallInfo<'a> {
 pub struct CaptureInfo {
     /// The file, as the user named it.
     pub file: String,
-    /// SHA-256 of what was read of it, in hexadecimal.
-    pub sha256: String,
+    /// SHA-256 of what was read of it, in hexadecimal; `None` where it was not asked for.
+    pub sha256: Option<String>,
     /// Frames read.
     pub frames: u64,
     /// Why it ended early, if it did.

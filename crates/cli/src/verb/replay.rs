@@ -39,10 +39,11 @@ pub(crate) fn run(args: &Replay, drawer: &Drawer) -> anyhow::Result<Status> {
     let mut config = engine_config(&args.traffic, true);
     config.verify_checksums = args.reading.settings.iter().any(|it| it.starts_with("checksum="));
     let limits = config.decode;
-    let mut frames = Frames::open(&args.traffic.captures, drawer)?;
+    let mut output = Printer::new(args, &loaded.firewall)?;
+    let hashed = output.format != Format::Table;
+    let mut frames = Frames::open(&args.traffic.captures, drawer, hashed)?;
     let choice = ingress_choice(&args.traffic)?;
     let mut side = Side::new(Arc::clone(&loaded.firewall), &choice, config)?;
-    let mut output = Printer::new(args, &loaded.firewall)?;
     let files = args.traffic.captures.iter().map(|path| path.display().to_string());
     let files: Vec<String> = files.collect();
 

@@ -48,7 +48,7 @@ pub(crate) fn ingress_choice(traffic: &Traffic) -> anyhow::Result<IngressChoice>
 /// Captures being read.
 pub(crate) struct Frames {
     merged: MergedCaptures,
-    hashes: Vec<Arc<Mutex<Sha256>>>,
+    hashes: Vec<Option<Arc<Mutex<Sha256>>>>,
     files: Vec<String>,
     ended_early: Vec<Option<String>>,
     progress: ProgressBar,
@@ -68,14 +68,15 @@ impl ReadSummary {
 }
 
 impl Frames {
-    pub(crate) fn open(paths: &[PathBuf], drawer: &Drawer) -> anyhow::Result<Self> {
+    /// Opens captures, to be `hashed` where the report states their fingerprints.
+    pub(crate) fn open(paths: &[PathBuf], drawer: &Drawer, hashed: bool) -> anyhow::Result<Self> {
         let mut captures = Vec::with_capacity(paths.len());
         let (mut hashes, mut files) = (Vec::new(), Vec::new());
         for path in paths {
             let file = path.display().to_string();
             let source = open(path).with_context(|| format!("cannot read `{file}`"))?;
-            let hash = Arc::new(Mutex::new(Sha256::new()));
-            let hashing = Hashing { source, hash: Arc::clone(&hash) };
+            let hash = hashed.then(|| Arc::new(Mutex::new(Sha256::new())));
+            let hashing = Hashing { source, hash: hash.clone() };
             let capture = Capture::open(hashing, &file, CaptureLimits::default())
                 .with_context(|| format!("cannot replay `{file}`"))?;
             for interface in capture.interfaces() {
@@ -144,8 +145,10 @@ impl Frames {
         let frames: Vec<u64> = self.merged.captures().map(Capture::frame_count).collect();
         let captures = self.files.into_iter().zip(frames).zip(self.hashes).zip(self.ended_early);
         let captures = captures.map(|(((file, frames), hash), ended_early)| {
-            let digest = hash.lock().map(|hash| hash.clone().finalize()).unwrap_or_default();
-            let sha256 = hexadecimal(&digest);
+            let sha256 = hash.map(|hash| {
+                let digest = hash.lock().map(|hash| hash.clone().finalize()).unwrap_or_default();
+                hexadecimal(&digest)
+            });
             CaptureInfo { file, sha256, frames, ended_early }
         });
         ReadSummary { captures: captures.collect(), clock_held }
@@ -173,16 +176,16 @@ fn open(path: &Path) -> std::io::Result<Source> {
     Ok(Box::new(file))
 }
 
-/// A source whose bytes are hashed as they are read.
+/// A source whose bytes are hashed as they are read, if anybody asks.
 struct Hashing {
     source: Source,
-    hash: Arc<Mutex<Sha256>>,
+    hash: Option<Arc<Mutex<Sha256>>>,
 }
 
 impl Read for Hashing {
     fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
         let count = self.source.read(buffer)?;
-        if let Ok(mut hash) = self.hash.lock() {
+        if let Some(Ok(mut hash)) = self.hash.as_ref().map(|hash| hash.lock()) {
             hash.update(&buffer[..count]);
         }
         Ok(count)
