@@ -8,9 +8,10 @@ use parefeu_net::{
     ChecksumVerdict, Direction, FiveTuple, Packet, PortRange, Timestamp, Transport,
     ip_header_checksum, transport_checksum,
 };
+use parefeu_policy::set::IdSet;
 use parefeu_policy::{
     ConnectionState, Evaluation, Hit, Identified, InterfaceId, Knowledge, LinkedPortTranslation,
-    LinkedTranslation, PacketKey, Pending, UserId, UserKnowledge,
+    LinkedTranslation, PacketKey, Pending, UserKnowledge,
 };
 use parefeu_session::{
     EndReason, EndedSession, NoPort, OpenError, Opening, Session, SessionId, SessionTable, Step,
@@ -21,7 +22,7 @@ use crate::decision::{Decision, Reason, Verdict};
 use crate::engine::{EngineConfig, Events};
 use crate::event::{Event, SessionSummary};
 use crate::expect::{Expectations, Expected, Parent};
-use crate::knowledge::{ApplicationTable, UserTable, url_categories};
+use crate::knowledge::{ApplicationTable, UserTable, Users, url_categories};
 use crate::pipeline::{OpenRoute, evaluate, open_route};
 
 /// When, where and how long a frame was.
@@ -41,8 +42,10 @@ pub(crate) struct Kept {
     flow: FlowState,
     /// First sequence number of each direction's payload.
     stream_start: [Option<u32>; 2],
-    users: Box<[UserId]>,
+    users: Users,
     identified: Identified,
+    /// The categories of its URL, as far as that is known.
+    url_categories: Option<IdSet>,
     /// Packets seen in both directions.
     packets: u64,
     verdict_packet: u64,
@@ -150,7 +153,7 @@ impl Core {
             reason: Reason::RelatedError,
             hit: standing.hit,
             session: Some(session.data.serial),
-            application: session.data.flow.facts().application,
+            application: session.data.flow.application(),
             translated: None,
         };
         if judged_by_rules {
@@ -203,9 +206,8 @@ impl Core {
         let Some(key) = self.key(arrival, packet, state) else {
             return Decision::refuse(Verdict::Drop, Reason::NotIp);
         };
-        let firewall = Arc::clone(self.policy.firewall());
         let mut route = open_route(&self.policy, &key);
-        if route.key.egress.is_none() && !firewall.routes.is_empty() {
+        if route.key.egress.is_none() && !self.policy.firewall().routes.is_empty() {
             return Decision::refuse(Verdict::Drop, Reason::NoRoute);
         }
         let mut kept = self.keep(packet, route);
@@ -269,26 +271,23 @@ impl Core {
     fn keep(&self, packet: &Packet<'_>, route: OpenRoute) -> Kept {
         let Decision { verdict, reason, hit, .. } =
             Decision::refuse(Verdict::Drop, Reason::DefaultRule);
+        let flow = FlowState::default();
         let mut kept = Kept {
             serial: 0,
             epoch: self.epoch,
             route,
             standing: Standing { verdict, reason, hit },
-            flow: FlowState::default(),
+            identified: self.applications.identified(&route.key, &flow),
+            flow,
             stream_start: [None; 2],
             users: self.users.users_of(route.key.src, self.policy.firewall()),
-            identified: Identified::NotYet,
+            url_categories: None,
             packets: 1,
             verdict_packet: 1,
             bytes_passed: 0,
             bytes_before_refusal: 0,
             predicted: false,
         };
-        // Protocols without payload signatures are known at once.
-        let icmp = route.key.icmp.map(|(kind, _)| kind);
-        if let Some(application) = Identifier::classify_without_payload(route.key.protocol, icmp) {
-            kept.identified = Identified::Finally(self.applications.policy_id(application));
-        }
         note_stream_start(&mut kept.stream_start, packet, Direction::Original);
         kept
     }
@@ -300,12 +299,11 @@ impl Core {
             let (verdict, reason) = (Verdict::Unknown, Reason::TranslationNotModelled);
             return Standing { verdict, reason, hit: None };
         }
-        let categories = url_categories(firewall, &kept.flow);
         let known = Knowledge {
             application: kept.identified,
-            url_categories: categories.as_ref(),
+            url_categories: kept.url_categories.as_ref(),
             categories_stated: false,
-            users: UserKnowledge::Mapped(&kept.users),
+            users: UserKnowledge::Mapped(kept.users.as_slice()),
         };
         standing_of(&evaluate(&self.policy, route, &known), firewall.behaviour.pending)
     }
@@ -342,7 +340,9 @@ impl Core {
         }
         let ranges = if flow.protocol.is_icmp() { &any_port } else { ranges };
         let taken = |candidate: &FiveTuple| self.sessions.has_reply(&candidate.reverse());
-        allocate_port(wished, ranges, now.as_nanos(), taken).map_err(|error| match error {
+        // Clients that share a source port start apart, and a client refused once tries elsewhere.
+        let turn = self.sessions.hash(&flow) ^ now.as_nanos();
+        allocate_port(wished, ranges, turn, taken).map_err(|error| match error {
             NoPort::Exhausted => Reason::PortsExhausted,
             NoPort::NotFound => Reason::PortNotFound,
         })
@@ -378,22 +378,19 @@ impl Core {
                 return Decision::refuse(Verdict::Drop, Reason::InvalidForSession);
             }
         };
+        let (every_packet, rematch) = (behaviour.filter_every_packet, behaviour.rematch);
         let is_icmp = matches!(packet.transport, Transport::Icmp(_));
         let unpaired = is_icmp && direction == Direction::Reply && !behaviour.icmp_sessions;
-        if behaviour.filter_every_packet || unpaired {
+        let is_new_policy = self.meet_policy(id);
+        if every_packet || unpaired {
             return self.filter_packet(arrival, packet, (id, direction), state);
         }
-        let rejudge = behaviour.rematch;
-        let epoch = self.epoch;
         let Some(session) = self.sessions.session_mut(id) else {
             return Decision::refuse(Verdict::Drop, Reason::InvalidForSession);
         };
         session.data.packets += 1;
-        if session.data.epoch != epoch {
-            session.data.epoch = epoch;
-            if rejudge {
-                self.judge_session(now, id, Reason::PolicyChange);
-            }
+        if is_new_policy && rematch {
+            self.judge_session(now, id, Reason::PolicyChange);
         }
         let Some(session) = self.sessions.session(id) else {
             return Decision::refuse(Verdict::Drop, Reason::InvalidForSession);
@@ -403,6 +400,21 @@ impl Core {
         let mut decision = decision_of(&session.data, translated(session, direction));
         (decision.verdict, decision.hit, decision.reason) = (verdict, hit, reason);
         self.identify(arrival, packet, id, direction, decision)
+    }
+
+    /// Puts what is known of a session in the terms of the policy, if that is new to it.
+    fn meet_policy(&mut self, id: SessionId) -> bool {
+        let Some(session) = self.sessions.session_mut(id) else { return false };
+        let kept = &mut session.data;
+        if kept.epoch == self.epoch {
+            return false;
+        }
+        let firewall = self.policy.firewall();
+        kept.epoch = self.epoch;
+        kept.users = self.users.users_of(kept.route.key.src, firewall);
+        kept.url_categories = url_categories(firewall, &kept.flow);
+        kept.identified = self.applications.identified(&kept.route.key, &kept.flow);
+        true
     }
 
     /// A refused flow that the device does not keep: the rules decide on each of its packets.
@@ -556,9 +568,12 @@ impl Core {
         let before = kept.identified;
         let changed = matches!(progress, Progress::Changed(what) if matters(what));
         if looks {
-            kept.identified = self.applications.identified(&kept.flow);
+            kept.identified = self.applications.identified(&kept.route.key, &kept.flow);
         }
-        let application = kept.flow.facts().application;
+        if changed {
+            kept.url_categories = url_categories(self.policy.firewall(), &kept.flow);
+        }
+        let application = kept.flow.application();
         if kept.predicted || (!changed && before == kept.identified) {
             return Decision { application, ..decision };
         }
@@ -639,7 +654,7 @@ impl Core {
         while let Some(ended) = self.sessions.poll_ended() {
             if self.keep_events {
                 let summary = self.summarise(ended);
-                self.events.push_back(Event::SessionEnded(Box::new(summary)));
+                self.events.push_back(Event::SessionEnded(summary));
             }
         }
     }
@@ -650,7 +665,8 @@ impl Core {
         let Session { original, data, start, last, packets, bytes, .. } = session;
         let facts = data.flow.facts();
         let firewall = self.policy.firewall();
-        let category = url_categories(firewall, &data.flow)
+        let categories = url_categories(firewall, &data.flow);
+        let category = categories
             .and_then(|set| set.iter().next())
             .and_then(|id| firewall.url_categories.get(id as usize))
             .map(|category| category.name.clone());
@@ -726,7 +742,7 @@ fn standing_of(evaluation: &Evaluation, pending: Pending) -> Standing {
 
 fn decision_of(kept: &Kept, translated: Option<FiveTuple>) -> Decision {
     let Standing { verdict, reason, hit } = kept.standing;
-    let application = kept.flow.facts().application;
+    let application = kept.flow.application();
     let session = (kept.serial != 0).then_some(kept.serial);
     Decision { verdict, reason, hit, session, application, translated }
 }

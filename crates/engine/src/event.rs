@@ -12,7 +12,7 @@ use crate::Verdict;
 #[non_exhaustive]
 pub enum Event {
     /// A session ended, or a refused flow was forgotten.
-    SessionEnded(Box<SessionSummary>),
+    SessionEnded(SessionSummary),
 }
 
 /// A session in full, the way traffic logs tell it.

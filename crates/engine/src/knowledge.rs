@@ -3,9 +3,9 @@
 use std::net::IpAddr;
 
 use dashmap::DashMap;
-use parefeu_identify::{Application, Catalogue, FlowState};
+use parefeu_identify::{Application, Catalogue, FlowState, Identifier};
 use parefeu_policy::set::IdSet;
-use parefeu_policy::{ApplicationId, Identified, LinkedFirewall, UserId};
+use parefeu_policy::{ApplicationId, Identified, LinkedFirewall, PacketKey, UserId};
 
 /// Identification's applications → the policy's, made once for each policy.
 #[derive(Debug)]
@@ -25,10 +25,14 @@ impl ApplicationTable {
         self.0.get(application.index()).copied().flatten()
     }
 
-    /// How far identification of a flow has come.
-    pub(crate) fn identified(&self, flow: &FlowState) -> Identified {
-        let facts = flow.facts();
-        match (facts.application, facts.finished) {
+    /// How far identification of a flow has come. Protocols without payload signatures are known
+    /// at once.
+    pub(crate) fn identified(&self, key: &PacketKey, flow: &FlowState) -> Identified {
+        let icmp = key.icmp.map(|(kind, _)| kind);
+        if let Some(application) = Identifier::classify_without_payload(key.protocol, icmp) {
+            return Identified::Finally(self.policy_id(application));
+        }
+        match (flow.application(), flow.is_finished()) {
             (None, false) => Identified::NotYet,
             (None, true) => Identified::Finally(None),
             (Some(application), false) => Identified::Tentatively(self.policy_id(application)),
@@ -68,9 +72,9 @@ impl UserTable {
 
     /// The identifiers rules use for the user of `address`; empty for an address nobody is mapped
     /// to.
-    pub(crate) fn users_of(&self, address: IpAddr, firewall: &LinkedFirewall) -> Box<[UserId]> {
+    pub(crate) fn users_of(&self, address: IpAddr, firewall: &LinkedFirewall) -> Users {
         if firewall.users.is_empty() {
-            return Box::default();
+            return Users::default();
         }
         let mapped = self.0.get(&address);
         let holds = |rule_name: &str| match &mapped {
@@ -79,5 +83,60 @@ impl UserTable {
         };
         let users = firewall.users.iter().enumerate().filter(|(_, name)| holds(name));
         users.map(|(id, _)| UserId(id as u32)).collect()
+    }
+}
+
+/// The user of an address and the groups it is in; few of them, as most have, take no allocation.
+#[derive(Clone, Debug)]
+pub(crate) enum Users {
+    Few([UserId; Self::FEW], u8),
+    Many(Box<[UserId]>),
+}
+
+impl Users {
+    const FEW: usize = 4;
+
+    pub(crate) fn as_slice(&self) -> &[UserId] {
+        match self {
+            Self::Few(ids, len) => ids.get(..usize::from(*len)).unwrap_or_default(),
+            Self::Many(ids) => ids,
+        }
+    }
+}
+
+impl Default for Users {
+    fn default() -> Self {
+        Self::Few([UserId(0); Self::FEW], 0)
+    }
+}
+
+impl FromIterator<UserId> for Users {
+    fn from_iter<I: IntoIterator<Item = UserId>>(ids: I) -> Self {
+        let mut ids = ids.into_iter();
+        let mut few = [UserId(0); Self::FEW];
+        let mut len = 0;
+        for (place, id) in few.iter_mut().zip(&mut ids) {
+            *place = id;
+            len += 1;
+        }
+        // `zip` asks for a place first: without one it takes no identifier.
+        match ids.next() {
+            Some(next) => Self::Many(few.into_iter().chain([next]).chain(ids).collect()),
+            None => Self::Few(few, len),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn users_keep_their_number_and_order_however_many() {
+        for count in 0..=9 {
+            let ids: Vec<UserId> = (0..count).map(UserId).collect();
+            let users: Users = ids.iter().copied().collect();
+            assert_eq!(users.as_slice(), ids);
+        }
     }
 }

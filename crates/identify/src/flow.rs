@@ -6,7 +6,7 @@ use crate::nomination::Candidates;
 use crate::protocol::{Decoder, Role};
 use crate::record::Identity;
 use crate::stream::Stream;
-use crate::{ApplicationPath, Facts, LimitReached, Progress, Status};
+use crate::{Application, ApplicationPath, Facts, LimitReached, Progress, Status};
 
 /// The identification scratch of one session: small, and without buffers once decided.
 ///
@@ -103,7 +103,7 @@ impl FlowState {
             ..Facts::default()
         };
         let Some(identity) = self.identity.as_deref() else { return facts };
-        facts.application = identity.service.or(identity.protocol);
+        facts.application = self.application();
         facts.application_path = self.path(identity);
         facts.hostname = text(&identity.hostname);
         facts.url = text(&identity.url);
@@ -112,6 +112,17 @@ impl FlowState {
         facts.certificate_subject = text(&identity.subject);
         facts.data_endpoint = identity.data_endpoint;
         facts
+    }
+
+    /// [`Facts::application`] alone.
+    pub fn application(&self) -> Option<Application> {
+        let identity = self.identity.as_deref()?;
+        identity.service.or(identity.protocol)
+    }
+
+    /// [`Facts::finished`] alone.
+    pub const fn is_finished(&self) -> bool {
+        self.finished
     }
 
     fn path(&self, identity: &Identity) -> ApplicationPath {

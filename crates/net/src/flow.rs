@@ -1,6 +1,7 @@
 //! The five-tuple and the two directions of a session.
 
 use std::fmt;
+use std::hash::{Hash, Hasher};
 use std::net::{IpAddr, Ipv6Addr};
 
 use crate::Protocol;
@@ -38,7 +39,7 @@ impl Direction {
 ///
 /// Protocols without ports hold 0 in both. ICMP queries hold their identifier in both ports, so
 /// that an echo request and its reply are each other's [`FiveTuple::reverse`].
-#[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+#[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
 pub struct FiveTuple {
     /// Source address.
     pub src: IpAddr,
@@ -89,6 +90,21 @@ const fn bits(address: IpAddr) -> u128 {
     }
 }
 
+/// Few and wide writes: flows are hashed for every packet.
+impl Hash for FiveTuple {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        if let (IpAddr::V4(src), IpAddr::V4(dst)) = (self.src, self.dst) {
+            state.write_u64(u64::from(src.to_bits()) << 32 | u64::from(dst.to_bits()));
+        } else {
+            let (src, dst) = self.address_bits();
+            state.write_u128(src);
+            state.write_u128(dst);
+        }
+        let ports = u64::from(self.src_port) << 32 | u64::from(self.dst_port) << 8;
+        state.write_u64(ports | u64::from(self.protocol.0));
+    }
+}
+
 impl fmt::Display for FiveTuple {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { src, dst, src_port, dst_port, protocol } = self;
@@ -128,5 +144,35 @@ mod tests {
         assert_eq!(flow.direction_free(), flow.reverse().direction_free());
         assert_eq!(flow.reverse().reverse(), flow);
         assert_eq!(flow.to_string(), "tcp 198.51.100.7:40000 > 192.0.2.1:443");
+    }
+
+    #[test]
+    fn every_field_of_a_flow_is_hashed() {
+        let v4 = FiveTuple {
+            src: IpAddr::from([198, 51, 100, 7]),
+            dst: IpAddr::from([192, 0, 2, 1]),
+            src_port: 40_000,
+            dst_port: 443,
+            protocol: Protocol::TCP,
+        };
+        let v6 = FiveTuple {
+            src: IpAddr::from([0x2001, 0xdb8, 0, 0, 0, 0, 0, 7]),
+            dst: IpAddr::from([0x2001, 0xdb8, 0, 0, 0, 0, 0, 1]),
+            ..v4
+        };
+        for flow in [v4, v6] {
+            let others = [
+                FiveTuple { src: flow.dst, ..flow },
+                FiveTuple { dst: flow.src, ..flow },
+                FiveTuple { src_port: 40_001, ..flow },
+                FiveTuple { dst_port: 444, ..flow },
+                FiveTuple { protocol: Protocol::UDP, ..flow },
+                flow.reverse(),
+            ];
+            let hasher = std::hash::BuildHasherDefault::<std::hash::DefaultHasher>::default();
+            let hash = |flow: &FiveTuple| std::hash::BuildHasher::hash_one(&hasher, flow);
+            assert_eq!(hash(&flow), hash(&flow.reverse().reverse()));
+            assert!(others.iter().all(|other| hash(other) != hash(&flow)), "{flow}");
+        }
     }
 }

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::time::Duration;
 
-use parefeu_engine::{Counters, Decision, Reason, Verdict};
+use parefeu_engine::{Counters, Reason, Verdict};
 use parefeu_identify::Application;
 use parefeu_net::{FiveTuple, MalformedReason, Timestamp};
 use parefeu_policy::Hit;
@@ -81,12 +81,13 @@ impl DifferenceClass {
 /// What one firewall did with a flow.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct Track {
-    pub(crate) first: Option<Decision>,
-    /// The last decision that rests on a rule or default.
-    pub(crate) decided: Option<Decision>,
+    /// The decision on the first packet.
+    pub(crate) first: Option<(Verdict, Reason)>,
+    /// The last rule or default that decided.
+    pub(crate) decided: Option<Hit>,
     pub(crate) application: Option<Application>,
     pub(crate) translated: Option<FiveTuple>,
-    pub(crate) refusal: Option<(u64, Timestamp, Decision)>,
+    pub(crate) refusal: Option<Refusal>,
     pub(crate) passed_packets: u64,
     pub(crate) passed_bytes: u64,
     pub(crate) refused_packets: u64,
@@ -96,6 +97,17 @@ pub(crate) struct Track {
     pub(crate) tentative: bool,
 }
 
+/// The first packet of a flow that was refused.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct Refusal {
+    /// Its number in the flow, from 1.
+    pub(crate) packet: u64,
+    pub(crate) when: Timestamp,
+    pub(crate) verdict: Verdict,
+    pub(crate) reason: Reason,
+    pub(crate) hit: Option<Hit>,
+}
+
 impl Track {
     /// Whether any packet has passed.
     pub(crate) const fn has_passed(&self) -> bool {
@@ -103,14 +115,14 @@ impl Track {
     }
 
     fn begins_allowed(&self) -> bool {
-        self.first.as_ref().is_some_and(|decision| decision.verdict.passes())
+        self.first.is_some_and(|(verdict, _)| verdict.passes())
     }
 
     /// Whether identification refused the flow after it had begun to pass.
     fn identified_refusal(&self) -> bool {
         self.begins_allowed()
-            && self.refusal.as_ref().is_some_and(|(_, _, decision)| {
-                matches!(decision.reason, Reason::Identified | Reason::PolicyChange | Reason::Rule)
+            && self.refusal.is_some_and(|refusal| {
+                matches!(refusal.reason, Reason::Identified | Reason::PolicyChange | Reason::Rule)
             })
     }
 
@@ -120,12 +132,10 @@ impl Track {
     }
 
     fn hit(&self) -> Option<Hit> {
-        let refused = self.refusal.as_ref().and_then(|(_, _, decision)| decision.hit);
-        let decided = self.decided.as_ref().and_then(|decision| decision.hit);
         if self.identified_refusal() || !self.begins_allowed() {
-            refused.or(decided)
+            self.refusal.and_then(|refusal| refusal.hit).or(self.decided)
         } else {
-            decided
+            self.decided
         }
     }
 
@@ -134,17 +144,17 @@ impl Track {
         if self.unknown {
             return Verdict::Unknown;
         }
-        match (&self.refusal, &self.first) {
-            (Some((_, _, decision)), _) if !self.lost() => decision.verdict,
-            (_, Some(first)) => first.verdict,
+        match (self.refusal, self.first) {
+            (Some(refusal), _) if !self.lost() => refusal.verdict,
+            (_, Some((first, _))) => first,
             _ => Verdict::Drop,
         }
     }
 
     /// The reason that speaks for the flow as a whole.
     fn reason(&self) -> Reason {
-        let first = self.first.as_ref().map_or(Reason::NotIp, |decision| decision.reason);
-        self.refusal.as_ref().map_or(first, |(_, _, decision)| decision.reason)
+        let first = self.first.map_or(Reason::NotIp, |(_, reason)| reason);
+        self.refusal.map_or(first, |refusal| refusal.reason)
     }
 }
 
@@ -158,14 +168,30 @@ pub(crate) struct FlowRecord {
     pub(crate) packets: u64,
     pub(crate) bytes: u64,
     pub(crate) closed: bool,
+    /// Idle for longer, and neither firewall knows it any more.
+    pub(crate) patience: Duration,
     /// Old, then new.
     pub(crate) tracks: [Track; 2],
 }
 
 impl FlowRecord {
-    pub(crate) fn new(now: Timestamp, flow: FiveTuple, icmp: Option<(u8, u8)>) -> Self {
-        let tracks = [Track::default(), Track::default()];
-        Self { start: now, last: now, flow, icmp, packets: 0, bytes: 0, closed: false, tracks }
+    pub(crate) fn new(
+        now: Timestamp,
+        flow: FiveTuple,
+        icmp: Option<(u8, u8)>,
+        patience: Duration,
+    ) -> Self {
+        Self {
+            start: now,
+            last: now,
+            flow,
+            icmp,
+            packets: 0,
+            bytes: 0,
+            closed: false,
+            patience,
+            tracks: [Track::default(), Track::default()],
+        }
     }
 
     pub(crate) fn class(&self) -> DifferenceClass {
@@ -296,7 +322,7 @@ impl Differences {
         totals.bytes += record.bytes;
         *self.verdict_bytes.entry((old.verdict(), new.verdict())).or_default() += record.bytes;
         if class.is_loss() {
-            let when = new.refusal.as_ref().map_or(record.start, |(_, when, _)| *when);
+            let when = new.refusal.map_or(record.start, |refusal| refusal.when);
             self.timeline.count(when, new.refused_bytes);
         }
         if class == DifferenceClass::Same {
@@ -316,7 +342,7 @@ impl Differences {
                 witness_icmp: record.icmp,
                 first_seen: record.start,
                 last_seen: record.last,
-                packet_of_refusal: new.refusal.as_ref().map(|(packet, ..)| *packet),
+                packet_of_refusal: new.refusal.map(|refusal| refusal.packet),
             };
             (group, BTreeSet::new())
         });

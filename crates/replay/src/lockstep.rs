@@ -1,14 +1,16 @@
 //! The same frames through the old and the new firewall, side by side.
 
-use std::collections::HashMap;
 use std::time::Duration;
 
+use foldhash::fast::RandomState;
+use hashbrown::HashMap;
 use parefeu_engine::{Decision, Reason, Verdict};
 use parefeu_net::{
-    DecodeLimits, FiveTuple, LinkType, Packet, TcpFlags, Timestamp, Transport, decode,
+    DecodeLimits, FiveTuple, LinkType, Packet, Protocol, TcpFlags, Timestamp, Transport, decode,
 };
+use parefeu_policy::Timers;
 
-use crate::difference::{Comparison, Differences, FlowRecord, Track};
+use crate::difference::{Comparison, Differences, FlowRecord, Refusal, Track};
 use crate::ingress::CapturedAt;
 use crate::side::Side;
 
@@ -17,7 +19,8 @@ use crate::side::Side;
 pub struct LockstepLimits {
     /// The most flows followed at once; past it the flow idle longest is judged as it stands.
     pub max_flows: usize,
-    /// A flow idle for this long is over.
+    /// A flow idle for this long is over, and so is one that both firewalls have forgotten: idle
+    /// for longer than any timer of its protocol on either side.
     pub idle: Duration,
     /// A flow idle for this long after both sides closed it is over.
     pub closed_idle: Duration,
@@ -36,16 +39,19 @@ impl Default for LockstepLimits {
 /// Two firewalls fed the same frames.
 ///
 /// What is compared is the *flow as observed*: every packet of one five-tuple in both directions
-/// from its first packet to its end, whatever either firewall makes of it. Memory grows with the
+/// from its first packet to its end, whatever either firewall makes of it. It ends when both have
+/// forgotten it. Memory grows with the
 /// flows live at once, not with the length of the capture.
 pub struct Lockstep {
     old: Side,
     new: Side,
     decode: DecodeLimits,
     limits: LockstepLimits,
-    flows: HashMap<FiveTuple, FlowRecord>,
+    flows: HashMap<FiveTuple, Box<FlowRecord>, RandomState>,
     /// Replies as the capture shows them, translated by the old firewall → the flow they answer.
-    replies: HashMap<FiveTuple, FiveTuple>,
+    replies: HashMap<FiveTuple, FiveTuple, RandomState>,
+    /// Whether a side has translation rules at all.
+    translates: bool,
     differences: Differences,
     next_sweep: u64,
     frames: u64,
@@ -76,21 +82,27 @@ struct Seen<'a> {
     wire_len: u32,
 }
 
-/// Flows are swept for old ones each time this many frames have passed.
-const SWEEP_EVERY: u64 = 65_536;
+/// Flows are swept for old ones each time this many frames have passed, or as many as there are
+/// flows where those are more: a sweep costs each frame less than a look at one flow.
+const SWEEP_EVERY: usize = 65_536;
 
 impl Lockstep {
     /// A comparison that has seen nothing.
     pub fn new(old: Side, new: Side, decode: DecodeLimits, limits: LockstepLimits) -> Self {
+        let translates = [&old, &new].iter().any(|side| {
+            let firewall = side.engine().firewall();
+            !firewall.source_nat.rules.is_empty() || !firewall.destination_nat.rules.is_empty()
+        });
         Self {
             old,
             new,
             decode,
             limits,
-            flows: HashMap::new(),
-            replies: HashMap::new(),
+            translates,
+            flows: HashMap::default(),
+            replies: HashMap::default(),
             differences: Differences::default(),
-            next_sweep: SWEEP_EVERY,
+            next_sweep: SWEEP_EVERY as u64,
             frames: 0,
         }
     }
@@ -101,7 +113,8 @@ impl Lockstep {
         let packet = decode(link_type, data, wire_len as usize, &self.decode);
         let key = packet.five_tuple().map(|flow| self.flow_key(flow, &packet));
         let old = self.old.decide(now, captured, &packet, wire_len);
-        let answered = key.and_then(|key| self.as_new_side_sees(key, &packet));
+        let answered =
+            key.filter(|_| self.translates).and_then(|key| self.as_new_side_sees(key, &packet));
         let seen = answered.as_ref().unwrap_or(&packet);
         let new = self.new.decide(now, captured, seen, wire_len);
         // Sessions are reported by flow here; the engines' own log lines are not needed.
@@ -114,8 +127,8 @@ impl Lockstep {
             self.follow(seen, [old, new]);
         }
         if self.frames >= self.next_sweep {
-            self.next_sweep = self.frames + SWEEP_EVERY;
             self.sweep(now);
+            self.next_sweep = self.frames + SWEEP_EVERY.max(self.flows.len()) as u64;
         }
         (old, new)
     }
@@ -129,7 +142,8 @@ impl Lockstep {
             }
             _ => flow,
         };
-        self.replies.get(&flow).copied().unwrap_or_else(|| flow.direction_free())
+        let reply = (!self.replies.is_empty()).then(|| self.replies.get(&flow).copied()).flatten();
+        reply.unwrap_or_else(|| flow.direction_free())
     }
 
     /// A reply as it would have come to the new firewall: the capture shows it addressed to what
@@ -155,47 +169,49 @@ impl Lockstep {
     }
 
     fn follow(&mut self, seen: Seen<'_>, decisions: [Decision; 2]) {
-        let Seen { now, flow, key, packet, wire_len } = seen;
-        let starts_anew = self.flows.get(&key).is_some_and(|record| {
-            let idle = now.since(record.last);
-            let limit = if record.closed { self.limits.closed_idle } else { self.limits.idle };
-            (record.closed && opens(packet)) || idle > limit
-        });
-        if starts_anew && let Some(record) = self.flows.remove(&key) {
+        let closed_idle = self.limits.closed_idle;
+        if let Some(record) = self.flows.get_mut(&seen.key)
+            && !record.is_over(seen.now, closed_idle)
+            && !(record.closed && opens(seen.packet))
+        {
+            if let Some(reply) = record.note(&seen, decisions) {
+                self.replies.insert(reply, seen.key);
+            }
+            return;
+        }
+        if let Some(record) = self.flows.remove(&seen.key) {
             self.settle(&record);
         }
-        if !self.flows.contains_key(&key) && self.flows.len() >= self.limits.max_flows {
+        if self.flows.len() >= self.limits.max_flows {
             self.drop_idlest();
         }
-        let icmp = match &packet.transport {
+        let icmp = match &seen.packet.transport {
             Transport::Icmp(message) => Some((message.kind, message.code)),
             _ => None,
         };
-        let record = self.flows.entry(key).or_insert_with(|| FlowRecord::new(now, flow, icmp));
-        record.last = now;
-        record.packets += 1;
-        record.bytes += u64::from(wire_len);
-        let forwards = record.flow == flow;
-        for (track, decision) in record.tracks.iter_mut().zip(decisions) {
-            // What a reply leaves as is the flow as it arrived: no news.
-            let translated = decision.translated.filter(|_| forwards);
-            let decision = Decision { translated, ..decision };
-            // Stragglers of a connection that was closed find no session: that is no loss.
-            let straggler = record.closed && track.has_passed() && decision.hit.is_none();
-            if !straggler {
-                track.note(&decision, record.packets, wire_len, now);
-            }
+        let patience = self.patience(seen.key.protocol);
+        let mut record = Box::new(FlowRecord::new(seen.now, seen.flow, icmp, patience));
+        if let Some(reply) = record.note(&seen, decisions) {
+            self.replies.insert(reply, seen.key);
         }
-        record.closed |= closes(packet);
-        if forwards && let Some(translated) = record.tracks[0].translated {
-            self.replies.insert(translated.reverse(), key);
-        }
+        self.flows.insert(seen.key, record);
+    }
+
+    /// For how long a flow of this protocol may be idle until neither firewall knows it any more.
+    fn patience(&self, protocol: Protocol) -> Duration {
+        let sides = [&self.old, &self.new].map(|side| &side.engine().firewall().behaviour);
+        let timers = sides.map(|behaviour| match protocol {
+            // Whoever picks up connections in their middle never forgets one for good.
+            Protocol::TCP if behaviour.tcp_loose => self.limits.idle,
+            _ => longest_timer(&behaviour.timers, protocol),
+        });
+        timers[0].max(timers[1]).min(self.limits.idle)
     }
 
     fn settle(&mut self, record: &FlowRecord) {
         let [old, new] = &record.tracks;
         for (side, track) in [(&mut self.old, old), (&mut self.new, new)] {
-            if let Some(last) = &track.decided {
+            if let Some(last) = track.decided {
                 side.hits_mut().count(last, record.bytes);
             }
         }
@@ -206,13 +222,9 @@ impl Lockstep {
     }
 
     fn sweep(&mut self, now: Timestamp) {
-        let limits = self.limits;
-        let is_over = |record: &FlowRecord| {
-            let limit = if record.closed { limits.closed_idle } else { limits.idle };
-            now.since(record.last) > limit
-        };
-        let mut over: Vec<FlowRecord> =
-            self.flows.extract_if(|_, record| is_over(record)).map(|(_, record)| record).collect();
+        let closed_idle = self.limits.closed_idle;
+        let over = self.flows.extract_if(|_, record| record.is_over(now, closed_idle));
+        let mut over: Vec<Box<FlowRecord>> = over.map(|(_, record)| record).collect();
         in_order(&mut over);
         for record in over {
             self.settle(&record);
@@ -225,7 +237,7 @@ impl Lockstep {
         let tenth = last.len() / 10;
         let (_, &mut limit, _) = last.select_nth_unstable(tenth);
         let early = self.flows.extract_if(|_, record| record.last <= limit);
-        let mut early: Vec<FlowRecord> = early.map(|(_, record)| record).collect();
+        let mut early: Vec<Box<FlowRecord>> = early.map(|(_, record)| record).collect();
         in_order(&mut early);
         for record in early {
             self.settle(&record);
@@ -234,7 +246,7 @@ impl Lockstep {
 
     /// Judges the flows still live, and gives the result with both sides.
     pub fn finish(mut self) -> Comparison {
-        let mut rest: Vec<FlowRecord> = self.flows.drain().map(|(_, record)| record).collect();
+        let mut rest: Vec<Box<FlowRecord>> = self.flows.drain().map(|(_, record)| record).collect();
         in_order(&mut rest);
         for record in rest {
             self.settle(&record);
@@ -251,7 +263,7 @@ impl Lockstep {
 }
 
 /// Flows settle in the order they began, so that the same input gives the same result.
-fn in_order(records: &mut [FlowRecord]) {
+fn in_order(records: &mut [Box<FlowRecord>]) {
     records.sort_unstable_by_key(|record| (record.start, record.flow));
 }
 
@@ -265,18 +277,73 @@ fn closes(packet: &Packet<'_>) -> bool {
         if segment.flags.intersects(TcpFlags::RST.union(TcpFlags::FIN)))
 }
 
+/// The longest time a firewall with these timers remembers an idle session or a refused flow.
+fn longest_timer(timers: &Timers, protocol: Protocol) -> Duration {
+    let of_protocol: &[Duration] = match protocol {
+        Protocol::TCP => &[
+            timers.tcp_syn,
+            timers.tcp_handshake,
+            timers.tcp_established,
+            timers.tcp_half_closed,
+            timers.tcp_time_wait,
+            timers.tcp_reset,
+            timers.discard_tcp,
+        ],
+        Protocol::UDP => &[timers.udp, timers.udp_stream, timers.discard_udp],
+        Protocol::SCTP => &[
+            timers.sctp_handshake,
+            timers.sctp_established,
+            timers.sctp_shutdown,
+            timers.discard_other,
+        ],
+        _ if protocol.is_icmp() => &[timers.icmp, timers.discard_other],
+        _ => &[timers.other, timers.discard_other],
+    };
+    of_protocol.iter().copied().max().unwrap_or_default()
+}
+
+impl FlowRecord {
+    /// Whether the flow was idle for too long to go on at `now`.
+    fn is_over(&self, now: Timestamp, closed_idle: Duration) -> bool {
+        let limit = if self.closed { closed_idle } else { self.patience };
+        now.since(self.last) > limit
+    }
+
+    /// Notes a packet of the flow, and returns the reply the capture will show if the old firewall
+    /// has translated the flow for the first time.
+    fn note(&mut self, seen: &Seen<'_>, decisions: [Decision; 2]) -> Option<FiveTuple> {
+        self.last = seen.now;
+        self.packets += 1;
+        self.bytes += u64::from(seen.wire_len);
+        let forwards = self.flow == seen.flow;
+        let before = self.tracks[0].translated;
+        for (track, decision) in self.tracks.iter_mut().zip(decisions) {
+            // What a reply leaves as is the flow as it arrived: no news.
+            let translated = decision.translated.filter(|_| forwards);
+            let decision = Decision { translated, ..decision };
+            // Stragglers of a connection that was closed find no session: that is no loss.
+            let straggler = self.closed && track.has_passed() && decision.hit.is_none();
+            if !straggler {
+                track.note(&decision, self.packets, seen.wire_len, seen.now);
+            }
+        }
+        self.closed |= closes(seen.packet);
+        let translated = self.tracks[0].translated.filter(|_| before.is_none());
+        translated.map(FiveTuple::reverse)
+    }
+}
+
 impl Track {
     /// Notes what one firewall did with a packet of the flow.
     pub(crate) fn note(&mut self, decision: &Decision, packet: u64, wire_len: u32, now: Timestamp) {
-        let passes = decision.verdict.passes();
-        self.first.get_or_insert(*decision);
-        if decision.hit.is_some() {
-            self.decided = Some(*decision);
-        }
+        let Decision { verdict, reason, hit, .. } = *decision;
+        let passes = verdict.passes();
+        self.first.get_or_insert((verdict, reason));
+        self.decided = hit.or(self.decided);
         self.application = decision.application.or(self.application);
         self.translated = self.translated.or(decision.translated);
-        self.unknown |= decision.verdict == Verdict::Unknown;
-        self.tentative = decision.reason == Reason::Tentative;
+        self.unknown |= verdict == Verdict::Unknown;
+        self.tentative = reason == Reason::Tentative;
         if passes {
             self.passed_packets += 1;
             self.passed_bytes += u64::from(wire_len);
@@ -284,7 +351,7 @@ impl Track {
             self.refused_packets += 1;
             self.refused_bytes += u64::from(wire_len);
             if self.refusal.is_none() {
-                self.refusal = Some((packet, now, *decision));
+                self.refusal = Some(Refusal { packet, when: now, verdict, reason, hit });
                 self.bytes_before_refusal = self.passed_bytes;
             }
         }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use parefeu_classify::{CompileLimits, CompiledPolicy};
 use parefeu_engine::{Decision, Engine, EngineConfig, Event, SessionSummary};
 use parefeu_net::{Packet, Timestamp};
-use parefeu_policy::LinkedFirewall;
+use parefeu_policy::{Hit, LinkedFirewall};
 
 use crate::ingress::{CapturedAt, IngressChoice, IngressMap, UnknownInterface};
 
@@ -34,14 +34,13 @@ impl RuleHits {
     }
 
     /// Counts a flow for the rule that decided it last.
-    pub(crate) fn count(&mut self, decision: &Decision, bytes: u64) {
-        match decision.hit.map(|hit| hit.rule) {
-            Some(Some(rule)) => {
+    pub(crate) fn count(&mut self, hit: Hit, bytes: u64) {
+        match hit.rule {
+            Some(rule) => {
                 self.flows[rule.index()] += 1;
                 self.bytes[rule.index()] += bytes;
             }
-            Some(None) => self.default_flows += 1,
-            None => {}
+            None => self.default_flows += 1,
         }
     }
 }
@@ -77,7 +76,7 @@ impl Side {
     /// The oldest ended session not yet collected.
     pub fn poll_session(&mut self) -> Option<SessionSummary> {
         match self.engine.poll_event()? {
-            Event::SessionEnded(summary) => Some(*summary),
+            Event::SessionEnded(summary) => Some(summary),
             _ => None,
         }
     }

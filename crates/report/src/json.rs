@@ -1,12 +1,11 @@
 //! JSON documents, with the fields scripts rely on.
 
-use parefeu_engine::SessionSummary;
-use parefeu_net::FiveTuple;
-use parefeu_policy::{InterfaceId, LinkedFirewall, ZoneId};
+use parefeu_policy::LinkedFirewall;
 use parefeu_replay::{Group, GroupSide, RuleHits};
 use serde_json::{Map, Value, json};
 
 use crate::rule::rule_line;
+use crate::session::FlowDocument;
 use crate::{DiffReport, FirewallInfo};
 
 /// `parefeu/diff/1`.
@@ -108,7 +107,7 @@ fn group_document(group: &Group, report: &DiffReport<'_>) -> Value {
         "first_seen": group.first_seen.to_string(),
         "last_seen": group.last_seen.to_string(),
         "refused_at_packet": group.packet_of_refusal,
-        "witness": flow_document(&group.witness, group.witness_icmp),
+        "witness": FlowDocument::new(&group.witness, group.witness_icmp),
     })
 }
 
@@ -121,27 +120,9 @@ fn side_document(side: &GroupSide, firewall: &LinkedFirewall) -> Value {
         "rule_base": rule.rule_base,
         "line": rule.line,
         "application": side.application.map(parefeu_identify::Application::name),
-        "translated": side.translated.map(|flow| flow_document(&flow, None)),
+        "translated": side.translated.map(|flow| FlowDocument::new(&flow, None)),
         "bytes_before_refusal": side.bytes_before_refusal,
     })
-}
-
-/// A flow by the names a question uses.
-pub(crate) fn flow_document(flow: &FiveTuple, icmp: Option<(u8, u8)>) -> Value {
-    let ports = flow.protocol.has_ports();
-    let mut document = json!({
-        "protocol": flow.protocol.to_string(),
-        "source": flow.src.to_string(),
-        "source_port": if ports { flow.src_port } else { 0 },
-        "destination": flow.dst.to_string(),
-        "destination_port": if ports { flow.dst_port } else { 0 },
-    });
-    if let (Some((kind, code)), Value::Object(fields)) = (icmp, &mut document) {
-        fields.insert("icmp_type".to_owned(), kind.into());
-        fields.insert("icmp_code".to_owned(), code.into());
-        fields.insert("icmp_id".to_owned(), flow.src_port.into());
-    }
-    document
 }
 
 fn coverage(firewall: &LinkedFirewall, hits: &RuleHits) -> Value {
@@ -149,57 +130,4 @@ fn coverage(firewall: &LinkedFirewall, hits: &RuleHits) -> Value {
     let rules = firewall.rules.iter().zip(&hits.flows);
     let hit = rules.filter(|(rule, flows)| !rule.implied && **flows > 0).count();
     json!({ "rules": written, "hit": hit, "default_sessions": hits.default_flows })
-}
-
-/// A line of `replay --format ndjson` for a session.
-pub fn session_document(session: &SessionSummary, firewall: &LinkedFirewall) -> Value {
-    let rule = session.hit.and_then(|hit| hit.rule).map(|id| firewall.rule(id).name.to_string());
-    let line = session.hit.map(|hit| firewall.sources.line_number(hit.at)).filter(|line| *line > 0);
-    let mut document = json!({
-        "type": "session",
-        "id": session.id,
-        "start": session.start.to_string(),
-        "end": session.end.to_string(),
-    });
-    let more = json!({
-        "from": place(firewall, session.from, session.ingress),
-        "to": place(firewall, session.to, session.egress),
-        "application": session.application.map(parefeu_identify::Application::name),
-        "application_path": session.application_path,
-        "hostname": session.hostname,
-        "url": session.url,
-        "category": session.category,
-        "certificate_issuer": session.certificate_issuer,
-        "certificate_subject": session.certificate_subject,
-        "ja4": null,
-        "user": null,
-        "rule": rule,
-        "line": line,
-        "verdict": session.verdict.name(),
-        "verdict_packet": session.verdict_packet,
-        "translated": session.translated.map(|flow| flow_document(&flow, None)),
-        "packets": session.packets,
-        "bytes": session.bytes,
-        "bytes_before_refusal": session.bytes_before_refusal,
-        "threats": [],
-        "end_reason": session.end_reason.name(),
-    });
-    let flow = flow_document(&session.flow, session.icmp);
-    if let Value::Object(fields) = &mut document {
-        for part in [flow, more] {
-            if let Value::Object(part) = part {
-                fields.extend(part);
-            }
-        }
-    }
-    document
-}
-
-fn place(
-    firewall: &LinkedFirewall,
-    zone: Option<ZoneId>,
-    interface: Option<InterfaceId>,
-) -> Option<String> {
-    let zone = zone.and_then(|id| firewall.zones.get(id.index())).map(ToString::to_string);
-    zone.or_else(|| Some(firewall.interfaces.get(interface?.index())?.name.to_string()))
 }

@@ -4,11 +4,13 @@
 mod json;
 mod page;
 mod rule;
+mod session;
 mod table;
 
-pub use json::{diff_document, session_document};
+pub use json::diff_document;
 pub use page::{Language, diff_page};
 pub use rule::{RuleLine, rule_line};
+pub use session::SessionDocument;
 pub use table::{diff_table, session_table};
 
 use parefeu_policy::LinkedFirewall;
@@ -32,8 +34,8 @@ pub struct FirewallInfo<'a> {
 pub struct CaptureInfo {
     /// The file, as the user named it.
     pub file: String,
-    /// SHA-256 of what was read of it, in hexadecimal.
-    pub sha256: String,
+    /// SHA-256 of what was read of it, in hexadecimal; `None` where it was not asked for.
+    pub sha256: Option<String>,
     /// Frames read.
     pub frames: u64,
     /// Why it ended early, if it did.

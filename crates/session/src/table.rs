@@ -182,7 +182,8 @@ impl<T> SessionTable<T> {
         self.index.find(self.hash(flow), is_it).copied()
     }
 
-    fn hash(&self, flow: &FiveTuple) -> u64 {
+    /// The keyed hash of a flow, by which the table finds it.
+    pub fn hash(&self, flow: &FiveTuple) -> u64 {
         self.hasher.hash_one(flow)
     }
 
@@ -426,7 +427,10 @@ impl<T> SessionTable<T> {
                 let session = slot.session.as_ref()?;
                 Some(Reverse((session.deadline, at as u32, slot.generation)))
             });
-            self.deadlines = live.collect();
+            let mut entries = std::mem::take(&mut self.deadlines).into_vec();
+            entries.clear();
+            entries.extend(live);
+            self.deadlines = entries.into();
         }
     }
 

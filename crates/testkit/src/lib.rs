@@ -14,10 +14,12 @@
 //! assert!(key.src.is_ipv4() && firewall.rules.len() == 100);
 //! ```
 
+pub mod allocation;
 pub mod classbench;
 pub mod firewalls;
 pub mod frames;
 pub mod keys;
 mod random;
+pub mod traffic;
 
 pub use random::Random;

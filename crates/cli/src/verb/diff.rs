@@ -41,7 +41,8 @@ pub(crate) fn run(args: &Diff, global: &Global, drawer: &Drawer) -> anyhow::Resu
 
     let traffic = &args.traffic;
     let config = engine_config(traffic, false);
-    let mut frames = Frames::open(&traffic.captures, drawer)?;
+    let hashed = !matches!(args.output.format, None | Some(Format::Table));
+    let mut frames = Frames::open(&traffic.captures, drawer, hashed)?;
     let choice = ingress_choice(traffic)?;
     let old_side = Side::new(Arc::clone(&old.firewall), &choice, config.clone())
         .with_context(|| old.file.clone())?;

@@ -8,8 +8,9 @@ use parefeu_engine::{Decision, SessionSummary};
 use parefeu_net::{Timestamp, decode};
 use parefeu_policy::LinkedFirewall;
 use parefeu_replay::Side;
-use parefeu_report::{rule_line, session_document, session_table};
+use parefeu_report::{SessionDocument, rule_line, session_table};
 use parefeu_session::EndReason;
+use serde::Serialize;
 use serde_json::{Map, Value, json};
 
 use crate::Status;
@@ -38,10 +39,11 @@ pub(crate) fn run(args: &Replay, drawer: &Drawer) -> anyhow::Result<Status> {
     let mut config = engine_config(&args.traffic, true);
     config.verify_checksums = args.reading.settings.iter().any(|it| it.starts_with("checksum="));
     let limits = config.decode;
-    let mut frames = Frames::open(&args.traffic.captures, drawer)?;
+    let mut output = Printer::new(args, &loaded.firewall)?;
+    let hashed = output.format != Format::Table;
+    let mut frames = Frames::open(&args.traffic.captures, drawer, hashed)?;
     let choice = ingress_choice(&args.traffic)?;
     let mut side = Side::new(Arc::clone(&loaded.firewall), &choice, config)?;
-    let mut output = Printer::new(args, &loaded.firewall)?;
     let files = args.traffic.captures.iter().map(|path| path.display().to_string());
     let files: Vec<String> = files.collect();
 
@@ -83,10 +85,14 @@ impl<'a> Printer<'a> {
         Ok(Self { sink, format, firewall, kept, count: 0, bytes: 0, documents })
     }
 
-    fn line(&mut self, document: Value) -> anyhow::Result<()> {
+    fn line(&mut self, document: &impl Serialize) -> anyhow::Result<()> {
         match self.format {
-            Format::Json => self.documents.push(document),
-            Format::Ndjson => writeln!(self.sink, "{document}")?,
+            Format::Json => self.documents.push(serde_json::to_value(document)?),
+            Format::Ndjson => {
+                // The error of the sink itself, not wrapped: a closed pipe is no failure.
+                serde_json::to_writer(&mut self.sink, document).map_err(std::io::Error::from)?;
+                writeln!(self.sink)?;
+            }
             Format::Table | Format::Html => {}
         }
         Ok(())
@@ -121,7 +127,7 @@ impl<'a> Printer<'a> {
                 "destination_port": flow.dst_port,
             })),
         });
-        self.line(document)
+        self.line(&document)
     }
 
     fn sessions(&mut self, side: &mut Side) -> anyhow::Result<()> {
@@ -131,7 +137,7 @@ impl<'a> Printer<'a> {
             match self.format {
                 Format::Table if self.kept.len() < MOST_IN_TABLE => self.kept.push(session),
                 Format::Table | Format::Html => {}
-                _ => self.line(session_document(&session, self.firewall))?,
+                _ => self.line(&SessionDocument::new(&session, self.firewall))?,
             }
         }
         Ok(())

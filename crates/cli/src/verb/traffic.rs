@@ -48,7 +48,7 @@ pub(crate) fn ingress_choice(traffic: &Traffic) -> anyhow::Result<IngressChoice>
 /// Captures being read.
 pub(crate) struct Frames {
     merged: MergedCaptures,
-    hashes: Vec<Arc<Mutex<Sha256>>>,
+    hashes: Vec<Option<Arc<Mutex<Sha256>>>>,
     files: Vec<String>,
     ended_early: Vec<Option<String>>,
     progress: ProgressBar,
@@ -68,14 +68,15 @@ impl ReadSummary {
 }
 
 impl Frames {
-    pub(crate) fn open(paths: &[PathBuf], drawer: &Drawer) -> anyhow::Result<Self> {
+    /// Opens captures, to be `hashed` where the report states their fingerprints.
+    pub(crate) fn open(paths: &[PathBuf], drawer: &Drawer, hashed: bool) -> anyhow::Result<Self> {
         let mut captures = Vec::with_capacity(paths.len());
         let (mut hashes, mut files) = (Vec::new(), Vec::new());
         for path in paths {
             let file = path.display().to_string();
             let source = open(path).with_context(|| format!("cannot read `{file}`"))?;
-            let hash = Arc::new(Mutex::new(Sha256::new()));
-            let hashing = Hashing { source, hash: Arc::clone(&hash) };
+            let hash = hashed.then(|| Arc::new(Mutex::new(Sha256::new())));
+            let hashing = Hashing { source, hash: hash.clone() };
             let capture = Capture::open(hashing, &file, CaptureLimits::default())
                 .with_context(|| format!("cannot replay `{file}`"))?;
             for interface in capture.interfaces() {
@@ -106,17 +107,14 @@ impl Frames {
         &mut self,
         mut handle: impl FnMut(Numbered<'_>) -> anyhow::Result<()>,
     ) -> anyhow::Result<()> {
-        let mut names = Names::new();
         let mut count = 0u64;
         loop {
-            names.learn(&self.merged);
             match self.merged.next_frame() {
                 Ok(None) => break,
                 Ok(Some(merged)) => {
                     let (file, interface) = (merged.file.0, merged.frame.interface.0);
                     let frame = merged.frame;
-                    let name = names.name(file, interface);
-                    let captured = CapturedAt { file, interface, name };
+                    let captured = CapturedAt { file, interface, name: merged.interface_name };
                     let replay = ReplayFrame {
                         now: merged.clock,
                         captured,
@@ -147,8 +145,10 @@ impl Frames {
         let frames: Vec<u64> = self.merged.captures().map(Capture::frame_count).collect();
         let captures = self.files.into_iter().zip(frames).zip(self.hashes).zip(self.ended_early);
         let captures = captures.map(|(((file, frames), hash), ended_early)| {
-            let digest = hash.lock().map(|hash| hash.clone().finalize()).unwrap_or_default();
-            let sha256 = hexadecimal(&digest);
+            let sha256 = hash.map(|hash| {
+                let digest = hash.lock().map(|hash| hash.clone().finalize()).unwrap_or_default();
+                hexadecimal(&digest)
+            });
             CaptureInfo { file, sha256, frames, ended_early }
         });
         ReadSummary { captures: captures.collect(), clock_held }
@@ -161,29 +161,6 @@ pub(crate) struct Numbered<'a> {
     pub(crate) number: u64,
     pub(crate) time: parefeu_net::Timestamp,
     pub(crate) replay: ReplayFrame<'a>,
-}
-
-/// Names of capture interfaces, by file and number.
-struct Names(Vec<Vec<Option<Box<str>>>>);
-
-impl Names {
-    const fn new() -> Self {
-        Self(Vec::new())
-    }
-
-    /// Takes over interfaces announced since the last call; a pcapng file may announce them
-    /// anywhere.
-    fn learn(&mut self, merged: &MergedCaptures) {
-        self.0.resize(merged.captures().len(), Vec::new());
-        for (names, capture) in self.0.iter_mut().zip(merged.captures()) {
-            let new = capture.interfaces().get(names.len()..).unwrap_or_default();
-            names.extend(new.iter().map(|interface| interface.name.clone()));
-        }
-    }
-
-    fn name(&self, file: u32, interface: u32) -> Option<&str> {
-        self.0.get(file as usize)?.get(interface as usize)?.as_deref()
-    }
 }
 
 type Source = Box<dyn Read + Send>;
@@ -199,16 +176,16 @@ fn open(path: &Path) -> std::io::Result<Source> {
     Ok(Box::new(file))
 }
 
-/// A source whose bytes are hashed as they are read.
+/// A source whose bytes are hashed as they are read, if anybody asks.
 struct Hashing {
     source: Source,
-    hash: Arc<Mutex<Sha256>>,
+    hash: Option<Arc<Mutex<Sha256>>>,
 }
 
 impl Read for Hashing {
     fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
         let count = self.source.read(buffer)?;
-        if let Ok(mut hash) = self.hash.lock() {
+        if let Some(Ok(mut hash)) = self.hash.as_ref().map(|hash| hash.lock()) {
             hash.update(&buffer[..count]);
         }
         Ok(count)

@@ -56,7 +56,10 @@ impl MergedCaptures {
         else {
             unreachable!("a file waits only with a record");
         };
-        Ok(Some(MergedFrame { file: id, clock, frame: file.capture.frame(record) }))
+        let frame = file.capture.frame(record);
+        let interface = file.capture.interfaces().get(frame.interface.0 as usize);
+        let interface_name = interface.and_then(|interface| interface.name.as_deref());
+        Ok(Some(MergedFrame { file: id, interface_name, clock, frame }))
     }
 
     /// The captures, indexed by [`CaptureFileId`].
@@ -80,6 +83,8 @@ impl MergedCaptures {
 pub struct MergedFrame<'a> {
     /// The file it comes from.
     pub file: CaptureFileId,
+    /// The name of the interface it was captured on, when the file gives one.
+    pub interface_name: Option<&'a str>,
     /// The time to replay it at, never earlier than that of the frame delivered before it;
     /// `frame.time` is the time recorded.
     pub clock: Timestamp,

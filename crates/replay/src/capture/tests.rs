@@ -602,6 +602,19 @@ fn check_merge(files: &[Vec<u8>], expected: &[(u32, u64, u64)], held: u64, bad: 
 }
 
 #[test]
+fn every_frame_of_a_merge_names_its_interface_from_the_first_on() {
+    let named = pcapng_of(&[(1, b"a"), (3, b"b")]);
+    let plain = pcap_of(&[(2, b"c")]);
+    let captures = [named, plain].map(|bytes| open(&bytes).ok().unwrap());
+    let mut merged = MergedCaptures::new(captures.into());
+    let mut names = Vec::new();
+    while let Some(next) = merged.next_frame().unwrap() {
+        names.push(next.interface_name.map(str::to_owned));
+    }
+    assert_eq!(names, [Some("port1".to_owned()), None, Some("port1".to_owned())]);
+}
+
+#[test]
 fn merged_captures_are_in_order_of_time_then_file() {
     let first = pcap_of(&[(10, b"a"), (20, b"b"), (20, b"c")]);
     let second = pcapng_of(&[(5, b"d"), (20, b"e"), (30, b"f")]);

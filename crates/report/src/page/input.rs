@@ -22,7 +22,8 @@ pub(super) fn write(html: &mut Html, context: &Context<'_>) {
             content.push_str("; ");
             content.push_str(&fill(words.ended_early, &[why]));
         }
-        row(html, [words.capture, &capture.file, words.traffic, &content, &capture.sha256]);
+        let sha256 = capture.sha256.as_deref().unwrap_or_default();
+        row(html, [words.capture, &capture.file, words.traffic, &content, sha256]);
     }
     if report.captures.is_empty() {
         row(html, [words.capture, words.no_captures, "", "", ""]);

@@ -100,7 +100,7 @@ fn page(language: Language, change: impl FnOnce(&mut Comparison)) -> String {
     change(&mut comparison);
     let captures = [CaptureInfo {
         file: "a\"b<c>.pcap".to_owned(),
-        sha256: "ab".repeat(32),
+        sha256: Some("ab".repeat(32)),
         frames: 12_345,
         ended_early: Some("cut short".to_owned()),
     }];
