@@ -78,7 +78,8 @@ impl<'a> Printer<'a> {
         let default = if args.packets { Format::Ndjson } else { Format::Table };
         let format = args.output.format.unwrap_or(default);
         anyhow::ensure!(format != Format::Html, "replay writes table, json or ndjson");
-        let sink = Sink::open(args.output.output.as_deref())?;
+        let inputs = std::iter::once(&args.config).chain(&args.traffic.captures);
+        let sink = Sink::open(args.output.output.as_deref(), inputs)?;
         let (kept, documents) = (Vec::new(), Vec::new());
         Ok(Self { sink, format, firewall, kept, count: 0, bytes: 0, documents })
     }
@@ -89,7 +90,7 @@ impl<'a> Printer<'a> {
             Format::Ndjson => writeln!(self.sink, "{document}")?,
             Format::Table | Format::Html => {}
         }
-        Ok(())
+        Ok(self.sink.ensure_reader()?)
     }
 
     fn packet(
@@ -103,7 +104,7 @@ impl<'a> Printer<'a> {
         if self.format == Format::Table {
             let Decision { verdict, reason, .. } = decision;
             writeln!(self.sink, "{file}:{number} {time} {verdict} {reason} {}", rule.label())?;
-            return Ok(());
+            return Ok(self.sink.ensure_reader()?);
         }
         let document = json!({
             "type": "packet",
