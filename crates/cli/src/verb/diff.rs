@@ -57,7 +57,7 @@ pub(crate) fn run(args: &Diff, global: &Global, drawer: &Drawer) -> anyhow::Resu
         Ok(())
     })?;
     let comparison = lockstep.finish();
-    let read = frames.finish();
+    let read = frames.finish(drawer)?;
 
     let different = comparison.differences.different() > 0;
     let verdict = if different { DiffVerdict::Different } else { DiffVerdict::Undecided };

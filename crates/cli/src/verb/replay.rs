@@ -57,7 +57,7 @@ pub(crate) fn run(args: &Replay, drawer: &Drawer) -> anyhow::Result<Status> {
     })?;
     side.engine_mut().close_all(EndReason::CaptureEnd);
     output.sessions(&mut side)?;
-    let read = frames.finish();
+    let read = frames.finish(drawer)?;
     output.finish(&side, &read, begun.elapsed())?;
     Ok(if read.is_truncated() { Status::Undecided } else { Status::Clean })
 }
