@@ -44,9 +44,9 @@ impl Drawer {
         }
         let drawn = problems.iter().filter(shown).count().min(most);
         let rest = problems.len() - drawn;
-        if rest > 0 && !self.quiet {
+        if rest > 0 {
             let file = sources.iter().next().map_or("", |source| source.name());
-            self.say(&format!("{file}: {rest} more findings; `parefeu check -v` shows them\n"));
+            self.note(&format!("{file}: {rest} more findings; `parefeu check -v` shows them\n"));
         }
     }
 
@@ -91,6 +91,13 @@ impl Drawer {
     pub(crate) fn say(&self, text: &str) {
         use std::io::Write;
         let _ = std::io::stderr().write_all(text.as_bytes());
+    }
+
+    /// Says what is good to know, unless asked to be quiet.
+    pub(crate) fn note(&self, text: &str) {
+        if !self.quiet {
+            self.say(text);
+        }
     }
 
     /// Whether progress is worth drawing: a person is watching.

@@ -44,7 +44,8 @@ pub(crate) fn attempt(path: &Path, reading: &Reading) -> anyhow::Result<Attempt>
     let firewall = match firewall {
         Some(mut firewall) => {
             apply(&mut firewall, reading, &file)?;
-            link(&firewall, &mut problems)
+            // One that links may still lack what could not be read.
+            link(&firewall, &mut problems).filter(|_| !problems.has_errors())
         }
         None => None,
     };

@@ -32,8 +32,9 @@ fn main() -> ExitCode {
         Ok(cli) => cli,
         Err(error) => {
             let status = if error.use_stderr() { Status::Error } else { Status::Clean };
-            let _ = error.print();
-            return ExitCode::from(status as u8);
+            let unwritten = error.print().map_err(anyhow::Error::from);
+            let is_lost = unwritten.is_err_and(|error| !is_broken_pipe(&error));
+            return ExitCode::from(if is_lost { Status::Error } else { status } as u8);
         }
     };
     let drawer = Drawer::new(&cli.global);

@@ -47,7 +47,8 @@ pub struct Import {
 /// Reads a configuration as `dialect`, or as what [`recognise`] finds. Never panics on any text.
 ///
 /// Linear in the length of the text. A text of 4 GiB or more is refused: places in it could not be
-/// named.
+/// named. So is a line longer than 4 MiB where the language is one of lines, which is all but XML:
+/// its words take many times its length.
 pub fn read(source: Source, dialect: Option<Dialect>) -> Import {
     let sources = Sources::one(source.clone());
     let Some(dialect) = dialect.or_else(|| recognise(source.text())) else {
@@ -57,6 +58,9 @@ pub fn read(source: Source, dialect: Option<Dialect>) -> Import {
     if u32::try_from(source.text().len()).is_err() {
         let message = format!("{} is larger than 4 GiB", source.name());
         return refused("too-large", message, Some(dialect));
+    }
+    if let Some(problems) = too_long_a_line(&source, dialect) {
+        return Import { firewall: None, problems, dialect: Some(dialect), sources };
     }
     let (firewall, mut problems) = match dialect {
         Dialect::Asa => asa::read(source),
@@ -78,6 +82,20 @@ pub fn read_bytes(name: &str, bytes: &[u8], dialect: Option<Dialect>) -> Import 
         Ok(text) => read(Source::new(name, &text), dialect),
         Err(error) => refused("not-utf8", format!("{name}: {error}"), dialect),
     }
+}
+
+/// The longest line that is read of a language of lines. Members of a group are what makes lines
+/// long; a hundred thousand of them fit.
+const MAX_LINE_BYTES: usize = 4 << 20;
+
+fn too_long_a_line(source: &Source, dialect: Dialect) -> Option<Diagnostics> {
+    let is_xml = dialect == Dialect::Panos && source.text().trim_start().starts_with('<');
+    let line = source.line_longer_than(MAX_LINE_BYTES).filter(|_| !is_xml)?;
+    let bytes = line.end - line.start;
+    let mut problems = Diagnostics::default();
+    let message = format!("the line has {bytes} bytes, more than the limit of {MAX_LINE_BYTES}");
+    problems.error("line-too-long", line, message);
+    Some(problems)
 }
 
 fn refused(code: &'static str, message: String, dialect: Option<Dialect>) -> Import {

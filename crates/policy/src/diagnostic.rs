@@ -50,9 +50,15 @@ impl Diagnostics {
     /// More entries than this are counted, not kept.
     pub const MAX: usize = 10_000;
 
+    /// More bytes than this of a message or a help line are cut out of its middle: both quote the
+    /// text, and the text may be one word of a hundred megabytes.
+    pub const MAX_TEXT_BYTES: usize = 1000;
+
     /// Adds a problem; past [`Diagnostics::MAX`] it is only counted.
-    pub fn push(&mut self, diagnostic: Diagnostic) {
+    pub fn push(&mut self, mut diagnostic: Diagnostic) {
         if self.entries.len() < Self::MAX {
+            shorten(&mut diagnostic.message);
+            diagnostic.help.as_mut().map(shorten);
             self.entries.push(diagnostic);
         } else {
             self.dropped += 1;
@@ -77,7 +83,7 @@ impl Diagnostics {
     /// Gives the latest entry a help line.
     pub fn help(&mut self, text: impl Into<String>) {
         if let Some(last) = self.entries.last_mut() {
-            last.help = Some(text.into());
+            shorten(last.help.insert(text.into()));
         }
     }
 
@@ -132,5 +138,44 @@ impl<'a> IntoIterator for &'a Diagnostics {
 
     fn into_iter(self) -> Self::IntoIter {
         self.iter()
+    }
+}
+
+/// Cuts the middle out of a text longer than [`Diagnostics::MAX_TEXT_BYTES`].
+fn shorten(text: &mut String) {
+    let Some(spare) = text.len().checked_sub(Diagnostics::MAX_TEXT_BYTES).filter(|it| *it > 0)
+    else {
+        return;
+    };
+    let mut from = Diagnostics::MAX_TEXT_BYTES * 3 / 4;
+    while !text.is_char_boundary(from) {
+        from -= 1;
+    }
+    let mut to = from + spare + '…'.len_utf8();
+    while !text.is_char_boundary(to) {
+        to += 1;
+    }
+    text.replace_range(from..to, "…");
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_text_that_quotes_too_much_keeps_both_its_ends() {
+        let mut problems = Diagnostics::default();
+        problems.error("syntax", Span::default(), format!("`{}` is no address", "é".repeat(999)));
+        problems.help("x".repeat(1001));
+        let Some(problem) = problems.iter().next() else { unreachable!("one was added") };
+        assert!(
+            problem.message.starts_with("`éé") && problem.message.ends_with("é` is no address")
+        );
+        assert!((990..=1000).contains(&problem.message.len()), "{}", problem.message.len());
+        let help = problem.help.as_deref().map(|help| (help.len(), help.contains('…')));
+        assert_eq!(help, Some((1000, true)));
+
+        problems.error("syntax", Span::default(), "é".repeat(500));
+        assert_eq!(problems.iter().next_back().map(|last| last.message.chars().count()), Some(500));
     }
 }

@@ -53,7 +53,12 @@ pub struct Source {
     name: Box<str>,
     text: Arc<str>,
     line_starts: Arc<[u32]>,
+    /// How many characters begin before each multiple of [`STEP`]: a column of a file that is one
+    /// line is found without counting all of it.
+    characters_before: Arc<[u32]>,
 }
+
+const STEP: usize = 4096;
 
 impl Source {
     /// Indexes `text`; `name` is what messages call it, commonly the path as the user typed it.
@@ -62,7 +67,13 @@ impl Source {
         let line_starts = std::iter::once(0)
             .chain(breaks.map(|(at, _)| u32::try_from(at + 1).unwrap_or(u32::MAX)))
             .collect();
-        Self { name: name.into(), text: text.into(), line_starts }
+        let steps = text.as_bytes().chunks(STEP).scan(0, |before, step| {
+            let here = *before;
+            *before += count_characters(step);
+            Some(here)
+        });
+        let characters_before = steps.collect();
+        Self { name: name.into(), text: text.into(), line_starts, characters_before }
     }
 
     /// What messages call the text.
@@ -75,21 +86,44 @@ impl Source {
         &self.text
     }
 
-    /// Line and column of a byte, both from 1; columns count characters. `O(log lines + column)`.
+    /// Line and column of a byte, both from 1; columns count characters. `O(log lines)`.
     pub fn position(&self, offset: u32) -> (u32, u32) {
         let line = self.line_starts.partition_point(|start| *start <= offset).max(1) - 1;
-        let start = self.line_starts[line] as usize;
-        let before = self.text.get(start..offset as usize).unwrap_or_default();
-        (line as u32 + 1, before.chars().count() as u32 + 1)
+        let before = |offset| self.characters_before(offset);
+        (line as u32 + 1, before(offset) - before(self.line_starts[line]) + 1)
+    }
+
+    /// How many characters begin before a byte; all of them past the end.
+    fn characters_before(&self, offset: u32) -> u32 {
+        let offset = (offset as usize).min(self.text.len());
+        let step = (offset / STEP).min(self.characters_before.len().saturating_sub(1));
+        let Some(before) = self.characters_before.get(step) else { return 0 };
+        before + self.text.as_bytes().get(step * STEP..offset).map_or(0, count_characters)
+    }
+
+    /// The first line that is longer than `bytes`.
+    pub fn line_longer_than(&self, bytes: usize) -> Option<Span> {
+        let ends = self.line_starts.iter().skip(1).map(|next| *next as usize - 1);
+        let starts = self.line_starts.iter().map(|start| *start as usize);
+        let mut lines = starts.zip(ends.chain([self.text.len()]));
+        let (start, end) = lines.find(|(start, end)| end.saturating_sub(*start) > bytes)?;
+        Some(Span::new(start, end))
     }
 
     /// The text of a line counted from 1, without its line break; empty past the end.
     pub fn line(&self, number: u32) -> &str {
         let index = (number as usize).saturating_sub(1);
         let Some(start) = self.line_starts.get(index) else { return "" };
-        let rest = self.text.get(*start as usize..).unwrap_or_default();
-        rest.split('\n').next().unwrap_or_default().trim_end_matches('\r')
+        let end =
+            self.line_starts.get(index + 1).map_or(self.text.len(), |next| *next as usize - 1);
+        self.text.get(*start as usize..end).unwrap_or_default().trim_end_matches('\r')
     }
+}
+
+/// How many characters begin in these bytes of a text.
+fn count_characters(bytes: &[u8]) -> u32 {
+    let is_start = |byte: &&u8| byte.cast_signed() >= -0x40;
+    bytes.iter().filter(is_start).count() as u32
 }
 
 impl fmt::Debug for Source {
@@ -140,6 +174,25 @@ impl Sources {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn columns_of_a_long_line_are_counted_as_those_of_a_short_one() {
+        let text = format!("a\n{}x\nb", "é.€".repeat(STEP));
+        let source = Source::new("fw.cfg", &text);
+        for (offset, _) in text.char_indices().step_by(97) {
+            let (line, column) = source.position(offset as u32);
+            let before = &text[..offset];
+            let start = before.rfind('\n').map_or(0, |at| at + 1);
+            assert_eq!(line as usize, before.matches('\n').count() + 1);
+            assert_eq!(column as usize, before[start..].chars().count() + 1);
+        }
+        let line = Span::new(2, 2 + 6 * STEP + 1);
+        assert_eq!(source.line_longer_than(6 * STEP), Some(line));
+        assert_eq!(source.line_longer_than(6 * STEP + 1), None);
+        assert_eq!(source.line(2).len(), 6 * STEP + 1);
+        assert_eq!((source.line(3), source.line(4)), ("b", ""));
+        assert_eq!(source.position(u32::MAX), (3, 2));
+    }
 
     #[test]
     fn positions_count_lines_and_characters_from_one() {

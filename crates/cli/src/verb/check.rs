@@ -13,7 +13,7 @@ use crate::output::Sink;
 
 pub(crate) fn run(args: &Check, drawer: &Drawer) -> anyhow::Result<Status> {
     let mut status = Status::Clean;
-    let mut sink = Sink::open(args.output.output.as_deref())?;
+    let mut sink = Sink::open(args.output.output.as_deref(), &args.configs)?;
     let mut documents = Vec::new();
     for path in &args.configs {
         let reading = Reading { dialect: args.dialect.clone(), ..Reading::default() };

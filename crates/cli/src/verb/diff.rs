@@ -37,7 +37,9 @@ pub(crate) fn run(args: &Diff, global: &Global, drawer: &Drawer) -> anyhow::Resu
         None => BTreeMap::new(),
     };
     let pairing = pair(&old.firewall, &new.firewall, &pairs);
-    let sink = Sink::open(args.output.output.as_deref())?;
+    let inputs = [&args.old, &args.new].into_iter().chain(&args.zone_map);
+    let inputs = inputs.chain(&args.traffic.captures);
+    let sink = Sink::open(args.output.output.as_deref(), inputs)?;
 
     let traffic = &args.traffic;
     let config = engine_config(traffic, false);
@@ -56,7 +58,7 @@ pub(crate) fn run(args: &Diff, global: &Global, drawer: &Drawer) -> anyhow::Resu
         Ok(())
     })?;
     let comparison = lockstep.finish();
-    let read = frames.finish();
+    let read = frames.finish(drawer)?;
 
     let different = comparison.differences.different() > 0;
     let verdict = if different { DiffVerdict::Different } else { DiffVerdict::Undecided };

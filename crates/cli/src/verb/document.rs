@@ -11,7 +11,7 @@ use crate::output::Sink;
 pub(crate) fn completions(args: &Completions) -> anyhow::Result<Status> {
     let mut script = Vec::new();
     clap_complete::generate(args.shell, &mut Cli::command(), "parefeu", &mut script);
-    let mut sink = Sink::open(None)?;
+    let mut sink = Sink::open(None, [])?;
     sink.write_all(&script)?;
     sink.finish()?;
     Ok(Status::Clean)
@@ -29,7 +29,7 @@ pub(crate) fn man(args: &Man) -> anyhow::Result<Status> {
     };
     let mut text = Vec::new();
     clap_mangen::Man::new(page).render(&mut text)?;
-    let mut sink = Sink::open(None)?;
+    let mut sink = Sink::open(None, [])?;
     sink.write_all(&text)?;
     sink.finish()?;
     Ok(Status::Clean)

@@ -59,7 +59,7 @@ pub(crate) fn run(args: &Replay, drawer: &Drawer) -> anyhow::Result<Status> {
     })?;
     side.engine_mut().close_all(EndReason::CaptureEnd);
     output.sessions(&mut side)?;
-    let read = frames.finish();
+    let read = frames.finish(drawer)?;
     output.finish(&side, &read, begun.elapsed())?;
     Ok(if read.is_truncated() { Status::Undecided } else { Status::Clean })
 }
@@ -80,7 +80,8 @@ impl<'a> Printer<'a> {
         let default = if args.packets { Format::Ndjson } else { Format::Table };
         let format = args.output.format.unwrap_or(default);
         anyhow::ensure!(format != Format::Html, "replay writes table, json or ndjson");
-        let sink = Sink::open(args.output.output.as_deref())?;
+        let inputs = std::iter::once(&args.config).chain(&args.traffic.captures);
+        let sink = Sink::open(args.output.output.as_deref(), inputs)?;
         let (kept, documents) = (Vec::new(), Vec::new());
         Ok(Self { sink, format, firewall, kept, count: 0, bytes: 0, documents })
     }
@@ -95,7 +96,7 @@ impl<'a> Printer<'a> {
             }
             Format::Table | Format::Html => {}
         }
-        Ok(())
+        Ok(self.sink.ensure_reader()?)
     }
 
     fn packet(
@@ -109,7 +110,7 @@ impl<'a> Printer<'a> {
         if self.format == Format::Table {
             let Decision { verdict, reason, .. } = decision;
             writeln!(self.sink, "{file}:{number} {time} {verdict} {reason} {}", rule.label())?;
-            return Ok(());
+            return Ok(self.sink.ensure_reader()?);
         }
         let document = json!({
             "type": "packet",

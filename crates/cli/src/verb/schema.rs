@@ -11,7 +11,7 @@ use crate::output::Sink;
 const NAMES: [&str; 7] = ["check", "diff", "packet", "replay", "session", "summary", "test"];
 
 pub(crate) fn run(args: &Schema) -> anyhow::Result<Status> {
-    let mut sink = Sink::open(None)?;
+    let mut sink = Sink::open(None, [])?;
     match &args.name {
         None => {
             for name in NAMES {

@@ -1,6 +1,6 @@
 //! `test`: one flow, one answer; or one answer a line for a list of flows.
 
-use std::io::{BufRead, BufReader, Write};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::path::Path;
 
 use anyhow::Context;
@@ -20,7 +20,8 @@ use crate::output::Sink;
 pub(crate) fn run(args: &Test, drawer: &Drawer) -> anyhow::Result<Status> {
     let loaded = load(&args.config, &args.reading, drawer)?;
     let policy = CompiledPolicy::compile(loaded.firewall, &CompileLimits::default());
-    let mut sink = Sink::open(args.output.output.as_deref())?;
+    let inputs = std::iter::once(&args.config).chain(&args.flows);
+    let mut sink = Sink::open(args.output.output.as_deref(), inputs)?;
     let status = if let Some(path) = &args.flows {
         test_list(path, args.output.format, &policy, &mut sink)?
     } else {
@@ -46,9 +47,8 @@ fn test_list(
     let mut status = Status::Clean;
     let mut answers = Vec::new();
     for (index, entry) in Flows::open(path)?.enumerate() {
-        let (line, flow) = entry?;
-        let place = || format!("{}:{line}", path.display());
-        let answer = Reply::new(index, &flow, policy).with_context(place)?;
+        let (place, flow) = entry?;
+        let answer = Reply::new(index, &flow, policy).context(place)?;
         status = status.max(answer.status);
         match format {
             Some(Format::Json) => answers.push(answer.json),
@@ -187,53 +187,82 @@ fn text(json: &Value, firewall: &LinkedFirewall, hit: Hit) -> String {
     text
 }
 
-/// The flows of a file, each with its line.
-enum Flows {
-    Ndjson { lines: std::io::Lines<Box<dyn BufRead>>, line: usize },
-    Csv { lines: std::io::Lines<Box<dyn BufRead>>, line: usize, header: Vec<String> },
+/// The flows of a file, one a line; an entry that cannot be read names its line.
+struct Flows {
+    reader: Box<dyn BufRead>,
+    file: String,
+    line: usize,
+    /// Names of the columns of a CSV file; `None` for NDJSON.
+    header: Option<Vec<String>>,
 }
+
+/// No flow needs more.
+const MOST_LINE_BYTES: u64 = 1 << 20;
 
 impl Flows {
     fn open(path: &Path) -> anyhow::Result<Self> {
+        let file = path.display().to_string();
+        let unreadable = || format!("cannot read `{file}`");
         let mut reader: Box<dyn BufRead> = if path == Path::new("-") {
             Box::new(BufReader::new(std::io::stdin()))
         } else {
-            let file = std::fs::File::open(path)
-                .with_context(|| format!("cannot read `{}`", path.display()))?;
-            Box::new(BufReader::new(file))
+            Box::new(BufReader::new(std::fs::File::open(path).with_context(unreadable)?))
         };
-        let first = reader.fill_buf()?.iter().find(|byte| !byte.is_ascii_whitespace()).copied();
-        let mut lines = reader.lines();
-        if first == Some(b'{') || first.is_none() {
-            return Ok(Self::Ndjson { lines, line: 0 });
+        let start = reader.fill_buf().with_context(unreadable)?;
+        let first = start.iter().find(|byte| !byte.is_ascii_whitespace()).copied();
+        let mut flows = Self { reader, file, line: 0, header: None };
+        if !matches!(first, None | Some(b'{')) {
+            let header = flows.next_line().with_context(|| flows.place())?.unwrap_or_default();
+            let names = csv_cells(&header).into_iter().map(|name| name.trim().to_owned());
+            flows.header = Some(names.collect());
         }
-        let header = lines.next().transpose()?.unwrap_or_default();
-        let header = csv_cells(&header).into_iter().map(|name| name.trim().to_owned()).collect();
-        Ok(Self::Csv { lines, line: 1, header })
+        Ok(flows)
+    }
+
+    /// The next line that is not blank; `None` at the end of the file.
+    fn next_line(&mut self) -> anyhow::Result<Option<String>> {
+        loop {
+            self.line += 1;
+            let mut bytes = Vec::new();
+            self.reader.by_ref().take(MOST_LINE_BYTES).read_until(b'\n', &mut bytes)?;
+            if bytes.is_empty() {
+                return Ok(None);
+            }
+            let is_whole = (bytes.len() as u64) < MOST_LINE_BYTES || bytes.ends_with(b"\n");
+            anyhow::ensure!(is_whole, "the line is longer than {MOST_LINE_BYTES} bytes");
+            let text = String::from_utf8(bytes).context("the line is not UTF-8")?;
+            let text = text.trim_matches(['\u{feff}', '\r', '\n']);
+            if !text.trim().is_empty() {
+                return Ok(Some(text.to_owned()));
+            }
+        }
+    }
+
+    fn next_flow(&mut self) -> anyhow::Result<Option<Flow>> {
+        let Some(text) = self.next_line()? else { return Ok(None) };
+        match &self.header {
+            None => from_json(&text),
+            Some(header) => from_csv(header, &text),
+        }
+        .map(Some)
+    }
+
+    /// `file:line` of the entry read last.
+    fn place(&self) -> String {
+        format!("{}:{}", self.file, self.line)
     }
 }
 
 impl Iterator for Flows {
-    type Item = anyhow::Result<(usize, Flow)>;
+    type Item = anyhow::Result<(String, Flow)>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        let (lines, line) = match self {
-            Self::Ndjson { lines, line } | Self::Csv { lines, line, .. } => (lines, line),
-        };
-        let (number, text) = loop {
-            *line += 1;
-            match lines.next()? {
-                Err(error) => return Some(Err(error.into())),
-                Ok(text) if text.trim().is_empty() => {}
-                Ok(text) => break (*line, text),
-            }
-        };
-        let flow = match self {
-            Self::Ndjson { .. } => from_json(&text),
-            Self::Csv { header, .. } => from_csv(header, &text),
-        };
-        let flow = flow.with_context(|| format!("line {number}"));
-        Some(flow.map(|flow| (number, flow)))
+        let flow = self.next_flow().transpose()?;
+        let place = self.place();
+        Some(match flow {
+            Ok(flow) => Ok((place, flow)),
+            Err(error) => Err(error.context(place)),
+        })
     }
 }
 
@@ -296,7 +325,7 @@ fn set(flow: &mut Flow, name: &str, value: String) -> anyhow::Result<()> {
 fn csv_cells(line: &str) -> Vec<String> {
     let mut cells = vec![String::new()];
     let mut quoted = false;
-    let mut characters = line.trim_end_matches('\r').chars().peekable();
+    let mut characters = line.chars().peekable();
     while let Some(character) = characters.next() {
         let cell = cells.last_mut();
         match (character, cell) {

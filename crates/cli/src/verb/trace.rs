@@ -29,7 +29,7 @@ pub(crate) fn run(args: Trace, drawer: &Drawer) -> anyhow::Result<Status> {
     let question = Question::new(&args.flow, firewall)?;
     let judgement = judge(&policy, &question.key, &question.knowledge());
     let phases = phases(firewall, &judgement);
-    let mut sink = Sink::open(args.output.output.as_deref())?;
+    let mut sink = Sink::open(args.output.output.as_deref(), [&args.config])?;
     match args.output.format {
         None | Some(Format::Table) => {
             for (number, phase) in phases.iter().enumerate() {

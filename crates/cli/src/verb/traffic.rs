@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex};
 use anyhow::Context;
 use indicatif::{ProgressBar, ProgressStyle};
 use parefeu_engine::EngineConfig;
-use parefeu_net::{Decapsulate, DecodeLimits};
+use parefeu_net::{Decapsulate, DecodeLimits, LinkType};
 use parefeu_replay::{
     Capture, CaptureLimits, CapturedAt, IngressChoice, MergedCaptures, ReplayFrame,
 };
@@ -79,14 +79,7 @@ impl Frames {
             let hashing = Hashing { source, hash: hash.clone() };
             let capture = Capture::open(hashing, &file, CaptureLimits::default())
                 .with_context(|| format!("cannot replay `{file}`"))?;
-            for interface in capture.interfaces() {
-                let known = interface.link_type.is_known();
-                anyhow::ensure!(
-                    known,
-                    "cannot replay `{file}`: link type {} is not known",
-                    interface.link_type.0
-                );
-            }
+            refuse_unknown_link_type(&capture)?;
             captures.push(capture);
             hashes.push(hash);
             files.push(file);
@@ -140,8 +133,20 @@ impl Frames {
         Ok(())
     }
 
-    pub(crate) fn finish(self) -> ReadSummary {
+    /// Ends reading; says where a capture ended early or its clock was held.
+    pub(crate) fn finish(self, drawer: &Drawer) -> anyhow::Result<ReadSummary> {
+        // A pcapng file describes its interfaces as it goes.
+        self.merged.captures().try_for_each(refuse_unknown_link_type)?;
+        for (file, why) in self.files.iter().zip(&self.ended_early) {
+            if let Some(why) = why {
+                drawer.say(&format!("parefeu: `{file}`: {why}\n"));
+            }
+        }
         let clock_held = self.merged.clock_held();
+        if clock_held > 0 {
+            drawer
+                .note(&format!("time runs backwards at {clock_held} frames: the clock is held\n"));
+        }
         let frames: Vec<u64> = self.merged.captures().map(Capture::frame_count).collect();
         let captures = self.files.into_iter().zip(frames).zip(self.hashes).zip(self.ended_early);
         let captures = captures.map(|(((file, frames), hash), ended_early)| {
@@ -151,7 +156,19 @@ impl Frames {
             });
             CaptureInfo { file, sha256, frames, ended_early }
         });
-        ReadSummary { captures: captures.collect(), clock_held }
+        Ok(ReadSummary { captures: captures.collect(), clock_held })
+    }
+}
+
+/// Fails when no frame of a capture can be read for what it is. Where some interfaces are of a
+/// known type, the frames of the others are counted as undecodable.
+fn refuse_unknown_link_type(capture: &Capture) -> anyhow::Result<()> {
+    let interfaces = capture.interfaces();
+    match interfaces.first().map(|first| first.link_type) {
+        Some(LinkType(number)) if interfaces.iter().all(|it| !it.link_type.is_known()) => {
+            anyhow::bail!("cannot replay `{}`: link type {number} is not known", capture.name())
+        }
+        _ => Ok(()),
     }
 }
 

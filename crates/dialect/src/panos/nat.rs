@@ -24,8 +24,9 @@ const FIRST_DYNAMIC_PORT: u16 = 1024;
 impl<'t> Converter<'t> {
     /// Adds the NAT rules of a rule base to both tables.
     pub(super) fn convert_nat(&mut self, rule_base: Element<'t>, place: Place) {
-        let rules = rule_base.path(&["nat", "rules"]).into_iter().flat_map(Element::children);
-        for rule in rules {
+        let Some(rules) = rule_base.path(&["nat", "rules"]) else { return };
+        self.refuse_twice("NAT rule", rules);
+        for rule in rules.children() {
             let matches = self.nat_match(rule, place);
             let source = self.source_translation(rule, place);
             let destination = self.destination_translation(rule, place);

@@ -1,5 +1,7 @@
 //! Security rules.
 
+use std::collections::BTreeSet;
+
 use parefeu_policy::{Action, AddressMatch, At, Match, Names, ResetSide, Rule, ZoneRelation};
 
 use super::convert::{Converter, Place};
@@ -10,8 +12,18 @@ impl<'t> Converter<'t> {
     /// The security rules of a rule base, and what its other policies leave unsaid.
     pub(super) fn security_rules(&mut self, rule_base: Element<'t>, place: Place) -> Vec<Rule> {
         self.report_policies(rule_base);
-        let rules = rule_base.path(&["security", "rules"]).into_iter();
-        rules.flat_map(Element::children).map(|rule| self.convert_rule(rule, place)).collect()
+        let Some(rules) = rule_base.path(&["security", "rules"]) else { return Vec::new() };
+        self.refuse_twice("security rule", rules);
+        rules.children().map(|rule| self.convert_rule(rule, place)).collect()
+    }
+
+    /// PAN-OS has no two rules of one name in a rule base.
+    pub(super) fn refuse_twice(&mut self, kind: &str, rules: Element<'t>) {
+        let mut seen = BTreeSet::new();
+        for rule in rules.children().filter(|rule| !seen.insert(rule.name())) {
+            let message = format!("{kind} `{}` is defined twice", rule.name());
+            self.problems.error("duplicate-name", rule.at(), message);
+        }
     }
 
     fn convert_rule(&mut self, rule: Element<'t>, place: Place) -> Rule {

@@ -102,8 +102,7 @@ impl Linker<'_> {
 
     fn collect_application(&mut self, name: &str, at: Span, walk: &mut Walk, depth: usize) {
         if depth > MAX_NESTING {
-            let message =
-                format!("application groups nest deeper than {MAX_NESTING} or in a cycle");
+            let message = format!("application groups nest deeper than {MAX_NESTING}");
             self.problems.error("nesting-too-deep", at, message);
             return;
         }

@@ -2,6 +2,7 @@
 
 mod address;
 mod application;
+mod cycle;
 mod network;
 mod rule;
 mod service;
@@ -42,6 +43,7 @@ pub fn link(firewall: &Firewall, problems: &mut Diagnostics) -> Option<LinkedFir
     linker.point_out_missing_layers();
     let (applications, application_names) = linker.applications.finish(firewall);
     let Linker { atoms, categories, users, schedules, .. } = linker;
+    cycle::refuse_cycles(firewall, problems, &mut found);
     let failed = found.has_errors();
     problems.append(found);
     (!failed).then(|| LinkedFirewall {
