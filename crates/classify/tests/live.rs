@@ -1,4 +1,9 @@
 //! A rule base under change against a plain list, and readers beside a writer.
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    reason = "a change that fails has failed the test"
+)]
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};

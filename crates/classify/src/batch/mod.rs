@@ -2,7 +2,7 @@
 
 #![expect(
     clippy::inline_always,
-    reason = "lanes become instructions only where they are inlined into a function that enables them"
+    reason = "lanes become instructions only inside a function that enables them"
 )]
 
 #[cfg(target_arch = "x86_64")]

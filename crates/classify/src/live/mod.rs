@@ -1,9 +1,9 @@
 //! A rule base that changes while others look up in it.
 //!
-//! Rules that were there when it was compiled are looked up in tables; what was added since is found
-//! by hash, what was removed is struck out. Both are versions that share nearly everything with the
-//! one before, so that a change copies a few hundred bytes and publishes one pointer: a lookup sees
-//! the rules before or after a change, never a mix, and waits for nobody.
+//! Rules that were there when it was compiled are looked up in tables; what was added since is
+//! found by hash, what was removed is struck out. Both are versions that share nearly everything
+//! with the one before, so that a change copies a few hundred bytes and publishes one pointer: a
+//! lookup sees the rules before or after a change, never a mix, and waits for nobody.
 
 mod added;
 mod order;

@@ -14,7 +14,7 @@ pub(super) struct Trie<T>(Node<T>);
 enum Node<T> {
     Empty,
     Leaf { hash: u32, values: Arc<[T]> },
-    Branch(Arc<[Node<T>; 1 << LEVEL_BITS]>),
+    Branch(Arc<[Self; 1 << LEVEL_BITS]>),
 }
 
 impl<T> Clone for Trie<T> {

@@ -1,5 +1,5 @@
-//! Rows of bits: one structure for every rule base, of bounded size, used where tables would outgrow
-//! their bounds.
+//! Rows of bits: one structure for every rule base, of bounded size, used where tables would
+//! outgrow their bounds.
 
 mod bitmap;
 mod field;

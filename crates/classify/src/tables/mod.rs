@@ -1,10 +1,10 @@
 //! Tables that answer a lookup in a dozen independent reads.
 //!
-//! Addresses become classes ([`address`]), protocol, ports, zones and interfaces become one class of
-//! conditions ([`condition`]); a pair of address classes names a list of rules, and the list with
-//! the condition class the first rule ([`pairs`]). Rule bases with too many pairs keep their narrow
-//! rules in hash tables instead ([`tuples`]). Every step is a read at an index the step before
-//! computed, so that many packets are looked up side by side (`batch`).
+//! Addresses become classes ([`address`]), protocol, ports, zones and interfaces become one class
+//! of conditions ([`condition`]); a pair of address classes names a list of rules, and the list
+//! with the condition class the first rule ([`pairs`]). Rule bases with too many pairs keep their
+//! narrow rules in hash tables instead ([`tuples`]). Every step is a read at an index the step
+//! before computed, so that many packets are looked up side by side (`batch`).
 
 mod address;
 mod classes;

@@ -1,5 +1,5 @@
-//! Source class × destination class → the rules that both addresses match, in order, and the first
-//! of them whose condition holds.
+//! Source class × destination class → the rules both addresses match, in order, and the first of
+//! them whose condition holds.
 
 use std::collections::HashMap;
 
