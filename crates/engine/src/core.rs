@@ -13,7 +13,7 @@ use parefeu_policy::{
     LinkedTranslation, PacketKey, Pending, UserId, UserKnowledge,
 };
 use parefeu_session::{
-    EndReason, EndedSession, OpenError, Opening, Session, SessionId, SessionTable, Step,
+    EndReason, EndedSession, NoPort, OpenError, Opening, Session, SessionId, SessionTable, Step,
     allocate_port,
 };
 
@@ -213,7 +213,7 @@ impl Core {
         }
         let Standing { verdict, hit, .. } = kept.standing;
         if verdict.passes() {
-            match self.translate(&route, flow) {
+            match self.translate(arrival.now, &route, flow) {
                 Ok(translated) => route.translated = translated,
                 Err(reason) => return Decision { hit, ..Decision::refuse(Verdict::Drop, reason) },
             }
@@ -297,7 +297,12 @@ impl Core {
     }
 
     /// The flow as it leaves, with a free port where one has to be chosen.
-    fn translate(&self, route: &OpenRoute, flow: FiveTuple) -> Result<FiveTuple, Reason> {
+    fn translate(
+        &self,
+        now: Timestamp,
+        route: &OpenRoute,
+        flow: FiveTuple,
+    ) -> Result<FiveTuple, Reason> {
         let mut wished = route.translated;
         if flow.protocol.is_icmp() {
             (wished.src_port, wished.dst_port) = (flow.src_port, flow.dst_port);
@@ -323,7 +328,11 @@ impl Core {
         }
         let ranges = if flow.protocol.is_icmp() { &any_port } else { ranges };
         let taken = |candidate: &FiveTuple| self.sessions.has_reply(&candidate.reverse());
-        allocate_port(wished, ranges, taken).ok_or(Reason::PortsExhausted)
+        let seed = self.sessions.hash(&flow) ^ now.as_nanos();
+        allocate_port(wished, seed, ranges, taken).map_err(|error| match error {
+            NoPort::Exhausted => Reason::PortsExhausted,
+            NoPort::NotFound => Reason::PortNotFound,
+        })
     }
 
     fn continue_session(

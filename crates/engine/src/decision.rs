@@ -100,8 +100,10 @@ pub enum Reason {
     UnrelatedError,
     /// The session table is full.
     TableFull,
-    /// No port is free for translation.
+    /// Every port for translation is taken.
     PortsExhausted,
+    /// Of the many ports for translation, those tried were taken.
+    PortNotFound,
     /// The translated flow collides with a live session.
     TranslationClash,
     /// A fragment waits for the rest of its datagram.
@@ -117,7 +119,7 @@ pub enum Reason {
 impl Reason {
     /// Every reason, in the order of counters.
     pub fn all() -> impl Iterator<Item = Self> {
-        const PLAIN: [Reason; 21] = [
+        const PLAIN: [Reason; 22] = [
             Reason::Rule,
             Reason::DefaultRule,
             Reason::Tentative,
@@ -136,6 +138,7 @@ impl Reason {
             Reason::UnrelatedError,
             Reason::TableFull,
             Reason::PortsExhausted,
+            Reason::PortNotFound,
             Reason::TranslationClash,
             Reason::FragmentHeld,
             Reason::Truncated,
@@ -166,6 +169,7 @@ impl Reason {
             Self::UnrelatedError => "unrelated-error",
             Self::TableFull => "table-full",
             Self::PortsExhausted => "ports-exhausted",
+            Self::PortNotFound => "port-not-found",
             Self::TranslationClash => "translation-clash",
             Self::FragmentHeld => "fragment-held",
             Self::Fragment(reason) => reason.name(),

@@ -161,6 +161,28 @@ translation = "egress-interface"
 }
 
 #[test]
+fn s4_3_a_small_range_of_ports_is_used_whole_and_then_exhausted() {
+    let text = format!(
+        r#"
+behaviour = "panos"
+[[rule_base]]
+name = "policy"
+default = "allow"
+[[source_nat]]
+name = "two ports"
+translation = {{ pool = "203.0.113.9", port = "allocate 2000-2001" }}
+{NETWORK}"#
+    );
+    check(
+        &mut engine(&text),
+        "1 lan 10.0.0.7:4000 > 192.0.2.9:53 udp => allow default
+         1 lan 10.0.0.8:4000 > 192.0.2.9:53 udp => allow default
+         1 lan 10.0.0.9:4000 > 192.0.2.9:53 udp => drop ports-exhausted
+         1 lan 10.0.0.9:4000 > 192.0.2.10:53 udp => allow default",
+    );
+}
+
+#[test]
 fn s8_a_full_table_refuses_by_name() {
     let (firewall, mut problems) =
         native::read(Source::new("test.toml", &format!("{WEB}{NETWORK}")));

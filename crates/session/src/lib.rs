@@ -31,6 +31,6 @@ mod table;
 mod tcp;
 mod window;
 
-pub use port::{MAX_PORT_PROBES, allocate_port};
+pub use port::{MAX_PORT_PROBES, NoPort, allocate_port};
 pub use step::{EndReason, InvalidReason, OpenError, Step};
 pub use table::{EndedSession, Opening, Session, SessionId, SessionTable, TableLimits, WhenFull};

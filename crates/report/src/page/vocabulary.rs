@@ -154,6 +154,9 @@ pub(super) const fn reason(language: Language, reason: Reason) -> &'static str {
             Reason::PortsExhausted => {
                 ["no port left for translation", "plus de port pour la traduction"]
             }
+            Reason::PortNotFound => {
+                ["no port found for translation", "aucun port trouvé pour la traduction"]
+            }
             Reason::TranslationClash => {
                 ["translation clashes with a session", "traduction en conflit avec une session"]
             }
