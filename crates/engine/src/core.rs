@@ -123,11 +123,12 @@ impl Core {
         let behaviour = &self.policy.firewall().behaviour;
         let dst = packet.network.as_ref()?.dst;
         let found = self.sessions.related(tag(arrival.ingress), quoted, dst);
-        let session = found.and_then(|(id, _)| self.sessions.session(id));
-        let Some(session) = session.filter(|session| !session.is_refused()) else {
-            // Without a session the rules decide, where they compare every packet.
+        let found = found.and_then(|(id, direction)| Some((self.sessions.session(id)?, direction)));
+        let judged_by_rules = behaviour.filter_every_packet || !behaviour.icmp_errors_related;
+        let Some((session, direction)) = found.filter(|(session, _)| !session.is_refused()) else {
+            // Without a session the rules decide, where they judge such messages at all.
             let refused = Decision::refuse(Verdict::Drop, Reason::UnrelatedError);
-            return (!behaviour.filter_every_packet).then_some(refused);
+            return (!judged_by_rules).then_some(refused);
         };
         let standing = session.data.standing;
         let mut decision = Decision {
@@ -138,9 +139,9 @@ impl Core {
             application: session.data.flow.facts().application,
             translated: None,
         };
-        if behaviour.filter_every_packet {
+        if judged_by_rules {
             let key = self.key(arrival, packet, ConnectionState::Related)?;
-            let route = open_route(&self.policy, &key);
+            let route = self.route_within(&session.data.route, key, direction);
             let answer = evaluate(&self.policy, &route, &Knowledge::NOTHING);
             let standing = standing_of(&answer, behaviour.pending);
             (decision.verdict, decision.hit) = (standing.verdict, standing.hit);
@@ -365,7 +366,9 @@ impl Core {
                 return Decision::refuse(Verdict::Drop, Reason::InvalidForSession);
             }
         };
-        if behaviour.filter_every_packet {
+        let is_icmp = matches!(packet.transport, Transport::Icmp(_));
+        let unpaired = is_icmp && direction == Direction::Reply && !behaviour.icmp_sessions;
+        if behaviour.filter_every_packet || unpaired {
             return self.filter_packet(arrival, packet, (id, direction), state);
         }
         let rejudge = behaviour.rematch;
@@ -448,34 +451,8 @@ impl Core {
     ) -> Decision {
         let gone = Decision::refuse(Verdict::Drop, Reason::InvalidForSession);
         let Some(session) = self.sessions.session(id) else { return gone };
-        let Some(mut key) = self.key(arrival, packet, state) else { return gone };
-        let opening = session.data.route;
-        if direction == Direction::Reply {
-            // The session has undone the translation before the filter compares a reply.
-            (key.src, key.src_port) = (opening.translated.dst, key.src_port);
-            (key.dst, key.dst_port) = (opening.key.src, key.dst_port);
-            key.egress = opening.key.ingress;
-        } else {
-            key.egress = opening.key.egress;
-        }
-        let to = key.egress.and_then(|id| self.policy.firewall().zone_of(id));
-        let flow = FiveTuple {
-            src: key.src,
-            dst: if direction == Direction::Reply { key.dst } else { opening.translated.dst },
-            src_port: key.src_port,
-            dst_port: if direction == Direction::Reply {
-                key.dst_port
-            } else {
-                opening.translated.dst_port
-            },
-            protocol: key.protocol,
-        };
-        let flow = if key.protocol.is_icmp() {
-            FiveTuple { src_port: 0, dst_port: 0, ..flow }
-        } else {
-            flow
-        };
-        let route = OpenRoute { key: PacketKey { to, ..key }, translated: flow, ..opening };
+        let Some(key) = self.key(arrival, packet, state) else { return gone };
+        let route = self.route_within(&session.data.route, key, direction);
         let standing = self.judge(&session.data, &route);
         let mut decision = decision_of(&session.data, translated(session, direction));
         let Standing { verdict, reason, hit } = standing;
@@ -487,6 +464,30 @@ impl Core {
             return decision;
         }
         self.identify(arrival, packet, id, direction, decision)
+    }
+
+    /// What rules compare of a later packet of a connection, or of an ICMP error about it: where it
+    /// goes, and whom a reply is for once the session has undone the translation.
+    fn route_within(&self, opening: &OpenRoute, key: PacketKey, direction: Direction) -> OpenRoute {
+        let mut key = key;
+        let ports = key.protocol.has_ports();
+        let (dst, dst_port) = match direction {
+            Direction::Original => {
+                key.egress = opening.key.egress;
+                (opening.translated.dst, opening.translated.dst_port)
+            }
+            Direction::Reply => {
+                key.egress = opening.key.ingress;
+                (key.dst, key.dst_port) =
+                    (opening.key.src, if ports { opening.key.src_port } else { 0 });
+                (key.dst, key.dst_port)
+            }
+        };
+        key.to = key.egress.and_then(|id| self.policy.firewall().zone_of(id));
+        let dst_port = if ports { dst_port } else { 0 };
+        let PacketKey { src, src_port, protocol, .. } = key;
+        let translated = FiveTuple { src, dst, src_port, dst_port, protocol };
+        OpenRoute { key, translated, ..*opening }
     }
 
     /// Shows the packet's payload to identification, and judges the session again when that tells

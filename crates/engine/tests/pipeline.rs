@@ -182,6 +182,110 @@ translation = {{ pool = "203.0.113.9", port = "allocate 2000-2001" }}
     );
 }
 
+/// What an ICMP error quotes of a UDP datagram: header and ports, as the payload of a frame's line.
+fn quote(src: [u8; 4], src_port: u16, dst: [u8; 4], dst_port: u16) -> String {
+    let mut bytes = vec![0x45, 0, 0, 28, 0, 0, 0, 0, 63, 17, 0, 0];
+    bytes.extend(src.into_iter().chain(dst));
+    bytes.extend(src_port.to_be_bytes().into_iter().chain(dst_port.to_be_bytes()));
+    bytes.extend([0, 8, 0, 0]);
+    bytes.iter().fold(String::new(), |text, byte| format!("{text}\\x{byte:02x}"))
+}
+
+const HIDDEN: &str = r#"
+[[source_nat]]
+name = "out"
+egress = ["wan"]
+translation = { pool = "203.0.113.9", port = "allocate 2000-2001" }
+"#;
+
+/// Without pairing, an answer and an error need rules, which see them for whom they are.
+#[test]
+fn s5_8_icmp_that_is_not_paired_is_judged_by_rules() {
+    let text = r#"
+[behaviour]
+preset = "asa"
+icmp-sessions = false
+icmp-errors-related = false
+[[rule_base]]
+name = "policy"
+default = "deny"
+[[rule_base.rule]]
+name = "out"
+ingress = ["lan"]
+action = "allow"
+[[rule_base.rule]]
+name = "answers"
+destination = "10.0.0.7"
+service = ["icmp/0", "icmp/3"]
+action = "allow"
+"#;
+    let server = [192, 0, 2, 9];
+    let (first, second) =
+        (quote([203, 0, 113, 9], 2000, server, 53), quote([203, 0, 113, 9], 2001, server, 53));
+    let script = format!(
+        "1 lan 10.0.0.7 > 192.0.2.9 echo id=7 => allow rule rule=0
+         1 wan 192.0.2.9 > 203.0.113.9 echo-reply id=7 => allow rule rule=1
+         1 wan 192.0.2.9 > 203.0.113.9 echo-reply id=7 => allow rule rule=1
+         1 lan 10.0.0.8 > 192.0.2.9 echo id=8 => allow rule rule=0
+         1 wan 192.0.2.9 > 203.0.113.9 echo-reply id=8 => deny default
+         2 wan 192.0.2.66 > 10.0.0.7 echo-reply id=9 => allow rule rule=1
+         2 wan 192.0.2.66 > 10.0.0.7 echo-reply id=9 => allow session rule=1
+         3 lan 10.0.0.7:2000 > 192.0.2.9:53 udp => allow rule rule=0
+         3 lan 10.0.0.8:2001 > 192.0.2.9:53 udp => allow rule rule=0
+         3 wan 192.0.2.1 > 203.0.113.9 icmp=3/3 \"{first}\" => allow related-error rule=1
+         3 wan 192.0.2.1 > 203.0.113.9 icmp=3/3 \"{second}\" => deny related-error"
+    );
+    check(&mut engine(&format!("{text}{HIDDEN}{NETWORK}")), &script);
+    // Paired, both pass with their session and nothing else does.
+    let paired = text.replace("false", "true");
+    let script = format!(
+        "1 lan 10.0.0.8 > 192.0.2.9 echo id=8 => allow rule rule=0
+         1 wan 192.0.2.9 > 203.0.113.9 echo-reply id=8 => allow session rule=0
+         2 wan 192.0.2.66 > 10.0.0.7 echo-reply id=9 => drop invalid-first-packet
+         3 lan 10.0.0.8:2001 > 192.0.2.9:53 udp => allow rule rule=0
+         3 wan 192.0.2.1 > 203.0.113.9 icmp=3/3 \"{second}\" => allow related-error rule=0"
+    );
+    check(&mut engine(&format!("{paired}{HIDDEN}{NETWORK}")), &script);
+}
+
+/// Where every packet is compared, replies and errors are compared as they go to the client.
+#[test]
+fn s5_2_rules_see_replies_after_their_translation_is_undone() {
+    let text = r#"
+behaviour = "linux"
+[[rule_base]]
+name = "policy"
+default = "drop"
+[[rule_base.rule]]
+name = "out"
+ingress = ["lan"]
+action = "allow"
+[[rule_base.rule]]
+name = "answers"
+egress = ["lan"]
+destination = "10.0.0.7"
+service = ["udp/4000"]
+action = "allow"
+[[rule_base.rule]]
+name = "errors"
+egress = ["lan"]
+destination = "10.0.0.7"
+service = ["icmp"]
+state = ["related"]
+action = "allow"
+"#;
+    let quoted = quote([203, 0, 113, 9], 2000, [192, 0, 2, 9], 53);
+    let script = format!(
+        "1 lan 10.0.0.7:4000 > 192.0.2.9:53 udp => allow rule rule=0
+         1 lan 10.0.0.8:4000 > 192.0.2.10:53 udp => allow rule rule=0
+         1 wan 192.0.2.9:53 > 203.0.113.9:2000 udp => allow rule rule=1
+         1 wan 192.0.2.10:53 > 203.0.113.9:2000 udp => drop default
+         2 wan 192.0.2.1 > 203.0.113.9 icmp=3/3 \"{quoted}\" => allow related-error rule=2"
+    );
+    let hidden = HIDDEN.replace("2000-2001", "2000");
+    check(&mut engine(&format!("{text}{hidden}{NETWORK}")), &script);
+}
+
 #[test]
 fn s8_a_full_table_refuses_by_name() {
     let (firewall, mut problems) =

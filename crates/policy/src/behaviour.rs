@@ -23,8 +23,11 @@ pub struct Behaviour {
     /// Keep a denied flow as a session that drops silently, for [`Timers::discard_tcp`] and its
     /// kin.
     pub keep_denied: bool,
-    /// Pass ICMP errors about a known session.
+    /// Pass ICMP errors about a known session; else rules judge them, as every packet.
     pub icmp_errors_related: bool,
+    /// Pass answers to ICMP queries with the session of their query; else rules judge them, and an
+    /// answer may come without its query.
+    pub icmp_sessions: bool,
     /// What a rule does whose application or URL is not known yet.
     pub pending: Pending,
     /// Judge live sessions again when a new policy is installed.
@@ -188,7 +191,7 @@ pub enum SetBehaviourError {
 
 impl Behaviour {
     /// The names [`Behaviour::set`] knows besides those of [`Timers::iter`].
-    pub const SWITCHES: [&'static str; 10] = [
+    pub const SWITCHES: [&'static str; 11] = [
         "tcp-loose",
         "tcp-be-liberal",
         "tcp-windows",
@@ -196,6 +199,7 @@ impl Behaviour {
         "filter-every-packet",
         "keep-denied",
         "icmp-errors-related",
+        "icmp-sessions",
         "rematch",
         "predict",
         "pending",
@@ -213,6 +217,7 @@ impl Behaviour {
             filter_every_packet: false,
             keep_denied: false,
             icmp_errors_related: true,
+            icmp_sessions: true,
             pending: Pending::Allow,
             rematch: true,
             predict: true,
@@ -264,6 +269,7 @@ impl Behaviour {
             "filter-every-packet" => &mut self.filter_every_packet,
             "keep-denied" => &mut self.keep_denied,
             "icmp-errors-related" => &mut self.icmp_errors_related,
+            "icmp-sessions" => &mut self.icmp_sessions,
             "rematch" => &mut self.rematch,
             "predict" => &mut self.predict,
             _ => return Err(SetBehaviourError::UnknownKey { key: key.into() }),

@@ -63,11 +63,12 @@ impl Tracker {
                 TcpConnection::open(segment, rules(behaviour)).map(Self::Tcp)
             }
             (Transport::Icmp(message), _) => {
-                // A reply without its request opens nothing. Other messages are sessions of their
-                // own, except where rules are offered the state of every packet: there they are
-                // invalid.
+                // A reply without its request opens nothing, where sessions pair them. Other
+                // messages are sessions of their own, except where rules are offered the state of
+                // every packet: there they are invalid.
                 let lone = message.id.is_none() && !behaviour.filter_every_packet;
-                let opens = message.request || lone;
+                let unpaired = message.id.is_some() && !behaviour.icmp_sessions;
+                let opens = message.request || lone || unpaired;
                 let opened = Self::Icmp { replied: false };
                 opens.then_some(opened).ok_or(InvalidReason::NotOpening)
             }
@@ -114,7 +115,7 @@ impl Tracker {
                 state_of(association.answered)
             }
             (Self::Icmp { .. }, Transport::Icmp(message))
-                if message.id.is_some() && message.request == reply =>
+                if message.id.is_some() && message.request == reply && behaviour.icmp_sessions =>
             {
                 return Progress::invalid(InvalidReason::UnexpectedFlags);
             }

@@ -131,6 +131,7 @@ impl Writer<'_> {
             ("filter-every-packet", behaviour.filter_every_packet, preset.filter_every_packet),
             ("keep-denied", behaviour.keep_denied, preset.keep_denied),
             ("icmp-errors-related", behaviour.icmp_errors_related, preset.icmp_errors_related),
+            ("icmp-sessions", behaviour.icmp_sessions, preset.icmp_sessions),
             ("predict", behaviour.predict, preset.predict),
             ("rematch", behaviour.rematch, preset.rematch),
         ] {
