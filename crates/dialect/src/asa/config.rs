@@ -45,8 +45,41 @@ pub(super) struct Config {
     pub(super) utc_offset_secs: i64,
     /// `clock summer-time`.
     pub(super) summer_time: Option<Span>,
-    /// Whether any class says `inspect icmp`.
-    pub(super) inspects_icmp: bool,
+    /// `policy-map NAME`, not those of a type.
+    pub(super) policy_maps: Vec<PolicyMap>,
+    pub(super) service_policies: Vec<ServicePolicy>,
+}
+
+/// The inspections of a policy map that bear on what passes.
+#[derive(Debug)]
+pub(super) struct PolicyMap {
+    pub(super) name: String,
+    pub(super) at: Span,
+    /// Whether the lines that follow are about the traffic an inspection is meant for, and not
+    /// about a class the configuration picks out of it.
+    pub(super) in_whole_class: bool,
+    pub(super) inspections: Vec<At<Inspection>>,
+}
+
+/// `inspect …` in a class.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) struct Inspection {
+    pub(super) of: Inspected,
+    pub(super) in_whole_class: bool,
+}
+
+/// What is inspected, as far as it decides what passes.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Inspected {
+    Ftp,
+    Icmp,
+}
+
+/// `service-policy NAME {global | interface INTERFACE}`.
+#[derive(Debug)]
+pub(super) struct ServicePolicy {
+    pub(super) map: At<String>,
+    pub(super) is_global: bool,
 }
 
 /// A member of a group.

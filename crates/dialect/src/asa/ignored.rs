@@ -117,7 +117,6 @@ const IGNORED: &[&str] = &[
     "security-group",
     "service",
     "service-module",
-    "service-policy",
     "sla",
     "smart-tunnel",
     "smtp-server",

@@ -9,8 +9,8 @@ use parefeu_policy::{
 
 use super::access_list::{self, Addition};
 use super::config::{
-    AccessList, Config, Entry, Group, GroupKind, InterfaceBlock, Member, Names, PortGroup,
-    TimeRange,
+    AccessList, Config, Entry, Group, GroupKind, Inspected, Inspection, InterfaceBlock, Member,
+    Names, PolicyMap, PortGroup, ServicePolicy, TimeRange,
 };
 use super::ignored;
 use super::interface;
@@ -95,7 +95,9 @@ enum Block {
     IcmpTypes(usize),
     Users(usize),
     TimeRange(usize),
-    PolicyMap,
+    PolicyMap(usize),
+    /// `policy-map type inspect …`.
+    InspectionMap,
 }
 
 #[derive(Debug, Default)]
@@ -186,7 +188,8 @@ impl<'a> Reader<'a> {
                     ..TimeRange::default()
                 });
             }
-            "policy-map" => self.block = Block::PolicyMap,
+            "policy-map" => self.open_policy_map(&mut words)?,
+            "service-policy" => self.service_policy(&mut words)?,
             "clear" => self.clear(&mut words)?,
             _ => self.simple_statement(line, &mut words)?,
         }
@@ -404,7 +407,7 @@ impl<'a> Reader<'a> {
             Block::Protocols(index) => config.protocol_groups.get_mut(index).map(|it| &mut it.at),
             Block::IcmpTypes(index) => config.icmp_groups.get_mut(index).map(|it| &mut it.at),
             Block::Users(index) => config.user_groups.get_mut(index).map(|it| &mut it.at),
-            Block::PolicyMap | Block::PassedOver => None,
+            Block::PolicyMap(_) | Block::InspectionMap | Block::PassedOver => None,
         };
         if let Some(at) = at {
             *at = at.to(line.at);
@@ -463,7 +466,8 @@ impl<'a> Reader<'a> {
             Block::TimeRange(index) => {
                 time::time_range_line(&mut config.time_ranges[index], words)?;
             }
-            Block::PolicyMap => self.policy_map_line(words),
+            Block::PolicyMap(index) => self.policy_map_line(index, words)?,
+            Block::InspectionMap => self.inspection_map_line(words),
         }
         Ok(())
     }
@@ -493,7 +497,7 @@ impl<'a> Reader<'a> {
                 config.user_groups[index].members.push(At::new(Member::Unknown(text), at));
             }
             Block::TimeRange(index) => config.time_ranges[index].unknown = true,
-            Block::Interface | Block::PolicyMap | Block::PassedOver => {}
+            Block::Interface | Block::PolicyMap(_) | Block::InspectionMap | Block::PassedOver => {}
         }
     }
 
@@ -520,23 +524,77 @@ impl<'a> Reader<'a> {
         }
     }
 
-    fn policy_map_line(&mut self, words: &mut Words<'a>) {
+    fn open_policy_map(&mut self, words: &mut Words<'a>) -> Parsed<()> {
         let at = words.line().at;
+        let name = words.expect("a name")?.text;
+        if name == "type" {
+            self.block = Block::InspectionMap;
+            return Ok(());
+        }
+        let maps = &mut self.config.policy_maps;
+        let known = maps.iter().position(|map| map.name == name);
+        self.block = Block::PolicyMap(known.unwrap_or(maps.len()));
+        if known.is_none() {
+            let (name, inspections) = (name.to_owned(), Vec::new());
+            maps.push(PolicyMap { name, at, in_whole_class: false, inspections });
+        }
+        Ok(())
+    }
+
+    /// `service-policy NAME {global | interface INTERFACE}`.
+    fn service_policy(&mut self, words: &mut Words<'a>) -> Parsed<()> {
+        let map = words.expect("a name")?;
+        let place = words.expect("`global` or `interface`")?;
+        let is_global = match place.text {
+            "global" => true,
+            "interface" => false,
+            _ => return Err(Refusal::is_no(place, "place of a policy")),
+        };
+        let map = At::new(map.text.to_owned(), map.at);
+        self.config.service_policies.push(ServicePolicy { map, is_global });
+        Ok(())
+    }
+
+    fn policy_map_line(&mut self, index: usize, words: &mut Words<'a>) -> Parsed<()> {
+        let at = words.line().at;
+        let map = &mut self.config.policy_maps[index];
         match words.next().map_or("", |word| word.text) {
-            "inspect" if words.accept("icmp") => {
-                // `inspect icmp error` is another inspection.
-                self.config.inspects_icmp |= words.peek().is_none();
+            "class" => {
+                // The class of default traffic holds what each inspection is meant for by its port.
+                let name = words.expect("a name")?.text;
+                map.in_whole_class = matches!(name, "inspection_default" | "class-default");
             }
-            "drop" | "drop-connection" | "reset" | "mask" | "police" => {
-                let message = "actions of an inspection map on payload are not modelled";
-                self.problems.unsupported("not-modelled", at, message);
+            "inspect" => {
+                let of = match (words.next().map_or("", |word| word.text), words.peek_text()) {
+                    ("ftp", _) => Inspected::Ftp,
+                    ("icmp", "") => Inspected::Icmp,
+                    // `inspect icmp error` translates errors of hops on the way; it lets none pass.
+                    _ => return Ok(()),
+                };
+                let inspection = Inspection { of, in_whole_class: map.in_whole_class };
+                map.inspections.push(At::new(inspection, at));
             }
+            "police" => self.payload_action(at),
             "set" if words.accept("connection") && words.peek_text() != "decrement-ttl" => {
                 let message = "connection settings of one class of traffic are not modelled";
                 self.problems.unsupported("not-modelled", at, message);
             }
             _ => {}
         }
+        Ok(())
+    }
+
+    fn inspection_map_line(&mut self, words: &mut Words<'a>) {
+        let at = words.line().at;
+        let first = words.next().map_or("", |word| word.text);
+        if matches!(first, "drop" | "drop-connection" | "reset" | "mask") {
+            self.payload_action(at);
+        }
+    }
+
+    fn payload_action(&mut self, at: Span) {
+        let message = "actions of an inspection map on payload are not modelled";
+        self.problems.unsupported("not-modelled", at, message);
     }
 }
 

@@ -6,7 +6,8 @@ use std::net::IpAddr;
 use parefeu_net::{Protocol, TcpFlags, Timestamp};
 use parefeu_policy::reference::judge;
 use parefeu_policy::{
-    Answer, ConnectionState, Diagnostics, Firewall, Hit, Knowledge, PacketKey, Source, link,
+    Answer, Behaviour, ConnectionState, Diagnostics, Firewall, Hit, Knowledge, PacketKey, Preset,
+    Source, link,
 };
 
 /// Three interfaces, so that rules and translations have somewhere to stand.
@@ -30,6 +31,7 @@ ipv6 route outside ::/0 2001:db8:0:1::ff
 policy-map global_policy
  class inspection_default
   inspect icmp
+service-policy global_policy global
 ";
 
 fn read(text: &str) -> (Firewall, Diagnostics) {
@@ -496,12 +498,65 @@ object-group network X
     );
 }
 
+/// Whether FTP, answers to ICMP and ICMP errors follow their sessions on a device with `lines`.
+fn inspected(lines: &str) -> [bool; 3] {
+    let device = "interface a\n nameif inside\n ip address 10.0.0.1 255.0.0.0\n";
+    let behaviour = read(&format!("{device}{lines}")).0.behaviour;
+    [behaviour.predict, behaviour.icmp_sessions, behaviour.icmp_errors_related]
+}
+
 #[test]
-fn icmp_answers_without_inspection_are_reported() {
-    check_problems(
-        "interface a\n nameif inside\n ip address 10.0.0.1 255.0.0.0\n",
-        &["unsupported icmp-not-inspected 0"],
-    );
+fn inspections_decide_what_follows_a_session() {
+    let policy = |inspections: &str| {
+        format!(
+            "policy-map global_policy\n class inspection_default\n{inspections}\
+             service-policy global_policy global\n"
+        )
+    };
+    for (inspections, expected) in [
+        ("  inspect dns preset_dns_map\n", [false; 3]),
+        ("  inspect ftp\n", [true, false, false]),
+        ("  inspect ftp strict map\n  inspect icmp error\n", [true, false, false]),
+        ("  inspect icmp\n  inspect icmp error\n", [false, true, true]),
+        ("  inspect ftp\n  inspect icmp\n", [true; 3]),
+    ] {
+        assert_eq!(inspected(&policy(inspections)), expected, "{inspections}");
+        check_problems(&policy(inspections), &[]);
+    }
+    // As a device is delivered; a policy map alone is no policy.
+    assert_eq!(inspected(""), [true, false, false]);
+    assert_eq!(inspected("policy-map p\n class inspection_default\n  inspect ftp\n"), [false; 3]);
+    // Without interfaces the text is a list of rules, not a device.
+    let (lists, _) = read("access-list a extended permit ip any any\n");
+    assert_eq!(lists.behaviour, Behaviour::preset(Preset::Asa));
+}
+
+#[test]
+fn inspections_that_are_assumed_partial_or_idle_are_reported() {
+    let device = "interface a\n nameif inside\n ip address 10.0.0.1 255.0.0.0\n";
+    for (lines, expected) in [
+        ("", &["suspicious inspections-assumed 0"][..]),
+        (
+            "policy-map p\n class inspection_default\n  inspect ftp\n",
+            &["suspicious idle-policy-map 4"],
+        ),
+        (
+            "policy-map p\n class uploads\n  inspect ftp\nservice-policy p global\n",
+            &["unsupported partial-inspection 6"],
+        ),
+        (
+            "policy-map p\n class inspection_default\n  inspect ftp\n\
+             service-policy p interface inside\n",
+            &["unsupported partial-inspection 6"],
+        ),
+        ("service-policy p global\n", &["unsupported unknown-policy-map 4"]),
+    ] {
+        check_problems(&format!("{device}{lines}"), expected);
+    }
+    // What the global policy inspects anyway is not partial.
+    let both = "policy-map g\n class inspection_default\n  inspect ftp\npolicy-map p\n class c\n  \
+        inspect ftp\nservice-policy p interface inside\nservice-policy g global\n";
+    check_problems(&format!("{device}{both}"), &[]);
 }
 
 #[test]

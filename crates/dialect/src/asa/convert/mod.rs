@@ -2,6 +2,7 @@
 
 mod filter;
 mod group;
+mod inspection;
 mod mapping;
 mod nat;
 mod pipeline;
@@ -11,8 +12,8 @@ mod translate;
 use std::collections::HashSet;
 
 use parefeu_policy::{
-    At, Behaviour, Diagnostic, Diagnostics, Firewall, Interface, Preset, RuleBase, ServiceItem,
-    ServiceObject, ServiceTerm, Severity, Zone,
+    At, Behaviour, Diagnostics, Firewall, Interface, Preset, RuleBase, ServiceItem, ServiceObject,
+    ServiceTerm, Zone,
 };
 
 use super::config::{Config, Member};
@@ -46,18 +47,6 @@ fn report_whole(config: &Config, problems: &mut Diagnostics) {
         let message = "releases before 8.3 translate and filter in another order";
         problems.unsupported("before-8.3", version.at, message);
     }
-    let forwards = config.interfaces.iter().any(|block| block.nameif.is_some());
-    if forwards && !config.inspects_icmp {
-        problems.push(Diagnostic {
-            severity: Severity::Unsupported,
-            code: "icmp-not-inspected",
-            message: "without `inspect icmp` answers to ICMP need a rule of their own; here they \
-                      pass with the session"
-                .to_owned(),
-            at: None,
-            help: Some("judge rules for ICMP answers by hand".to_owned()),
-        });
-    }
 }
 
 /// Timers and state policy.
@@ -68,6 +57,7 @@ fn behaviour(config: &Config, problems: &mut Diagnostics) -> Behaviour {
             problems.unsupported("not-understood", *at, error.to_string());
         }
     }
+    inspection::apply(config, &mut behaviour, problems);
     behaviour
 }
 
