@@ -62,9 +62,8 @@ pub(crate) fn open_route(policy: &CompiledPolicy, key: &PacketKey) -> OpenRoute 
     };
     let src_lookup = policy.source_nat(&compared);
     let egress = firewall.address_of(routed.egress, dst_chosen.address);
-    let new_src = src_lookup
-        .rule
-        .map(|at| translate(&firewall.source_nat, at, src, (dst_chosen.address, egress)));
+    let new_src =
+        src_lookup.rule.map(|at| translate(&firewall.source_nat, at, src, (key.src, egress)));
     let src_chosen = new_src.flatten().map_or(src, |new| new.endpoint);
 
     let is_open = |new: Option<Translated>| new.is_none_or(|new| new.port_is_allocated);
@@ -108,9 +107,9 @@ fn translate(
     table: &LinkedNatTable,
     rule: usize,
     from: Endpoint,
-    (peer, egress): (IpAddr, Option<IpAddr>),
+    (client, egress): (IpAddr, Option<IpAddr>),
 ) -> Option<Translated> {
-    table.rules[rule].translation.apply(from, peer, egress)
+    table.rules[rule].translation.apply(from, client, egress)
 }
 
 fn towards(firewall: &LinkedFirewall, key: PacketKey, address: IpAddr) -> PacketKey {

@@ -29,17 +29,18 @@ impl LinkedTranslation {
     /// The translated endpoint; `None` when the target is not modelled, has no address of the
     /// family, or is the egress interface's and `egress` is not known.
     ///
-    /// A pool gives the address [`LinkedTranslation::pool_address`] chooses.
+    /// A pool gives the address [`LinkedTranslation::pool_address`] chooses for `client`, the
+    /// sender of the first packet.
     pub fn apply(
         &self,
         from: Endpoint,
-        peer: IpAddr,
+        client: IpAddr,
         egress: Option<IpAddr>,
     ) -> Option<Translated> {
         let (address, port) = match self {
             Self::Keep => (from.address, &LinkedPortTranslation::Keep),
             Self::Prefix { to, port } => (replace_prefix(*to, from.address), port),
-            Self::Pool { to, port } => (Self::pool_address(to, from.address, peer)?, port),
+            Self::Pool { to, port } => (Self::pool_address(to, from.address, client)?, port),
             Self::EgressInterface => {
                 let endpoint = Endpoint { address: egress?, port: from.port };
                 return Some(Translated { endpoint, port_is_allocated: true });
@@ -56,13 +57,11 @@ impl LinkedTranslation {
         Some(Translated { endpoint: Endpoint { address, port }, port_is_allocated })
     }
 
-    /// The pool address a session uses: the same one for the same source ("paired" pooling,
-    /// RFC 4787 REQ-2), spread by a fixed hash. `None` for a pool without an address of the family.
-    ///
-    /// `address` is the one being translated, `peer` the other end; destination pools spread by the
-    /// peer, which is the client, and source pools by the client's own address.
-    pub fn pool_address(pool: &AddressSet, address: IpAddr, peer: IpAddr) -> Option<IpAddr> {
-        let spread = mix(bits(address)) ^ mix(bits(peer)).rotate_left(17);
+    /// The pool address a session uses: the same one for the same client, wherever it goes
+    /// ("paired" pooling, RFC 4787 REQ-2), spread by a fixed hash. `None` for a pool without an
+    /// address of the family of `address`, the one being translated.
+    pub fn pool_address(pool: &AddressSet, address: IpAddr, client: IpAddr) -> Option<IpAddr> {
+        let spread = mix(bits(client));
         if address.is_ipv4() {
             let size: u64 = pool.v4_ranges().iter().map(|(a, b)| u64::from(b - a) + 1).sum();
             let mut index = spread.checked_rem(size)?;
@@ -128,8 +127,16 @@ mod tests {
 
         let pool: AddressSet =
             std::iter::once("203.0.113.0/30".parse::<IpNet>().unwrap()).collect();
-        let chosen = LinkedTranslation::pool_address(&pool, from.address, peer).unwrap();
+        let of = |from: Endpoint, client: &str| {
+            let port = LinkedPortTranslation::Keep;
+            let pool = LinkedTranslation::Pool { to: pool.clone(), port };
+            pool.apply(from, client.parse().unwrap(), None).unwrap().endpoint.address
+        };
+        // The client is what a source translation replaces, and whom a destination one serves.
+        let chosen = of(from, "192.0.2.77");
         assert!(pool.contains(chosen));
-        assert_eq!(LinkedTranslation::pool_address(&pool, from.address, peer), Some(chosen));
+        assert_eq!(of(Endpoint { address: peer, port: 443 }, "192.0.2.77"), chosen);
+        let clients = ["192.0.2.78", "192.0.2.79", "192.0.2.80", "192.0.2.81", "192.0.2.82"];
+        assert!(clients.iter().any(|client| of(from, client) != chosen), "clients are spread");
     }
 }

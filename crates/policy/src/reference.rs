@@ -59,8 +59,7 @@ pub fn judge(firewall: &LinkedFirewall, key: &PacketKey, known: &Knowledge<'_>) 
     let (source_nat, doubtful_src) = first_nat(firewall, &firewall.source_nat, &seen_by_source_nat);
     let src = Endpoint { address: key.src, port: key.src_port };
     let egress = firewall.address_of(key.egress, dst_chosen.address);
-    let new_src =
-        source_nat.map(|(_, rule)| rule.translation.apply(src, dst_chosen.address, egress));
+    let new_src = source_nat.map(|(_, rule)| rule.translation.apply(src, key.src, egress));
     let src_chosen = new_src.flatten().map_or(src, |new| new.endpoint);
 
     let layers = firewall.layers.iter().map(|layer| {

@@ -548,3 +548,20 @@ fn the_first_translation_wins_and_a_doubtful_one_is_named() {
         assert_eq!((judged.doubtful_nat.is_some(), judged.session_chooses), (doubtful, chooses));
     }
 }
+
+/// S4.3
+#[test]
+fn a_client_has_one_address_of_a_pool_wherever_it_goes() {
+    let firewall =
+        firewall("[[source_nat]]\nname = \"n\"\ntranslation = { pool = [\"203.0.113.0/24\"] }\n");
+    let leaves_as = |client: u8, server: u8| {
+        let (src, dst) = (format!("192.0.2.{client}@9"), format!("10.0.0.{server}@80"));
+        let key = packet(&firewall, &["tcp", &src, &dst]);
+        reference::judge(&firewall, &key, &Knowledge::NOTHING).translated.src
+    };
+    for client in 0..20 {
+        let own = leaves_as(client, 0);
+        assert!((1..20).all(|server| leaves_as(client, server) == own), "client {client}");
+    }
+    assert!((1..20).any(|client| leaves_as(client, 0) != leaves_as(0, 0)));
+}
