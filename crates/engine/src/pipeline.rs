@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use parefeu_classify::CompiledPolicy;
+use parefeu_classify::{CompiledPolicy, NatLookup};
 use parefeu_net::FiveTuple;
 use parefeu_policy::reference::Judgement;
 use parefeu_policy::{
@@ -79,7 +79,11 @@ pub(crate) fn open_route(policy: &CompiledPolicy, key: &PacketKey) -> OpenRoute 
             protocol: key.protocol,
         },
         session_chooses: [new_dst, new_src].into_iter().flatten().any(is_open),
-        doubtful_nat: dst_lookup.doubtful.or(src_lookup.doubtful),
+        doubtful_nat: doubtful(
+            firewall,
+            (dst_lookup, new_dst.flatten()),
+            (src_lookup, new_src.flatten()),
+        ),
     }
 }
 
@@ -110,6 +114,24 @@ fn translate(
     (client, egress): (IpAddr, Option<IpAddr>),
 ) -> Option<Translated> {
     table.rules[rule].translation.apply(from, client, egress)
+}
+
+/// The translation in doubt: one that perhaps matches, else the one chosen, when nobody can tell
+/// what it makes of an address that a later stage compares.
+fn doubtful(
+    firewall: &LinkedFirewall,
+    dst: (NatLookup, Option<Translated>),
+    src: (NatLookup, Option<Translated>),
+) -> Option<Span> {
+    let untold = |table: &LinkedNatTable, (lookup, new): (NatLookup, Option<Translated>)| {
+        lookup.rule.filter(|_| new.is_none()).map(|at| table.rules[at].at)
+    };
+    let compares_src = || firewall.layers.iter().any(|layer| layer.sees_src == Sees::Translated);
+    dst.0
+        .doubtful
+        .or_else(|| untold(&firewall.destination_nat, dst))
+        .or(src.0.doubtful)
+        .or_else(|| untold(&firewall.source_nat, src).filter(|_| compares_src()))
 }
 
 fn towards(firewall: &LinkedFirewall, key: PacketKey, address: IpAddr) -> PacketKey {

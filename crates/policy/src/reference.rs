@@ -31,7 +31,8 @@ pub struct Judgement {
     pub translated: FiveTuple,
     /// Whether [`Judgement::translated`] leaves a choice to the session table.
     pub session_chooses: bool,
-    /// The first translation rule, above the one that matched, whose match is not modelled.
+    /// The first translation rule, above the one that matched, whose match is not modelled; else
+    /// the one that matched, where it cannot be told what it makes of an address that is compared.
     pub doubtful_nat: Option<Span>,
     /// What the filter layers answer together.
     pub evaluation: Evaluation,
@@ -61,6 +62,16 @@ pub fn judge(firewall: &LinkedFirewall, key: &PacketKey, known: &Knowledge<'_>) 
     let egress = firewall.address_of(key.egress, dst_chosen.address);
     let new_src = source_nat.map(|(_, rule)| rule.translation.apply(src, key.src, egress));
     let src_chosen = new_src.flatten().map_or(src, |new| new.endpoint);
+
+    // Where nobody can tell what an address becomes, nor can what depends on it: the route of a
+    // destination, and layers that compare the packet as it leaves.
+    let compares_src = firewall.layers.iter().any(|layer| layer.sees_src == Sees::Translated);
+    let untold = |rule: Option<(usize, &LinkedNatRule)>, new: Option<Translated>| {
+        rule.map(|(_, rule)| rule.at).filter(|_| new.is_none())
+    };
+    let doubtful_dst = doubtful_dst.or(untold(destination_nat, new_dst.flatten()));
+    let untold_src = untold(source_nat, new_src.flatten());
+    let doubtful_src = doubtful_src.or(untold_src.filter(|_| compares_src));
 
     let layers = firewall.layers.iter().map(|layer| {
         let mut seen = key;

@@ -549,6 +549,28 @@ fn the_first_translation_wins_and_a_doubtful_one_is_named() {
     }
 }
 
+/// S4.1: what nobody can tell makes doubtful what is compared after it.
+#[test]
+fn a_translation_to_something_unknown_is_doubtful_where_it_is_compared() {
+    let text = |table: &str, sees: &str| {
+        format!(
+            "[[{table}]]\nname = \"n\"\ntranslation = {{ pool = [\"unknown:of the provider\"] }}\n\
+             [[rule_base]]\nname = \"main\"\n[[layer]]\nrule_base = \"main\"\n{sees}\n"
+        )
+    };
+    for (table, sees, doubtful) in [
+        ("destination_nat", "", true),
+        ("source_nat", "", false),
+        ("source_nat", "sees_destination = \"translated\"", false),
+        ("source_nat", "sees_source = \"translated\"", true),
+    ] {
+        let firewall = firewall(&text(table, sees));
+        let key = packet(&firewall, &["tcp", "192.0.2.1@9", "10.0.0.1@80"]);
+        let judged = reference::judge(&firewall, &key, &Knowledge::NOTHING);
+        assert_eq!(judged.doubtful_nat.is_some(), doubtful, "{table} {sees}");
+    }
+}
+
 /// S4.3
 #[test]
 fn a_client_has_one_address_of_a_pool_wherever_it_goes() {
