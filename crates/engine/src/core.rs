@@ -194,7 +194,7 @@ impl Core {
         if route.key.egress.is_none() && !firewall.routes.is_empty() {
             return Decision::refuse(Verdict::Drop, Reason::NoRoute);
         }
-        let mut kept = self.keep(arrival, packet, route);
+        let mut kept = self.keep(packet, route);
         let announced = match state {
             ConnectionState::New if behaviour.predict => self.expectations.take(&flow),
             _ => None,
@@ -252,10 +252,9 @@ impl Core {
         }
     }
 
-    fn keep(&self, arrival: Arrival, packet: &Packet<'_>, route: OpenRoute) -> Kept {
+    fn keep(&self, packet: &Packet<'_>, route: OpenRoute) -> Kept {
         let Decision { verdict, reason, hit, .. } =
             Decision::refuse(Verdict::Drop, Reason::DefaultRule);
-        let passed = u64::from(arrival.wire_len);
         let mut kept = Kept {
             serial: 0,
             epoch: self.epoch,
@@ -267,7 +266,7 @@ impl Core {
             identified: Identified::NotYet,
             packets: 1,
             verdict_packet: 1,
-            bytes_passed: passed,
+            bytes_passed: 0,
             bytes_before_refusal: 0,
             predicted: false,
         };
@@ -490,9 +489,27 @@ impl Core {
         OpenRoute { key, translated, ..*opening }
     }
 
-    /// Shows the packet's payload to identification, and judges the session again when that tells
-    /// something new. The packet that tells it is the first to meet the new verdict.
+    /// Shows the packet's payload to identification, and counts the packet where it passes.
     fn identify(
+        &mut self,
+        arrival: Arrival,
+        packet: &Packet<'_>,
+        id: SessionId,
+        direction: Direction,
+        decision: Decision,
+    ) -> Decision {
+        let decision = self.inspect(arrival, packet, id, direction, decision);
+        if decision.verdict.passes()
+            && let Some(session) = self.sessions.session_mut(id)
+        {
+            session.data.bytes_passed += u64::from(arrival.wire_len);
+        }
+        decision
+    }
+
+    /// Judges the session again when the payload tells something new. The packet that tells it is
+    /// the first to meet the new verdict.
+    fn inspect(
         &mut self,
         arrival: Arrival,
         packet: &Packet<'_>,
@@ -513,9 +530,6 @@ impl Core {
             }
             _ => Progress::Unchanged,
         };
-        if passes {
-            kept.bytes_passed += u64::from(arrival.wire_len);
-        }
         if let Progress::Changed(what) = progress
             && what.contains(Changes::DATA_ENDPOINT)
             && let Some(endpoint) = kept.flow.facts().data_endpoint

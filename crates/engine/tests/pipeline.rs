@@ -7,6 +7,7 @@ use parefeu_classify::{CompileLimits, CompiledPolicy};
 use parefeu_engine::{Engine, EngineConfig, Event, Frame, judge};
 use parefeu_net::{LinkType, Timestamp};
 use parefeu_policy::{Source, link, native, reference};
+use parefeu_session::EndReason;
 use parefeu_testkit::{Random, firewalls, frames, keys};
 use proptest::prelude::*;
 
@@ -126,8 +127,9 @@ name = "ssh"
 application = ["ssh"]
 action = "allow"
 "#;
+    let mut engine = engine(&format!("{text}{NETWORK}"));
     check(
-        &mut engine(&format!("{text}{NETWORK}")),
+        &mut engine,
         r#"1 lan 10.0.0.7:4000 > 192.0.2.9:443 S seq=1 => allow tentative rule=0
            1 wan 192.0.2.9:443 > 10.0.0.7:4000 S. seq=9 ack=2 => allow tentative rule=0
            1 lan 10.0.0.7:4000 > 192.0.2.9:443 P. seq=2 ack=10 "GET / HTTP/1.1\r\nHost: a.example\r\n\r\n" => deny identified
@@ -136,6 +138,13 @@ action = "allow"
            3 wan 192.0.2.9:22 > 10.0.0.7:5000 S. seq=9 ack=2 => allow tentative rule=0
            3 wan 192.0.2.9:22 > 10.0.0.7:5000 P. seq=10 ack=2 "SSH-2.0-OpenSSH_9.2\r\n" => allow identified rule=0"#,
     );
+    // What passed of the first one is its handshake, two packets of 54 bytes.
+    engine.close_all(EndReason::CaptureEnd);
+    let Some(Event::SessionEnded(summary)) = engine.poll_event() else {
+        unreachable!("no session ended")
+    };
+    let found = (summary.id, summary.bytes_before_refusal, summary.verdict_packet);
+    assert_eq!(found, (1, 2 * 54, 3));
 }
 
 #[test]
