@@ -196,7 +196,7 @@ impl Core {
         }
         let mut kept = self.keep(packet, route);
         let announced = match state {
-            ConnectionState::New if behaviour.predict => self.expectations.take(&flow),
+            ConnectionState::New if behaviour.predict => self.expectations.take(&flow, arrival.now),
             _ => None,
         };
         kept.standing = match announced {
@@ -564,12 +564,15 @@ impl Core {
         let route = session.data.route;
         let old = session.data.standing;
         let route = if cause == Reason::PolicyChange {
-            OpenRoute { translated: route.translated, ..open_route(&self.policy, &route.key) }
+            // Routes and zones are the new policy's; only where the packet entered is a fact.
+            let entered = PacketKey { egress: None, from: None, to: None, ..route.key };
+            OpenRoute { translated: route.translated, ..open_route(&self.policy, &entered) }
         } else {
             route
         };
         let mut new = self.judge(&session.data, &route);
         let session = self.sessions.session_mut(id)?;
+        session.data.route = route;
         if new.reason != Reason::Tentative {
             new.reason = cause;
         }
@@ -602,6 +605,7 @@ impl Core {
         self.sessions.set_behaviour(policy.firewall().behaviour.clone());
         self.applications = ApplicationTable::new(policy.firewall());
         self.policy = policy;
+        self.expectations.forget_rules();
         self.epoch = self.epoch.wrapping_add(1);
     }
 

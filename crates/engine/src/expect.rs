@@ -72,13 +72,20 @@ impl Expectations {
         }
     }
 
-    /// The announcement a first packet answers; it counts once.
-    pub(crate) fn take(&mut self, flow: &FiveTuple) -> Option<Expected> {
+    /// The announcement a first packet answers; it counts once, and only in its time.
+    pub(crate) fn take(&mut self, flow: &FiveTuple, now: Timestamp) -> Option<Expected> {
         if self.by_flow.is_empty() {
             return None;
         }
         let FiveTuple { src, dst, dst_port, protocol, .. } = *flow;
-        self.by_flow.remove(&Key { src, dst, dst_port, protocol })
+        let expected = self.by_flow.remove(&Key { src, dst, dst_port, protocol })?;
+        // Announcements are forgotten in order; one made under a longer timer may hold others up.
+        (expected.deadline > now).then_some(expected)
+    }
+
+    /// Rules of a policy that is no longer in force mean nothing; what was announced still counts.
+    pub(crate) fn forget_rules(&mut self) {
+        self.by_flow.values_mut().for_each(|expected| expected.hit = None);
     }
 
     /// Forgets announcements whose time is over.
@@ -93,5 +100,52 @@ impl Expectations {
         if self.by_flow.get(&key).is_some_and(|expected| expected.deadline <= deadline) {
             self.by_flow.remove(&key);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use parefeu_policy::{LinkedAction, Span};
+
+    use super::*;
+
+    fn flow(src_port: u16, dst_port: u16) -> FiveTuple {
+        let (src, dst) = ([10, 0, 0, 7].into(), [192, 0, 2, 9].into());
+        FiveTuple { src, dst, src_port, dst_port, protocol: Protocol::TCP }
+    }
+
+    /// Announcements of the server's ports 2000 and 3000, the later one for a shorter time.
+    fn announced() -> Expectations {
+        let hit = Hit { rule: None, at: Span::default(), action: LinkedAction::Allow };
+        let control = flow(4000, 21);
+        let parent = Parent { original: control, translated: control, hit: Some(hit) };
+        let mut expectations = Expectations::default();
+        for (port, secs) in [(2000, 100), (3000, 10)] {
+            let (address, listener) = (control.dst, Direction::Reply);
+            let endpoint = DataEndpoint { address, port, listener };
+            expectations.announce(&parent, endpoint, Timestamp::from_secs(secs));
+        }
+        expectations
+    }
+
+    #[test]
+    fn an_announcement_counts_once_and_in_its_time() {
+        let mut expectations = announced();
+        let now = Timestamp::from_secs(10);
+        expectations.handle_timeout(now);
+        assert!(expectations.take(&flow(4001, 3000), now).is_none(), "its time is over");
+        assert!(expectations.take(&flow(4001, 2000), now).is_some());
+        assert!(expectations.take(&flow(4002, 2000), now).is_none(), "it was answered");
+    }
+
+    #[test]
+    fn an_announcement_outlives_its_rule_without_naming_it() {
+        let mut expectations = announced();
+        let taken = |expectations: &mut Expectations, port| {
+            expectations.take(&flow(4001, port), Timestamp::EPOCH).map(|it| it.hit.is_some())
+        };
+        assert_eq!(taken(&mut expectations, 2000), Some(true));
+        expectations.forget_rules();
+        assert_eq!(taken(&mut expectations, 3000), Some(false));
     }
 }

@@ -32,11 +32,14 @@ rule_base = "policy"
 "#;
 
 fn engine(text: &str) -> Engine {
+    Engine::new(policy(text), EngineConfig::default())
+}
+
+fn policy(text: &str) -> Arc<CompiledPolicy> {
     let (firewall, mut problems) = native::read(Source::new("test.toml", text));
     let linked = firewall.and_then(|firewall| link(&firewall, &mut problems));
     let linked = linked.unwrap_or_else(|| unreachable!("{problems:?}"));
-    let policy = CompiledPolicy::compile(Arc::new(linked), &CompileLimits::default());
-    Engine::new(Arc::new(policy), EngineConfig::default())
+    Arc::new(CompiledPolicy::compile(Arc::new(linked), &CompileLimits::default()))
 }
 
 /// Feeds lines of `SECONDS INTERFACE FRAME => DECISION` and compares each decision.
@@ -189,6 +192,33 @@ translation = {{ pool = "203.0.113.9", port = "allocate 2000-2001" }}
          1 lan 10.0.0.9:4000 > 192.0.2.9:53 udp => drop ports-exhausted
          1 lan 10.0.0.9:4000 > 192.0.2.10:53 udp => allow default",
     );
+}
+
+/// A policy for the same device may list its zones and rules in another order.
+#[test]
+fn s5_4_a_live_session_is_judged_in_the_terms_of_the_new_policy() {
+    let rule = |name: &str, zones: &str, action: &str| {
+        format!("[[rule_base.rule]]\nname = \"{name}\"\n{zones}\naction = \"{action}\"\n")
+    };
+    let out = |action: &str| rule("out", "from = \"inside\"\nto = \"outside\"", action);
+    let text = |network: &str, rules: &[String]| {
+        format!(
+            "behaviour = \"panos\"\n[[rule_base]]\nname = \"policy\"\ndefault = \"deny\"\n{}{network}",
+            rules.concat()
+        )
+    };
+    let zones = "[[zone]]\nname = \"outside\"\n[[zone]]\nname = \"inside\"\n";
+    let turned =
+        NETWORK.replace(zones, "[[zone]]\nname = \"inside\"\n[[zone]]\nname = \"outside\"\n");
+    assert_ne!(NETWORK, turned);
+    let back = rule("back", "from = \"outside\"\nto = \"inside\"", "drop");
+    let mut engine = engine(&text(NETWORK, &[out("allow")]));
+    let packet = "lan 10.0.0.7:4000 > 192.0.2.9:53 udp";
+    check(&mut engine, &format!("1 {packet} => allow rule rule=0"));
+    engine.install_policy(policy(&text(&turned, &[back.clone(), out("allow")])));
+    check(&mut engine, &format!("2 {packet} => allow session rule=1"));
+    engine.install_policy(policy(&text(&turned, &[back, out("reset")])));
+    check(&mut engine, &format!("3 {packet} => reset session rule=1"));
 }
 
 /// What an ICMP error quotes of a UDP datagram: header and ports, as the payload of a frame's line.
