@@ -195,18 +195,14 @@ impl FlowRecord {
     }
 }
 
-/// Ports a session table chose freely are no difference.
+/// The port a flow leaves by is one a session table may choose freely, as is the identifier of an
+/// ICMP query, and no difference. The port it goes to is what a rule says.
 fn same_translation(old: Option<FiveTuple>, new: Option<FiveTuple>) -> bool {
-    match (old, new) {
-        (None, None) => true,
-        (Some(old), Some(new)) => {
-            (old.src, old.dst, old.dst_port, old.protocol)
-                == (new.src, new.dst, new.dst_port, new.protocol)
-                || (old.src, old.dst, old.src_port, old.protocol)
-                    == (new.src, new.dst, new.src_port, new.protocol)
-        }
-        _ => false,
-    }
+    let fixed = |flow: FiveTuple| {
+        let dst_port = if flow.protocol.is_icmp() { 0 } else { flow.dst_port };
+        (flow.src, flow.dst, dst_port, flow.protocol)
+    };
+    old.map(fixed) == new.map(fixed)
 }
 
 /// One firewall's part in a group of flows.
@@ -489,7 +485,27 @@ impl Timeline {
 
 #[cfg(test)]
 mod tests {
+    use parefeu_net::Protocol;
+
     use super::*;
+
+    #[test]
+    fn a_chosen_port_is_no_difference_and_a_stated_one_is() {
+        let flow = |protocol, src_port, dst_port| {
+            let (src, dst) = ([203, 0, 113, 1].into(), [10, 0, 0, 80].into());
+            Some(FiveTuple { src, dst, src_port, dst_port, protocol })
+        };
+        let (tcp, icmp) = (Protocol::TCP, Protocol::ICMP);
+        for (old, new, same) in [
+            (flow(tcp, 4000, 80), flow(tcp, 61_000, 80), true),
+            (flow(tcp, 4000, 80), flow(tcp, 4000, 8080), false),
+            (flow(icmp, 7, 7), flow(icmp, 9, 9), true),
+            (flow(tcp, 4000, 80), None, false),
+            (None, None, true),
+        ] {
+            assert_eq!(same_translation(old, new), same, "{old:?} {new:?}");
+        }
+    }
 
     #[test]
     fn the_timeline_holds_refusals_in_any_order() {
