@@ -105,7 +105,7 @@ impl Core {
         }
         let verify = self.verify_checksums && self.policy.firewall().behaviour.checksum;
         if verify && has_bad_checksum(packet) {
-            return Decision::refuse(Verdict::Drop, Reason::BadChecksum);
+            return self.handle_bad_checksum(arrival, packet);
         }
         if let Some(decision) = self.handle_error_message(arrival, packet) {
             return decision;
@@ -114,6 +114,20 @@ impl Core {
             Some((id, direction)) => self.continue_session(arrival, packet, id, direction),
             None => self.open_session(arrival, packet, flow),
         }
+    }
+
+    /// A packet with a wrong checksum is no part of any session. Where rules are offered the state
+    /// of every packet, they decide on it as on any invalid one.
+    fn handle_bad_checksum(&self, arrival: Arrival, packet: &Packet<'_>) -> Decision {
+        let refused = Decision::refuse(Verdict::Drop, Reason::BadChecksum);
+        if !self.policy.firewall().behaviour.filter_every_packet {
+            return refused;
+        }
+        let Some(key) = self.key(arrival, packet, ConnectionState::Invalid) else { return refused };
+        let route = open_route(&self.policy, &key);
+        let mut kept = self.keep(packet, route);
+        kept.standing = self.judge(&kept, &route);
+        decision_of(&kept, None)
     }
 
     /// An ICMP error is judged with the session whose packet it quotes.

@@ -221,6 +221,30 @@ fn s5_4_a_live_session_is_judged_in_the_terms_of_the_new_policy() {
     check(&mut engine, &format!("3 {packet} => reset session rule=1"));
 }
 
+#[test]
+fn s5_9_a_wrong_checksum_is_dropped_or_left_to_rules_that_see_every_packet() {
+    let mut data = frames::frame("10.0.0.7:4000 > 192.0.2.9:53 udp \"question\"");
+    *data.last_mut().unwrap() ^= 1;
+    let invalid =
+        "[[rule_base.rule]]\nname = \"invalid\"\nstate = [\"invalid\"]\naction = \"deny\"\n";
+    for (behaviour, rules, expected) in [
+        ("panos", "", "drop bad-checksum"),
+        ("linux", "", "allow default"),
+        ("linux", invalid, "deny rule rule=0"),
+        ("asa", "", "allow default"),
+    ] {
+        let base = "[[rule_base]]\nname = \"policy\"\ndefault = \"allow\"\n";
+        let mut engine = engine(&format!("behaviour = \"{behaviour}\"\n{base}{rules}{NETWORK}"));
+        let lan = engine.firewall().interface_named("lan");
+        let wire_len = data.len() as u32;
+        let frame = Frame { link_type: LinkType::ETHERNET, data: &data, wire_len };
+        let decision = engine.handle_frame(Timestamp::from_secs(1), lan, frame);
+        assert_eq!(decision.to_string(), expected, "{behaviour} {rules}");
+        // Only a device that does not look has made a session of it.
+        assert_eq!(engine.session_count(), usize::from(behaviour == "asa"), "{behaviour}");
+    }
+}
+
 /// What an ICMP error quotes of a UDP datagram: header and ports, as the payload of a frame's line.
 fn quote(src: [u8; 4], src_port: u16, dst: [u8; 4], dst_port: u16) -> String {
     let mut bytes = vec![0x45, 0, 0, 28, 0, 0, 0, 0, 63, 17, 0, 0];
