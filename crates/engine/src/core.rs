@@ -340,9 +340,8 @@ impl Core {
         }
         let ranges = if flow.protocol.is_icmp() { &any_port } else { ranges };
         let taken = |candidate: &FiveTuple| self.sessions.has_reply(&candidate.reverse());
-        // Clients that share a source port start apart, and a client refused once tries elsewhere.
-        let turn = self.sessions.hash(&flow) ^ now.as_nanos();
-        allocate_port(wished, ranges, turn, taken).map_err(|error| match error {
+        let seed = self.sessions.hash(&flow) ^ now.as_nanos();
+        allocate_port(wished, seed, ranges, taken).map_err(|error| match error {
             NoPort::Exhausted => Reason::PortsExhausted,
             NoPort::NotFound => Reason::PortNotFound,
         })

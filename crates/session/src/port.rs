@@ -7,15 +7,16 @@ use parefeu_net::{FiveTuple, PortRange};
 ///
 /// A port is free when `is_taken` denies that a live session expects replies to it. Ranges of up to
 /// [`MAX_PORT_PROBES`] ports are searched whole; in larger ones, as on Linux, ever shorter runs of
-/// neighbours are tried from places that `turn` and the flow choose. The same `turn`, such as the
-/// time, gives the same port again; another one spares a refused client the same places.
+/// neighbours are tried from places that `seed` chooses. The seed should be a hash of the flow
+/// before translation ([`crate::SessionTable::hash`]), so that clients that share a source port
+/// start apart, and of the time, so that one that was refused is sent to other places.
 ///
 /// # Errors
 /// [`NoPort`], a named reason for either way of not finding one.
 pub fn allocate_port(
     wished: FiveTuple,
+    seed: u64,
     ranges: &[PortRange],
-    turn: u64,
     is_taken: impl Fn(&FiveTuple) -> bool,
 ) -> Result<FiveTuple, NoPort> {
     let with_port = |port| {
@@ -28,9 +29,8 @@ pub fn allocate_port(
         return Ok(wished);
     }
     let size: u32 = ranges.iter().map(|r| u32::from(r.last() - r.first()) + 1).sum();
-    let spread = turn ^ u64::from(wished.src_port) << 16 ^ u64::from(wished.dst_port);
     let run = |(number, length): (u64, u32)| {
-        let start = (spread.rotate_left(24) ^ number).wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 32;
+        let start = (seed.rotate_left(24) ^ number).wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 32;
         (0..length).map(move |step| (start as u32 % size.max(1) + step) % size.max(1))
     };
     let is_searched_whole = size <= MAX_PORT_PROBES;
@@ -101,7 +101,7 @@ mod tests {
         let mut taken = HashSet::new();
         let mut given = Vec::new();
         let end = loop {
-            match allocate_port(WISHED, &ranges, given.len() as u64, |it| taken.contains(it)) {
+            match allocate_port(WISHED, given.len() as u64, &ranges, |it| taken.contains(it)) {
                 Ok(flow) => {
                     taken.insert(flow);
                     given.push(flow.src_port);
@@ -113,14 +113,14 @@ mod tests {
         assert_eq!(given[0], 2001);
         given.sort_unstable();
         assert_eq!(given, [2000, 2001, 2002, 2003, 3000]);
-        assert_eq!(allocate_port(WISHED, &[], 0, |_| false), Err(NoPort::Exhausted));
+        assert_eq!(allocate_port(WISHED, 0, &[], |_| false), Err(NoPort::Exhausted));
     }
 
     #[test]
-    fn the_search_in_a_large_range_ends_and_another_turn_looks_elsewhere() {
-        let probed = |turn| {
+    fn the_search_in_a_large_range_ends_and_another_seed_looks_elsewhere() {
+        let probed = |seed| {
             let ports = RefCell::new(Vec::new());
-            let found = allocate_port(WISHED, &[PortRange::ALL], turn, |flow| {
+            let found = allocate_port(WISHED, seed, &[PortRange::ALL], |flow| {
                 ports.borrow_mut().push(flow.src_port);
                 true
             });
@@ -135,7 +135,7 @@ mod tests {
         // One free port among those tried is found.
         let free = first[100];
         let found =
-            allocate_port(WISHED, &[PortRange::ALL], 1_000_000_000, |flow| flow.src_port != free);
+            allocate_port(WISHED, 1_000_000_000, &[PortRange::ALL], |it| it.src_port != free);
         assert_eq!(found.map(|flow| flow.src_port), Ok(free));
     }
 }
