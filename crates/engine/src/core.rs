@@ -321,7 +321,8 @@ impl Core {
         }
         let ranges = if flow.protocol.is_icmp() { &any_port } else { ranges };
         let taken = |candidate: &FiveTuple| self.sessions.has_reply(&candidate.reverse());
-        allocate_port(wished, ranges, taken).ok_or(Reason::PortsExhausted)
+        allocate_port(wished, self.sessions.hash(&flow), ranges, taken)
+            .ok_or(Reason::PortsExhausted)
     }
 
     fn continue_session(

@@ -182,7 +182,8 @@ impl<T> SessionTable<T> {
         self.index.find(self.hash(flow), is_it).copied()
     }
 
-    fn hash(&self, flow: &FiveTuple) -> u64 {
+    /// The keyed hash of a flow, by which the table finds it.
+    pub fn hash(&self, flow: &FiveTuple) -> u64 {
         self.hasher.hash_one(flow)
     }
 

@@ -229,7 +229,7 @@ impl Firewall {
                 (translated.dst, translated.dst_port) = (IpAddr::from([10, 9, 0, 2]), 8443);
             }
             let taken = |flow: &FiveTuple| self.table.has_reply(&flow.reverse());
-            translated = allocate_port(translated, &[PortRange::ALL], taken).unwrap();
+            translated = allocate_port(translated, 0, &[PortRange::ALL], taken).unwrap();
             self.learnt.insert(*flow, translated);
         }
         let opening = Opening {
