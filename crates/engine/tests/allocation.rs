@@ -168,14 +168,15 @@ impl Firewall {
         Self { engine, now: Timestamp::from_secs(1) }
     }
 
-    /// Frames of lines of `INTERFACE FRAME`.
+    /// Frames of lines of `INTERFACE FRAME`; those longer than a link carries come in fragments.
     fn frames(&self, lines: &str) -> Vec<(Option<InterfaceId>, Vec<u8>)> {
         let lines = lines.lines().filter(|line| !line.is_empty());
         let read = |line: &str| {
             let (interface, frame) = line.split_once(' ').unwrap();
-            (self.engine.firewall().interface_named(interface), frames::frame(frame))
+            let ingress = self.engine.firewall().interface_named(interface);
+            fragments(frames::frame(frame)).into_iter().map(move |frame| (ingress, frame))
         };
-        lines.map(read).collect()
+        lines.flat_map(read).collect()
     }
 
     fn feed(&mut self, frames: &[(Option<InterfaceId>, Vec<u8>)], decisions: &mut Vec<Decision>) {
@@ -210,6 +211,39 @@ fn check(parts: &[&str], opening: &str, steady: &str, expected: &[&str]) {
         assert_eq!(decision.to_string(), *expected);
     }
     assert_eq!(allocations, 0, "in {} packets", decisions.len());
+}
+
+/// The frame, or the fragments it has to travel in.
+fn fragments(frame: Vec<u8>) -> Vec<Vec<u8>> {
+    let is_v4 = frame[12..14] == [0x08, 0x00];
+    let (head, payload) = frame.split_at(if is_v4 { 34 } else { 54 });
+    let count = payload.len().div_ceil(1400);
+    if count < 2 {
+        return vec![frame];
+    }
+    let fragment = |(index, piece): (usize, &[u8])| {
+        let mut fragment = head.to_vec();
+        let more = u16::from(index + 1 < count);
+        let offset = (index * 1400 / 8) as u16;
+        if is_v4 {
+            fragment[16..18].copy_from_slice(&(20 + piece.len() as u16).to_be_bytes());
+            fragment[20..22].copy_from_slice(&(more << 13 | offset).to_be_bytes());
+            fragment[24..26].fill(0);
+            let words = fragment[14..].chunks_exact(2);
+            let sum: u32 = words.map(|word| u32::from(word[0]) << 8 | u32::from(word[1])).sum();
+            let folded = (sum & 0xffff) + (sum >> 16);
+            fragment[24..26].copy_from_slice(&(!(folded as u16)).to_be_bytes());
+        } else {
+            fragment[18..20].copy_from_slice(&(8 + piece.len() as u16).to_be_bytes());
+            let next = std::mem::replace(&mut fragment[20], 44);
+            fragment.extend([next, 0]);
+            fragment.extend((offset << 3 | more).to_be_bytes());
+            fragment.extend([0, 0, 0, 1]);
+        }
+        fragment.extend_from_slice(piece);
+        fragment
+    };
+    payload.chunks(1400).enumerate().map(fragment).collect()
 }
 
 fn as_seen_inside(lines: &str) -> String {
@@ -286,4 +320,13 @@ fn packets_that_fit_nothing_allocate_nothing() {
     let expected =
         ["drop invalid-for-session", "drop invalid-first-packet", "drop invalid-first-packet"];
     check(&firewall, &opening_of(":4000"), steady, &expected);
+}
+
+#[test]
+fn fragments_allocate_nothing() {
+    let firewall = ["behaviour = \"panos\"", POLICY, NETWORK];
+    let steady = "lan 10.0.0.7:6000 > 192.0.2.9:53 udp len=4000\n\
+                  lan [2001:db8::7]:6000 > [2001:db8:9::9]:53 udp len=4000";
+    let expected = ["hold fragment-held", "hold fragment-held", "allow session rule=2"];
+    check(&firewall, &opening_of(":6000"), steady, &expected);
 }

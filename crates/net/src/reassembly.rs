@@ -15,7 +15,7 @@ pub struct FragmentLimits {
     /// Incomplete datagrams held at most.
     pub max_datagrams: usize,
     /// Bytes held at most: fragments, their headers and the bookkeeping for them. The datagram last
-    /// completed, at most 64 KiB and a header, comes on top.
+    /// completed and the buffers of a few before it, at most 64 KiB and a header each, come on top.
     pub max_bytes: usize,
     /// Fragments of one datagram at most; a 64 KiB datagram needs 47 on Ethernet.
     pub max_fragments_per_datagram: usize,
@@ -148,6 +148,8 @@ pub struct Reassembler {
     held_bytes: usize,
     /// The datagram last completed, lent to the caller: its header and its payload.
     completed: (Vec<u8>, Vec<u8>),
+    /// Completed datagrams, emptied, whose buffers the next ones take: at most [`MAX_SPARE`].
+    spare: Vec<Partial>,
 }
 
 impl Reassembler {
@@ -160,13 +162,15 @@ impl Reassembler {
             next_serial: 0,
             held_bytes: 0,
             completed: (Vec::new(), Vec::new()),
+            spare: Vec::new(),
         }
     }
 
     /// Takes one decoded packet. `now` must not run backwards between calls.
     ///
     /// A packet that is no fragment is [`Reassembly::Whole`] and changes nothing. Logarithmic in
-    /// the number of datagrams held, linear in the bytes of a datagram that completes.
+    /// the number of datagrams held, linear in the bytes of a datagram that completes. Allocates
+    /// while more datagrams are held, or longer ones, than before.
     pub fn handle_fragment(&mut self, now: Timestamp, packet: &Packet<'_>) -> Reassembly<'_> {
         let Some(network) = &packet.network else { return Reassembly::Whole };
         let Some(fragment) = &network.fragment else { return Reassembly::Whole };
@@ -225,7 +229,8 @@ impl Reassembler {
         if is_new && self.partials.len() >= self.limits.max_datagrams {
             return Err(DiscardReason::TooManyDatagrams);
         }
-        let partial = self.partials.entry(key).or_default();
+        let spare = &mut self.spare;
+        let partial = self.partials.entry(key).or_insert_with(|| spare.pop().unwrap_or_default());
         if is_new {
             let is_ipv6 = network.src.is_ipv6();
             let timeout = if is_ipv6 { self.limits.timeout_v6 } else { self.limits.timeout_v4 };
@@ -255,7 +260,7 @@ impl Reassembler {
     }
 
     fn complete(&mut self, key: Key, packet: &Packet<'_>, network: &Network<'_>) -> Reassembly<'_> {
-        let Some(partial) = self.remove(&key) else { return Reassembly::Hold };
+        let Some(mut partial) = self.remove(&key) else { return Reassembly::Hold };
         let (header, payload) = &mut self.completed;
         payload.clear();
         for piece in &partial.pieces {
@@ -263,7 +268,11 @@ impl Reassembler {
         }
         let fragment_count = partial.pieces.len();
         let first = partial.first;
-        *header = partial.header;
+        std::mem::swap(header, &mut partial.header);
+        if self.spare.len() < MAX_SPARE {
+            partial.empty();
+            self.spare.push(partial);
+        }
         Reassembly::Complete(Datagram {
             network: Network {
                 src: network.src,
@@ -444,15 +453,26 @@ impl Partial {
         }
     }
 
-    /// Makes room for one fragment more; returns the bytes that this adds to what is held.
+    /// Makes it new again but for the room it has.
+    fn empty(&mut self) {
+        self.held.clear();
+        self.pieces.clear();
+        self.runs.clear();
+        self.header.clear();
+        (self.len, self.cost) = (None, 0);
+    }
+
+    /// Makes room for one fragment more; returns the bytes that this adds to what is held. Room
+    /// that an earlier datagram left is counted as far as this one needs it: the same fragments
+    /// always count the same.
     fn growth(&mut self, len: usize, header_len: usize) -> usize {
-        let needed = self.held.len() + len;
+        let needed = (self.held.len() + len).next_multiple_of(GRANULE);
         if needed > self.held.capacity() {
-            self.held.reserve_exact(needed.next_multiple_of(GRANULE) - self.held.len());
+            self.held.reserve_exact(needed - self.held.len());
         }
         self.header.reserve_exact(header_len);
-        let slots = self.pieces.capacity().max(self.pieces.len() + 1).next_power_of_two();
-        let cost = self.held.capacity() + self.header.capacity() + slots * FRAGMENT_COST;
+        let slots = (self.pieces.len() + 1).next_power_of_two().max(4);
+        let cost = needed + self.header.len() + header_len + slots * FRAGMENT_COST;
         let growth = cost.saturating_sub(self.cost);
         self.cost += growth;
         growth
@@ -471,6 +491,8 @@ impl Partial {
     }
 }
 
+/// As many datagrams as are commonly in flight at once.
+const MAX_SPARE: usize = 4;
 /// Fragment bytes are allocated in multiples of this: most datagrams then grow a few times only.
 const GRANULE: usize = 2048;
 /// Bytes counted for a fragment's place in the datagram: a piece and a run.

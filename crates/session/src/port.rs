@@ -79,8 +79,9 @@ fn port_at(ranges: &[PortRange], index: u32) -> Option<u16> {
 
 #[cfg(test)]
 mod tests {
-    use std::cell::RefCell;
+    use std::cell::{Cell, RefCell};
     use std::collections::HashSet;
+    use std::hash::{BuildHasher, BuildHasherDefault, DefaultHasher};
     use std::net::{IpAddr, Ipv4Addr};
 
     use parefeu_net::Protocol;
@@ -137,5 +138,22 @@ mod tests {
         let found =
             allocate_port(WISHED, 1_000_000_000, &[PortRange::ALL], |it| it.src_port != free);
         assert_eq!(found.map(|flow| flow.src_port), Ok(free));
+    }
+    #[test]
+    fn clients_of_one_port_are_told_apart_in_few_steps() {
+        let ranges = [PortRange::new(1024, u16::MAX).unwrap()];
+        let (mut taken, mut probes) = (HashSet::new(), 0u64);
+        for client in 0..32_000u64 {
+            let seed = BuildHasherDefault::<DefaultHasher>::default().hash_one(client);
+            let counted = Cell::new(0);
+            let flow = allocate_port(WISHED, seed, &ranges, |flow| {
+                counted.set(counted.get() + 1);
+                taken.contains(flow)
+            });
+            probes += counted.get();
+            taken.insert(flow.unwrap());
+        }
+        // The wished port is taken by the first of them; half the ports are taken at the end.
+        assert!(probes < 3 * 32_000, "{probes} probes");
     }
 }
