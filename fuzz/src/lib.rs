@@ -1,7 +1,7 @@
 //! The properties that fuzzing tries to break. Each takes any bytes and panics only when one does.
 
 use std::io::Cursor;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use parefeu::classify::{CompileLimits, CompiledPolicy};
 use parefeu::dialect::{Dialect, read_bytes};
@@ -63,7 +63,7 @@ pub fn native(data: &[u8]) {
 }
 
 /// Compiled lookup answers what the plain evaluation answers. The first byte chooses where the
-/// firewall comes from: the rest seeds the generators, or is text of the native format.
+/// firewall comes from: the rest seeds the generators, or is a configuration of any dialect.
 pub fn lookup(data: &[u8]) {
     let Some((first, rest)) = data.split_first() else { return };
     let firewall = if first % 2 == 0 { generated(rest) } else { written(rest) };
@@ -94,11 +94,10 @@ fn generated(data: &[u8]) -> Option<Arc<LinkedFirewall>> {
     Some(firewalls::linked(&tree.current()))
 }
 
-/// A firewall written in the native format, when the text is one.
+/// The firewall of a configuration in any dialect, when the text is one.
 fn written(data: &[u8]) -> Option<Arc<LinkedFirewall>> {
-    let text = std::str::from_utf8(data).ok()?;
-    let (firewall, mut problems) = native::read(Source::new("fuzz.toml", text));
-    link(&firewall?, &mut problems).map(Arc::new)
+    let mut import = read_bytes("fuzz", data, None);
+    link(&import.firewall?, &mut import.problems).map(Arc::new)
 }
 
 /// A number that depends on every byte.
@@ -108,14 +107,14 @@ fn folded(data: &[u8]) -> u64 {
 
 /// An engine takes any frames at any times that do not run backwards.
 pub fn engine(data: &[u8]) {
-    let text = "[[rule_base]]\nname = \"all\"\n[[rule_base.rule]]\nname = \"all\"\naction = \"allow\"\n\
-        [[layer]]\nrule_base = \"all\"\n";
-    let (firewall, mut problems) = native::read(Source::new("fuzz.toml", text));
-    let Some(linked) = firewall.and_then(|firewall| link(&firewall, &mut problems)) else { return };
-    let policy = CompiledPolicy::compile(Arc::new(linked), &CompileLimits::default());
+    static POLICY: LazyLock<Option<Arc<CompiledPolicy>>> = LazyLock::new(|| {
+        let firewall = written(POLICY_TEXT.as_bytes())?;
+        Some(Arc::new(CompiledPolicy::compile(firewall, &CompileLimits::default())))
+    });
+    let policy = POLICY.clone().expect("the policy is written below");
     // Checksums that fuzzing cannot guess would keep every frame out.
     let config = EngineConfig { verify_checksums: false, ..EngineConfig::default() };
-    let mut engine = Engine::new(Arc::new(policy), config);
+    let mut engine = Engine::new(policy, config);
     let (mut rest, mut now, mut frames) = (data, Timestamp::EPOCH, 0);
     while let Some((&[length, pause], more)) = rest.split_first_chunk::<2>() {
         let (frame, more) = more.split_at(more.len().min(usize::from(length)));
@@ -128,3 +127,22 @@ pub fn engine(data: &[u8]) {
         while engine.poll_event().is_some() {}
     }
 }
+
+/// Lets everything pass, but has to know the application to say by which rule.
+const POLICY_TEXT: &str = r#"
+behaviour = "panos"
+[[application]]
+name = "web"
+identified_as = ["http", "tls", "quic"]
+[[rule_base]]
+name = "all"
+[[rule_base.rule]]
+name = "web"
+application = ["web"]
+action = "allow"
+[[rule_base.rule]]
+name = "rest"
+action = "allow"
+[[layer]]
+rule_base = "all"
+"#;
