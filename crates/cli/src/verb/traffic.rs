@@ -29,6 +29,7 @@ pub(crate) fn engine_config(traffic: &Traffic, events: bool) -> EngineConfig {
         identify: standard.identify.filter(|_| !traffic.no_identification),
         events,
         verify_checksums: false,
+        answers_seen_translated: true,
         ..standard
     }
 }
