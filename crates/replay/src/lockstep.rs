@@ -8,7 +8,8 @@ use parefeu_net::{
     DecodeLimits, FiveTuple, LinkType, Packet, TcpFlags, Timestamp, Transport, decode,
 };
 
-use crate::difference::{Comparison, Differences, FlowRecord, Track};
+use crate::counterpart::Counterparts;
+use crate::difference::{Comparison, DifferenceClass, Differences, FlowRecord, Track};
 use crate::ingress::CapturedAt;
 use crate::side::Side;
 
@@ -46,6 +47,7 @@ pub struct Lockstep {
     flows: HashMap<FiveTuple, FlowRecord>,
     /// Replies as the capture shows them, translated by the old firewall → the flow they answer.
     replies: HashMap<FiveTuple, FiveTuple>,
+    counterparts: Counterparts,
     differences: Differences,
     next_sweep: u64,
     frames: u64,
@@ -83,6 +85,7 @@ impl Lockstep {
     /// A comparison that has seen nothing.
     pub fn new(old: Side, new: Side, decode: DecodeLimits, limits: LockstepLimits) -> Self {
         Self {
+            counterparts: Counterparts::new(old.engine().firewall(), new.engine().firewall()),
             old,
             new,
             decode,
@@ -142,8 +145,10 @@ impl Lockstep {
             return None;
         }
         let mut rewritten = packet.clone();
-        let network = rewritten.network.as_mut()?;
+        let network = rewritten.network.as_mut().filter(|network| network.fragment.is_none())?;
         (network.src, network.dst) = (new.src, new.dst);
+        // The checksum in these bytes counts the addresses they came with.
+        network.payload = &[];
         match &mut rewritten.transport {
             Transport::Tcp(tcp) => (tcp.src_port, tcp.dst_port) = (new.src_port, new.dst_port),
             Transport::Udp(udp) => (udp.src_port, udp.dst_port) = (new.src_port, new.dst_port),
@@ -159,7 +164,7 @@ impl Lockstep {
         let starts_anew = self.flows.get(&key).is_some_and(|record| {
             let idle = now.since(record.last);
             let limit = if record.closed { self.limits.closed_idle } else { self.limits.idle };
-            (record.closed && opens(packet)) || idle > limit
+            ((record.closed || !record.opened) && opens(packet)) || idle > limit
         });
         if starts_anew && let Some(record) = self.flows.remove(&key) {
             self.settle(&record);
@@ -172,6 +177,7 @@ impl Lockstep {
             _ => None,
         };
         let record = self.flows.entry(key).or_insert_with(|| FlowRecord::new(now, flow, icmp));
+        record.opened |= record.packets == 0 && opens(packet);
         record.last = now;
         record.packets += 1;
         record.bytes += u64::from(wire_len);
@@ -185,7 +191,11 @@ impl Lockstep {
             if !straggler {
                 track.note(&decision, record.packets, wire_len, now);
             }
+            if !record.closed {
+                track.count_session(&decision);
+            }
         }
+        record.answered |= !forwards && answers(packet);
         record.closed |= closes(packet);
         if forwards && let Some(translated) = record.tracks[0].translated {
             self.replies.insert(translated.reverse(), key);
@@ -202,7 +212,11 @@ impl Lockstep {
         if let Some(translated) = old.translated {
             self.replies.remove(&translated.reverse());
         }
-        self.differences.add(record);
+        let mut class = record.class();
+        if class == DifferenceClass::Same && self.counterparts.differ(old.hit(), new.hit()) {
+            class = DifferenceClass::OtherRule;
+        }
+        self.differences.add(record, class);
     }
 
     fn sweep(&mut self, now: Timestamp) {
@@ -265,7 +279,24 @@ fn closes(packet: &Packet<'_>) -> bool {
         if segment.flags.intersects(TcpFlags::RST.union(TcpFlags::FIN)))
 }
 
+/// Whether a packet of the other side is more than a refusal.
+fn answers(packet: &Packet<'_>) -> bool {
+    match &packet.transport {
+        Transport::Tcp(segment) => !segment.flags.contains(TcpFlags::RST),
+        Transport::Icmp(message) => message.quoted.is_none(),
+        _ => true,
+    }
+}
+
 impl Track {
+    /// Counts the session that lets a packet pass, when it is another one than before.
+    fn count_session(&mut self, decision: &Decision) {
+        if decision.verdict.passes() && decision.session.is_some() {
+            self.sessions += u32::from(decision.session != self.session);
+            self.session = decision.session;
+        }
+    }
+
     /// Notes what one firewall did with a packet of the flow.
     pub(crate) fn note(&mut self, decision: &Decision, packet: u64, wire_len: u32, now: Timestamp) {
         let passes = decision.verdict.passes();

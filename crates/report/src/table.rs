@@ -5,7 +5,7 @@ use std::fmt::Write;
 use comfy_table::{CellAlignment, ContentArrangement, Table, presets};
 use parefeu_engine::SessionSummary;
 use parefeu_policy::LinkedFirewall;
-use parefeu_replay::{DifferenceClass, Group, GroupSide};
+use parefeu_replay::{DifferenceClass, DifferenceReport, Group, GroupSide};
 
 use crate::rule::rule_line;
 use crate::{DiffReport, DiffVerdict};
@@ -19,15 +19,22 @@ pub fn diff_table(report: &DiffReport<'_>, width: u16) -> String {
         let early = capture.ended_early.as_ref().map(|why| format!("; {why}")).unwrap_or_default();
         let _ = writeln!(text, "with {}  ({} frames{early})", capture.file, capture.frames);
     }
+    if !report.pairing.is_empty() {
+        let pairs: Vec<String> =
+            report.pairing.iter().map(|(old, new)| format!("{old} = {new}")).collect();
+        let _ = writeln!(text, "paired {}", pairs.join(", "));
+    }
     if let Some(comparison) = report.comparison {
         let differences = &comparison.differences;
-        let _ = writeln!(
-            text,
-            "\n{} sessions: {} treated alike, {} differently\n",
-            differences.flows(),
-            differences.flows() - differences.different(),
-            differences.different()
-        );
+        let _ = writeln!(text, "\n{}", tally(differences));
+        if differences.answered > 0 {
+            let _ = writeln!(
+                text,
+                "of {} with an answer in the capture, the old firewall's model lets {} pass",
+                differences.answered, differences.answered_and_allowed
+            );
+        }
+        let _ = writeln!(text);
         let mut classes = plain_table(&["change", "sessions", "bytes"], width);
         for (class, totals) in &differences.totals {
             classes.add_row([
@@ -74,6 +81,18 @@ pub fn diff_table(report: &DiffReport<'_>, width: u16) -> String {
     text
 }
 
+/// How many sessions are treated alike, differently, or cannot be judged.
+fn tally(differences: &DifferenceReport) -> String {
+    let (alike, different) =
+        (differences.count(DifferenceClass::is_alike), differences.different());
+    let mut tally =
+        format!("{} sessions: {alike} treated alike, {different} differently", differences.flows());
+    if let unjudged @ 1.. = differences.count(DifferenceClass::is_unjudged) {
+        let _ = write!(tally, ", {unjudged} undecided");
+    }
+    tally
+}
+
 fn group_table(groups: &[Group], report: &DiffReport<'_>, width: u16) -> Table {
     let mut table =
         plain_table(&["change", "old rule", "new rule", "sessions", "bytes", "example"], width);
@@ -87,11 +106,13 @@ fn group_table(groups: &[Group], report: &DiffReport<'_>, width: u16) -> Table {
             }
         }
         if let Some(packet) = group.packet_of_refusal.filter(|packet| *packet > 1) {
-            let _ = write!(
-                example,
-                "\npacket {packet}, after {}",
-                bytes(group.new.bytes_before_refusal)
-            );
+            let refusing = [&group.new, &group.old].into_iter().find(|side| side.refused);
+            let passed = refusing.map_or(0, |side| side.bytes_before_refusal);
+            let _ = write!(example, "\npacket {packet}, after {}", bytes(passed));
+        }
+        if group.class == DifferenceClass::EndReason {
+            let (old, new) = (group.old.sessions, group.new.sessions);
+            let _ = write!(example, "\nold: {old} sessions, new: {new}");
         }
         table.add_row([
             group.class.name().to_owned(),
