@@ -152,6 +152,7 @@ pub fn session_document(session: &SessionSummary, firewall: &LinkedFirewall) -> 
     let rule = session.hit.and_then(|hit| hit.rule).map(|id| firewall.rule(id).name.to_string());
     let line = session.hit.map(|hit| firewall.sources.line_number(hit.at)).filter(|line| *line > 0);
     let mut document = json!({
+        "schema": "parefeu/session/1",
         "type": "session",
         "id": session.id,
         "start": session.start.to_string(),

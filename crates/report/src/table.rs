@@ -5,7 +5,7 @@ use std::fmt::Write;
 use comfy_table::{CellAlignment, ContentArrangement, Table, presets};
 use parefeu_engine::SessionSummary;
 use parefeu_policy::LinkedFirewall;
-use parefeu_replay::{DifferenceClass, DifferenceReport, Group, GroupSide};
+use parefeu_replay::{Comparison, DifferenceClass, DifferenceReport, Group, GroupSide};
 
 use crate::rule::rule_line;
 use crate::{DiffReport, DiffVerdict};
@@ -65,24 +65,29 @@ pub fn diff_table(report: &DiffReport<'_>, width: u16) -> String {
             let _ = writeln!(text, "  and {more} more");
         }
     }
-    let _ = match (report.verdict, report.comparison) {
-        (DiffVerdict::Different, _) => writeln!(text, "different"),
-        (DiffVerdict::Undecided, Some(_)) => writeln!(
-            text,
-            "undecided: this traffic is treated alike, which says nothing of other traffic"
-        ),
-        (DiffVerdict::Undecided, None) => {
-            writeln!(
-                text,
-                "undecided: without traffic nothing was compared (give captures with -r)"
-            )
-        }
-    };
+    let _ = writeln!(text, "{}", conclusion(report));
     text
 }
 
+/// The answer in one line.
+pub(crate) fn conclusion(report: &DiffReport<'_>) -> String {
+    let unjudged =
+        |comparison: &Comparison| comparison.differences.count(DifferenceClass::is_unjudged);
+    match (report.verdict, report.comparison) {
+        (DiffVerdict::Different, _) => "different".to_owned(),
+        (DiffVerdict::Undecided, Some(comparison)) => match unjudged(comparison) {
+            0 => "undecided: this traffic is treated alike, which says nothing of other traffic"
+                .to_owned(),
+            count => format!("undecided: {count} sessions could not be judged"),
+        },
+        (DiffVerdict::Undecided, None) => {
+            "undecided: without traffic nothing was compared (give captures with -r)".to_owned()
+        }
+    }
+}
+
 /// How many sessions are treated alike, differently, or cannot be judged.
-fn tally(differences: &DifferenceReport) -> String {
+pub(crate) fn tally(differences: &DifferenceReport) -> String {
     let (alike, different) =
         (differences.count(DifferenceClass::is_alike), differences.different());
     let mut tally =
