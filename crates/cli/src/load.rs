@@ -48,6 +48,8 @@ pub(crate) fn attempt(path: &Path, reading: &Reading) -> anyhow::Result<Attempt>
         }
         None => None,
     };
+    // An importer goes on after an error to find the next one, not to be relied on.
+    let firewall = firewall.filter(|_| !problems.has_errors());
     problems.sort();
     let sha256 = hexadecimal(&Sha256::digest(&bytes));
     Ok(Attempt { file, sha256, dialect: dialect.map(Dialect::name), sources, problems, firewall })

@@ -166,7 +166,13 @@ fn generated_references_are_read() {
     let Some(folder) = data("aerleon-regression-refs/paloaltofw") else { return };
     for path in files_of(&folder) {
         let text = fs::read_to_string(&path).unwrap();
-        // Some files hold several documents, one after the other.
+        // Some files hold several documents, one after the other: the first is read, and where
+        // the next begins is said.
+        let (firewall, problems) = import(&path);
+        let further = text.match_indices("<?xml").nth(1).map(|(at, _)| at as u32);
+        let said = problems.iter().find(|it| it.code == "second-document");
+        assert_eq!(said.map(|it| it.at.unwrap().start), further, "{}", path.display());
+        assert!(firewall.is_some() && !problems.has_errors(), "{problems:?}");
         for document in text.split_inclusive("</config>\n").filter(|it| !it.trim().is_empty()) {
             let source = Source::new(&path.display().to_string(), document.trim_start());
             let import = read(source, Some(Dialect::Panos));
