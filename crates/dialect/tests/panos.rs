@@ -93,8 +93,7 @@ fn host_address(path: &Path) -> IpAddr {
     line.split(' ').next().unwrap().parse().unwrap()
 }
 
-/// Rows that differ: the application `icmp` leaves open whether an echo is meant (PAN-OS tells
-/// `ping` from it), and the generator merged a neighbouring address into a group of one policy.
+/// Every row without a condition has to agree but two kinds, which `docs/findings.md` explains.
 #[test]
 fn generated_policies_agree_with_their_witnesses() {
     let Some(folder) = data("aerleon-multivendor") else { return };
@@ -124,9 +123,15 @@ fn generated_policies_agree_with_their_witnesses() {
             rows += 1;
             if found == row["expect"].as_str().unwrap() {
                 agreed += 1;
-            } else {
-                eprintln!("{}: {found} for {row}", sample.display());
+                continue;
             }
+            // A rule names `ping` or `icmp`, which only the type tells apart, and the row has none.
+            let no_type = protocol == Protocol::ICMP && found == "depends";
+            // The policy means 200.1.1.1 and .2, the file says .1/32 and .2/31.
+            let widened = row["dst"] == "200.1.1.3"
+                && found == "allow"
+                && fs::read_to_string(&policy).unwrap().contains(">200.1.1.2/31<");
+            assert!(no_type || widened, "{}: {found} for {row}", sample.display());
         }
     }
     eprintln!("{agreed} of {rows} rows agree");
