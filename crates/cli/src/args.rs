@@ -142,11 +142,66 @@ pub(crate) struct Diff {
     /// The rule base of NEW to compare, where it has several without interfaces
     #[arg(long, value_name = "NAME")]
     pub(crate) new_rulebase: Option<String>,
+    #[command(flatten)]
+    pub(crate) state: StatePolicy,
     /// Pairs of zones or interfaces, `old = "new"` (TOML)
     #[arg(long, value_name = "FILE")]
     pub(crate) zone_map: Option<PathBuf>,
     #[command(flatten)]
     pub(crate) output: Output,
+}
+
+/// How the two sides of a comparison keep sessions, where their configurations are not to decide.
+#[derive(Args, Debug)]
+pub(crate) struct StatePolicy {
+    /// Keep sessions as this vendor does, on both sides
+    #[arg(long, value_name = "PRESET")]
+    behaviour: Option<String>,
+    /// Keep sessions as this vendor does, on the old side
+    #[arg(long, value_name = "PRESET")]
+    old_behaviour: Option<String>,
+    /// Keep sessions as this vendor does, on the new side
+    #[arg(long, value_name = "PRESET")]
+    new_behaviour: Option<String>,
+    /// Set one timer (seconds) or switch of the state policy, on both sides
+    #[arg(long = "set", value_name = "KEY=VALUE")]
+    settings: Vec<String>,
+    /// The same, on the old side; it wins over --set
+    #[arg(long = "old-set", value_name = "KEY=VALUE")]
+    old_settings: Vec<String>,
+    /// The same, on the new side; it wins over --set
+    #[arg(long = "new-set", value_name = "KEY=VALUE")]
+    new_settings: Vec<String>,
+}
+
+impl Diff {
+    /// How each side is read: the old one, then the new one.
+    pub(crate) fn readings(&self) -> [Reading; 2] {
+        let state = &self.state;
+        let reading = |dialect: &Option<String>,
+                       rulebase: &Option<String>,
+                       behaviour: &Option<String>,
+                       settings: &[String]| Reading {
+            dialect: dialect.clone(),
+            rulebase: rulebase.clone(),
+            behaviour: behaviour.clone().or_else(|| state.behaviour.clone()),
+            settings: [&state.settings, settings].concat(),
+        };
+        [
+            reading(
+                &self.old_dialect,
+                &self.old_rulebase,
+                &state.old_behaviour,
+                &state.old_settings,
+            ),
+            reading(
+                &self.new_dialect,
+                &self.new_rulebase,
+                &state.new_behaviour,
+                &state.new_settings,
+            ),
+        ]
+    }
 }
 
 /// How a single configuration is read.
@@ -252,6 +307,23 @@ pub(crate) struct Output {
     pub(crate) output: Option<PathBuf>,
 }
 
+impl Output {
+    /// The format asked for, else the first of those the verb writes; another one is refused.
+    pub(crate) fn format(&self, written: &[Format]) -> anyhow::Result<Format> {
+        let name = |format: &Format| {
+            format.to_possible_value().map_or_else(String::new, |it| it.get_name().to_owned())
+        };
+        match self.format {
+            Some(format) if !written.contains(&format) => {
+                let names: Vec<String> = written.iter().map(name).collect();
+                anyhow::bail!("no {} here: --format is one of {}", name(&format), names.join(", "))
+            }
+            Some(format) => Ok(format),
+            None => Ok(written.first().copied().unwrap_or(Format::Table)),
+        }
+    }
+}
+
 #[derive(Clone, Copy, Debug, Eq, PartialEq, ValueEnum)]
 pub(crate) enum Format {
     /// A table for reading
@@ -260,13 +332,17 @@ pub(crate) enum Format {
     Json,
     /// One JSON document a line
     Ndjson,
+    /// Comma-separated values with a header (RFC 4180)
+    Csv,
+    /// Markdown, for a ticket (`diff`)
+    Md,
     /// A self-contained page (`diff`)
     Html,
 }
 
 #[derive(Args, Debug)]
 pub(crate) struct Schema {
-    /// test, session, packet, summary, check or diff; all names without one
+    /// A document's name; without one, all names are listed
     pub(crate) name: Option<String>,
 }
 

@@ -7,9 +7,10 @@ use parefeu_policy::{Diagnostic, Diagnostics, Severity, Sources};
 
 use crate::args::{Global, When};
 
-/// Draws diagnostics on standard error.
+/// Draws diagnostics: as talk on standard error, or as the data of `check`.
 pub(crate) struct Drawer {
     renderer: Renderer,
+    data_renderer: Renderer,
     quiet: bool,
     verbose: bool,
 }
@@ -19,16 +20,15 @@ const MOST_DRAWN: usize = 50;
 
 impl Drawer {
     pub(crate) fn new(global: &Global) -> Self {
-        let colour = match global.color {
-            When::Always => true,
-            When::Never => false,
-            When::Auto => {
-                std::io::stderr().is_terminal()
-                    && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
-            }
+        let wanted = std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
+        let renderer = |is_terminal: bool| match global.color {
+            When::Always => Renderer::styled(),
+            When::Auto if is_terminal && wanted => Renderer::styled(),
+            When::Auto | When::Never => Renderer::plain(),
         };
-        let renderer = if colour { Renderer::styled() } else { Renderer::plain() };
-        Self { renderer, quiet: global.quiet, verbose: global.verbose > 0 }
+        let (talk, data) = (std::io::stderr().is_terminal(), std::io::stdout().is_terminal());
+        let (quiet, verbose) = (global.quiet, global.verbose > 0);
+        Self { renderer: renderer(talk), data_renderer: renderer(data), quiet, verbose }
     }
 
     /// Draws the problems at least as grave as `least`; with `-v` all of them. Lesser ones are
@@ -39,7 +39,7 @@ impl Drawer {
         let most = if self.verbose { usize::MAX } else { MOST_DRAWN };
         for problem in problems.iter().filter(shown).take(most) {
             if !self.quiet || problem.severity == Severity::Error {
-                self.say(&self.render(problem, sources));
+                self.say(&render(&self.renderer, problem, sources));
             }
         }
         let drawn = problems.iter().filter(shown).count().min(most);
@@ -50,37 +50,10 @@ impl Drawer {
         }
     }
 
-    /// One problem as text.
-    pub(crate) fn render(&self, problem: &Diagnostic, sources: &Sources) -> String {
-        let level = match problem.severity {
-            Severity::Error => Level::ERROR,
-            Severity::Unsupported => Level::WARNING.with_name("unsupported"),
-            Severity::Suspicious => Level::WARNING.with_name("suspicious"),
-        };
-        let title = level.primary_title(&problem.message).id(problem.code);
-        let source = problem.at.and_then(|at| Some((at, sources.of(at)?)));
-        let mut group = match source {
-            Some((at, source)) => {
-                // Only the lines concerned are drawn: a whole file of 100 MB stays out of the
-                // renderer.
-                let (line, _) = source.position(at.start);
-                let text = source.line(line);
-                let start = text.as_ptr() as usize - source.text().as_ptr() as usize;
-                let from = (at.start as usize).saturating_sub(start).min(text.len());
-                let to = (at.end as usize).saturating_sub(start).clamp(from, text.len());
-                let (text, from, to) = shorten(text, from, to);
-                let snippet = Snippet::source(text)
-                    .line_start(line as usize)
-                    .path(source.name())
-                    .annotation(AnnotationKind::Primary.span(from..to));
-                title.element(snippet)
-            }
-            None => annotate_snippets::Group::with_title(title),
-        };
-        if let Some(help) = &problem.help {
-            group = group.element(Level::HELP.message(help));
-        }
-        format!("{}\n", self.renderer.render(&[group]))
+    /// One problem as data, for standard output or a file.
+    pub(crate) fn data(&self, problem: &Diagnostic, sources: &Sources, to_file: bool) -> String {
+        let plain = to_file.then(Renderer::plain);
+        render(plain.as_ref().unwrap_or(&self.data_renderer), problem, sources)
     }
 
     /// Writes talk on standard error; a closed one is nobody's loss.
@@ -104,6 +77,39 @@ impl Drawer {
     pub(crate) fn shows_progress(&self) -> bool {
         !self.quiet && std::io::stderr().is_terminal()
     }
+}
+
+/// One problem as text.
+fn render(renderer: &Renderer, problem: &Diagnostic, sources: &Sources) -> String {
+    let level = match problem.severity {
+        Severity::Error => Level::ERROR,
+        Severity::Unsupported => Level::WARNING.with_name("unsupported"),
+        Severity::Suspicious => Level::WARNING.with_name("suspicious"),
+    };
+    let title = level.primary_title(&problem.message).id(problem.code);
+    let source = problem.at.and_then(|at| Some((at, sources.of(at)?)));
+    let mut group = match source {
+        Some((at, source)) => {
+            // Only the lines concerned are drawn: a whole file of 100 MB stays out of the
+            // renderer.
+            let (line, _) = source.position(at.start);
+            let text = source.line(line);
+            let start = text.as_ptr() as usize - source.text().as_ptr() as usize;
+            let from = (at.start as usize).saturating_sub(start).min(text.len());
+            let to = (at.end as usize).saturating_sub(start).clamp(from, text.len());
+            let (text, from, to) = shorten(text, from, to);
+            let snippet = Snippet::source(text)
+                .line_start(line as usize)
+                .path(source.name())
+                .annotation(AnnotationKind::Primary.span(from..to));
+            title.element(snippet)
+        }
+        None => annotate_snippets::Group::with_title(title),
+    };
+    if let Some(help) = &problem.help {
+        group = group.element(Level::HELP.message(help));
+    }
+    format!("{}\n", renderer.render(&[group]))
 }
 
 /// The part of a long line around the span, at most some 200 bytes.

@@ -49,6 +49,8 @@ pub(crate) fn attempt(path: &Path, reading: &Reading) -> anyhow::Result<Attempt>
         }
         None => None,
     };
+    // An importer goes on after an error to find the next one, not to be relied on.
+    let firewall = firewall.filter(|_| !problems.has_errors());
     problems.sort();
     let sha256 = hexadecimal(&Sha256::digest(&bytes));
     Ok(Attempt { file, sha256, dialect: dialect.map(Dialect::name), sources, problems, firewall })
@@ -134,11 +136,20 @@ pub(crate) fn read_file(path: &Path) -> std::io::Result<Vec<u8>> {
     std::fs::read(path)
 }
 
-/// The line a span starts on, and the text of every line it covers, at most `most` of them.
+/// The line a span starts on, and the text of every line it covers without the indent they share;
+/// after `most` of them an ellipsis.
 pub(crate) fn excerpt(firewall: &LinkedFirewall, at: Span, most: usize) -> (u32, Vec<String>) {
     let Some(source) = firewall.sources.of(at) else { return (0, Vec::new()) };
     let first = source.position(at.start).0;
     let last = source.position(at.end.saturating_sub(1).max(at.start)).0;
-    let lines = (first..=last).take(most).map(|line| source.line(line).to_owned());
-    (first, lines.collect())
+    let lines: Vec<&str> = (first..=last).take(most).map(|line| source.line(line)).collect();
+    let blank = |line: &&&str| !line.trim().is_empty();
+    let indent = lines.iter().filter(blank).map(|line| line.len() - line.trim_start().len()).min();
+    let indent = indent.unwrap_or(0);
+    let mut lines: Vec<String> =
+        lines.into_iter().map(|line| line.get(indent..).unwrap_or_default().to_owned()).collect();
+    if (last - first) as usize >= most {
+        lines.push("…".to_owned());
+    }
+    (first, lines)
 }

@@ -53,7 +53,7 @@ pub fn read(source: Source, dialect: Option<Dialect>) -> Import {
     let sources = Sources::one(source.clone());
     let Some(dialect) = dialect.or_else(|| recognise(source.text())) else {
         let message = format!("the dialect of {} is not recognised", source.name());
-        return refused("unknown-dialect", message, None);
+        return refused(unrecognised(source.text()), message, None);
     };
     if u32::try_from(source.text().len()).is_err() {
         let message = format!("{} is larger than 4 GiB", source.name());
@@ -98,9 +98,20 @@ fn too_long_a_line(source: &Source, dialect: Dialect) -> Option<Diagnostics> {
     Some(problems)
 }
 
+/// The code of a text that no dialect claims.
+fn unrecognised(text: &str) -> &'static str {
+    let first = text.lines().find(|line| !line.trim().is_empty()).unwrap_or_default();
+    let is_listing = first.starts_with("Chain ") && first.contains("(policy ");
+    if is_listing { "rule-listing" } else { "unknown-dialect" }
+}
+
 fn refused(code: &'static str, message: String, dialect: Option<Dialect>) -> Import {
     let mut problems = Diagnostics::default();
     let help = match code {
+        "rule-listing" => Some(
+            "this is a listing (iptables -L), which leaves interfaces and options out: \
+             save the rules with iptables-save",
+        ),
         "unknown-dialect" => Some("name the dialect: asa, panos, iptables, classbench or parefeu"),
         "not-utf8" => Some("convert the file to UTF-8, for example with iconv"),
         _ => None,

@@ -122,6 +122,15 @@ fn what_cannot_be_read_is_an_error_with_a_reason() {
 }
 
 #[test]
+fn a_listing_of_rules_is_refused_with_the_way_out() {
+    let listing = "\nChain INPUT (policy ACCEPT)\ntarget     prot opt source      destination\n";
+    let import = read_bytes("fw", listing.as_bytes(), None);
+    let [problem] = import.problems.iter().as_slice() else { unreachable!("one problem") };
+    assert_eq!(problem.code, "rule-listing");
+    assert!(problem.help.as_ref().is_some_and(|help| help.contains("iptables-save")));
+}
+
+#[test]
 fn one_endless_line_is_read() {
     let line = "access-list a extended permit ip any any ".repeat(100_000);
     for dialect in [Dialect::Asa, Dialect::Classbench] {

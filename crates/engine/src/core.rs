@@ -75,6 +75,7 @@ pub(crate) struct Core {
     next_serial: u64,
     keep_events: bool,
     verify_checksums: bool,
+    answers_seen_translated: bool,
 }
 
 impl Core {
@@ -95,6 +96,7 @@ impl Core {
             next_serial: 1,
             keep_events: config.events,
             verify_checksums: config.verify_checksums,
+            answers_seen_translated: config.answers_seen_translated,
             policy,
         }
     }
@@ -113,7 +115,8 @@ impl Core {
         if let Some(decision) = self.handle_error_message(arrival, packet) {
             return decision;
         }
-        match self.sessions.find(tag(arrival.ingress), &flow) {
+        let found = self.sessions.find(tag(arrival.ingress), &flow);
+        match found.or_else(|| self.answer_seen_translated(arrival.ingress, &flow)) {
             Some((id, direction)) => self.continue_session(arrival, packet, id, direction),
             None => self.open_session(arrival, packet, flow),
         }
@@ -133,13 +136,38 @@ impl Core {
         decision_of(&kept, None)
     }
 
+    /// The session whose answer the client sees as `flow`, where the capture shows the client's
+    /// side (`docs/semantics.md` S10.3). The frame may be placed on either interface.
+    fn answer_seen_translated(
+        &self,
+        ingress: Option<InterfaceId>,
+        flow: &FiveTuple,
+    ) -> Option<(SessionId, Direction)> {
+        if !self.answers_seen_translated {
+            return None;
+        }
+        let towards = self.policy.firewall().interface_towards(flow.dst);
+        let asked = flow.reverse();
+        let found = [ingress, towards].into_iter().find_map(|interface| {
+            let (id, direction) = self.sessions.find(tag(interface), &asked)?;
+            (direction == Direction::Original).then_some(id)
+        })?;
+        let session = self.sessions.session(found)?;
+        let is_translated = session.reply != *flow && !session.is_refused();
+        is_translated.then_some((found, Direction::Reply))
+    }
+
     /// An ICMP error is judged with the session whose packet it quotes.
     fn handle_error_message(&self, arrival: Arrival, packet: &Packet<'_>) -> Option<Decision> {
         let Transport::Icmp(message) = &packet.transport else { return None };
         let quoted = message.quoted.as_ref()?;
         let behaviour = &self.policy.firewall().behaviour;
         let dst = packet.network.as_ref()?.dst;
-        let found = self.sessions.related(tag(arrival.ingress), quoted, dst);
+        let found = self.sessions.related(tag(arrival.ingress), quoted, dst).or_else(|| {
+            let about_sender = quoted.ports_known && quoted.flow.src == dst;
+            let answer = quoted.flow.reverse();
+            about_sender.then(|| self.answer_seen_translated(arrival.ingress, &answer)).flatten()
+        });
         let found = found.and_then(|(id, direction)| Some((self.sessions.session(id)?, direction)));
         let judged_by_rules = behaviour.filter_every_packet || !behaviour.icmp_errors_related;
         let Some((session, direction)) = found.filter(|(session, _)| !session.is_refused()) else {

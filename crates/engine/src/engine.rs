@@ -34,6 +34,10 @@ pub struct EngineConfig {
     pub hash_key: u64,
     /// Keep a summary of every ended session for [`Engine::poll_event`].
     pub events: bool,
+    /// Take an answer that shows the address the client asked for the answer of a translated
+    /// session. A capture taken on the client's side of the firewall shows answers so, after they
+    /// were translated back; a live firewall never receives them.
+    pub answers_seen_translated: bool,
 }
 
 impl Default for EngineConfig {
@@ -46,6 +50,7 @@ impl Default for EngineConfig {
             verify_checksums: true,
             hash_key: 0,
             events: true,
+            answers_seen_translated: false,
         }
     }
 }

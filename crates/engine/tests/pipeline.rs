@@ -32,7 +32,11 @@ rule_base = "policy"
 "#;
 
 fn engine(text: &str) -> Engine {
-    Engine::new(policy(text), EngineConfig::default())
+    engine_with(text, EngineConfig::default())
+}
+
+fn engine_with(text: &str, config: EngineConfig) -> Engine {
+    Engine::new(policy(text), config)
 }
 
 fn policy(text: &str) -> Arc<CompiledPolicy> {
@@ -170,6 +174,52 @@ translation = "egress-interface"
     let translated = decision.translated.unwrap().to_string();
     assert_eq!(translated, "udp 203.0.113.1:4000 > 192.0.2.9:53");
     check(&mut engine, "2 wan 192.0.2.9:53 > 203.0.113.1:4000 udp \"y\" => allow session");
+}
+
+/// A server published under 203.0.113.80, and clients that leave as the firewall.
+const PUBLISHED: &str = r#"
+behaviour = "asa"
+[[rule_base]]
+name = "policy"
+default = "allow"
+[[destination_nat]]
+name = "publish"
+ingress = ["wan"]
+destination = "203.0.113.80"
+translation = { prefix = "10.0.0.80" }
+[[source_nat]]
+name = "out"
+egress = ["wan"]
+ingress = ["lan"]
+translation = "egress-interface"
+"#;
+
+/// The answers a capture of the client's side shows, on either interface it may be placed on.
+const TRANSLATED_ANSWERS: &str = "\
+    1 wan 192.0.2.9:4000 > 203.0.113.80:443 S seq=1 => allow default
+    1 wan 203.0.113.80:443 > 192.0.2.9:4000 S. seq=9 ack=2 => allow session
+    1 lan 203.0.113.80:443 > 192.0.2.9:4000 . seq=10 ack=2 => allow session
+    2 wan 192.0.2.9:4000 > 203.0.113.80:443 . seq=2 ack=10 => allow session
+    3 lan 10.0.0.7 > 192.0.2.9 echo id=7 => allow default
+    3 wan 192.0.2.9 > 10.0.0.7 echo-reply id=7 => allow session
+    3 lan 10.0.0.7:4001 > 192.0.2.9:53 udp => allow default
+    3 lan 192.0.2.9:53 > 10.0.0.7:4001 udp => allow session";
+
+#[test]
+fn s10_3_a_capture_of_one_side_shows_answers_translated() {
+    let config = EngineConfig { answers_seen_translated: true, ..EngineConfig::default() };
+    let mut engine = engine_with(&format!("{PUBLISHED}{NETWORK}"), config);
+    check(&mut engine, TRANSLATED_ANSWERS);
+    assert_eq!(engine.session_count(), 3);
+}
+
+#[test]
+fn s10_3_a_live_firewall_takes_no_such_frame_for_an_answer() {
+    check(
+        &mut engine(&format!("{PUBLISHED}{NETWORK}")),
+        "1 wan 192.0.2.9:4000 > 203.0.113.80:443 S seq=1 => allow default
+         1 wan 203.0.113.80:443 > 192.0.2.9:4000 S. seq=9 ack=2 => drop invalid-first-packet",
+    );
 }
 
 #[test]
@@ -351,14 +401,10 @@ action = "allow"
 
 #[test]
 fn s8_a_full_table_refuses_by_name() {
-    let (firewall, mut problems) =
-        native::read(Source::new("test.toml", &format!("{WEB}{NETWORK}")));
-    let linked = link(&firewall.unwrap(), &mut problems).unwrap();
-    let policy = CompiledPolicy::compile(Arc::new(linked), &CompileLimits::default());
     let mut config = EngineConfig::default();
     config.sessions.max_sessions = 1;
     check(
-        &mut Engine::new(Arc::new(policy), config),
+        &mut engine_with(&format!("{WEB}{NETWORK}"), config),
         "1 lan 10.0.0.7:4000 > 192.0.2.9:443 S => allow rule rule=0
          1 lan 10.0.0.7:4001 > 192.0.2.9:443 S => drop table-full rule=0",
     );

@@ -22,16 +22,24 @@ impl LinkType {
     pub const PPP_HDLC: Self = Self(50);
     /// PPPoE session packets without their Ethernet header (RFC 2516).
     pub const PPP_ETHER: Self = Self(51);
+    /// LLC over ATM (RFC 1483 §4.1).
+    pub const ATM_RFC1483: Self = Self(100);
     /// Raw IP: an IPv4 or IPv6 header first.
     pub const RAW: Self = Self(101);
     /// Cisco HDLC (RFC 1547 §4.3).
     pub const C_HDLC: Self = Self(104);
+    /// IEEE 802.11.
+    pub const IEEE802_11: Self = Self(105);
+    /// Frame relay (RFC 2427).
+    pub const FRAME_RELAY: Self = Self(107);
     /// OpenBSD loopback: a 4-byte address family in network byte order.
     pub const LOOP: Self = Self(108);
     /// Linux "cooked" capture, 16-byte header.
     pub const LINUX_SLL: Self = Self(113);
     /// The log device of pf.
     pub const PFLOG: Self = Self(117);
+    /// IEEE 802.11 behind a radiotap header.
+    pub const IEEE802_11_RADIOTAP: Self = Self(127);
     /// Raw IPv4.
     pub const IPV4: Self = Self(228);
     /// Raw IPv6.
@@ -55,10 +63,14 @@ impl LinkType {
             Self::RAW_BSD | Self::RAW_OPENBSD | Self::RAW => "raw",
             Self::PPP_HDLC => "ppp-hdlc",
             Self::PPP_ETHER => "ppp-ether",
+            Self::ATM_RFC1483 => "atm-rfc1483",
             Self::C_HDLC => "c-hdlc",
+            Self::IEEE802_11 => "ieee802-11",
+            Self::FRAME_RELAY => "frelay",
             Self::LOOP => "loop",
             Self::LINUX_SLL => "linux-sll",
             Self::PFLOG => "pflog",
+            Self::IEEE802_11_RADIOTAP => "ieee802-11-radiotap",
             Self::IPV4 => "ipv4",
             Self::IPV6 => "ipv6",
             Self::NFLOG => "nflog",

@@ -99,11 +99,13 @@ impl Diagnostics {
         }
     }
 
-    /// Orders the entries by place, then severity and code.
+    /// Orders the entries by place, then severity and code, and keeps one of several that say the
+    /// same of the same place: a rule that stands in two tables has its faults once.
     pub fn sort(&mut self) {
         self.entries.sort_by(|a, b| {
             (a.at, a.severity, a.code, &a.message).cmp(&(b.at, b.severity, b.code, &b.message))
         });
+        self.entries.dedup();
     }
 
     /// The gravest severity present.
@@ -177,5 +179,19 @@ mod tests {
 
         problems.error("syntax", Span::default(), "é".repeat(500));
         assert_eq!(problems.iter().next_back().map(|last| last.message.chars().count()), Some(500));
+    }
+
+    #[test]
+    fn a_problem_found_twice_is_reported_once() {
+        let mut problems = Diagnostics::default();
+        let [first, second] = [Span::new(4, 9), Span::new(10, 12)];
+        for at in [second, first, second] {
+            problems.error("unknown-object", at, "unknown address object `a`");
+        }
+        problems.error("unknown-object", first, "unknown address object `b`");
+        problems.sort();
+        let found: Vec<_> = problems.iter().map(|it| (it.at, &*it.message)).collect();
+        let (a, b) = ("unknown address object `a`", "unknown address object `b`");
+        assert_eq!(found, [(Some(first), a), (Some(first), b), (Some(second), a)]);
     }
 }

@@ -11,7 +11,7 @@ use parefeu_policy::Hit;
 
 use crate::side::RuleHits;
 
-/// How the treatment of a flow differs (`docs/semantics.md`, "Comparison").
+/// How the treatment of a flow differs (`docs/semantics.md` S11).
 #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
 pub enum DifferenceClass {
     /// Allowed from its first packet by the old firewall, refused by the new one.
@@ -28,17 +28,21 @@ pub enum DifferenceClass {
     SessionKept,
     /// Both let it pass, translated differently.
     Translation,
+    /// Both let all of it pass, but one side's session ended in between and another went on.
+    EndReason,
     /// On one side a rule or translation that is not modelled decides.
     Undecided,
     /// Both let it pass, but identification never came to an end on one side.
     NeverDecided,
+    /// Treated alike, by rules that do not stand for each other.
+    OtherRule,
     /// Treated alike.
     Same,
 }
 
 impl DifferenceClass {
     /// Every class, gravest first.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 12] = [
         Self::NewlyDenied,
         Self::NewlyAllowed,
         Self::DeniedAfterIdentification,
@@ -46,8 +50,10 @@ impl DifferenceClass {
         Self::SessionLost,
         Self::SessionKept,
         Self::Translation,
+        Self::EndReason,
         Self::Undecided,
         Self::NeverDecided,
+        Self::OtherRule,
         Self::Same,
     ];
 
@@ -61,15 +67,27 @@ impl DifferenceClass {
             Self::SessionLost => "session-lost",
             Self::SessionKept => "session-kept",
             Self::Translation => "translation",
+            Self::EndReason => "end-reason",
             Self::Undecided => "undecided",
             Self::NeverDecided => "never-decided",
+            Self::OtherRule => "other-rule",
             Self::Same => "same",
         }
     }
 
     /// Whether flows of the class are treated differently.
     pub const fn is_difference(self) -> bool {
-        !matches!(self, Self::Same | Self::NeverDecided | Self::Undecided)
+        !self.is_alike() && !self.is_unjudged()
+    }
+
+    /// Whether flows of the class are treated alike.
+    pub const fn is_alike(self) -> bool {
+        matches!(self, Self::Same | Self::OtherRule)
+    }
+
+    /// Whether nothing can be said of flows of the class.
+    pub const fn is_unjudged(self) -> bool {
+        matches!(self, Self::Undecided | Self::NeverDecided)
     }
 
     /// Whether flows of the class lose service.
@@ -95,6 +113,9 @@ pub(crate) struct Track {
     pub(crate) bytes_before_refusal: u64,
     pub(crate) unknown: bool,
     pub(crate) tentative: bool,
+    /// Sessions that carried the flow until it was closed, and the latest of them.
+    pub(crate) sessions: u32,
+    pub(crate) session: Option<u64>,
 }
 
 /// The first packet of a flow that was refused.
@@ -131,7 +152,7 @@ impl Track {
         self.begins_allowed() && self.refused_packets > 0 && !self.identified_refusal()
     }
 
-    fn hit(&self) -> Option<Hit> {
+    pub(crate) fn hit(&self) -> Option<Hit> {
         if self.identified_refusal() || !self.begins_allowed() {
             self.refusal.and_then(|refusal| refusal.hit).or(self.decided)
         } else {
@@ -170,6 +191,10 @@ pub(crate) struct FlowRecord {
     pub(crate) closed: bool,
     /// Idle for longer, and neither firewall knows it any more.
     pub(crate) patience: Duration,
+    /// It began with a SYN.
+    pub(crate) opened: bool,
+    /// The other end spoke, other than by refusing: something had let the flow pass.
+    pub(crate) answered: bool,
     /// Old, then new.
     pub(crate) tracks: [Track; 2],
 }
@@ -190,6 +215,8 @@ impl FlowRecord {
             bytes: 0,
             closed: false,
             patience,
+            opened: false,
+            answered: false,
             tracks: [Track::default(), Track::default()],
         }
     }
@@ -215,6 +242,7 @@ impl FlowRecord {
             (false, true) => DifferenceClass::SessionLost,
             (true, false) => DifferenceClass::SessionKept,
             _ if !same_translation(old.translated, new.translated) => DifferenceClass::Translation,
+            (false, false) if old.sessions != new.sessions => DifferenceClass::EndReason,
             _ if old.tentative || new.tentative => DifferenceClass::NeverDecided,
             _ => DifferenceClass::Same,
         }
@@ -244,6 +272,10 @@ pub struct GroupSide {
     pub application: Option<Application>,
     /// How the first flow was translated.
     pub translated: Option<FiveTuple>,
+    /// Sessions that carried the first flow, one after the other.
+    pub sessions: u32,
+    /// Whether it refused a packet of the first flow.
+    pub refused: bool,
     /// Bytes that passed before the flows were refused.
     pub bytes_before_refusal: u64,
 }
@@ -273,7 +305,7 @@ pub struct Group {
     pub first_seen: Timestamp,
     /// When the last packet came.
     pub last_seen: Timestamp,
-    /// For how long the witness had been idle when its session was lost.
+    /// Which packet of the witness was the first to be refused, from 1.
     pub packet_of_refusal: Option<u64>,
 }
 
@@ -294,6 +326,8 @@ pub(crate) struct Differences {
     malformed: BTreeMap<MalformedReason, u64>,
     timeline: Timeline,
     span: Option<(Timestamp, Timestamp)>,
+    answered: u64,
+    answered_and_allowed: u64,
 }
 
 /// Flows and bytes of a class.
@@ -314,12 +348,14 @@ impl Differences {
         }
     }
 
-    pub(crate) fn add(&mut self, record: &FlowRecord) {
-        let class = record.class();
+    pub(crate) fn add(&mut self, record: &FlowRecord, class: DifferenceClass) {
         let [old, new] = &record.tracks;
+        let refusal = new.refusal.as_ref().or(old.refusal.as_ref());
         let totals = self.totals.entry(class).or_default();
         totals.flows += 1;
         totals.bytes += record.bytes;
+        self.answered += u64::from(record.answered);
+        self.answered_and_allowed += u64::from(record.answered && old.begins_allowed());
         *self.verdict_bytes.entry((old.verdict(), new.verdict())).or_default() += record.bytes;
         if class.is_loss() {
             let when = new.refusal.map_or(record.start, |refusal| refusal.when);
@@ -342,7 +378,7 @@ impl Differences {
                 witness_icmp: record.icmp,
                 first_seen: record.start,
                 last_seen: record.last,
-                packet_of_refusal: new.refusal.map(|refusal| refusal.packet),
+                packet_of_refusal: refusal.map(|refusal| refusal.packet),
             };
             (group, BTreeSet::new())
         });
@@ -369,6 +405,8 @@ impl Differences {
             malformed: self.malformed,
             timeline: self.timeline,
             span: self.span,
+            answered: self.answered,
+            answered_and_allowed: self.answered_and_allowed,
         }
     }
 }
@@ -387,6 +425,8 @@ fn group_side(track: &Track) -> GroupSide {
         hit: track.hit(),
         application: track.application,
         translated: track.translated,
+        sessions: track.sessions,
+        refused: track.refusal.is_some(),
         bytes_before_refusal: track.bytes_before_refusal,
     }
 }
@@ -406,9 +446,20 @@ pub struct DifferenceReport {
     pub timeline: Timeline,
     /// Time of the first and the last frame.
     pub span: Option<(Timestamp, Timestamp)>,
+    /// Flows the capture shows answered: something had let them pass.
+    pub answered: u64,
+    /// Those of them the old firewall, as modelled, lets pass.
+    pub answered_and_allowed: u64,
 }
 
 impl DifferenceReport {
+    /// The share of answered flows the old firewall lets pass, from 0 to 1; `None` when nothing was
+    /// answered. Where the capture was taken behind the old firewall, less than 1 says that its
+    /// model, or the placing of frames, is wrong.
+    pub fn model_agreement(&self) -> Option<f64> {
+        (self.answered > 0).then(|| self.answered_and_allowed as f64 / self.answered as f64)
+    }
+
     /// Flows of every class.
     pub fn flows(&self) -> u64 {
         self.totals.values().map(|totals| totals.flows).sum()
@@ -416,8 +467,13 @@ impl DifferenceReport {
 
     /// Flows that are treated differently.
     pub fn different(&self) -> u64 {
-        let different = self.totals.iter().filter(|(class, _)| class.is_difference());
-        different.map(|(_, totals)| totals.flows).sum()
+        self.count(DifferenceClass::is_difference)
+    }
+
+    /// Flows of the classes for which `wanted` holds.
+    pub fn count(&self, wanted: fn(DifferenceClass) -> bool) -> u64 {
+        let totals = self.totals.iter().filter(|(class, _)| wanted(**class));
+        totals.map(|(_, totals)| totals.flows).sum()
     }
 }
 

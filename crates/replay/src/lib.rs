@@ -7,6 +7,7 @@
 //! either: it reads what it is handed.
 
 mod capture;
+mod counterpart;
 mod difference;
 mod ingress;
 mod lockstep;

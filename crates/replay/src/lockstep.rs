@@ -10,7 +10,8 @@ use parefeu_net::{
 };
 use parefeu_policy::Timers;
 
-use crate::difference::{Comparison, Differences, FlowRecord, Refusal, Track};
+use crate::counterpart::Counterparts;
+use crate::difference::{Comparison, DifferenceClass, Differences, FlowRecord, Refusal, Track};
 use crate::ingress::CapturedAt;
 use crate::side::Side;
 
@@ -52,6 +53,7 @@ pub struct Lockstep {
     replies: HashMap<FiveTuple, FiveTuple, RandomState>,
     /// Whether a side has translation rules at all.
     translates: bool,
+    counterparts: Counterparts,
     differences: Differences,
     next_sweep: u64,
     frames: u64,
@@ -94,6 +96,7 @@ impl Lockstep {
             !firewall.source_nat.rules.is_empty() || !firewall.destination_nat.rules.is_empty()
         });
         Self {
+            counterparts: Counterparts::new(old.engine().firewall(), new.engine().firewall()),
             old,
             new,
             decode,
@@ -156,7 +159,7 @@ impl Lockstep {
             return None;
         }
         let mut rewritten = packet.clone();
-        let network = rewritten.network.as_mut()?;
+        let network = rewritten.network.as_mut().filter(|network| network.fragment.is_none())?;
         (network.src, network.dst) = (new.src, new.dst);
         match &mut rewritten.transport {
             Transport::Tcp(tcp) => (tcp.src_port, tcp.dst_port) = (new.src_port, new.dst_port),
@@ -172,7 +175,7 @@ impl Lockstep {
         let closed_idle = self.limits.closed_idle;
         if let Some(record) = self.flows.get_mut(&seen.key)
             && !record.is_over(seen.now, closed_idle)
-            && !(record.closed && opens(seen.packet))
+            && !((record.closed || !record.opened) && opens(seen.packet))
         {
             if let Some(reply) = record.note(&seen, decisions) {
                 self.replies.insert(reply, seen.key);
@@ -218,7 +221,11 @@ impl Lockstep {
         if let Some(translated) = old.translated {
             self.replies.remove(&translated.reverse());
         }
-        self.differences.add(record);
+        let mut class = record.class();
+        if class == DifferenceClass::Same && self.counterparts.differ(old.hit(), new.hit()) {
+            class = DifferenceClass::OtherRule;
+        }
+        self.differences.add(record, class);
     }
 
     fn sweep(&mut self, now: Timestamp) {
@@ -277,6 +284,15 @@ fn closes(packet: &Packet<'_>) -> bool {
         if segment.flags.intersects(TcpFlags::RST.union(TcpFlags::FIN)))
 }
 
+/// Whether a packet of the other side is more than a refusal.
+fn answers(packet: &Packet<'_>) -> bool {
+    match &packet.transport {
+        Transport::Tcp(segment) => !segment.flags.contains(TcpFlags::RST),
+        Transport::Icmp(message) => message.quoted.is_none(),
+        _ => true,
+    }
+}
+
 /// The longest time a firewall with these timers remembers an idle session or a refused flow.
 fn longest_timer(timers: &Timers, protocol: Protocol) -> Duration {
     let of_protocol: &[Duration] = match protocol {
@@ -312,6 +328,7 @@ impl FlowRecord {
     /// Notes a packet of the flow, and returns the reply the capture will show if the old firewall
     /// has translated the flow for the first time.
     fn note(&mut self, seen: &Seen<'_>, decisions: [Decision; 2]) -> Option<FiveTuple> {
+        self.opened |= self.packets == 0 && opens(seen.packet);
         self.last = seen.now;
         self.packets += 1;
         self.bytes += u64::from(seen.wire_len);
@@ -326,7 +343,11 @@ impl FlowRecord {
             if !straggler {
                 track.note(&decision, self.packets, seen.wire_len, seen.now);
             }
+            if !self.closed {
+                track.count_session(&decision);
+            }
         }
+        self.answered |= !forwards && answers(seen.packet);
         self.closed |= closes(seen.packet);
         let translated = self.tracks[0].translated.filter(|_| before.is_none());
         translated.map(FiveTuple::reverse)
@@ -334,6 +355,14 @@ impl FlowRecord {
 }
 
 impl Track {
+    /// Counts the session that lets a packet pass, when it is another one than before.
+    fn count_session(&mut self, decision: &Decision) {
+        if decision.verdict.passes() && decision.session.is_some() {
+            self.sessions += u32::from(decision.session != self.session);
+            self.session = decision.session;
+        }
+    }
+
     /// Notes what one firewall did with a packet of the flow.
     pub(crate) fn note(&mut self, decision: &Decision, packet: u64, wire_len: u32, now: Timestamp) {
         let Decision { verdict, reason, hit, .. } = *decision;

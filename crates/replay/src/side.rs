@@ -5,7 +5,7 @@ use std::sync::Arc;
 use parefeu_classify::{CompileLimits, CompiledPolicy};
 use parefeu_engine::{Decision, Engine, EngineConfig, Event, SessionSummary};
 use parefeu_net::{Packet, Timestamp};
-use parefeu_policy::{Hit, LinkedFirewall};
+use parefeu_policy::{Hit, InterfaceId, LinkedFirewall};
 
 use crate::ingress::{CapturedAt, IngressChoice, IngressMap, UnknownInterface};
 
@@ -61,6 +61,15 @@ impl Side {
         Ok(Self { engine: Engine::new(Arc::new(policy), config), ingress, hits })
     }
 
+    /// The interface a frame enters by, as [`Side::decide`] places it.
+    pub fn ingress(
+        &mut self,
+        captured: CapturedAt<'_>,
+        packet: &Packet<'_>,
+    ) -> Option<InterfaceId> {
+        self.ingress.ingress(self.engine.firewall(), captured, packet)
+    }
+
     /// Decides a frame that is decoded.
     pub fn decide(
         &mut self,
@@ -69,7 +78,7 @@ impl Side {
         packet: &Packet<'_>,
         wire_len: u32,
     ) -> Decision {
-        let ingress = self.ingress.ingress(self.engine.firewall(), captured, packet);
+        let ingress = self.ingress(captured, packet);
         self.engine.handle_packet(now, ingress, packet, wire_len)
     }
 

@@ -1,7 +1,7 @@
 //! JSON documents, with the fields scripts rely on.
 
 use parefeu_policy::LinkedFirewall;
-use parefeu_replay::{Group, GroupSide, RuleHits};
+use parefeu_replay::{DifferenceClass, Group, GroupSide, RuleHits};
 use serde_json::{Map, Value, json};
 
 use crate::rule::rule_line;
@@ -72,18 +72,13 @@ fn traffic(report: &DiffReport<'_>) -> Value {
         .iter()
         .map(|(reason, frames)| (reason.name().to_owned(), (*frames).into()))
         .collect();
-    let different = differences.different();
-    let same = differences
-        .totals
-        .iter()
-        .filter(|(class, _)| class.name() == "same")
-        .map(|(_, totals)| totals.flows)
-        .sum::<u64>();
     json!({
         "frames": comparison.frames,
         "sessions": differences.flows(),
-        "same": same,
-        "different": different,
+        "same": differences.count(DifferenceClass::is_alike),
+        "different": differences.different(),
+        "undecided": differences.count(DifferenceClass::is_unjudged),
+        "model_agreement": differences.model_agreement(),
         "classes": classes,
         "groups": groups,
         "verdict_bytes": verdict_bytes,
@@ -121,6 +116,7 @@ fn side_document(side: &GroupSide, firewall: &LinkedFirewall) -> Value {
         "line": rule.line,
         "application": side.application.map(parefeu_identify::Application::name),
         "translated": side.translated.map(|flow| FlowDocument::new(&flow, None)),
+        "sessions": side.sessions,
         "bytes_before_refusal": side.bytes_before_refusal,
     })
 }

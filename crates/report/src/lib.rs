@@ -1,13 +1,20 @@
-//! Results written as tables for reading, JSON for scripts and self-contained HTML for the change
-//! ticket. The crate computes nothing: it names, orders and lays out what a replay found.
+//! Results written as tables for reading, JSON and CSV for scripts and spreadsheets, Markdown and
+//! self-contained HTML for the change ticket. The crate computes nothing: it names, orders and lays
+//! out what a replay found.
 
+mod csv;
 mod json;
+mod markdown;
 mod page;
 mod rule;
 mod session;
 mod table;
 
+pub use csv::{
+    ANSWER_COLUMNS, CsvColumn, GROUP_COLUMNS, PACKET_COLUMNS, SESSION_COLUMNS, csv_header, csv_row,
+};
 pub use json::diff_document;
+pub use markdown::diff_markdown;
 pub use page::{Language, diff_page};
 pub use rule::{RuleLine, rule_line};
 pub use session::SessionDocument;

@@ -12,6 +12,7 @@ use serde::{Serialize, Serializer};
 /// A line of `replay --format ndjson` for a session.
 #[derive(Clone, Debug, Serialize)]
 pub struct SessionDocument<'a> {
+    schema: &'static str,
     #[serde(rename = "type")]
     kind: &'static str,
     id: u64,
@@ -50,6 +51,7 @@ impl<'a> SessionDocument<'a> {
         let rule = session.hit.and_then(|hit| hit.rule);
         let line = session.hit.map(|hit| firewall.sources.line_number(hit.at));
         Self {
+            schema: "parefeu/session/1",
             kind: "session",
             id: session.id,
             start: session.start,

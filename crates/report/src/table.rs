@@ -5,7 +5,7 @@ use std::fmt::Write;
 use comfy_table::{CellAlignment, ContentArrangement, Table, presets};
 use parefeu_engine::SessionSummary;
 use parefeu_policy::LinkedFirewall;
-use parefeu_replay::{DifferenceClass, Group, GroupSide};
+use parefeu_replay::{Comparison, DifferenceClass, DifferenceReport, Group, GroupSide};
 
 use crate::rule::rule_line;
 use crate::{DiffReport, DiffVerdict};
@@ -19,15 +19,22 @@ pub fn diff_table(report: &DiffReport<'_>, width: u16) -> String {
         let early = capture.ended_early.as_ref().map(|why| format!("; {why}")).unwrap_or_default();
         let _ = writeln!(text, "with {}  ({} frames{early})", capture.file, capture.frames);
     }
+    if !report.pairing.is_empty() {
+        let pairs: Vec<String> =
+            report.pairing.iter().map(|(old, new)| format!("{old} = {new}")).collect();
+        let _ = writeln!(text, "paired {}", pairs.join(", "));
+    }
     if let Some(comparison) = report.comparison {
         let differences = &comparison.differences;
-        let _ = writeln!(
-            text,
-            "\n{} sessions: {} treated alike, {} differently\n",
-            differences.flows(),
-            differences.flows() - differences.different(),
-            differences.different()
-        );
+        let _ = writeln!(text, "\n{}", tally(differences));
+        if differences.answered > 0 {
+            let _ = writeln!(
+                text,
+                "of {} with an answer in the capture, the old firewall's model lets {} pass",
+                differences.answered, differences.answered_and_allowed
+            );
+        }
+        let _ = writeln!(text);
         let mut classes = plain_table(&["change", "sessions", "bytes"], width);
         for (class, totals) in &differences.totals {
             classes.add_row([
@@ -58,20 +65,37 @@ pub fn diff_table(report: &DiffReport<'_>, width: u16) -> String {
             let _ = writeln!(text, "  and {more} more");
         }
     }
-    let _ = match (report.verdict, report.comparison) {
-        (DiffVerdict::Different, _) => writeln!(text, "different"),
-        (DiffVerdict::Undecided, Some(_)) => writeln!(
-            text,
-            "undecided: this traffic is treated alike, which says nothing of other traffic"
-        ),
-        (DiffVerdict::Undecided, None) => {
-            writeln!(
-                text,
-                "undecided: without traffic nothing was compared (give captures with -r)"
-            )
-        }
-    };
+    let _ = writeln!(text, "{}", conclusion(report));
     text
+}
+
+/// The answer in one line.
+pub(crate) fn conclusion(report: &DiffReport<'_>) -> String {
+    let unjudged =
+        |comparison: &Comparison| comparison.differences.count(DifferenceClass::is_unjudged);
+    match (report.verdict, report.comparison) {
+        (DiffVerdict::Different, _) => "different".to_owned(),
+        (DiffVerdict::Undecided, Some(comparison)) => match unjudged(comparison) {
+            0 => "undecided: this traffic is treated alike, which says nothing of other traffic"
+                .to_owned(),
+            count => format!("undecided: {count} sessions could not be judged"),
+        },
+        (DiffVerdict::Undecided, None) => {
+            "undecided: without traffic nothing was compared (give captures with -r)".to_owned()
+        }
+    }
+}
+
+/// How many sessions are treated alike, differently, or cannot be judged.
+pub(crate) fn tally(differences: &DifferenceReport) -> String {
+    let (alike, different) =
+        (differences.count(DifferenceClass::is_alike), differences.different());
+    let mut tally =
+        format!("{} sessions: {alike} treated alike, {different} differently", differences.flows());
+    if let unjudged @ 1.. = differences.count(DifferenceClass::is_unjudged) {
+        let _ = write!(tally, ", {unjudged} undecided");
+    }
+    tally
 }
 
 fn group_table(groups: &[Group], report: &DiffReport<'_>, width: u16) -> Table {
@@ -87,11 +111,13 @@ fn group_table(groups: &[Group], report: &DiffReport<'_>, width: u16) -> Table {
             }
         }
         if let Some(packet) = group.packet_of_refusal.filter(|packet| *packet > 1) {
-            let _ = write!(
-                example,
-                "\npacket {packet}, after {}",
-                bytes(group.new.bytes_before_refusal)
-            );
+            let refusing = [&group.new, &group.old].into_iter().find(|side| side.refused);
+            let passed = refusing.map_or(0, |side| side.bytes_before_refusal);
+            let _ = write!(example, "\npacket {packet}, after {}", bytes(passed));
+        }
+        if group.class == DifferenceClass::EndReason {
+            let (old, new) = (group.old.sessions, group.new.sessions);
+            let _ = write!(example, "\nold: {old} sessions, new: {new}");
         }
         table.add_row([
             group.class.name().to_owned(),

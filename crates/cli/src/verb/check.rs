@@ -13,6 +13,8 @@ use crate::output::Sink;
 
 pub(crate) fn run(args: &Check, drawer: &Drawer) -> anyhow::Result<Status> {
     let mut status = Status::Clean;
+    let format = args.output.format(&[Format::Table, Format::Json, Format::Ndjson])?;
+    let to_file = args.output.output.is_some();
     let mut sink = Sink::open(args.output.output.as_deref(), &args.configs)?;
     let mut documents = Vec::new();
     for path in &args.configs {
@@ -23,26 +25,22 @@ pub(crate) fn run(args: &Check, drawer: &Drawer) -> anyhow::Result<Status> {
             Some(Severity::Unsupported | Severity::Suspicious) => Status::Findings,
             None => Status::Clean,
         });
-        if matches!(args.output.format, Some(Format::Json | Format::Ndjson)) {
+        if format != Format::Table {
             documents.push(document(&attempt));
             continue;
         }
         for problem in &attempt.problems {
-            write!(sink, "{}", drawer.render(problem, &attempt.sources))?;
+            write!(sink, "{}", drawer.data(problem, &attempt.sources, to_file))?;
         }
         writeln!(sink, "{}", summary(&attempt))?;
     }
-    match args.output.format {
-        Some(Format::Ndjson) => {
-            for document in &documents {
-                writeln!(sink, "{document}")?;
-            }
+    if format == Format::Ndjson {
+        for document in &documents {
+            writeln!(sink, "{document}")?;
         }
-        Some(Format::Json) => {
-            let all = json!({ "schema": "parefeu/check/1", "files": documents });
-            writeln!(sink, "{}", serde_json::to_string_pretty(&all)?)?;
-        }
-        _ => {}
+    } else if format == Format::Json {
+        let all = json!({ "schema": "parefeu/check/1", "files": documents });
+        writeln!(sink, "{}", serde_json::to_string_pretty(&all)?)?;
     }
     sink.finish()?;
     Ok(status)
@@ -65,7 +63,7 @@ fn document(attempt: &Attempt) -> serde_json::Value {
         })
         .collect();
     json!({
-        "schema": "parefeu/check/1",
+        "schema": "parefeu/check-file/1",
         "file": file,
         "sha256": sha256,
         "dialect": dialect,

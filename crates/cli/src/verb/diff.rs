@@ -9,31 +9,32 @@ use anyhow::Context;
 use parefeu_policy::{Diagnostics, LinkedFirewall, Severity};
 use parefeu_replay::{IngressChoice, Lockstep, LockstepLimits, Side};
 use parefeu_report::{
-    DiffReport, DiffVerdict, FirewallInfo, NotModelled, diff_document, diff_page, diff_table,
+    DiffReport, DiffVerdict, FirewallInfo, GROUP_COLUMNS, NotModelled, csv_header, csv_row,
+    diff_document, diff_markdown, diff_page, diff_table,
 };
+use serde_json::Value;
 
 use crate::Status;
-use crate::args::{Diff, Format, Global, Language, Reading};
+use crate::args::{Diff, Format, Global, Language};
 use crate::draw::{Drawer, terminal_width};
 use crate::load::{Loaded, load};
 use crate::output::Sink;
 use crate::verb::traffic::{Frames, ReadSummary, engine_config, ingress_choice};
 
 pub(crate) fn run(args: &Diff, global: &Global, drawer: &Drawer) -> anyhow::Result<Status> {
-    let old_reading = Reading {
-        dialect: args.old_dialect.clone(),
-        rulebase: args.old_rulebase.clone(),
-        ..Reading::default()
-    };
-    let new_reading = Reading {
-        dialect: args.new_dialect.clone(),
-        rulebase: args.new_rulebase.clone(),
-        ..Reading::default()
-    };
+    let format = args.output.format(&[
+        Format::Table,
+        Format::Json,
+        Format::Ndjson,
+        Format::Csv,
+        Format::Md,
+        Format::Html,
+    ])?;
+    let [old_reading, new_reading] = args.readings();
     let old = load(&args.old, &old_reading, drawer)?;
     let new = load(&args.new, &new_reading, drawer)?;
     let pairs = match &args.zone_map {
-        Some(path) => read_zone_map(path)?,
+        Some(path) => read_zone_map(path, &old, &new)?,
         None => BTreeMap::new(),
     };
     let pairing = pair(&old.firewall, &new.firewall, &pairs);
@@ -42,17 +43,19 @@ pub(crate) fn run(args: &Diff, global: &Global, drawer: &Drawer) -> anyhow::Resu
     let sink = Sink::open(args.output.output.as_deref(), inputs)?;
 
     let traffic = &args.traffic;
-    let config = engine_config(traffic, false);
-    let hashed = !matches!(args.output.format, None | Some(Format::Table));
+    let [old_config, new_config] =
+        [&old_reading, &new_reading].map(|reading| engine_config(traffic, reading, false));
+    let decode = old_config.decode;
+    let hashed = !matches!(format, Format::Table | Format::Csv);
     let mut frames = Frames::open(&traffic.captures, drawer, hashed)?;
     let choice = ingress_choice(traffic)?;
-    let old_side = Side::new(Arc::clone(&old.firewall), &choice, config.clone())
+    let old_side = Side::new(Arc::clone(&old.firewall), &choice, old_config)
         .with_context(|| old.file.clone())?;
     let new_choice = translated_choice(&choice, &pairing, &new.firewall);
-    let new_side = Side::new(Arc::clone(&new.firewall), &new_choice, config.clone())
+    let new_side = Side::new(Arc::clone(&new.firewall), &new_choice, new_config)
         .with_context(|| new.file.clone())?;
     let limits = LockstepLimits { max_flows: traffic.max_sessions, ..LockstepLimits::default() };
-    let mut lockstep = Lockstep::new(old_side, new_side, config.decode, limits);
+    let mut lockstep = Lockstep::new(old_side, new_side, decode, limits);
     frames.for_each(|frame| {
         lockstep.handle_frame(frame.replay);
         Ok(())
@@ -73,7 +76,7 @@ pub(crate) fn run(args: &Diff, global: &Global, drawer: &Drawer) -> anyhow::Resu
         clock_held: read.clock_held,
         verdict,
     };
-    write(sink, args.output.format, global.lang, &report)?;
+    write(sink, format, global.lang, &report)?;
     Ok(status(verdict, &read))
 }
 
@@ -87,17 +90,26 @@ fn status(verdict: DiffVerdict, read: &ReadSummary) -> Status {
 
 fn write(
     mut sink: Sink,
-    format: Option<Format>,
+    format: Format,
     language: Language,
     report: &DiffReport<'_>,
 ) -> anyhow::Result<()> {
     match format {
-        None | Some(Format::Table) => write!(sink, "{}", diff_table(report, terminal_width()))?,
-        Some(Format::Json) => {
+        Format::Json => {
             writeln!(sink, "{}", serde_json::to_string_pretty(&diff_document(report))?)?;
         }
-        Some(Format::Ndjson) => writeln!(sink, "{}", diff_document(report))?,
-        Some(Format::Html) => {
+        Format::Ndjson => writeln!(sink, "{}", diff_document(report))?,
+        Format::Csv => {
+            write!(sink, "{}", csv_header(GROUP_COLUMNS))?;
+            let document = diff_document(report);
+            let groups = document.pointer("/traffic/groups").and_then(Value::as_array);
+            for group in groups.into_iter().flatten() {
+                write!(sink, "{}", csv_row(GROUP_COLUMNS, group))?;
+            }
+        }
+        Format::Md => write!(sink, "{}", diff_markdown(report))?,
+        Format::Table => write!(sink, "{}", diff_table(report, terminal_width()))?,
+        Format::Html => {
             let language = match language {
                 Language::En => parefeu_report::Language::En,
                 Language::Fr => parefeu_report::Language::Fr,
@@ -190,9 +202,20 @@ fn translated_choice(
     IngressChoice { mapped, fallback: choice.fallback.as_ref().map(translate) }
 }
 
-/// Pairs of names from a TOML file of `old = "new"` lines.
-fn read_zone_map(path: &Path) -> anyhow::Result<BTreeMap<String, String>> {
-    let text = std::fs::read_to_string(path)
-        .with_context(|| format!("cannot read `{}`", path.display()))?;
-    toml::from_str(&text).with_context(|| format!("`{}` is no zone map", path.display()))
+/// Pairs of names from a TOML file of `old = "new"` lines; each has to be on its side.
+fn read_zone_map(
+    path: &Path,
+    old: &Loaded,
+    new: &Loaded,
+) -> anyhow::Result<BTreeMap<String, String>> {
+    let file = path.display();
+    let text = std::fs::read_to_string(path).with_context(|| format!("cannot read `{file}`"))?;
+    let pairs: BTreeMap<String, String> =
+        toml::from_str(&text).with_context(|| format!("`{file}` is no zone map"))?;
+    for (side, name) in pairs.iter().flat_map(|(a, b)| [(old, a), (new, b)]) {
+        let firewall = &side.firewall;
+        let known = firewall.interface_named(name).is_some() || firewall.zone_named(name).is_some();
+        anyhow::ensure!(known, "`{file}`: `{}` has no zone or interface `{name}`", side.file);
+    }
+    Ok(pairs)
 }

@@ -2,276 +2,88 @@
 
 use std::io::Write;
 
-use serde_json::{Value, json};
+use anyhow::Context;
+use serde_json::{Map, Value};
 
 use crate::Status;
 use crate::args::Schema;
 use crate::output::Sink;
 
-const NAMES: [&str; 7] = ["check", "diff", "packet", "replay", "session", "summary", "test"];
+/// Documents by name. One that is made of others refers to them as `#/$defs/NAME`.
+const DOCUMENTS: [(&str, &str); 10] = [
+    ("answers", include_str!("../../schemas/answers.json")),
+    ("check", include_str!("../../schemas/check.json")),
+    ("check-file", include_str!("../../schemas/check-file.json")),
+    ("diff", include_str!("../../schemas/diff.json")),
+    ("packet", include_str!("../../schemas/packet.json")),
+    ("replay", include_str!("../../schemas/replay.json")),
+    ("session", include_str!("../../schemas/session.json")),
+    ("summary", include_str!("../../schemas/summary.json")),
+    ("test", include_str!("../../schemas/test.json")),
+    ("trace", include_str!("../../schemas/trace.json")),
+];
 
 pub(crate) fn run(args: &Schema) -> anyhow::Result<Status> {
     let mut sink = Sink::open(None, [])?;
     match &args.name {
         None => {
-            for name in NAMES {
+            for (name, _) in DOCUMENTS {
                 writeln!(sink, "{name}")?;
             }
         }
         Some(name) => {
             let name = name.trim_start_matches("parefeu/").trim_end_matches("/1");
-            let known = NAMES.contains(&name);
-            anyhow::ensure!(known, "no document is called `{name}` ({})", NAMES.join(", "));
-            writeln!(sink, "{}", serde_json::to_string_pretty(&schema(name))?)?;
+            writeln!(sink, "{}", serde_json::to_string_pretty(&bundle(name)?)?)?;
         }
     }
     sink.finish()?;
     Ok(Status::Clean)
 }
 
-fn schema(name: &str) -> Value {
-    let (required, properties) = match name {
-        "test" => (
-            vec![
-                "index",
-                "verdict",
-                "rule",
-                "line",
-                "reason",
-                "from",
-                "to",
-                "translated",
-                "assumptions",
-            ],
-            json!({
-                "index": count(),
-                "verdict": { "enum": ["allow", "deny", "drop", "reset", "depends", "unknown"] },
-                "rule": optional("string"),
-                "line": optional("integer"),
-                "reason": text(),
-                "from": optional("string"),
-                "to": optional("string"),
-                "translated": translated(),
-                "assumptions": list(&text()),
-            }),
-        ),
-        "packet" => (
-            vec![
-                "type",
-                "file",
-                "number",
-                "time",
-                "verdict",
-                "reason",
-                "rule",
-                "session",
-                "translated",
-            ],
-            json!({
-                "type": { "const": "packet" },
-                "file": text(),
-                "number": { "type": "integer", "minimum": 1 },
-                "time": time(),
-                "verdict": verdict(),
-                "reason": text(),
-                "rule": optional("string"),
-                "session": optional("integer"),
-                "translated": translated(),
-            }),
-        ),
-        "session" => session(),
-        "summary" => summary(),
-        "replay" => (
-            vec!["schema", "sessions", "summary"],
-            json!({
-                "schema": { "const": "parefeu/replay/1" },
-                "sessions": list(&json!({ "type": "object" })),
-                "summary": { "type": "object" },
-            }),
-        ),
-        "check" => (
-            vec!["schema", "files"],
-            json!({
-                "schema": { "const": "parefeu/check/1" },
-                "files": list(&json!({
-                    "type": "object",
-                    "required": ["file", "sha256", "dialect", "usable", "problems"],
-                    "properties": {
-                        "problems": list(&json!({
-                            "type": "object",
-                            "required": ["severity", "code", "message", "line", "column"],
-                            "properties": {
-                                "severity": { "enum": ["error", "unsupported", "suspicious"] },
-                            },
-                        })),
-                    },
-                })),
-            }),
-        ),
-        _ => diff(),
-    };
-    json!({
-        "$schema": "https://json-schema.org/draft/2020-12/schema",
-        "title": format!("parefeu/{name}/1"),
-        "type": "object",
-        "required": required,
-        "properties": properties,
-    })
+fn document(name: &str) -> anyhow::Result<Map<String, Value>> {
+    let found = DOCUMENTS.iter().find(|(known, _)| *known == name);
+    let (_, text) = found.with_context(|| {
+        let known = DOCUMENTS.map(|(name, _)| name).join(", ");
+        format!("no document is called `{name}` (there are: {known})")
+    })?;
+    Ok(serde_json::from_str(text)?)
 }
 
-fn session() -> (Vec<&'static str>, Value) {
-    let properties = json!({
-        "type": { "const": "session" },
-        "id": count(),
-        "start": time(),
-        "end": time(),
-        "protocol": text(),
-        "source": text(),
-        "source_port": port(),
-        "destination": text(),
-        "destination_port": port(),
-        "icmp_type": count(),
-        "icmp_code": count(),
-        "icmp_id": count(),
-        "from": optional("string"),
-        "to": optional("string"),
-        "application": optional("string"),
-        "application_path": list(&text()),
-        "hostname": optional("string"),
-        "url": optional("string"),
-        "category": optional("string"),
-        "certificate_issuer": optional("string"),
-        "certificate_subject": optional("string"),
-        "ja4": optional("string"),
-        "user": optional("string"),
-        "rule": optional("string"),
-        "verdict": verdict(),
-        "verdict_packet": count(),
-        "translated": translated(),
-        "packets": pair(),
-        "bytes": pair(),
-        "threats": list(&json!({ "type": "object" })),
-        "end_reason": text(),
-    });
-    let required = vec![
-        "type",
-        "id",
-        "start",
-        "end",
-        "protocol",
-        "source",
-        "source_port",
-        "destination",
-        "destination_port",
-        "verdict",
-        "rule",
-        "packets",
-        "bytes",
-        "end_reason",
-    ];
-    (required, properties)
+/// A schema that stands alone: the documents it is made of are among its definitions.
+fn bundle(name: &str) -> anyhow::Result<Value> {
+    let mut root = document(name)?;
+    let mut definitions = Map::new();
+    let mut wanted = Vec::new();
+    references(&Value::Object(root.clone()), &mut wanted);
+    if let Some(Value::Object(own)) = root.remove("$defs") {
+        definitions.extend(own);
+    }
+    for part in wanted {
+        if definitions.contains_key(&part) {
+            continue;
+        }
+        let mut part_document = document(&part)?;
+        part_document.remove("$schema");
+        if let Some(Value::Object(own)) = part_document.remove("$defs") {
+            definitions.extend(own);
+        }
+        definitions.insert(part, Value::Object(part_document));
+    }
+    if !definitions.is_empty() {
+        root.insert("$defs".to_owned(), Value::Object(definitions));
+    }
+    Ok(Value::Object(root))
 }
 
-fn summary() -> (Vec<&'static str>, Value) {
-    (
-        vec![
-            "type",
-            "frames",
-            "undecodable",
-            "sessions",
-            "bytes",
-            "peak_memory",
-            "wall_time_seconds",
-        ],
-        json!({
-            "type": { "const": "summary" },
-            "frames": count(),
-            "undecodable": { "type": "object", "additionalProperties": count() },
-            "verdicts": { "type": "object", "additionalProperties": count() },
-            "sessions": count(),
-            "bytes": count(),
-            "clock_held": count(),
-            "peak_memory": optional("integer"),
-            "wall_time_seconds": { "type": "number" },
-        }),
-    )
-}
-
-fn diff() -> (Vec<&'static str>, Value) {
-    let firewall = json!({
-        "type": "object",
-        "required": ["file", "sha256", "dialect"],
-    });
-    let properties = json!({
-        "schema": { "const": "parefeu/diff/1" },
-        "verdict": {
-            "enum": ["equivalent", "equivalent-under-assumptions", "different", "undecided"],
-        },
-        "old": firewall,
-        "new": firewall,
-        "assumptions": list(&json!({ "type": "object" })),
-        "not_modelled": list(&json!({
-            "type": "object",
-            "required": ["file", "line", "text"],
-        })),
-        "regions": list(&json!({ "type": "object" })),
-        "traffic": { "type": ["object", "null"] },
-        "certificate": optional("string"),
-    });
-    let required = vec![
-        "schema",
-        "verdict",
-        "old",
-        "new",
-        "assumptions",
-        "not_modelled",
-        "regions",
-        "traffic",
-        "certificate",
-    ];
-    (required, properties)
-}
-
-fn text() -> Value {
-    json!({ "type": "string" })
-}
-
-fn time() -> Value {
-    json!({ "type": "string", "format": "date-time" })
-}
-
-fn count() -> Value {
-    json!({ "type": "integer", "minimum": 0 })
-}
-
-fn port() -> Value {
-    json!({ "type": "integer", "minimum": 0, "maximum": 65535 })
-}
-
-fn verdict() -> Value {
-    json!({ "enum": ["allow", "deny", "drop", "reset", "hold", "unknown"] })
-}
-
-fn optional(kind: &str) -> Value {
-    json!({ "type": [kind, "null"] })
-}
-
-fn list(of: &Value) -> Value {
-    json!({ "type": "array", "items": of })
-}
-
-fn pair() -> Value {
-    json!({ "type": "array", "items": count(), "minItems": 2, "maxItems": 2 })
-}
-
-fn translated() -> Value {
-    json!({
-        "type": ["object", "null"],
-        "properties": {
-            "source": text(),
-            "destination": text(),
-            "source_port": port(),
-            "destination_port": port(),
-        },
-    })
+/// Adds the names that `value` refers to.
+fn references(value: &Value, names: &mut Vec<String>) {
+    match value {
+        Value::Array(items) => items.iter().for_each(|item| references(item, names)),
+        Value::Object(fields) => {
+            let name = fields.get("$ref").and_then(Value::as_str);
+            names.extend(name.and_then(|it| it.strip_prefix("#/$defs/")).map(str::to_owned));
+            fields.values().for_each(|field| references(field, names));
+        }
+        _ => {}
+    }
 }

@@ -8,6 +8,7 @@ use parefeu_classify::{CompileLimits, CompiledPolicy};
 use parefeu_engine::judge;
 use parefeu_policy::reference::Judgement;
 use parefeu_policy::{Answer, Hit, LinkedFirewall};
+use parefeu_report::{ANSWER_COLUMNS, csv_header, csv_row};
 use serde_json::{Value, json};
 
 use crate::Status;
@@ -17,17 +18,28 @@ use crate::flow::Question;
 use crate::load::load;
 use crate::output::Sink;
 
+/// What a list of flows is answered in; one flow is answered in words unless asked otherwise.
+const OF_A_LIST: [Format; 4] = [Format::Ndjson, Format::Json, Format::Csv, Format::Table];
+const OF_ONE: [Format; 4] = [Format::Table, Format::Json, Format::Ndjson, Format::Csv];
+
 pub(crate) fn run(args: &Test, drawer: &Drawer) -> anyhow::Result<Status> {
+    let written = if args.flows.is_some() { OF_A_LIST } else { OF_ONE };
+    let format = args.output.format(&written)?;
     let loaded = load(&args.config, &args.reading, drawer)?;
     let policy = CompiledPolicy::compile(loaded.firewall, &CompileLimits::default());
     let inputs = std::iter::once(&args.config).chain(&args.flows);
     let mut sink = Sink::open(args.output.output.as_deref(), inputs)?;
+    if format == Format::Csv {
+        write!(sink, "{}", csv_header(ANSWER_COLUMNS))?;
+    }
     let status = if let Some(path) = &args.flows {
-        test_list(path, args.output.format, &policy, &mut sink)?
+        test_list(path, format, &policy, &mut sink)?
     } else {
         let answer = Reply::new(0, &args.flow, &policy)?;
-        match args.output.format {
-            None | Some(Format::Table) => write!(sink, "{}", answer.text)?,
+        match format {
+            Format::Table => write!(sink, "{}", answer.text)?,
+            Format::Csv => write!(sink, "{}", csv_row(ANSWER_COLUMNS, &answer.json))?,
+            Format::Json => writeln!(sink, "{}", serde_json::to_string_pretty(&answer.json)?)?,
             _ => writeln!(sink, "{}", answer.json)?,
         }
         answer.status
@@ -40,7 +52,7 @@ pub(crate) fn run(args: &Test, drawer: &Drawer) -> anyhow::Result<Status> {
 /// read is an error with its line.
 fn test_list(
     path: &Path,
-    format: Option<Format>,
+    format: Format,
     policy: &CompiledPolicy,
     sink: &mut Sink,
 ) -> anyhow::Result<Status> {
@@ -51,13 +63,14 @@ fn test_list(
         let answer = Reply::new(index, &flow, policy).context(place)?;
         status = status.max(answer.status);
         match format {
-            Some(Format::Json) => answers.push(answer.json),
-            Some(Format::Table) => write!(sink, "{index:>6}  {}", answer.text)?,
+            Format::Json => answers.push(answer.json),
+            Format::Table => write!(sink, "{index:>6}  {}", answer.text)?,
+            Format::Csv => write!(sink, "{}", csv_row(ANSWER_COLUMNS, &answer.json))?,
             _ => writeln!(sink, "{}", answer.json)?,
         }
     }
-    if format == Some(Format::Json) {
-        let all = json!({ "schema": "parefeu/test/1", "flows": answers });
+    if format == Format::Json {
+        let all = json!({ "schema": "parefeu/answers/1", "flows": answers });
         writeln!(sink, "{}", serde_json::to_string_pretty(&all)?)?;
     }
     Ok(status)
@@ -92,6 +105,7 @@ impl Reply {
             _ => Status::Clean,
         };
         let json = json!({
+            "schema": "parefeu/test/1",
             "index": index,
             "verdict": verdict,
             "rule": rule_name(firewall, hit),
@@ -101,7 +115,7 @@ impl Reply {
                 judgement.key.ingress.map(|id| &*firewall.interfaces[id.index()].name)),
             "to": side(judgement.key.to.map(|id| &*firewall.zones[id.index()]),
                 judgement.key.egress.map(|id| &*firewall.interfaces[id.index()].name)),
-            "translated": translated(&judgement),
+            "translated": leaves_as(verdict, &judgement),
             "assumptions": assumptions(firewall, &judgement),
         });
         let text = text(&json, firewall, hit);
@@ -123,8 +137,16 @@ fn line(firewall: &LinkedFirewall, hit: Hit) -> Value {
     if line == 0 { Value::Null } else { line.into() }
 }
 
+/// The flow as it leaves; one that is refused leaves as nothing.
+pub(crate) fn leaves_as(verdict: &str, judgement: &Judgement) -> Value {
+    match verdict {
+        "deny" | "drop" | "reset" => Value::Null,
+        _ => translated(judgement),
+    }
+}
+
 /// The flow as it leaves, when that differs from how it came.
-pub(crate) fn translated(judgement: &Judgement) -> Value {
+fn translated(judgement: &Judgement) -> Value {
     let (key, new) = (&judgement.key, &judgement.translated);
     let arrived = (key.src, key.dst, key.src_port, key.dst_port);
     if !judgement.session_chooses && arrived == (new.src, new.dst, new.src_port, new.dst_port) {
@@ -153,6 +175,20 @@ fn assumptions(firewall: &LinkedFirewall, judgement: &Judgement) -> Vec<String> 
     lines
 }
 
+/// A translated flow in words: `192.0.2.1:40000 > 192.0.2.2:443`, without ports that are none.
+pub(crate) fn translated_text(new: &Value) -> Option<String> {
+    let end = |address: &str, port: &str| {
+        let (address, port) = (new[address].as_str()?, new[port].as_u64()?);
+        Some(match port {
+            0 => address.to_owned(),
+            _ if address.contains(':') => format!("[{address}]:{port}"),
+            _ => format!("{address}:{port}"),
+        })
+    };
+    let (src, dst) = (end("source", "source_port")?, end("destination", "destination_port")?);
+    Some(format!("{src} > {dst}"))
+}
+
 fn text(json: &Value, firewall: &LinkedFirewall, hit: Hit) -> String {
     use std::fmt::Write;
 
@@ -165,16 +201,8 @@ fn text(json: &Value, firewall: &LinkedFirewall, hit: Hit) -> String {
     if !place.is_empty() {
         let _ = write!(text, "  ({place})");
     }
-    if let Some(new) = json["translated"].as_object() {
-        let field = |name: &str| new[name].to_string().trim_matches('"').to_owned();
-        let _ = write!(
-            text,
-            "  leaves as {}:{} > {}:{}",
-            field("source"),
-            field("source_port"),
-            field("destination"),
-            field("destination_port")
-        );
+    if let Some(flow) = translated_text(&json["translated"]) {
+        let _ = write!(text, "  leaves as {flow}");
     }
     text.push('\n');
     let line = firewall.sources.line_text(hit.at).trim();

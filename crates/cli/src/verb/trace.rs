@@ -4,8 +4,12 @@ use std::io::Write;
 
 use parefeu_classify::{CompileLimits, CompiledPolicy};
 use parefeu_engine::judge;
+use parefeu_net::{Packet, Timestamp, Transport};
 use parefeu_policy::reference::Judgement;
-use parefeu_policy::{Answer, Hit, InterfaceId, LinkedFirewall, LinkedNatTable, ZoneId};
+use parefeu_policy::{
+    Answer, ConnectionState, Hit, Identified, InterfaceId, Knowledge, LinkedFirewall,
+    LinkedNatTable, LinkedTranslation, PacketKey, ZoneId,
+};
 use serde_json::{Value, json};
 
 use crate::Status;
@@ -18,11 +22,10 @@ use crate::output::Sink;
 pub(crate) fn run(args: Trace, drawer: &Drawer) -> anyhow::Result<Status> {
     if !args.traffic.captures.is_empty() {
         let Trace { config, reading, traffic, output, .. } = args;
-        return super::replay::run(
-            &Replay { config, reading, traffic, packets: true, output },
-            drawer,
-        );
+        let replay = Replay { config, reading, traffic, packets: true, output };
+        return super::replay::trace(&replay, drawer);
     }
+    let format = args.output.format(&[Format::Table, Format::Json, Format::Ndjson])?;
     let loaded = load(&args.config, &args.reading, drawer)?;
     let policy = CompiledPolicy::compile(loaded.firewall, &CompileLimits::default());
     let firewall = policy.firewall();
@@ -30,23 +33,71 @@ pub(crate) fn run(args: Trace, drawer: &Drawer) -> anyhow::Result<Status> {
     let judgement = judge(&policy, &question.key, &question.knowledge());
     let phases = phases(firewall, &judgement);
     let mut sink = Sink::open(args.output.output.as_deref(), [&args.config])?;
-    match args.output.format {
-        None | Some(Format::Table) => {
-            for (number, phase) in phases.iter().enumerate() {
-                write_phase(&mut sink, number + 1, phase)?;
-            }
-        }
-        Some(Format::Json | Format::Ndjson) => {
-            let document = json!({ "schema": "parefeu/trace/1", "phases": phases });
-            writeln!(sink, "{}", serde_json::to_string_pretty(&document)?)?;
-        }
-        Some(Format::Html) => anyhow::bail!("trace writes table or json"),
+    let document = json!({ "schema": "parefeu/trace/1", "phases": phases });
+    match format {
+        Format::Json => writeln!(sink, "{}", serde_json::to_string_pretty(&document)?)?,
+        Format::Ndjson => writeln!(sink, "{document}")?,
+        _ => write_phases(&mut sink, &phases)?,
     }
     sink.finish()?;
     Ok(match judgement.evaluation.answer() {
         Answer::Certain(_) if judgement.doubtful_nat.is_none() => Status::Clean,
         _ => Status::Undecided,
     })
+}
+
+/// A frame of a capture that rules judged.
+pub(crate) struct Judged<'a> {
+    pub(crate) now: Timestamp,
+    pub(crate) ingress: Option<InterfaceId>,
+    pub(crate) packet: &'a Packet<'a>,
+    /// It opens a session, or belongs to none.
+    pub(crate) is_new: bool,
+    /// What it is identified as, when that is what it was judged for.
+    pub(crate) application: Option<&'static str>,
+}
+
+/// How the rules judge a frame, phase by phase; nothing for one that is not IP.
+pub(crate) fn packet_phases(policy: &CompiledPolicy, judged: &Judged<'_>) -> Vec<Value> {
+    let firewall = policy.firewall();
+    let Judged { now, ingress, packet, is_new, application } = *judged;
+    let Some(flow) = packet.five_tuple() else { return Vec::new() };
+    let (icmp, tcp_flags) = match &packet.transport {
+        Transport::Icmp(message) => (Some((message.kind, message.code)), None),
+        Transport::Tcp(segment) => (None, Some(segment.flags)),
+        _ => (None, None),
+    };
+    let ports = flow.protocol.has_ports();
+    let key = PacketKey {
+        ingress,
+        egress: None,
+        from: ingress.and_then(|id| firewall.zone_of(id)),
+        to: None,
+        src: flow.src,
+        dst: flow.dst,
+        protocol: flow.protocol,
+        src_port: if ports { flow.src_port } else { 0 },
+        dst_port: if ports { flow.dst_port } else { 0 },
+        icmp,
+        tcp_flags,
+        state: if is_new { ConnectionState::New } else { ConnectionState::Established },
+        device: packet.link.src,
+        time: now,
+    };
+    let identified = application.map_or(Identified::NotYet, |name| {
+        let ids = firewall.application_names.get(name);
+        Identified::Finally(ids.and_then(|ids| ids.first()).copied())
+    });
+    let known = Knowledge { application: identified, ..Knowledge::NOTHING };
+    phases(firewall, &judge(policy, &key, &known))
+}
+
+/// Writes phases one under the other, numbered.
+pub(crate) fn write_phases(sink: &mut Sink, phases: &[Value]) -> anyhow::Result<()> {
+    for (number, phase) in phases.iter().enumerate() {
+        write_phase(sink, number + 1, phase)?;
+    }
+    Ok(())
 }
 
 fn phases(firewall: &LinkedFirewall, judgement: &Judgement) -> Vec<Value> {
@@ -56,7 +107,9 @@ fn phases(firewall: &LinkedFirewall, judgement: &Judgement) -> Vec<Value> {
         "result": place(firewall, key.ingress, key.from),
     })];
     let nat = |phase: &str, table: &LinkedNatTable, rule: Option<usize>| {
-        rule.and_then(|at| table.rules.get(at)).map(|rule| {
+        let rule = rule.and_then(|at| table.rules.get(at));
+        // A rule of the other table stands here only to end the search.
+        rule.filter(|rule| rule.translation != LinkedTranslation::Keep).map(|rule| {
             let (line, text) = excerpt(firewall, rule.at, 8);
             json!({ "phase": phase, "result": "translate", "rule": &*rule.name, "line": line,
                 "configuration": text })
@@ -93,7 +146,7 @@ fn phases(firewall: &LinkedFirewall, judgement: &Judgement) -> Vec<Value> {
     phases.push(json!({
         "phase": "verdict",
         "result": verdict,
-        "translated": super::test::translated(judgement),
+        "translated": super::test::leaves_as(verdict, judgement),
     }));
     phases
 }
@@ -137,8 +190,8 @@ fn write_phase(sink: &mut Sink, number: usize, phase: &Value) -> anyhow::Result<
     if let Some(line @ 1..) = phase["line"].as_u64() {
         write!(sink, "  line {line}")?;
     }
-    if let Some(new) = phase["translated"].as_object() {
-        write!(sink, "  leaves as {}", Value::from(new.clone()))?;
+    if let Some(flow) = super::test::translated_text(&phase["translated"]) {
+        write!(sink, "  leaves as {flow}")?;
     }
     writeln!(sink)?;
     for text in phase["configuration"].as_array().into_iter().flatten() {

@@ -15,12 +15,12 @@ use parefeu_report::CaptureInfo;
 use parefeu_session::TableLimits;
 use sha2::{Digest, Sha256};
 
-use crate::args::Traffic;
+use crate::args::{Reading, Traffic};
 use crate::draw::Drawer;
 use crate::load::hexadecimal;
 
-/// What the options say of the engines.
-pub(crate) fn engine_config(traffic: &Traffic, events: bool) -> EngineConfig {
+/// What the options say of an engine.
+pub(crate) fn engine_config(traffic: &Traffic, reading: &Reading, events: bool) -> EngineConfig {
     let decapsulate = if traffic.decapsulate { Decapsulate::ALL } else { Decapsulate::NONE };
     let standard = EngineConfig::default();
     EngineConfig {
@@ -28,7 +28,9 @@ pub(crate) fn engine_config(traffic: &Traffic, events: bool) -> EngineConfig {
         sessions: TableLimits { max_sessions: traffic.max_sessions, ..TableLimits::default() },
         identify: standard.identify.filter(|_| !traffic.no_identification),
         events,
-        verify_checksums: false,
+        // Captures of a sending host carry unfinished checksums: judged only when asked.
+        verify_checksums: reading.settings.iter().any(|it| it.trim().starts_with("checksum")),
+        answers_seen_translated: true,
         ..standard
     }
 }

@@ -323,7 +323,7 @@ fn wrong_arguments() {
     folder.check(&good(&["-r", "two.pcap", "--set", "tcp"]), 2, "KEY=VALUE");
     folder.check(&good(&["-r", "two.pcap", "--set", "colour=red"]), 2, "`colour`");
     folder.check(&good(&["-r", "two.pcap", "--dialect", "cobol"]), 2, "`cobol`");
-    folder.check(&good(&["-r", "two.pcap", "--format", "html"]), 2, "table, json or ndjson");
+    folder.check(&good(&["-r", "two.pcap", "--format", "html"]), 2, "table, ndjson, json, csv");
     folder.check(&["diff", "good.toml", "good.toml", "--zone-map", "map"], 2, "no zone map");
     folder.check(&["test", "good.toml", "--source", "192.0.2.300"], 2, "192.0.2.300");
     folder.check(&["schema", "nothing"], 2, "nothing");

@@ -1,7 +1,7 @@
 //! The XML form: a running configuration, an export, or the answer of the XML API.
 
 use parefeu_policy::{Diagnostics, Span};
-use roxmltree::{Document, Node, ParsingOptions};
+use roxmltree::{Document, Error, Node, ParsingOptions};
 
 use super::tree::{MAX_DEPTH, ROOT, Tree, TreeBuilder};
 
@@ -22,6 +22,12 @@ pub(super) fn read(text: &str, problems: &mut Diagnostics) -> Option<Tree> {
         Ok(document) => document,
         Err(error) => {
             let at = place(text, error.pos());
+            let first = text.get(..at.start as usize).filter(|it| !it.trim().is_empty());
+            if let (Error::UnexpectedDeclaration(_), Some(first)) = (&error, first) {
+                let message = "another document begins here; only the first one is read";
+                problems.unsupported("second-document", at, message);
+                return read(first, problems);
+            }
             problems.error("syntax", at, format!("this is not well-formed XML: {error}"));
             return None;
         }

@@ -1,5 +1,6 @@
 //! From a frame's bytes to a [`Packet`].
 
+mod carrier;
 mod icmp;
 mod ip;
 mod limits;

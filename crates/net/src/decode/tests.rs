@@ -13,7 +13,7 @@ const V6: ([u8; 16], [u8; 16]) = (
 );
 
 /// Every link type decoded, and one that is not.
-const LINKS: [LinkType; 17] = [
+const LINKS: [LinkType; 21] = [
     LinkType::NULL,
     LinkType::ETHERNET,
     LinkType::PPP,
@@ -22,7 +22,11 @@ const LINKS: [LinkType; 17] = [
     LinkType::PPP_HDLC,
     LinkType::PPP_ETHER,
     LinkType::RAW,
+    LinkType::ATM_RFC1483,
     LinkType::C_HDLC,
+    LinkType::IEEE802_11,
+    LinkType::FRAME_RELAY,
+    LinkType::IEEE802_11_RADIOTAP,
     LinkType::LOOP,
     LinkType::LINUX_SLL,
     LinkType::PFLOG,
@@ -155,11 +159,70 @@ fn every_link_type_leads_to_ip() {
         (LinkType::NFLOG, vec![2, 0, 0, 5, 5, 0, 10, 0, 0, 0, 0, 0, 49, 0, 9, 0], &v4, TCP4),
         (LinkType::NFLOG, vec![10, 0, 0, 5, 0, 57, 0, 9], &v6, UDP6),
         (LinkType::PFLOG, join(&[&[61, 2], &[0; 62]]), &v4, TCP4),
+        (LinkType::ATM_RFC1483, join(&[&SNAP, &[8, 0]]), &v4, TCP4),
+        (LinkType::FRAME_RELAY, vec![0x18, 0x41, 3, 0xcc], &v4, TCP4),
+        (LinkType::FRAME_RELAY, vec![0x18, 0x41, 3, 0x8e], &v6, UDP6),
+        (LinkType::FRAME_RELAY, join(&[&[0x18, 0x41, 3, 0, 0x80, 0, 0, 0], &[8, 0]]), &v4, TCP4),
+        (LinkType::FRAME_RELAY, vec![0x18, 0x40, 0x40, 0x41, 0x86, 0xdd], &v6, UDP6),
     ] {
         check(link, &join(&[&header, packet]), expected);
     }
     check(LinkType(147), &v4, "no ip absent unknown-link-type");
     check(LinkType::IPV4, &v6, "no ip absent bad-ip-version");
+}
+
+const SNAP: [u8; 6] = [0xaa, 0xaa, 3, 0, 0, 0];
+
+/// A frame of IEEE 802.11 with its two bytes of control: four addresses that end in 1 to 4.
+fn wireless(control: [u8; 2]) -> Vec<u8> {
+    let address = |last: u8| [2, 0, 0, 0, 0, last];
+    let mut frame = join(&[&control, &[0; 2], &address(1), &address(2), &address(3), &[0; 2]]);
+    if control[1] & 3 == 3 {
+        frame.extend(address(4));
+    }
+    if control[0] & 0x80 != 0 {
+        frame.extend([0, 0]);
+        if control[1] & 0x80 != 0 {
+            frame.extend([0; 4]);
+        }
+    }
+    join(&[&frame, &SNAP, &[8, 0], &tcp4()])
+}
+
+#[test]
+fn wireless_data_in_clear_leads_to_ip_and_tells_its_sender() {
+    for (control, sender) in [
+        ([0x08, 0x00], 2),
+        ([0x08, 0x01], 2), // to the access point
+        ([0x08, 0x02], 3), // from it
+        ([0x08, 0x03], 4), // between two of them
+        ([0x88, 0x01], 2), // with quality of service
+        ([0x88, 0x82], 3), // and high-throughput control
+    ] {
+        let frame = wireless(control);
+        check(LinkType::IEEE802_11, &frame, TCP4);
+        let packet = decode(LinkType::IEEE802_11, &frame, frame.len(), &ALL);
+        assert_eq!(packet.link.src, Some(MacAddress([2, 0, 0, 0, 0, sender])), "{control:?}");
+        let radiotap = join(&[&[0, 0, 12, 0, 0, 0, 0, 0, 1, 2, 3, 4], &frame]);
+        check(LinkType::IEEE802_11_RADIOTAP, &radiotap, TCP4);
+    }
+    // Management, control, no data, protected: nothing to read, and nothing wrong.
+    for control in [[0x80, 0], [0xb4, 0], [0x48, 0], [0xc8, 0], [0x08, 0x41]] {
+        check(LinkType::IEEE802_11, &wireless(control), "no ip absent");
+    }
+    let mut aggregate = wireless([0x88, 0x01]);
+    aggregate[24] = 0x80;
+    check(LinkType::IEEE802_11, &aggregate, "no ip absent");
+}
+
+#[test]
+fn wireless_headers_that_are_too_short_are_named() {
+    check(LinkType::IEEE802_11, &[0x08], "no ip absent short-link");
+    check(LinkType::IEEE802_11, &wireless([0x08, 0])[..23], "no ip absent short-link");
+    check(LinkType::IEEE802_11_RADIOTAP, &[0, 0, 7, 0, 0, 0, 0, 0], "no ip absent short-link");
+    check(LinkType::IEEE802_11_RADIOTAP, &[0, 0, 9, 0, 0, 0, 0, 0], "no ip absent short-link");
+    check(LinkType::FRAME_RELAY, &[0x18], "no ip absent short-link");
+    check(LinkType::FRAME_RELAY, &[0x18, 0x41], "no ip absent short-link");
 }
 
 #[test]

@@ -47,13 +47,9 @@ fn lead(context: &Context<'_>) -> String {
     };
     let flows = differences.flows();
     let sessions = locale.count(flows, Noun::Session);
-    let totals = |wanted: fn(DifferenceClass) -> bool| -> u64 {
-        let totals = differences.totals.iter().filter(|(class, _)| wanted(**class));
-        totals.map(|(_, totals)| totals.flows).sum()
-    };
     match context.report.verdict {
         DiffVerdict::Different => {
-            let lost = locale.integer(totals(DifferenceClass::is_loss));
+            let lost = locale.integer(differences.count(DifferenceClass::is_loss));
             let different = differences.different();
             let (part, whole) = match context.language {
                 super::Language::En => (locale.integer(different), sessions),
@@ -63,15 +59,11 @@ fn lead(context: &Context<'_>) -> String {
             };
             fill(words.different_lead, &[&part, &whole, &lost])
         }
-        DiffVerdict::Undecided => match totals(is_unjudged) {
+        DiffVerdict::Undecided => match differences.count(DifferenceClass::is_unjudged) {
             0 => fill(words.undecided_lead, &[&sessions]),
             unjudged => fill(words.unjudged_lead, &[&sessions, &locale.integer(unjudged)]),
         },
     }
-}
-
-const fn is_unjudged(class: DifferenceClass) -> bool {
-    matches!(class, DifferenceClass::Undecided | DifferenceClass::NeverDecided)
 }
 
 fn scope(context: &Context<'_>) -> Vec<String> {
@@ -86,6 +78,12 @@ fn scope(context: &Context<'_>) -> Vec<String> {
     if let Some((first, last)) = comparison.differences.span {
         let length = locale.duration(last.since(first));
         items.push(fill(words.scope_span, &[&moment(first), &moment(last), &length]));
+    }
+    let (answered, allowed) =
+        (comparison.differences.answered, comparison.differences.answered_and_allowed);
+    if answered > 0 {
+        let answered = locale.count(answered, Noun::Session);
+        items.push(fill(words.scope_agreement, &[&answered, &locale.integer(allowed)]));
     }
     items
 }

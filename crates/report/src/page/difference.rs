@@ -96,6 +96,12 @@ fn write_group(
         html.text(if is_lost { context.words.then_lost } else { verdict });
         html.raw("</span>").close("h5");
         write_side(html, context, side, rule, is_translated);
+        if group.class == DifferenceClass::EndReason {
+            let sessions = context.locale.count(side.sessions.into(), Noun::Session);
+            html.raw("<dl>");
+            fact(html, context.words.carried_by, &sessions);
+            html.raw("</dl>\n");
+        }
         match shown_at.get(&(at, rule.line)) {
             Some(shown) if rule.excerpt.len() > SHORT => write_reference(html, context, *shown),
             _ => write_excerpt(html, context, info, rule),

@@ -87,21 +87,25 @@ impl Locale {
 
     /// Bytes in the unit that leaves at most three digits before the decimal sign: `1.5 kB`.
     pub(super) fn bytes(self, count: u64) -> String {
-        const UNITS: [&str; 6] = ["kB", "MB", "GB", "TB", "PB", "EB"];
+        const PREFIXES: [&str; 6] = ["k", "M", "G", "T", "P", "E"];
+        let byte = match self.language {
+            Language::En => "B",
+            Language::Fr => "o",
+        };
         if count < 1000 {
-            return format!("{count}\u{a0}B");
+            return format!("{count}\u{a0}{byte}");
         }
         let mut value = count as f64 / 1000.0;
-        let mut units = UNITS.into_iter();
-        let mut unit = units.next().unwrap_or("kB");
+        let mut prefixes = PREFIXES.into_iter();
+        let mut prefix = prefixes.next().unwrap_or_default();
         // 999.95 would be written with four digits.
         while value >= 999.95
-            && let Some(next) = units.next()
+            && let Some(next) = prefixes.next()
         {
             value /= 1000.0;
-            unit = next;
+            prefix = next;
         }
-        format!("{}\u{a0}{unit}", self.decimal(value))
+        format!("{}\u{a0}{prefix}{byte}", self.decimal(value))
     }
 
     /// `12.5 %` of `whole`; nothing of nothing is `0.0 %`.
@@ -154,10 +158,10 @@ mod tests {
             assert_eq!([en.integer(number), fr.integer(number)], [english, french]);
         }
         for (count, english, french) in [
-            (15, "15\u{a0}B", "15\u{a0}B"),
-            (1500, "1.5\u{a0}kB", "1,5\u{a0}kB"),
-            (999_960, "1.0\u{a0}MB", "1,0\u{a0}MB"),
-            (u64::MAX, "18.4\u{a0}EB", "18,4\u{a0}EB"),
+            (15, "15\u{a0}B", "15\u{a0}o"),
+            (1500, "1.5\u{a0}kB", "1,5\u{a0}ko"),
+            (999_960, "1.0\u{a0}MB", "1,0\u{a0}Mo"),
+            (u64::MAX, "18.4\u{a0}EB", "18,4\u{a0}Eo"),
         ] {
             assert_eq!([en.bytes(count), fr.bytes(count)], [english, french]);
         }

@@ -8,7 +8,7 @@ use super::vocabulary::{class_meaning, class_name};
 use super::{Context, chart};
 
 /// Classes as a reader wants them: what loses service, what opens, what changes, what is in doubt.
-pub(super) const ORDER: [DifferenceClass; 10] = [
+pub(super) const ORDER: [DifferenceClass; 12] = [
     DifferenceClass::NewlyDenied,
     DifferenceClass::DeniedAfterIdentification,
     DifferenceClass::SessionLost,
@@ -16,8 +16,10 @@ pub(super) const ORDER: [DifferenceClass; 10] = [
     DifferenceClass::AllowedAfterIdentification,
     DifferenceClass::SessionKept,
     DifferenceClass::Translation,
+    DifferenceClass::EndReason,
     DifferenceClass::Undecided,
     DifferenceClass::NeverDecided,
+    DifferenceClass::OtherRule,
     DifferenceClass::Same,
 ];
 
@@ -30,9 +32,9 @@ pub(super) const fn tone(class: DifferenceClass) -> &'static str {
         DifferenceClass::NewlyAllowed
         | DifferenceClass::AllowedAfterIdentification
         | DifferenceClass::SessionKept => "opened",
-        DifferenceClass::Translation => "changed",
+        DifferenceClass::Translation | DifferenceClass::EndReason => "changed",
         DifferenceClass::Undecided | DifferenceClass::NeverDecided => "doubtful",
-        DifferenceClass::Same => "kept",
+        DifferenceClass::OtherRule | DifferenceClass::Same => "kept",
     }
 }
 

@@ -240,7 +240,7 @@ fn a_difference_shows_both_sides_with_lines_and_figures() {
     let articles = all(&document, "article");
     let denied = text(articles[0]);
     for part in [
-        "3 sessions, 3 paquets, 108 B, depuis 3 sources",
+        "3 sessions, 3 paquets, 108 o, depuis 3 sources",
         "2025-11-24 16:00:00 – 2025-11-24 16:00:09",
         "udp 198.51.100.1:40000 > 192.0.2.10:8080",
         "Base de règles inbound Ligne 4 Motif une règle s’applique",
@@ -250,7 +250,7 @@ fn a_difference_shows_both_sides_with_lines_and_figures() {
         assert!(denied.replace('\u{a0}', " ").contains(part), "{part}\n{denied}");
     }
     let lost = text(articles[1]).replace('\u{a0}', " ");
-    for part in ["autorisé, puis perdu", "paquet 5 de l’exemple", "Passé avant le refus 1,2 MB"]
+    for part in ["autorisé, puis perdu", "paquet 5 de l’exemple", "Passé avant le refus 1,2 Mo"]
     {
         assert!(lost.contains(part), "{part}\n{lost}");
     }

@@ -49,8 +49,10 @@ pub(super) const fn class_name(language: Language, class: DifferenceClass) -> &'
             C::SessionLost => ["Session lost", "Sessions perdues"],
             C::SessionKept => ["Session kept", "Sessions conservées"],
             C::Translation => ["Translated differently", "Traduites autrement"],
+            C::EndReason => ["Session renewed", "Sessions renouvelées"],
             C::Undecided => ["Undecided", "Indécises"],
             C::NeverDecided => ["Never decided", "Jamais tranchées"],
+            C::OtherRule => ["Decided by another rule", "Tranchées par une autre règle"],
             C::Same => ["Treated alike", "Traitées à l’identique"],
         },
     )
@@ -97,6 +99,12 @@ pub(super) const fn class_meaning(language: Language, class: DifferenceClass) ->
                 "Both let them pass, with other addresses or ports after translation.",
                 "Les deux les laissent passer, avec d’autres adresses ou ports après traduction.",
             ],
+            C::EndReason => [
+                "Both let all of it pass; on one side the session ended while in use, and \
+                 another began.",
+                "Les deux laissent tout passer\u{a0}; d’un côté, la session finit encore en \
+                 usage et une autre commence.",
+            ],
             C::Undecided => [
                 "A rule or translation that is not modelled decides on one side.",
                 "D’un côté, une règle ou une traduction non modélisée tranche.",
@@ -104,6 +112,12 @@ pub(super) const fn class_meaning(language: Language, class: DifferenceClass) ->
             C::NeverDecided => [
                 "Both let them pass, but one side never learnt enough to decide for good.",
                 "Les deux les laissent passer, mais un côté n’en a jamais su assez pour trancher.",
+            ],
+            C::OtherRule => [
+                "Both let them pass, or both refuse them, but not by the rule that stands for \
+                 the other side’s.",
+                "Les deux les laissent passer ou les refusent, mais pas par la règle qui \
+                 répond à celle de l’autre côté.",
             ],
             C::Same => [
                 "Both let them pass, or both refuse them.",

@@ -41,6 +41,9 @@ words! {
         "{} in {} of {}, each frame shown to both firewalls.",
         "{} dans {} de {}, chaque trame étant présentée aux deux pare-feu.";
     scope_span: "Traffic from {} to {} UTC ({}).", "Trafic du {} au {} UTC ({}).";
+    scope_agreement:
+        "Of {} with an answer in the capture, the model of the old firewall lets {} pass.",
+        "Sur {} avec réponse dans la capture, le modèle de l’ancien pare-feu en laisse passer {}.";
     scope_none:
         "The two configurations were read and linked; no capture was replayed.",
         "Les deux configurations ont été lues et résolues\u{a0}; aucune capture n’a été rejouée.";
@@ -139,6 +142,7 @@ words! {
     application: "Application", "Application";
     not_identified: "not identified", "non identifiée";
     passed_before: "Passed before refusal", "Passé avant le refus";
+    carried_by: "Carried by", "Portée par";
     leaves_as: "Leaves as", "Sort en";
     untranslated: "unchanged", "inchangé";
     traffic: "Traffic", "Trafic";
