@@ -15,8 +15,9 @@ use criterion::{BatchSize, BenchmarkId, Criterion, Throughput, criterion_group, 
 use parefeu_classify::{CompileLimits, CompiledPolicy};
 use parefeu_policy::{Knowledge, LinkedFirewall, PacketKey, RuleBaseId};
 use parefeu_testkit::classbench::{FilterSet, SETS};
+use parefeu_testkit::firewalls;
 use parefeu_testkit::firewalls::{Family, Large, Shape};
-use parefeu_testkit::{Random, firewalls, keys};
+use parefeu_testkit::traces::{Kind, Trace};
 
 const DATA: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../../shared/data/classbench");
 const SIZES: [usize; 4] = [100, 1_000, 10_000, 100_000];
@@ -39,19 +40,11 @@ fn generated() -> Vec<Case> {
 
 fn case(shape: Shape, family: Family, rules: usize) -> Case {
     let firewall = firewalls::linked(&Large { shape, family, rules, seed: 0x5eed }.generate());
-    let mut random = Random::new(0x5eed);
-    let trace = (0..4096).filter_map(|_| match shape {
-        // Any packet will do: none but the last rule holds it.
-        Shape::LastRuleHits => Some(keys::uniform(&mut random)),
-        _ => keys::inside(&firewall, &mut random),
-    });
+    // Of the last-rule shape any packet will do: none but the last rule holds it.
+    let kind = if shape == Shape::LastRuleHits { Kind::Random } else { Kind::Uniform };
+    let trace = Trace { kind, family, packets: 4096, seed: 0x5eed }.draw(&firewall);
     let family = if family == Family::V6 { "-ipv6" } else { "" };
-    Case {
-        shape: format!("{}{family}", shape.name()),
-        size: rules.to_string(),
-        trace: trace.collect(),
-        firewall,
-    }
+    Case { shape: format!("{}{family}", shape.name()), size: rules.to_string(), trace, firewall }
 }
 
 /// The ClassBench sets with the headers of their own traces.

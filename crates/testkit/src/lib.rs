@@ -19,5 +19,6 @@ pub mod firewalls;
 pub mod frames;
 pub mod keys;
 mod random;
+pub mod traces;
 
 pub use random::Random;
