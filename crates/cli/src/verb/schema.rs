@@ -8,7 +8,8 @@ use crate::Status;
 use crate::args::Schema;
 use crate::output::Sink;
 
-const NAMES: [&str; 7] = ["check", "diff", "packet", "replay", "session", "summary", "test"];
+const NAMES: [&str; 8] =
+    ["bench", "check", "diff", "packet", "replay", "session", "summary", "test"];
 
 pub(crate) fn run(args: &Schema) -> anyhow::Result<Status> {
     let mut sink = Sink::open(None)?;
@@ -108,6 +109,7 @@ fn schema(name: &str) -> Value {
                 })),
             }),
         ),
+        "bench" => bench(),
         _ => diff(),
     };
     json!({
@@ -228,6 +230,49 @@ fn diff() -> (Vec<&'static str>, Value) {
         "regions",
         "traffic",
         "certificate",
+    ];
+    (required, properties)
+}
+
+fn bench() -> (Vec<&'static str>, Value) {
+    let number = json!({ "type": "number", "minimum": 0 });
+    let range = json!({ "type": "array", "items": number, "minItems": 2, "maxItems": 2 });
+    let properties = json!({
+        "schema": { "const": "parefeu/bench/1" },
+        "file": text(),
+        "rule_base": text(),
+        "rules": count(),
+        "build_ms": number,
+        "memory_bytes": count(),
+        "lookups": count(),
+        "ns_per_lookup": number,
+        "ns_per_lookup_batch": number,
+        "updates_per_second": number,
+        "update_method": { "enum": ["recompile"] },
+        "headers": count(),
+        "hits": count(),
+        "batch": count(),
+        "repetitions": count(),
+        "seed": optional("integer"),
+        "mismatches": count(),
+        "spread": {
+            "type": "object",
+            "properties": {
+                "build_ms": range,
+                "ns_per_lookup": range,
+                "ns_per_lookup_batch": range,
+            },
+        },
+    });
+    let required = vec![
+        "schema",
+        "rules",
+        "build_ms",
+        "memory_bytes",
+        "lookups",
+        "ns_per_lookup",
+        "ns_per_lookup_batch",
+        "updates_per_second",
     ];
     (required, properties)
 }
