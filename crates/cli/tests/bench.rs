@@ -87,6 +87,8 @@ fn a_trace_is_answered_and_compared_with_its_last_column() {
     assert_eq!(fs::read_to_string(&matches).unwrap(), "0\n2\n1\n-1\n2\n");
     assert_eq!(right["schema"], "parefeu/bench/1");
     assert_eq!(right["rules"], 3);
+    let clock = if cfg!(target_os = "linux") { "processor" } else { "wall" };
+    assert_eq!(right["clock"], clock);
     assert_eq!(right["mismatches"], 0);
     assert_eq!((&right["headers"], &right["hits"]), (&5.into(), &4.into()));
     assert_eq!(right["lookups"], 100_000, "a short trace is walked many times");

@@ -12,7 +12,7 @@ use anyhow::Context;
 use parefeu_policy::{LinkedFirewall, RuleBaseId, RuleId};
 use serde_json::{Map, Value, json};
 
-use self::measure::{Building, Looking, Lookup, Spread};
+use self::measure::{Building, Looking, Lookup, Spread, clock};
 use self::trace::Headers;
 use crate::Status;
 use crate::args::{Bench, Flow, Format};
@@ -149,6 +149,7 @@ impl Measured<'_> {
             "ns_per_lookup_batch": rounded(batch.median),
             "updates_per_second": rounded(self.building.updates_per_second),
             "update_method": "recompile",
+            "clock": clock::NAME,
             "headers": self.headers.keys.len(),
             "hits": hits,
             "batch": args.batch,
@@ -207,6 +208,7 @@ fn table(document: &Value) -> String {
             format!("{}, each by compiling all rules anew", plain("updates_per_second")),
         ),
     ];
+    rows.push(("clock", text("clock")));
     if fields.contains_key("mismatches") {
         rows.push(("mismatches", plain("mismatches")));
     }

@@ -249,6 +249,7 @@ fn bench() -> (Vec<&'static str>, Value) {
         "ns_per_lookup_batch": number,
         "updates_per_second": number,
         "update_method": { "enum": ["recompile"] },
+        "clock": { "enum": ["processor", "wall"] },
         "headers": count(),
         "hits": count(),
         "batch": count(),
