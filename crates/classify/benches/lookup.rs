@@ -1,118 +1,242 @@
-//! What a lookup and a compilation cost, by shape and size of the rule base.
+//! What a lookup and a compilation cost: `classify/OPERATION/SHAPE-FAMILY[-TRACE]/RULES`.
 //!
-//! Lookups are timed over whole traces, so that neither cache nor branch predictor knows the
-//! answer; times are per lookup. ClassBench filter sets are measured where they lie beside the
-//! checkout. Each rule base's memory and the mean number of packets that hit a rule are printed as
-//! it is built.
+//! *single* asks for headers one by one, *batch* for 256 at a time, *evaluate* for the decision of
+//! a layer, *compile* builds. Lookups are timed over whole traces, so that neither cache nor branch
+//! predictor knows the answer. Each lookup is compared with the first pass over its trace before
+//! anything is timed, and with the rule expected where a filter set says it.
+//!
+//! Rule bases come from the generator, with ClassBench filter sets where they lie beside the
+//! checkout. They are built when their bench is selected and dropped after it, so a filter pays for
+//! what it names: `cargo bench -p parefeu-classify -- single/perimeter-ipv6`. Sizes reach a million
+//! rules; run as a test, each bench runs once with the least of them.
 
 #![expect(clippy::print_stderr, reason = "memory is a result that criterion has no place for")]
 
+use std::cell::OnceCell;
 use std::hint::black_box;
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
-use criterion::{BatchSize, BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
+use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use parefeu_classify::{CompileLimits, CompiledPolicy};
-use parefeu_policy::{Knowledge, LinkedFirewall, PacketKey, RuleBaseId};
+use parefeu_policy::{Knowledge, LinkedFirewall, PacketKey, RuleBaseId, RuleId};
 use parefeu_testkit::classbench::{FilterSet, SETS};
-use parefeu_testkit::firewalls::{Family, Large, Shape};
-use parefeu_testkit::{Random, firewalls, keys};
+use parefeu_testkit::firewalls::{self, Family, Large, Shape};
+use parefeu_testkit::traces::{Kind, Trace};
 
 const DATA: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../../shared/data/classbench");
-const SIZES: [usize; 4] = [100, 1_000, 10_000, 100_000];
+const SEED: u64 = 0x5eed;
 const MAIN: RuleBaseId = RuleBaseId(0);
+const BATCH: usize = 256;
 
-/// A rule base with packets to look up in it.
+/// Packets of a trace: more than the nearest caches hold.
+const PACKETS: usize = 50_000;
+
+/// A rule base and packets to look up in it.
 struct Case {
-    shape: String,
-    size: String,
     firewall: Arc<LinkedFirewall>,
-    trace: Vec<PacketKey>,
+    keys: Vec<PacketKey>,
+    /// The first match of each packet, where somebody else found it.
+    expected: Option<Vec<Option<RuleId>>>,
 }
 
-/// Every shape in IPv4 at every size, and one in IPv6; packets lie inside rules drawn uniformly.
-fn generated() -> Vec<Case> {
-    let v4 = Shape::ALL.map(|shape| (shape, Family::V4));
-    let shapes = v4.into_iter().chain([(Shape::AccessList, Family::V6)]);
-    shapes.flat_map(|(shape, family)| SIZES.map(|rules| case(shape, family, rules))).collect()
+/// A case that is not built yet.
+struct Recipe {
+    name: String,
+    size: usize,
+    kind: Source,
 }
 
-fn case(shape: Shape, family: Family, rules: usize) -> Case {
-    let firewall = firewalls::linked(&Large { shape, family, rules, seed: 0x5eed }.generate());
-    let mut random = Random::new(0x5eed);
-    let trace = (0..4096).filter_map(|_| match shape {
-        // Any packet will do: none but the last rule holds it.
-        Shape::LastRuleHits => Some(keys::uniform(&mut random)),
-        _ => keys::inside(&firewall, &mut random),
-    });
-    let family = if family == Family::V6 { "-ipv6" } else { "" };
-    Case {
-        shape: format!("{}{family}", shape.name()),
-        size: rules.to_string(),
-        trace: trace.collect(),
-        firewall,
+enum Source {
+    Generated(Large, Kind),
+    FilterSet(&'static str),
+}
+
+impl Recipe {
+    fn generated(shape: Shape, family: Family, kind: Kind, rules: usize) -> Self {
+        let large = Large { shape, family, rules, seed: SEED };
+        let name = format!("{}-{}-{}", shape.name(), family.name(), kind.name());
+        Self { name, size: rules, kind: Source::Generated(large, kind) }
+    }
+
+    fn filter_set(name: &'static str) -> Self {
+        let (shape, size) = name.split_once('_').unwrap_or((name, "0k"));
+        let size = size.trim_end_matches('k').parse().unwrap_or(0) * 1_000;
+        Self { name: format!("classbench-{shape}"), size, kind: Source::FilterSet(name) }
+    }
+
+    fn packets() -> usize {
+        if runs_as_test() { 500 } else { PACKETS }
+    }
+
+    fn cook(&self) -> Case {
+        match self.kind {
+            Source::Generated(large, kind) => {
+                let firewall = firewalls::linked(&large.generate());
+                let family = large.family;
+                let trace = Trace { kind, family, packets: Self::packets(), seed: SEED };
+                Case { keys: trace.draw(&firewall), firewall, expected: None }
+            }
+            Source::FilterSet(name) => {
+                let set = FilterSet::open(Path::new(DATA), name, Self::packets());
+                let Some(set) = set else { unreachable!("{name} is listed because it is there") };
+                let (keys, expected) =
+                    set.trace.into_iter().map(|(key, rule)| (key, rule.map(RuleId))).unzip();
+                Case { firewall: set.firewall, keys, expected: Some(expected) }
+            }
+        }
     }
 }
 
-/// The ClassBench sets with the headers of their own traces.
-fn filter_sets() -> Vec<Case> {
-    let open = |name: &str| {
-        let set = FilterSet::open(Path::new(DATA), name, 4096)?;
-        let (shape, size) = name.split_once('_').unwrap_or((name, ""));
-        let trace = set.trace.iter().map(|(key, _)| *key).collect();
-        Some(Case {
-            shape: format!("classbench-{shape}"),
-            size: size.to_owned(),
-            firewall: set.firewall,
-            trace,
-        })
+/// Without `--bench`, which `cargo bench` adds, or with `--test`, nothing is timed.
+fn runs_as_test() -> bool {
+    let given = |wanted: &str| std::env::args().any(|argument| argument == wanted);
+    given("--test") || !given("--bench")
+}
+
+/// What is looked up: every realistic shape in both families at every size, other traces at two
+/// sizes, worst cases, filter sets.
+fn lookups() -> Vec<Recipe> {
+    let mut recipes = Vec::new();
+    let sizes = |all: &[usize]| if runs_as_test() { all[..1].to_vec() } else { all.to_vec() };
+    for family in Family::ALL {
+        for shape in Shape::REALISTIC {
+            for rules in sizes(&[1_000, 10_000, 100_000, 1_000_000]) {
+                recipes.push(Recipe::generated(shape, family, Kind::Uniform, rules));
+            }
+            for kind in [Kind::Zipf, Kind::NearMiss, Kind::Random] {
+                for rules in sizes(&[1_000, 100_000]) {
+                    recipes.push(Recipe::generated(shape, family, kind, rules));
+                }
+            }
+        }
+        for shape in Shape::WORST {
+            // Of the last-rule shape any packet will do: none but the last rule holds it.
+            let kind = if shape == Shape::LastRuleHits { Kind::Random } else { Kind::Uniform };
+            for rules in sizes(&[1_000, 10_000, 100_000]) {
+                recipes.push(Recipe::generated(shape, family, kind, rules));
+            }
+        }
+    }
+    recipes.extend(filter_sets());
+    recipes
+}
+
+/// What is compiled: the sizes make a curve.
+fn compilations() -> Vec<Recipe> {
+    let sizes: &[usize] = if runs_as_test() {
+        &[1_000]
+    } else {
+        &[1_000, 3_000, 10_000, 30_000, 100_000, 300_000, 1_000_000]
     };
-    let cases: Vec<Case> = SETS.iter().filter_map(|name| open(name)).collect();
-    if cases.is_empty() {
+    let shapes = Family::ALL.into_iter().flat_map(|family| Shape::ALL.map(|it| (it, family)));
+    let generated = shapes.flat_map(|(shape, family)| {
+        sizes.iter().map(move |rules| Recipe::generated(shape, family, Kind::Uniform, *rules))
+    });
+    generated.chain(filter_sets()).collect()
+}
+
+/// The filter sets that are there.
+fn filter_sets() -> Vec<Recipe> {
+    let is_there = |name: &&str| {
+        let file = |kind: &str| Path::new(DATA).join(format!("{name}.{kind}.gz"));
+        file("rules").exists() && file("uniform.trace").exists()
+    };
+    let found: Vec<&str> = SETS.into_iter().filter(is_there).collect();
+    if found.is_empty() {
         eprintln!("skipped: {DATA} holds no ClassBench sets");
     }
-    cases
+    let wanted = |name: &&str| !runs_as_test() || name.ends_with("_1k");
+    found.into_iter().filter(wanted).map(Recipe::filter_set).collect()
 }
 
 fn compiled(firewall: &Arc<LinkedFirewall>) -> CompiledPolicy {
     CompiledPolicy::compile(Arc::clone(firewall), &CompileLimits::default())
 }
 
-fn lookup(c: &mut Criterion) {
-    for Case { shape, size, firewall, trace } in generated().into_iter().chain(filter_sets()) {
-        let policy = compiled(&firewall);
-        let hits = trace.iter().filter(|key| policy.first_match(MAIN, key).is_some()).count();
-        let memory_kib = policy.memory_bytes() / 1024;
-        eprintln!("{shape}/{size}: {memory_kib} KiB, {hits} of {} packets hit", trace.len());
+/// A case compiled, with the answers of a first pass.
+struct Prepared {
+    policy: CompiledPolicy,
+    keys: Vec<PacketKey>,
+    found: Vec<Option<RuleId>>,
+}
 
-        let mut group = c.benchmark_group(format!("policy/lookup/{shape}"));
-        group.throughput(Throughput::Elements(trace.len() as u64)).sample_size(10);
-        group.bench_function(BenchmarkId::from_parameter(&size), |b| {
-            let first = |key| policy.first_match(MAIN, black_box(key));
-            b.iter(|| trace.iter().filter_map(first).count());
-        });
-        let mut found = vec![None; trace.len()];
-        group.bench_function(BenchmarkId::new("batch", &size), |b| {
-            b.iter(|| policy.first_match_batch(MAIN, black_box(&trace), &mut found));
+impl Prepared {
+    /// Panics when lookups find wrong rules: there is no use in timing them.
+    fn new(recipe: &Recipe) -> Self {
+        let Case { firewall, keys, expected } = recipe.cook();
+        let policy = compiled(&firewall);
+        let found: Vec<_> = keys.iter().map(|key| policy.first_match(MAIN, key)).collect();
+        let mut batch = vec![None; keys.len()];
+        policy.first_match_batch(MAIN, &keys, &mut batch);
+        let (name, size) = (&recipe.name, recipe.size);
+        assert!(batch == found, "{name}/{size}: a batch finds other rules");
+        assert!(expected.is_none_or(|it| it == found), "{name}/{size}: wrong rules are found");
+        let hits = found.iter().flatten().count();
+        let memory_kib = policy.memory_bytes() / 1024;
+        eprintln!("{name}/{size}: {memory_kib} KiB, {hits} of {} packets hit", keys.len());
+        Self { policy, keys, found }
+    }
+}
+
+fn lookup(c: &mut Criterion) {
+    for recipe in lookups() {
+        let cell = OnceCell::new();
+        let prepared = || cell.get_or_init(|| Prepared::new(&recipe));
+        let id = |operation: &str| format!("classify/{operation}/{}", recipe.name);
+        let throughput = Throughput::Elements(Recipe::packets() as u64);
+
+        let mut group = c.benchmark_group(id("single"));
+        group.throughput(throughput.clone()).sample_size(10);
+        group.bench_function(recipe.size.to_string(), |b| {
+            let Prepared { policy, keys, found } = prepared();
+            let mut again = found.clone();
+            b.iter(|| {
+                for (key, slot) in black_box(keys).iter().zip(black_box(&mut again)) {
+                    *slot = policy.first_match(MAIN, key);
+                }
+            });
+            assert!(again == *found, "{}: answers changed", recipe.name);
         });
         group.finish();
 
-        let mut group = c.benchmark_group(format!("policy/evaluate/{shape}"));
-        group.throughput(Throughput::Elements(trace.len() as u64)).sample_size(10);
-        group.bench_function(BenchmarkId::from_parameter(&size), |b| {
+        let mut group = c.benchmark_group(id("batch"));
+        group.throughput(throughput.clone()).sample_size(10);
+        group.bench_function(recipe.size.to_string(), |b| {
+            let Prepared { policy, keys, found } = prepared();
+            let mut again = found.clone();
+            b.iter(|| {
+                let slots = black_box(&mut again).chunks_mut(BATCH);
+                for (keys, slots) in black_box(keys).chunks(BATCH).zip(slots) {
+                    policy.first_match_batch(MAIN, keys, slots);
+                }
+            });
+            assert!(again == *found, "{}: answers changed", recipe.name);
+        });
+        group.finish();
+
+        let mut group = c.benchmark_group(id("evaluate"));
+        group.throughput(throughput).sample_size(10);
+        group.bench_function(recipe.size.to_string(), |b| {
+            let Prepared { policy, keys, .. } = prepared();
             let decide = |key| policy.evaluate_layer(0, black_box(key), &Knowledge::NOTHING);
-            b.iter(|| trace.iter().filter_map(decide).count());
+            b.iter(|| keys.iter().filter_map(decide).count());
         });
         group.finish();
     }
 }
 
 fn compile(c: &mut Criterion) {
-    for Case { shape, size, firewall, .. } in generated().into_iter().chain(filter_sets()) {
-        let mut group = c.benchmark_group(format!("policy/compile/{shape}"));
-        group.throughput(Throughput::Elements(firewall.rules.len() as u64)).sample_size(10);
-        group.bench_function(BenchmarkId::from_parameter(&size), |b| {
-            b.iter_batched(|| Arc::clone(&firewall), |it| compiled(&it), BatchSize::PerIteration);
+    for recipe in compilations() {
+        let cell = OnceCell::new();
+        let mut group = c.benchmark_group(format!("classify/compile/{}", recipe.name));
+        group.throughput(Throughput::Elements(recipe.size as u64)).sample_size(10);
+        group.bench_function(recipe.size.to_string(), |b| {
+            let Case { firewall, .. } = cell.get_or_init(|| recipe.cook());
+            let memory_kib = compiled(firewall).memory_bytes() / 1024;
+            eprintln!("{}/{}: {memory_kib} KiB", recipe.name, recipe.size);
+            b.iter_with_large_drop(|| compiled(black_box(firewall)));
         });
         group.finish();
     }
@@ -121,8 +245,8 @@ fn compile(c: &mut Criterion) {
 criterion_group! {
     name = benches;
     config = Criterion::default()
-        .warm_up_time(std::time::Duration::from_millis(300))
-        .measurement_time(std::time::Duration::from_secs(1));
+        .warm_up_time(Duration::from_millis(300))
+        .measurement_time(Duration::from_secs(1));
     targets = lookup, compile
 }
 criterion_main!(benches);

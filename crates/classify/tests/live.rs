@@ -162,7 +162,9 @@ fn readers_see_the_rules_before_or_after_a_change() {
     let large = Large { shape: Shape::AccessList, family: Family::V4, rules: 500, seed: 9 };
     let firewall = firewalls::linked(&large.generate());
     let mut random = Random::new(5);
-    let key = (0..).find_map(|_| keys::inside(&firewall, &mut random)).expect("rules have insides");
+    let key =
+        firewall.rules.iter().find_map(|it| keys::inside(&it.matches, Family::V4, &mut random));
+    let key = key.expect("rules have insides");
     let all = LinkedMatch::clone(&firewall.rules.last().expect("there are rules").matches);
     let narrow = firewall.rules.iter().map(|rule| &rule.matches);
     let narrow: Vec<LinkedMatch> = narrow

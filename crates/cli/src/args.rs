@@ -58,6 +58,8 @@ pub(crate) enum Verb {
     Replay(Replay),
     /// Compare two firewalls, with the same traffic through both
     Diff(Diff),
+    /// Measure building and lookup on a rule base, with a header trace or headers drawn from it
+    Bench(Bench),
     /// Print the JSON Schema of a document this command writes
     Schema(Schema),
     /// Print a completion script for a shell
@@ -202,6 +204,45 @@ impl Diff {
             ),
         ]
     }
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct Bench {
+    /// A configuration in any dialect, also in gzip; its largest rule base is measured, or the one
+    /// named
+    pub(crate) config: PathBuf,
+    #[command(flatten)]
+    pub(crate) reading: Reading,
+    /// Headers to look up, one a line: source, destination, source port, destination port,
+    /// protocol and perhaps the expected rule; `-` is standard input
+    #[arg(long, value_name = "FILE")]
+    pub(crate) trace: Option<PathBuf>,
+    /// Write the index of the rule each header matched, -1 for none
+    #[arg(long, value_name = "FILE")]
+    pub(crate) print_matches: Option<PathBuf>,
+    /// Zone or interface all headers enter by
+    #[arg(long)]
+    pub(crate) from: Option<String>,
+    /// Zone or interface all headers leave by
+    #[arg(long)]
+    pub(crate) to: Option<String>,
+    /// How many headers to draw from the rules when there is no trace
+    #[arg(long, value_name = "N", default_value_t = 100_000,
+        value_parser = clap::value_parser!(u32).range(1..=100_000_000))]
+    pub(crate) headers: u32,
+    /// Seed they are drawn from
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    pub(crate) seed: u64,
+    /// How often to measure; the median is the result
+    #[arg(long, value_name = "N", default_value_t = 7,
+        value_parser = clap::value_parser!(u16).range(1..=1000))]
+    pub(crate) repetitions: u16,
+    /// Headers in a batch
+    #[arg(long, value_name = "N", default_value_t = 256,
+        value_parser = clap::value_parser!(u16).range(1..=4096))]
+    pub(crate) batch: u16,
+    #[command(flatten)]
+    pub(crate) output: Output,
 }
 
 /// How a single configuration is read.

@@ -1,10 +1,12 @@
 //! Configuration files: read, recognised, linked, with every problem drawn.
 
+use std::borrow::Cow;
 use std::io::Read;
 use std::path::Path;
 use std::sync::Arc;
 
 use anyhow::Context;
+use flate2::read::MultiGzDecoder;
 use parefeu_dialect::{Dialect, Import};
 use parefeu_policy::{
     Action, At, Behaviour, Diagnostics, Firewall, Layer, LinkedFirewall, Preset, Sees, Severity,
@@ -38,9 +40,10 @@ pub(crate) struct Attempt {
 pub(crate) fn attempt(path: &Path, reading: &Reading) -> anyhow::Result<Attempt> {
     let file = path.display().to_string();
     let bytes = read_file(path).with_context(|| format!("cannot read `{file}`"))?;
+    let text = plain_bytes(&bytes).with_context(|| format!("cannot read `{file}`"))?;
     let dialect = reading.dialect.as_deref().map(dialect_named).transpose()?;
     let Import { firewall, mut problems, dialect, sources } =
-        parefeu_dialect::read_bytes(&file, &bytes, dialect);
+        parefeu_dialect::read_bytes(&file, &text, dialect);
     let firewall = match firewall {
         Some(mut firewall) => {
             apply(&mut firewall, reading, &file)?;
@@ -135,6 +138,23 @@ pub(crate) fn read_file(path: &Path) -> std::io::Result<Vec<u8>> {
     }
     std::fs::read(path)
 }
+
+/// What gzip holds (RFC 1952), or the bytes themselves where there is none.
+pub(crate) fn plain_bytes(bytes: &[u8]) -> std::io::Result<Cow<'_, [u8]>> {
+    if !bytes.starts_with(&[0x1f, 0x8b]) {
+        return Ok(Cow::Borrowed(bytes));
+    }
+    let mut plain = Vec::new();
+    MultiGzDecoder::new(bytes).take(MOST_PLAIN_BYTES + 1).read_to_end(&mut plain)?;
+    if plain.len() as u64 > MOST_PLAIN_BYTES {
+        let why = format!("it unpacks to more than {MOST_PLAIN_BYTES} bytes");
+        return Err(std::io::Error::new(std::io::ErrorKind::FileTooLarge, why));
+    }
+    Ok(Cow::Owned(plain))
+}
+
+/// A small file that unpacks to more than this is an attack, not a configuration.
+const MOST_PLAIN_BYTES: u64 = 1 << 30;
 
 /// The line a span starts on, and the text of every line it covers without the indent they share;
 /// after `most` of them an ellipsis.

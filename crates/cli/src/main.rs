@@ -44,6 +44,7 @@ fn main() -> ExitCode {
         Verb::Trace(args) => verb::trace::run(args, &drawer),
         Verb::Replay(args) => verb::replay::run(&args, &drawer),
         Verb::Diff(args) => verb::diff::run(&args, &cli.global, &drawer),
+        Verb::Bench(args) => verb::bench::run(&args, &drawer),
         Verb::Schema(args) => verb::schema::run(&args),
         Verb::Completions(args) => verb::document::completions(&args),
         Verb::Man(args) => verb::document::man(&args),

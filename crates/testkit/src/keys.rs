@@ -10,7 +10,7 @@ use parefeu_policy::{
 };
 
 use crate::Random;
-use crate::firewalls::device;
+use crate::firewalls::{Family, device};
 
 /// A packet at the corners of the rules: each field is the first or last value of a range some rule
 /// names, one beside it, or now and then any value.
@@ -63,15 +63,17 @@ pub fn corner(firewall: &LinkedFirewall, random: &mut Random) -> PacketKey {
     }
 }
 
-/// A packet that a rule drawn from all of them matches in addresses, protocol and ports: how traces
-/// for lookups are drawn. `None` when the rule drawn leaves no choice, as one without services
-/// does.
-pub fn inside(firewall: &LinkedFirewall, random: &mut Random) -> Option<PacketKey> {
-    let rule = &random.pick(&firewall.rules)?.matches;
+/// A packet of a family that a rule matches in addresses, protocol and ports, each drawn uniformly
+/// from what the rule states. `None` when the rule leaves no choice, as one without services does.
+pub fn inside(rule: &LinkedMatch, family: Family, random: &mut Random) -> Option<PacketKey> {
     let term = random.pick(&rule.services.terms)?;
-    let protocols: Vec<Protocol> = term.protocols.iter().collect();
-    let protocol = *random.pick(&protocols)?;
-    let is_v4 = !rule.src.set.v4_ranges().is_empty() && !rule.dst.set.v4_ranges().is_empty();
+    let is_v4 = family == Family::V4;
+    let protocol = if term.protocols.is_all() {
+        anything(family, random).protocol
+    } else {
+        let protocols: Vec<Protocol> = term.protocols.iter().collect();
+        *random.pick(&protocols)?
+    };
     let port = |set: &PortSet, random: &mut Random| {
         let range = random.pick(set.ranges())?;
         Some(random.between(range.first().into(), range.last().into()) as u16)
@@ -89,13 +91,19 @@ pub fn inside(firewall: &LinkedFirewall, random: &mut Random) -> Option<PacketKe
         dst_port,
         icmp: protocol.is_icmp().then_some((8, 0)),
         tcp_flags: (protocol == Protocol::TCP).then_some(TcpFlags::SYN),
-        ..uniform(random)
+        ..anything(family, random)
     })
 }
 
 /// A packet whose addresses, ports and protocol may be anything; interfaces and zones not stated.
 pub fn uniform(random: &mut Random) -> PacketKey {
-    let is_v4 = random.percent(60);
+    let family = if random.percent(60) { Family::V4 } else { Family::V6 };
+    anything(family, random)
+}
+
+/// The same in one family.
+pub fn anything(family: Family, random: &mut Random) -> PacketKey {
+    let is_v4 = family == Family::V4;
     let protocols = [
         Protocol::TCP,
         Protocol::UDP,

@@ -20,6 +20,7 @@ pub mod firewalls;
 pub mod frames;
 pub mod keys;
 mod random;
+pub mod traces;
 pub mod traffic;
 
 pub use random::Random;

@@ -1,5 +1,6 @@
 //! Firewalls to test against: small ones of every kind of field, and large rule bases.
 
+mod filter;
 mod large;
 mod objects;
 mod rules;
@@ -15,6 +16,8 @@ use parefeu_policy::{
 };
 use proptest::prelude::*;
 
+pub use filter::{Filter, Scan, filtering};
+pub(crate) use large::Ranked;
 pub use large::{Family, Large, Shape};
 use rules::{RULE_BASES, Weights};
 
