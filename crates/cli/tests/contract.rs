@@ -177,7 +177,7 @@ fn the_state_policy_of_either_side_can_be_overridden() {
             "{more:?}"
         );
     }
-    for wrong in [["--set", "tcp"], ["--old-set", "tcp-establishd=1"], ["--behaviour", "ciscos"]] {
+    for wrong in [["--set", "tcp"], ["--old-set", "tcp-eternal=1"], ["--behaviour", "ciscos"]] {
         let args = [&["diff", OLD, NEW][..], &wrong].concat();
         stdout(&args, 2);
     }
