@@ -3,11 +3,16 @@
 use std::io::Cursor;
 use std::sync::{Arc, LazyLock};
 
-use parefeu::classify::{CompileLimits, CompiledPolicy};
+use parefeu::classify::{
+    CompileLimits, CompiledPolicy, Instructions, LiveRules, Place, RuleHandle,
+};
 use parefeu::dialect::{Dialect, read_bytes};
 use parefeu::engine::{Engine, EngineConfig, Frame};
 use parefeu::net::{DecodeLimits, LinkType, Timestamp};
-use parefeu::policy::{Diagnostics, LinkedFirewall, Source, link, native, reference};
+use parefeu::policy::{
+    Diagnostics, LinkedFirewall, LinkedMatch, LinkedRule, PacketKey, RuleBaseId, RuleId, Source,
+    Truth, link, native, reference,
+};
 use parefeu::replay::{Capture, CaptureLimits};
 use parefeu_testkit::{Random, firewalls, keys};
 use proptest::strategy::{Strategy, ValueTree};
@@ -62,22 +67,97 @@ pub fn native(data: &[u8]) {
     assert_eq!(again.as_deref(), Some(written.as_str()));
 }
 
-/// Compiled lookup answers what the plain evaluation answers. The first byte chooses where the
-/// firewall comes from: the rest seeds the generators, or is a configuration of any dialect.
+/// Compiled lookup answers what reading the rules one by one answers, one by one and side by side,
+/// with the instructions of every kind the processor has. The first byte chooses the structures
+/// and where the firewall comes from: the rest seeds the generators, or is a configuration of any
+/// dialect.
 pub fn lookup(data: &[u8]) {
     let Some((first, rest)) = data.split_first() else { return };
     let firewall = if first % 2 == 0 { generated(rest) } else { written(rest) };
     let Some(firewall) = firewall else { return };
-    let policy = CompiledPolicy::compile(Arc::clone(&firewall), &CompileLimits::default());
+    let policy = CompiledPolicy::compile(Arc::clone(&firewall), &structures(first >> 1));
     let mut random = Random::new(folded(data));
-    for _ in 0..20 {
-        let key = keys::corner(&firewall, &mut random);
+    let keys: Vec<PacketKey> = (0..20).map(|_| keys::corner(&firewall, &mut random)).collect();
+    for key in &keys {
         let known = keys::Known::about(&firewall, &mut random);
         for (index, layer) in firewall.layers.iter().enumerate() {
-            let plain = reference::evaluate_layer(&firewall, layer, &key, &known.knowledge());
-            let fast = policy.evaluate_layer(index, &key, &known.knowledge());
+            let plain = reference::evaluate_layer(&firewall, layer, key, &known.knowledge());
+            let fast = policy.evaluate_layer(index, key, &known.knowledge());
             assert_eq!(fast, Some(plain), "{key:?}");
         }
+    }
+    for id in (0..firewall.rule_bases.len() as u32).map(RuleBaseId) {
+        let plain: Vec<_> = keys.iter().map(|key| first_match(&firewall, id, key)).collect();
+        for instructions in Instructions::ALL {
+            let mut found = vec![Some(RuleId(u32::MAX)); keys.len()];
+            policy.first_match_batch_with(instructions, id, &keys, &mut found);
+            assert_eq!(found, plain, "{} {keys:?}", instructions.name());
+        }
+    }
+}
+
+/// One of the ways to compile: as users do, with tables for few rules, and with hashed rules.
+fn structures(choice: u8) -> CompileLimits {
+    let default = CompileLimits::default();
+    match choice % 3 {
+        0 => default,
+        1 => CompileLimits { min_table_rules: 0, ..default },
+        _ => CompileLimits { min_table_rules: 0, max_paired_rules: 0, ..default },
+    }
+}
+
+fn first_match(firewall: &LinkedFirewall, id: RuleBaseId, key: &PacketKey) -> Option<RuleId> {
+    let sure = |rule: &LinkedRule| {
+        !rule.disabled && rule.matches.header_truth(key, &firewall.schedules) == Truth::Yes
+    };
+    let index = firewall.rules_of(id).iter().position(sure)?;
+    Some(RuleId(firewall.rule_bases[id.index()].first.0 + index as u32))
+}
+
+/// A rule base under change answers what a plain list does. The first byte chooses the structures,
+/// eight bytes the rules; each byte after them is a change.
+pub fn live(data: &[u8]) {
+    let Some((seed, changes)) = data.split_first_chunk::<9>() else { return };
+    let Some(firewall) = generated(&seed[1..]) else { return };
+    let rules = || firewall.rules.iter().map(|rule| rule.matches.clone());
+    let dimensions = (firewall.interfaces.len() as u32, firewall.zones.len() as u32);
+    let schedules = firewall.schedules.clone().into();
+    let mut live = LiveRules::new(rules().collect(), dimensions, schedules, structures(seed[0]));
+    let mut plain: Vec<(RuleHandle, LinkedMatch)> =
+        live.rules().map(|(rule, matches)| (rule, matches.clone())).collect();
+    let pool: Vec<LinkedMatch> = rules().collect();
+    let reader = live.reader();
+    let mut random = Random::new(folded(data));
+    for byte in changes.iter().take(200) {
+        let at = random.below(plain.len().max(1));
+        let some = plain.get(at).map(|(rule, _)| *rule);
+        match (byte % 5, some, random.pick(&pool)) {
+            (0, Some(rule), _) => {
+                live.remove(rule).expect("the rule is there");
+                plain.remove(at);
+            }
+            (1, Some(rule), Some(matches)) => {
+                live.replace(rule, matches.clone()).expect("the rule is there");
+                plain[at].1 = matches.clone();
+            }
+            (2, Some(rule), _) => {
+                live.reorder(rule, Place::First).expect("the rule is there");
+                let moved = plain.remove(at);
+                plain.insert(0, moved);
+            }
+            (3, _, _) => live.compile(),
+            (_, Some(rule), Some(matches)) => {
+                let new = live.insert(Place::After(rule), matches.clone());
+                plain.insert(at + 1, (new.expect("the rule is there"), matches.clone()));
+            }
+            _ => {}
+        }
+        let key = keys::corner(&firewall, &mut random);
+        let surely = |(_, matches): &&(RuleHandle, LinkedMatch)| {
+            matches.header_truth(&key, &firewall.schedules) == Truth::Yes
+        };
+        let expected = plain.iter().find(surely).map(|(rule, _)| *rule);
+        assert_eq!(reader.first_match(&key), expected, "{key:?}");
     }
 }
 

@@ -56,3 +56,8 @@ fn lookup() {
 fn engine() {
     replay("engine", parefeu_fuzz::engine);
 }
+
+#[test]
+fn live() {
+    replay("live", parefeu_fuzz::live);
+}
