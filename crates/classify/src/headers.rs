@@ -1,11 +1,11 @@
 //! Batches of packets, field by field.
 
-use std::net::Ipv4Addr;
+use std::net::{Ipv4Addr, Ipv6Addr};
 
 use parefeu_net::Protocol;
 use parefeu_policy::PacketKey;
 
-use crate::batch::{Chunk, Instructions};
+use crate::batch::{CHUNK, Chunk, Instructions};
 
 /// IPv4 packets, one slice a field: the form batch lookups read fastest.
 ///
@@ -37,9 +37,53 @@ impl HeadersV4<'_> {
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
+}
+
+/// IPv6 packets, one slice a field; otherwise as [`HeadersV4`].
+#[derive(Clone, Copy, Debug)]
+pub struct HeadersV6<'a> {
+    /// Source addresses, in host order.
+    pub src: &'a [u128],
+    /// Destination addresses, in host order.
+    pub dst: &'a [u128],
+    /// Source ports.
+    pub src_port: &'a [u16],
+    /// Destination ports.
+    pub dst_port: &'a [u16],
+    /// IP protocol numbers: the upper-layer protocol, behind extension headers.
+    pub protocol: &'a [u8],
+}
+
+impl HeadersV6<'_> {
+    /// How many packets there are.
+    pub fn len(&self) -> usize {
+        let ports = self.src_port.len().min(self.dst_port.len());
+        self.src.len().min(self.dst.len()).min(ports).min(self.protocol.len())
+    }
+
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+}
+
+/// Packets of one family, however they are given.
+pub(crate) trait Headers {
+    fn count(&self) -> usize;
 
     /// One of the packets.
-    pub(crate) fn key(&self, at: usize) -> PacketKey {
+    fn key(&self, at: usize) -> PacketKey;
+
+    /// Copies `count` packets from `from` on, with the class of what they do not state.
+    fn fill(&self, chunk: &mut Chunk, from: usize, count: usize, context: u32);
+}
+
+impl Headers for HeadersV4<'_> {
+    fn count(&self) -> usize {
+        self.len()
+    }
+
+    fn key(&self, at: usize) -> PacketKey {
         PacketKey {
             src: Ipv4Addr::from_bits(self.src[at]).into(),
             dst: Ipv4Addr::from_bits(self.dst[at]).into(),
@@ -50,11 +94,37 @@ impl HeadersV4<'_> {
         }
     }
 
-    /// Copies `count` packets from `from` on.
-    pub(crate) fn fill(&self, chunk: &mut Chunk, from: usize, count: usize, context: u32) {
-        chunk.count = count;
+    fn fill(&self, chunk: &mut Chunk, from: usize, count: usize, context: u32) {
+        chunk.start(false, count);
         chunk.src[..count].copy_from_slice(&self.src[from..][..count]);
         chunk.dst[..count].copy_from_slice(&self.dst[from..][..count]);
+        widen(&self.src_port[from..][..count], &mut chunk.src_port);
+        widen(&self.dst_port[from..][..count], &mut chunk.dst_port);
+        widen(&self.protocol[from..][..count], &mut chunk.protocol);
+        chunk.context[..count].fill(context);
+    }
+}
+
+impl Headers for HeadersV6<'_> {
+    fn count(&self) -> usize {
+        self.len()
+    }
+
+    fn key(&self, at: usize) -> PacketKey {
+        PacketKey {
+            src: Ipv6Addr::from_bits(self.src[at]).into(),
+            dst: Ipv6Addr::from_bits(self.dst[at]).into(),
+            protocol: Protocol(self.protocol[at]),
+            src_port: self.src_port[at],
+            dst_port: self.dst_port[at],
+            ..PacketKey::UNSTATED
+        }
+    }
+
+    fn fill(&self, chunk: &mut Chunk, from: usize, count: usize, context: u32) {
+        chunk.start(true, count);
+        divide(&self.src[from..][..count], &mut chunk.src, &mut chunk.src_rest);
+        divide(&self.dst[from..][..count], &mut chunk.dst, &mut chunk.dst_rest);
         widen(&self.src_port[from..][..count], &mut chunk.src_port);
         widen(&self.dst_port[from..][..count], &mut chunk.dst_port);
         widen(&self.protocol[from..][..count], &mut chunk.protocol);
@@ -66,7 +136,18 @@ fn widen<T: Copy + Into<u32>>(values: &[T], to: &mut [u32]) {
     to.iter_mut().zip(values).for_each(|(to, value)| *to = (*value).into());
 }
 
-/// Working memory of batch lookups, some 20 kB, and the instructions they use. Any policy and any
+/// Addresses → their four words.
+fn divide(addresses: &[u128], first: &mut [u32], rest: &mut [[u32; CHUNK]; 3]) {
+    let [second, third, last] = rest;
+    for (at, address) in addresses.iter().enumerate() {
+        first[at] = (address >> 96) as u32;
+        second[at] = (address >> 64) as u32;
+        third[at] = (address >> 32) as u32;
+        last[at] = *address as u32;
+    }
+}
+
+/// Working memory of batch lookups, some 26 kB, and the instructions they use. Any policy and any
 /// batch may use it again.
 #[derive(Debug)]
 pub struct BatchScratch {

@@ -39,6 +39,6 @@ mod walk;
 mod wanted;
 
 pub use batch::Instructions;
-pub use headers::{BatchScratch, HeadersV4};
+pub use headers::{BatchScratch, HeadersV4, HeadersV6};
 pub use live::{ChangeError, LiveReader, LiveRules, Place, RuleHandle};
 pub use policy::{CompileLimits, CompiledPolicy, NatLookup};

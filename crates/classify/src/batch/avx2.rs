@@ -3,16 +3,17 @@
 
 use std::arch::x86_64::{
     __m256i, _mm_cvtsi32_si128, _mm256_add_epi32, _mm256_and_si256, _mm256_blendv_epi8,
-    _mm256_castsi256_ps, _mm256_cmpeq_epi32, _mm256_i32gather_epi32, _mm256_loadu_si256,
-    _mm256_max_epu32, _mm256_min_epu32, _mm256_movemask_ps, _mm256_mullo_epi32, _mm256_set_epi32,
-    _mm256_set1_epi32, _mm256_setzero_si256, _mm256_sll_epi32, _mm256_srl_epi32, _mm256_srlv_epi32,
-    _mm256_storeu_si256, _mm256_xor_si256,
+    _mm256_castsi256_pd, _mm256_castsi256_ps, _mm256_cmpeq_epi32, _mm256_cmpgt_epi64,
+    _mm256_i32gather_epi32, _mm256_loadu_si256, _mm256_max_epu32, _mm256_min_epu32,
+    _mm256_movemask_pd, _mm256_movemask_ps, _mm256_mullo_epi32, _mm256_set_epi32,
+    _mm256_set1_epi32, _mm256_set1_epi64x, _mm256_setzero_si256, _mm256_sll_epi32,
+    _mm256_srl_epi32, _mm256_srlv_epi32, _mm256_storeu_si256, _mm256_xor_si256,
 };
 
 use super::chunk::{CHUNK, Chunk};
 use super::lanes::Lanes;
 use super::lookup::look_up;
-use crate::tables::{Table16, Table32, Tables};
+use crate::tables::{KEYS, Node, Table16, Table32, Tables};
 
 /// Proof that the processor has AVX2.
 #[derive(Clone, Copy)]
@@ -20,11 +21,12 @@ pub(crate) struct Avx2(());
 
 impl Avx2 {
     pub(crate) fn detect() -> Option<Self> {
-        is_x86_feature_detected!("avx2").then_some(Self(()))
+        let all = is_x86_feature_detected!("avx2") && is_x86_feature_detected!("popcnt");
+        all.then_some(Self(()))
     }
 
     pub(crate) fn look_up(self, tables: &Tables, chunk: &mut Chunk) {
-        #[target_feature(enable = "avx2")]
+        #[target_feature(enable = "avx2,popcnt")]
         fn enabled(lanes: Avx2, tables: &Tables, chunk: &mut Chunk) {
             look_up(lanes, tables, chunk);
         }
@@ -175,6 +177,22 @@ impl Lanes for Avx2 {
             count += usize::from(mask >> lane & 1);
         }
         count
+    }
+
+    #[inline(always)]
+    fn not_above(self, keys: &Node, value: u64) -> usize {
+        // Comparisons are signed: both sides are moved by half the range.
+        let sign = arithmetic!(_mm256_set1_epi64x(i64::MIN));
+        let value = arithmetic!(_mm256_xor_si256(_mm256_set1_epi64x(value.cast_signed()), sign));
+        let above = keys.as_chunks::<4>().0.iter().map(|keys| {
+            // SAFETY: the array holds the four values read; `self` proves that the processor has
+            // the feature.
+            unsafe {
+                let keys = _mm256_xor_si256(_mm256_loadu_si256(keys.as_ptr().cast()), sign);
+                _mm256_movemask_pd(_mm256_castsi256_pd(_mm256_cmpgt_epi64(keys, value)))
+            }
+        });
+        KEYS - above.map(i32::count_ones).sum::<u32>() as usize
     }
 
     #[inline(always)]

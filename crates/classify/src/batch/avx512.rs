@@ -3,16 +3,17 @@
 
 use std::arch::x86_64::{
     __m512i, __mmask16, _mm_cvtsi32_si128, _mm512_add_epi32, _mm512_and_si512,
-    _mm512_cmplt_epu32_mask, _mm512_i32gather_epi32, _mm512_loadu_si512, _mm512_mask_blend_epi32,
-    _mm512_mask_i32scatter_epi32, _mm512_maskz_compress_epi32, _mm512_min_epu32,
-    _mm512_mullo_epi32, _mm512_set_epi32, _mm512_set1_epi32, _mm512_sll_epi32, _mm512_srl_epi32,
-    _mm512_srlv_epi32, _mm512_storeu_si512, _mm512_testn_epi32_mask, _mm512_xor_si512,
+    _mm512_cmple_epu64_mask, _mm512_cmplt_epu32_mask, _mm512_i32gather_epi32, _mm512_loadu_si512,
+    _mm512_mask_blend_epi32, _mm512_mask_i32scatter_epi32, _mm512_maskz_compress_epi32,
+    _mm512_min_epu32, _mm512_mullo_epi32, _mm512_set_epi32, _mm512_set1_epi32, _mm512_set1_epi64,
+    _mm512_sll_epi32, _mm512_srl_epi32, _mm512_srlv_epi32, _mm512_storeu_si512,
+    _mm512_testn_epi32_mask, _mm512_xor_si512,
 };
 
 use super::chunk::{CHUNK, Chunk};
 use super::lanes::Lanes;
 use super::lookup::look_up;
-use crate::tables::{Table16, Table32, Tables};
+use crate::tables::{Node, Table16, Table32, Tables};
 
 /// Proof that the processor has AVX-512 F, BW, DQ and VL.
 #[derive(Clone, Copy)]
@@ -23,12 +24,13 @@ impl Avx512 {
         let all = is_x86_feature_detected!("avx512f")
             && is_x86_feature_detected!("avx512bw")
             && is_x86_feature_detected!("avx512dq")
-            && is_x86_feature_detected!("avx512vl");
+            && is_x86_feature_detected!("avx512vl")
+            && is_x86_feature_detected!("popcnt");
         all.then_some(Self(()))
     }
 
     pub(crate) fn look_up(self, tables: &Tables, chunk: &mut Chunk) {
-        #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl")]
+        #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,popcnt")]
         fn enabled(lanes: Avx512, tables: &Tables, chunk: &mut Chunk) {
             look_up(lanes, tables, chunk);
         }
@@ -150,6 +152,20 @@ impl Lanes for Avx512 {
     fn compress(self, mask: Self::Mask, a: Self::Vector, to: &mut [u32], at: usize) -> usize {
         self.store(arithmetic!(_mm512_maskz_compress_epi32(mask, a)), to, at);
         mask.count_ones() as usize
+    }
+
+    #[inline(always)]
+    fn not_above(self, keys: &Node, value: u64) -> usize {
+        let half = |from: usize| {
+            let keys = &keys[from..from + 8];
+            // SAFETY: the slice holds the eight values read; `self` proves that the processor has
+            // the feature.
+            unsafe {
+                let keys = _mm512_loadu_si512(keys.as_ptr().cast());
+                _mm512_cmple_epu64_mask(keys, _mm512_set1_epi64(value.cast_signed()))
+            }
+        };
+        (u32::from(half(8)) << 8 | u32::from(half(0))).count_ones() as usize
     }
 
     #[inline(always)]

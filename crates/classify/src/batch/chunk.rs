@@ -1,5 +1,9 @@
 //! What a batch lookup knows of the packets it looks up side by side.
 
+use std::net::{IpAddr, Ipv6Addr};
+
+use parefeu_policy::PacketKey;
+
 /// Packets looked up side by side; a power of two.
 pub(crate) const CHUNK: usize = 256;
 
@@ -12,8 +16,14 @@ const MOST_WIDTH: usize = 16;
 pub(crate) struct Chunk {
     /// How many packets there are.
     pub(crate) count: usize,
+    /// Whether they are IPv6 packets.
+    pub(crate) is_v6: bool,
+    /// The first words of addresses.
     pub(crate) src: [u32; CHUNK],
     pub(crate) dst: [u32; CHUNK],
+    /// The other three words of IPv6 addresses.
+    pub(crate) src_rest: [[u32; CHUNK]; 3],
+    pub(crate) dst_rest: [[u32; CHUNK]; 3],
     pub(crate) src_port: [u32; CHUNK],
     pub(crate) dst_port: [u32; CHUNK],
     pub(crate) protocol: [u32; CHUNK],
@@ -50,8 +60,11 @@ impl Queue {
 impl Chunk {
     pub(crate) const EMPTY: Self = Self {
         count: 0,
+        is_v6: false,
         src: [0; CHUNK],
         dst: [0; CHUNK],
+        src_rest: [[0; CHUNK]; 3],
+        dst_rest: [[0; CHUNK]; 3],
         src_port: [0; CHUNK],
         dst_port: [0; CHUNK],
         protocol: [0; CHUNK],
@@ -65,4 +78,39 @@ impl Chunk {
         rest: [0; CHUNK],
         queue: Queue::EMPTY,
     };
+
+    /// Makes ready for `count` packets of a family.
+    pub(crate) fn start(&mut self, is_v6: bool, count: usize) {
+        (self.is_v6, self.count) = (is_v6, count);
+    }
+
+    /// Adds a packet of the family the chunk is for, with the class of its zones and interfaces;
+    /// `false` and nothing done for others.
+    pub(crate) fn push(&mut self, key: &PacketKey, context: u32) -> bool {
+        let at = self.count;
+        match (key.src, key.dst) {
+            (IpAddr::V4(src), IpAddr::V4(dst)) if !self.is_v6 => {
+                (self.src[at], self.dst[at]) = (src.to_bits(), dst.to_bits());
+            }
+            (IpAddr::V6(src), IpAddr::V6(dst)) if self.is_v6 => {
+                let words = |address: Ipv6Addr| {
+                    let bits = address.to_bits();
+                    [96, 64, 32, 0].map(|shift| (bits >> shift) as u32)
+                };
+                let (src, dst) = (words(src), words(dst));
+                (self.src[at], self.dst[at]) = (src[0], dst[0]);
+                for word in 0..3 {
+                    self.src_rest[word][at] = src[word + 1];
+                    self.dst_rest[word][at] = dst[word + 1];
+                }
+            }
+            _ => return false,
+        }
+        self.src_port[at] = key.src_port.into();
+        self.dst_port[at] = key.dst_port.into();
+        self.protocol[at] = key.protocol.0.into();
+        self.context[at] = context;
+        self.count += 1;
+        true
+    }
 }

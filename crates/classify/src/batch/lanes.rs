@@ -1,6 +1,6 @@
 //! The operations a batch lookup is made of, on as many packets as a register holds.
 
-use crate::tables::{Table16, Table32};
+use crate::tables::{Node, Table16, Table32};
 
 /// A set of instructions, and the proof that the processor has it.
 ///
@@ -48,6 +48,9 @@ pub(crate) trait Lanes: Copy {
     ///
     /// Up to [`Lanes::WIDTH`] values from `at` on are overwritten.
     fn compress(self, mask: Self::Mask, a: Self::Vector, to: &mut [u32], at: usize) -> usize;
+
+    /// How many keys are not above a value.
+    fn not_above(self, keys: &Node, value: u64) -> usize;
 
     fn gather16(self, table: &Table16, index: Self::Vector) -> Self::Vector;
     fn gather32(self, table: &Table32, index: Self::Vector) -> Self::Vector;
@@ -182,6 +185,11 @@ impl Lanes for Portable {
             count += usize::from(mask >> lane & 1);
         }
         count
+    }
+
+    #[inline(always)]
+    fn not_above(self, keys: &Node, value: u64) -> usize {
+        keys.iter().map(|key| usize::from(*key <= value)).sum()
     }
 
     #[inline(always)]

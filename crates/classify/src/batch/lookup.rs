@@ -1,4 +1,5 @@
-//! A chunk of IPv4 packets through the tables, step by step.
+//! A chunk of packets through the tables, step by step; the steps that only IPv6 packets take are
+//! in `lookup_v6`.
 //!
 //! Each step is a loop of its own over the chunk: its reads do not wait for one another, so that
 //! memory answers many at once. Between steps the chunk, which fits the first cache, holds what was
@@ -6,16 +7,21 @@
 
 use super::chunk::{CHUNK, Chunk};
 use super::lanes::Lanes;
-use crate::tables::{Addresses, BLOCK, Blocked, Conditions, LAST, NONE, Pairs, RUN_BITS, SPREAD};
+use super::lookup_v6;
+use crate::tables::{BLOCK, Blocked, Conditions, Directory, LAST, NONE, Pairs, RUN_BITS, SPREAD};
 use crate::tables::{Table32, Tables, Tuple, Tuples};
 
 /// Finds the first candidate of every packet; [`NONE`] where there is none.
 #[inline(always)]
 pub(super) fn look_up<L: Lanes>(lanes: L, tables: &Tables, chunk: &mut Chunk) {
     conditions(lanes, &tables.conditions, chunk);
-    roots(lanes, tables, chunk);
-    directory(lanes, &tables.src, chunk, |chunk| (&chunk.src, &mut chunk.src_class));
-    directory(lanes, &tables.dst, chunk, |chunk| (&chunk.dst, &mut chunk.dst_class));
+    if chunk.is_v6 {
+        lookup_v6::classes(lanes, tables, chunk);
+    } else {
+        roots(lanes, tables, chunk);
+        directory(lanes, &tables.src.v4, chunk, |chunk| (&chunk.src, &mut chunk.src_class));
+        directory(lanes, &tables.dst.v4, chunk, |chunk| (&chunk.dst, &mut chunk.dst_class));
+    }
     chunk.found[..padded::<L>(chunk.count)].fill(NONE);
     for group in &tables.groups {
         lists(lanes, group, chunk);
@@ -23,6 +29,9 @@ pub(super) fn look_up<L: Lanes>(lanes: L, tables: &Tables, chunk: &mut Chunk) {
             Some(first) => first_rules(lanes, group, first, chunk),
             None => read_lists(lanes, group, &tables.conditions, chunk),
         }
+    }
+    if chunk.is_v6 {
+        return lookup_v6::tuples(lanes, tables, chunk);
     }
     for (at, tuple) in tables.v4.all.iter().enumerate() {
         enqueue(lanes, at, tuple, chunk);
@@ -40,7 +49,7 @@ const fn padded<L: Lanes>(count: usize) -> usize {
 
 /// The starts of the vectors of a chunk.
 #[inline(always)]
-fn vectors<L: Lanes>(count: usize) -> impl Iterator<Item = usize> {
+pub(super) fn vectors<L: Lanes>(count: usize) -> impl Iterator<Item = usize> {
     (0..count).step_by(L::WIDTH)
 }
 
@@ -101,13 +110,13 @@ fn roots<L: Lanes>(lanes: L, tables: &Tables, chunk: &mut Chunk) {
 #[inline(always)]
 fn directory<L: Lanes>(
     lanes: L,
-    addresses: &Addresses,
+    directory: &Directory,
     chunk: &mut Chunk,
     side: impl Fn(&mut Chunk) -> (&[u32; CHUNK], &mut [u32; CHUNK]),
 ) {
     let count = chunk.count;
     let (address, class) = side(chunk);
-    let (second, third) = (&addresses.v4.second, &addresses.v4.third);
+    let (second, third) = (&directory.second, &directory.third);
     let (is_block, byte) = (lanes.splat(BLOCK.into()), lanes.splat(0xff));
     let within = |entry, byte| {
         let block = lanes.and(entry, lanes.splat(u32::from(!BLOCK)));
@@ -194,7 +203,7 @@ fn first_rules<L: Lanes>(lanes: L, group: &Pairs, first: &Blocked<Table32>, chun
 
 /// Whether the condition of each packet's member or entry holds.
 #[inline(always)]
-fn fails<L: Lanes>(
+pub(super) fn fails<L: Lanes>(
     lanes: L,
     conditions: &Conditions,
     class: L::Vector,
@@ -247,7 +256,7 @@ fn read_lists<L: Lanes>(lanes: L, group: &Pairs, conditions: &Conditions, chunk:
 
 /// The packets a tuple may hold a better rule for.
 #[inline(always)]
-fn enqueue<L: Lanes>(lanes: L, at: usize, tuple: &Tuple, chunk: &mut Chunk) {
+pub(super) fn enqueue<L: Lanes>(lanes: L, at: usize, tuple: &Tuple, chunk: &mut Chunk) {
     let (bit, first_rule) = (lanes.splat(1 << at), lanes.splat(tuple.first_rule));
     let mut length = 0;
     for at in vectors::<L>(chunk.count) {

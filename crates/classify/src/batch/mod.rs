@@ -12,6 +12,7 @@ mod avx512;
 mod chunk;
 mod lanes;
 mod lookup;
+mod lookup_v6;
 #[cfg(test)]
 mod tests;
 

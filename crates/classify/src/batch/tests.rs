@@ -1,6 +1,6 @@
 use super::lanes::{Lanes, Portable};
 use super::{CHUNK, Instructions};
-use crate::tables::{Table16, Table32};
+use crate::tables::{Node, Table16, Table32};
 
 /// Values at the corners of 32 bits and between, as many as the widest vector holds.
 const VALUES: [u32; 16] = [
@@ -21,6 +21,43 @@ const VALUES: [u32; 16] = [
     u32::MAX - 1,
     u32::MAX,
 ];
+
+/// Ascending keys, the last of them unused.
+const KEYS: Node = [
+    0,
+    1,
+    2,
+    9,
+    1 << 31,
+    1 << 32,
+    (1 << 32) + 1,
+    1 << 62,
+    (1 << 63) - 1,
+    1 << 63,
+    (1 << 63) + 1,
+    u64::MAX - 1,
+    u64::MAX,
+    u64::MAX,
+    u64::MAX,
+    u64::MAX,
+];
+
+#[test]
+fn keys_are_counted_alike() {
+    let values = KEYS.into_iter().flat_map(|key| [key.wrapping_sub(1), key, key.wrapping_add(1)]);
+    for value in values {
+        let expected = KEYS.iter().filter(|key| **key <= value).count();
+        assert_eq!(Portable.not_above(&KEYS, value), expected);
+        #[cfg(target_arch = "x86_64")]
+        if let Some(lanes) = super::avx2::Avx2::detect() {
+            assert_eq!(lanes.not_above(&KEYS, value), expected, "{value:#x}");
+        }
+        #[cfg(target_arch = "x86_64")]
+        if let Some(lanes) = super::avx512::Avx512::detect() {
+            assert_eq!(lanes.not_above(&KEYS, value), expected, "{value:#x}");
+        }
+    }
+}
 
 /// What every operation gives, over as many vectors as it takes.
 fn transcript<L: Lanes>(lanes: L) -> Vec<Vec<u32>> {

@@ -58,7 +58,7 @@ struct Context {
 const MOST_ENTRIES: usize = 1 << 20;
 
 /// Bytes of the rows that say which conditions hold.
-const MOST_HOLDS_BYTES: usize = 2 << 20;
+const MOST_HOLDS_BYTES: usize = 6 << 20;
 
 impl Conditions {
     /// The conditions of rules, and which one each rule has. `None` where tables would outgrow

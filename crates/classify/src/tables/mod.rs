@@ -11,16 +11,18 @@ mod classes;
 mod condition;
 mod pairs;
 mod table;
+mod tuple_bits;
 mod tuples;
 
 use std::net::IpAddr;
 
 use parefeu_policy::{LinkedMatch, PacketKey};
 
-pub(crate) use address::{Addresses, BLOCK};
+pub(crate) use address::{Addresses, AddressesV6, BLOCK, Directory, KEYS, Node};
 pub(crate) use condition::Conditions;
 pub(crate) use pairs::{Blocked, LAST, NONE, Pairs};
 pub(crate) use table::{Table16, Table32};
+pub(crate) use tuple_bits::TupleBitsV6;
 pub(crate) use tuples::{RUN_BITS, SPREAD, Tuple, Tuples};
 
 use crate::bits::BitSet;
@@ -28,6 +30,7 @@ use crate::rows::Dimensions;
 use crate::wanted::{self, Wanted};
 use classes::Classes;
 use pairs::Group;
+use tuple_bits::TupleBits;
 use tuples::Entry;
 
 /// The compiled form of one ordered list of matches.
@@ -44,6 +47,7 @@ pub(crate) struct Tables {
     mixing: Vec<u32>,
     /// By condition class, one bit for each IPv4 tuple with an entry whose condition holds.
     pub(crate) tuple_bits: Table16,
+    pub(crate) tuple_bits_v6: TupleBitsV6,
 }
 
 /// One rule of a list to compile.
@@ -106,7 +110,9 @@ impl Tables {
             && let Some(parts) = Parts::build(&rules, &conditions, &[], &[])
         {
             let none = || Tuples::build(1, Vec::new()).0;
-            let hashed = Hashed { v4: none(), v6: none(), mixing: Vec::new(), bits: Vec::new() };
+            let (mixing, bits) = (Vec::new(), Vec::new());
+            let bits_v6 = TupleBitsV6::default();
+            let hashed = Hashed { v4: none(), v6: none(), mixing, bits, bits_v6 };
             return Some(Self::assemble(parts, conditions, hashed));
         }
         Self::with_tuples(&rules, conditions)
@@ -136,15 +142,16 @@ impl Tables {
         }
         let bits = TupleBits::of(&v4, &conditions);
         let parts = Parts::build(&wide, &conditions, &bits.src, &bits.dst)?;
-        let hashed = Hashed { v4, v6, mixing, bits: bits.classes };
+        let bits_v6 = TupleBitsV6::of(&v6, &conditions);
+        let hashed = Hashed { v4, v6, mixing, bits: bits.classes, bits_v6 };
         Some(Self::assemble(parts, conditions, hashed))
     }
 
     fn assemble(parts: Parts, conditions: Conditions, hashed: Hashed) -> Self {
         let Parts { src, dst, groups } = parts;
-        let Hashed { v4, v6, mixing, bits } = hashed;
-        let tuple_bits = Table16::new(bits);
-        Self { src, dst, conditions, groups, v4, v6, mixing, tuple_bits }
+        let Hashed { v4, v6, mixing, bits, bits_v6 } = hashed;
+        let (tuple_bits, tuple_bits_v6) = (Table16::new(bits), bits_v6);
+        Self { src, dst, conditions, groups, v4, v6, mixing, tuple_bits, tuple_bits_v6 }
     }
 
     #[inline]
@@ -195,6 +202,7 @@ impl Tables {
             + self.v4.memory_bytes()
             + self.v6.memory_bytes()
             + self.tuple_bits.memory_bytes()
+            + self.tuple_bits_v6.memory_bytes()
             + self.mixing.len() * 4
     }
 }
@@ -206,6 +214,8 @@ struct Hashed {
     mixing: Vec<u32>,
     /// By condition class, the tuples of [`Hashed::v4`].
     bits: Vec<u16>,
+    /// Where those of [`Hashed::v6`] have entries.
+    bits_v6: TupleBitsV6,
 }
 
 /// A rule that is not switched off.
@@ -340,56 +350,6 @@ fn breadth(rows: &[BitSet]) -> Vec<bool> {
     let mut counts = vec![0usize; rules];
     rows.iter().flat_map(BitSet::iter).for_each(|rule| counts[rule] += 1);
     counts.into_iter().map(|count| count * 8 >= rows.len()).collect()
-}
-
-/// Where each IPv4 tuple has entries: what keeps packets from being looked up in all of them.
-struct TupleBits {
-    src: Vec<u16>,
-    dst: Vec<u16>,
-    classes: Vec<u16>,
-}
-
-impl TupleBits {
-    fn of(tuples: &Tuples, conditions: &Conditions) -> Self {
-        const UPPER: usize = 1 << 16;
-        let mut bits =
-            Self { src: vec![0; UPPER], dst: vec![0; UPPER], classes: vec![0; conditions.count] };
-        for (at, tuple) in tuples.entries_by_tuple().enumerate() {
-            let bit = 1u16 << at;
-            let (mut src, mut dst) = (vec![0i32; UPPER + 1], vec![0i32; UPPER + 1]);
-            let mut seen = vec![false; conditions.classes_of.len()];
-            for packed in tuple {
-                let [from, to, lengths, _] = *packed else { continue };
-                for (marks, prefix, length) in
-                    [(&mut src, from, lengths >> 24), (&mut dst, to, lengths >> 16 & 0xff)]
-                {
-                    let upper = prefix >> 16;
-                    let count = 1u32 << 16u32.saturating_sub(length);
-                    marks[upper as usize] += 1;
-                    marks[(upper + count) as usize] -= 1;
-                }
-                let condition = (lengths & 0xffff) as usize;
-                if !std::mem::replace(&mut seen[condition], true) {
-                    let held = conditions.classes_of[condition].iter();
-                    held.for_each(|class| bits.classes[class] |= bit);
-                }
-            }
-            spread(&src, bit, &mut bits.src);
-            spread(&dst, bit, &mut bits.dst);
-        }
-        bits
-    }
-}
-
-/// Sets a bit wherever more ranges have begun than ended.
-fn spread(marks: &[i32], bit: u16, bits: &mut [u16]) {
-    let mut open = 0;
-    for (slot, mark) in bits.iter_mut().zip(marks) {
-        open += mark;
-        if open > 0 {
-            *slot |= bit;
-        }
-    }
 }
 
 /// An IPv6 address as four words, the first bits first.

@@ -1,17 +1,7 @@
-//! Addresses → classes.
+//! IPv4 addresses → classes.
 
-use std::net::IpAddr;
-
-use super::classes::{Classes, Intervals};
-use super::table::{Table16, Table32};
-use crate::wanted::Wanted;
-
-/// Classes of one side's addresses, those of both families numbered together.
-#[derive(Debug)]
-pub(crate) struct Addresses {
-    pub(crate) v4: Directory,
-    v6: Box<[(u128, u16)]>,
-}
+use crate::tables::classes::Intervals;
+use crate::tables::table::{Table16, Table32};
 
 /// A directory of IPv4 addresses: 65,536 entries by the upper half, then blocks of 256 by one
 /// further byte each where an entry is divided.
@@ -30,42 +20,9 @@ pub(crate) const BLOCK: u16 = 0x8000;
 /// Bytes the blocks of one directory may take.
 const MOST_BLOCK_BYTES: usize = 6 << 20;
 
-impl Addresses {
-    /// `None` where classes or blocks would be too many.
-    pub(crate) fn build(
-        v4: &[Wanted<u32>],
-        v6: &[Wanted<u128>],
-        tuple_bits: &[u16],
-        classes: &mut Classes,
-    ) -> Option<Self> {
-        let v4 = classes.divide(v4, 0, |address| address.checked_add(1))?;
-        let v6 = classes.divide(v6, 0, |address| address.checked_add(1))?;
-        let v6 = v6.starts.into_iter().zip(v6.classes).collect();
-        Some(Self { v4: Directory::build(&v4, tuple_bits)?, v6 })
-    }
-
-    #[inline]
-    pub(crate) fn class(&self, address: IpAddr) -> u16 {
-        match address {
-            IpAddr::V4(address) => self.v4.class(address.to_bits()),
-            IpAddr::V6(address) => self.class_v6(address.to_bits()),
-        }
-    }
-
-    /// `O(log intervals)`.
-    pub(crate) fn class_v6(&self, address: u128) -> u16 {
-        let at = self.v6.partition_point(|(start, _)| *start <= address);
-        self.v6[at.saturating_sub(1)].1
-    }
-
-    pub(crate) fn memory_bytes(&self) -> usize {
-        let Directory { root, second, third } = &self.v4;
-        root.memory_bytes() + second.memory_bytes() + third.memory_bytes() + size_of_val(&*self.v6)
-    }
-}
-
 impl Directory {
-    fn build(field: &Intervals<u32>, tuple_bits: &[u16]) -> Option<Self> {
+    /// `None` where a class does not fit or blocks would be too many.
+    pub(super) fn build(field: &Intervals<u32>, tuple_bits: &[u16]) -> Option<Self> {
         if field.classes.iter().any(|class| *class >= BLOCK) {
             return None;
         }
@@ -104,6 +61,10 @@ impl Directory {
             return entry;
         }
         self.third.at(usize::from(entry & !BLOCK) << 8 | byte(0))
+    }
+
+    pub(super) fn memory_bytes(&self) -> usize {
+        self.root.memory_bytes() + self.second.memory_bytes() + self.third.memory_bytes()
     }
 }
 
