@@ -19,7 +19,7 @@ pub(super) fn headers(
 ) -> Vec<PacketKey> {
     let rules = firewall.rules_of(rule_base).iter().filter(|rule| !rule.disabled);
     let rules: Vec<&LinkedRule> = rules.collect();
-    let mut random = Random { state: seed };
+    let mut random = Random::new(seed);
     let header = |_| match random.pick(&rules) {
         Some(rule) => inside(firewall, &rule.matches, &mut random),
         None => anything(&mut random),
@@ -170,11 +170,20 @@ fn anything(random: &mut Random) -> PacketKey {
 
 /// Numbers from a seed (SplitMix64: Steele, Lea and Flood, "Fast splittable pseudorandom number
 /// generators", 2014).
-struct Random {
+pub(super) struct Random {
     state: u64,
 }
 
 impl Random {
+    pub(super) const fn new(seed: u64) -> Self {
+        Self { state: seed }
+    }
+
+    /// A place in a list of `count` elements.
+    pub(super) const fn place(&mut self, count: usize) -> usize {
+        (self.next() % if count == 0 { 1 } else { count as u64 }) as usize
+    }
+
     const fn next(&mut self) -> u64 {
         self.state = self.state.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mut x = self.state;

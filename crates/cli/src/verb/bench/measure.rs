@@ -2,11 +2,14 @@
 //! optimised away and none of it be wrong unnoticed.
 
 use std::hint::black_box;
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::Arc;
 use std::time::Duration;
 
-use parefeu_classify::{CompileLimits, CompiledPolicy};
-use parefeu_policy::{LinkedFirewall, PacketKey, RuleBaseId, RuleId};
+use parefeu_classify::{CompileLimits, CompiledPolicy, LiveRules, Place, RuleHandle};
+use parefeu_policy::{LinkedFirewall, LinkedMatch, PacketKey, RuleBaseId, RuleId};
+
+use super::batch::Batches;
+use super::draw::Random;
 
 /// A repetition has at least so many lookups: short traces are walked several times.
 const LEAST_LOOKUPS: usize = 100_000;
@@ -36,9 +39,6 @@ impl Spread {
 pub(super) struct Building {
     pub(super) policy: Arc<CompiledPolicy>,
     pub(super) build_ms: Spread,
-    /// How often a second the whole policy can be compiled and put in place of the old one: without
-    /// finer updates, the rate of changes that take effect at once.
-    pub(super) updates_per_second: f64,
 }
 
 impl Building {
@@ -48,32 +48,58 @@ impl Building {
             let firewall = Arc::clone(black_box(firewall));
             Arc::new(CompiledPolicy::compile(firewall, &CompileLimits::default()))
         };
-        let (first, policy) = timed(compile);
-        let mut build_ms = vec![milliseconds(first)];
-        let mut update_ms = Vec::new();
-        let in_use = RwLock::new(policy);
-        let mut spent = first;
+        let (mut spent, mut policy) = timed(compile);
+        let mut build_ms = vec![milliseconds(spent)];
         for round in 0..repetitions.max(1) {
             if round > 0 && spent > ENOUGH_BUILDING {
                 break;
             }
-            let (built, policy) = timed(compile);
-            let (swapped, old) = timed(|| {
-                let mut in_use = in_use.write().unwrap_or_else(PoisonError::into_inner);
-                std::mem::replace(&mut *in_use, policy)
-            });
-            // Freeing the old policy is the last reader's work, not the update's.
-            drop(old);
+            let (built, again) = timed(compile);
+            policy = again;
             build_ms.push(milliseconds(built));
-            update_ms.push(milliseconds(built + swapped));
-            spent += built + swapped;
+            spent += built;
         }
-        Self {
-            policy: in_use.into_inner().unwrap_or_else(PoisonError::into_inner),
-            build_ms: Spread::of(build_ms),
-            updates_per_second: 1000.0 / Spread::of(update_ms).median.max(f64::MIN_POSITIVE),
+        Self { policy, build_ms: Spread::of(build_ms) }
+    }
+}
+
+/// Changes that are measured.
+const CHANGES: usize = 4000;
+
+/// How long one change of a live rule base takes, in nanoseconds: rules are inserted before others,
+/// replaced, moved and removed in turn, each change in force when the clock is read again. Nothing
+/// for a rule base without rules.
+pub(super) fn changes(firewall: &LinkedFirewall, rule_base: RuleBaseId, seed: u64) -> Spread {
+    let live = firewall.rules_of(rule_base).iter().filter(|rule| !rule.disabled);
+    let rules: Vec<LinkedMatch> = live.map(|rule| rule.matches.clone()).collect();
+    if rules.is_empty() {
+        return Spread::of(Vec::new());
+    }
+    let dimensions = (firewall.interfaces.len() as u32, firewall.zones.len() as u32);
+    let schedules = firewall.schedules.clone().into();
+    let mut live = LiveRules::new(rules.clone(), dimensions, schedules, CompileLimits::default());
+    let mut handles: Vec<RuleHandle> = live.rules().map(|(rule, _)| rule).collect();
+    let mut random = Random::new(seed);
+    let mut took = Vec::with_capacity(CHANGES);
+    for change in 0..CHANGES {
+        let at = random.place(handles.len());
+        let (rule, beside) = (handles[at], handles[random.place(handles.len())]);
+        let matches = rules[random.place(rules.len())].clone();
+        let (time, changed) = timed(|| match change % 4 {
+            0 => live.insert(Place::Before(rule), matches).map(Some),
+            1 => live.replace(rule, matches).map(|()| None),
+            2 => live.reorder(rule, Place::After(beside)).map(|()| None),
+            _ => live.remove(rule).map(|()| None),
+        });
+        took.push(time.as_secs_f64() * 1e9);
+        match changed {
+            Ok(Some(new)) => handles.push(new),
+            Ok(None) if change % 4 == 3 => drop(handles.swap_remove(at)),
+            // Every handle is that of a rule that stands: there is nothing to fail.
+            Ok(None) | Err(_) => {}
         }
     }
+    Spread::of(took)
 }
 
 /// What lookups cost and find.
@@ -82,6 +108,8 @@ pub(super) struct Looking {
     pub(super) lookups: usize,
     pub(super) single: Spread,
     pub(super) batch: Spread,
+    /// Whether batches were given field by field, the fastest form.
+    pub(super) by_field: bool,
     /// The first match of each header.
     pub(super) found: Vec<Option<RuleId>>,
     /// Answers, of any pass, that differ from those of the first one.
@@ -98,17 +126,22 @@ pub(super) struct Lookup<'a> {
 }
 
 /// One way to look all headers up.
-type Pass<'a> = fn(&Lookup<'a>, &mut [Option<RuleId>]);
+type Pass<'a> = fn(&Lookup<'a>, &Batches<'a>, &mut [Option<RuleId>]);
 
 impl<'a> Lookup<'a> {
     /// Walks the headers once unmeasured, then `repetitions` times one by one and in batches, in
     /// turns, so that a machine that becomes slower slows both.
     pub(super) fn measure(&self, repetitions: usize) -> Looking {
         let mut found = vec![None; self.keys.len()];
-        self.one_by_one(&mut found);
+        let mut batches = Batches::new(self.keys);
+        self.one_by_one(&batches, &mut found);
+        let mut again = found.clone();
+        self.in_batches(&batches, &mut again);
+        if again != found {
+            batches = batches.into_packets();
+        }
         let walks = LEAST_LOOKUPS.div_ceil(self.keys.len().max(1));
         let lookups = walks * self.keys.len();
-        let mut again = found.clone();
         let passes: [Pass<'a>; 2] = [Self::one_by_one, Self::in_batches];
         let mut times = [Vec::new(), Vec::new()];
         let mut disagreements = 0;
@@ -116,26 +149,30 @@ impl<'a> Lookup<'a> {
             for (pass, times) in passes.iter().zip(&mut times) {
                 // What an earlier pass left must not pass for an answer of this one.
                 again.fill(Some(RuleId(u32::MAX)));
-                let (took, ()) = timed(|| (0..walks).for_each(|_| pass(self, &mut again)));
+                let (took, ()) =
+                    timed(|| (0..walks).for_each(|_| pass(self, &batches, &mut again)));
                 times.push(took.as_secs_f64() * 1e9 / lookups as f64);
                 disagreements += found.iter().zip(&again).filter(|(a, b)| a != b).count();
             }
         }
         let [single, batch] = times.map(Spread::of);
-        Looking { lookups, single, batch, found, disagreements }
+        let by_field = batches.are_by_field();
+        Looking { lookups, single, batch, by_field, found, disagreements }
     }
 
-    fn one_by_one(&self, found: &mut [Option<RuleId>]) {
+    fn one_by_one(&self, _: &Batches<'a>, found: &mut [Option<RuleId>]) {
         for (key, slot) in black_box(self.keys).iter().zip(black_box(found)) {
             *slot = self.policy.first_match(self.rule_base, key);
         }
     }
 
-    fn in_batches(&self, found: &mut [Option<RuleId>]) {
-        let found = black_box(found).chunks_mut(self.batch.max(1));
-        for (keys, found) in black_box(self.keys).chunks(self.batch.max(1)).zip(found) {
-            self.policy.first_match_batch(self.rule_base, keys, found);
-        }
+    fn in_batches(&self, batches: &Batches<'a>, found: &mut [Option<RuleId>]) {
+        black_box(batches).look_up(
+            self.policy,
+            self.rule_base,
+            self.batch.max(1),
+            black_box(found),
+        );
     }
 }
 
