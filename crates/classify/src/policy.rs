@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use parefeu_policy::set::IdSet;
 use parefeu_policy::{
-    Evaluation, Knowledge, LinkedFirewall, LinkedMatch, LinkedNatTable, LinkedService, PacketKey,
-    RuleBaseId, RuleId, Span, Truth,
+    Evaluation, Knowledge, LinkedFirewall, LinkedMatch, LinkedNatTable, PacketKey, RuleBaseId,
+    RuleId, Span, Truth,
 };
 
 use crate::batch::{CHUNK, Chunk, Instructions, look_up};
@@ -315,15 +315,14 @@ impl CompiledPolicy {
     }
 }
 
-/// A rule as its list compiles it. Lookups stop at a final rule that surely matches: what is listed
-/// behind one that leaves nothing open is never asked for.
+/// A rule as its list compiles it. Lookups stop at a final rule that surely matches: what it leaves
+/// nothing of is never asked for.
 fn listed(matches: &LinkedMatch, disabled: bool, is_final: bool) -> Listed<'_> {
-    let ends = is_final
+    let settles = is_final
         && !matches.needs_identification()
         && wanted::is_all_compared(matches)
-        && matches.services.terms.iter().any(LinkedService::is_any)
         && [&matches.from, &matches.to, &matches.ingress, &matches.egress]
             .into_iter()
             .all(IdSet::is_any);
-    Listed { matches, disabled, ends }
+    Listed { matches, disabled, settles }
 }

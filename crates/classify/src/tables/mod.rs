@@ -55,8 +55,8 @@ pub(crate) struct Tables {
 pub(crate) struct Listed<'a> {
     pub(crate) matches: &'a LinkedMatch,
     pub(crate) disabled: bool,
-    /// No later rule is ever asked about where this one surely matches.
-    pub(crate) ends: bool,
+    /// No later rule is ever asked about where the addresses and the condition of this one hold.
+    pub(crate) settles: bool,
 }
 
 /// What of a packet the tables compare.
@@ -292,12 +292,13 @@ impl Parts {
         let src = Addresses::build(&src4, &src6, src_bits, &mut src_classes)?;
         let dst = Addresses::build(&dst4, &dst6, dst_bits, &mut dst_classes)?;
 
-        let ending = rules.iter().enumerate().filter(|(_, member)| member.rule.ends);
-        let ends = BitSet::of(rules.len(), ending.map(|(rule, _)| rule));
+        let settling = rules.iter().enumerate().filter(|(_, member)| member.rule.settles);
+        let settling = BitSet::of(rules.len(), settling.map(|(rule, _)| rule));
         let positions: Vec<u32> = rules.iter().map(|member| member.position).collect();
         let condition_of: Vec<u32> = rules.iter().map(|member| member.condition).collect();
         let breadths = [breadth(src_classes.rows()), breadth(dst_classes.rows())];
-        let groups = GROUPINGS.iter().find_map(|grouping| {
+        let mut heavy = None;
+        let light = GROUPINGS.iter().find_map(|grouping| {
             let keeps = grouping.groups(rules.len(), &breadths);
             let build = |keep: &BitSet| {
                 Pairs::build(&Group {
@@ -306,13 +307,18 @@ impl Parts {
                     dst_rows: dst_classes.rows(),
                     conditions,
                     condition_of: &condition_of,
-                    ends: &ends,
+                    settling: &settling,
                     positions: &positions,
                 })
             };
-            keeps.iter().map(build).collect::<Option<Vec<Pairs>>>()
+            let groups = keeps.iter().map(build).collect::<Option<Vec<Pairs>>>()?;
+            if groups.iter().all(Pairs::is_light) {
+                return Some(groups);
+            }
+            heavy.get_or_insert(groups);
+            None
         });
-        Some(Self { src, dst, groups: groups? })
+        Some(Self { src, dst, groups: light.or(heavy)? })
     }
 }
 
@@ -334,10 +340,11 @@ impl Grouping {
             match self {
                 Self::Together => 0,
                 Self::NarrowApart => usize::from(wide(src) || wide(dst)),
-                Self::EachApart => usize::from(wide(src)) << 1 | usize::from(wide(dst)),
+                Self::EachApart if wide(src) => 1,
+                Self::EachApart => usize::from(wide(dst)) << 1,
             }
         };
-        let mut groups = vec![BitSet::empty(rules); 4];
+        let mut groups = vec![BitSet::empty(rules); 3];
         (0..rules).for_each(|rule| groups[group(rule)].set(rule));
         groups.retain(|group| !group.is_empty());
         groups
