@@ -1,0 +1,414 @@
+//! Rules: from what an examination found to sentences.
+
+use std::collections::BTreeMap;
+
+use super::LintOptions;
+use super::finding::{Finding, FindingKind, RuleList, RuleReference, Weight};
+use super::list::{
+    Above, Below, Budget, Entry, Examined, Outcome, examine, is_any_to_any, is_everything,
+};
+use super::reach::{deciding, ends};
+use super::space::Space;
+use crate::linked::{
+    LinkedAction, LinkedFirewall, LinkedMatch, LinkedNatTable, LinkedRule, LinkedTranslation,
+    RuleBaseId,
+};
+use crate::model::{Sees, ZoneRelation};
+use crate::set::AddressSet;
+use crate::{LinkedAddresses, Sources};
+
+/// What is to be said about the rules of every list of a firewall.
+pub(super) fn findings(firewall: &LinkedFirewall, options: &LintOptions) -> Vec<Finding> {
+    let mut space = Space::new(firewall);
+    let mut budget = Budget { each: options.work_per_rule, left: options.work };
+    let (deciding, ends) = (deciding(firewall), ends(firewall));
+    let mut findings = Vec::new();
+    let sees = |table: &LinkedNatTable, is_dst| may_mix(table, is_dst);
+    let (dst_mixes, src_mixes) =
+        (sees(&firewall.destination_nat, true), sees(&firewall.source_nat, false));
+    space.mixes_families = firewall.layers.iter().any(|layer| {
+        layer.sees_dst == Sees::Translated && dst_mixes
+            || layer.sees_src == Sees::Translated && src_mixes
+    });
+    for (id, end) in ends.into_iter().enumerate() {
+        let id = RuleBaseId(id as u32);
+        let rules = firewall.rules_of(id).iter();
+        let entries: Vec<Entry<'_>> = rules.map(|rule| filter_entry(rule, &deciding)).collect();
+        let end = end.map(|action| Outcome::Filter { action, log: false, profiles: &[] });
+        let found = examine(&entries, end, &mut space, &mut budget);
+        let list = RuleList::RuleBase(id);
+        Speaker { firewall, options, list, entries: &entries }.say(&found, &mut findings);
+    }
+    space.identifies = false;
+    let tables = [
+        (RuleList::DestinationNat, &firewall.destination_nat, false),
+        (RuleList::SourceNat, &firewall.source_nat, dst_mixes),
+    ];
+    for (list, table, mixes) in tables {
+        space.mixes_families = mixes && table.sees == Sees::Translated;
+        let entries: Vec<Entry<'_>> = nat_entries(table).collect();
+        // What no rule translates stays as it is.
+        let end = Some(Outcome::Translate(&LinkedTranslation::Keep));
+        let found = examine(&entries, end, &mut space, &mut budget);
+        Speaker { firewall, options, list, entries: &entries }.say(&found, &mut findings);
+    }
+    findings
+}
+
+fn filter_entry<'a>(rule: &'a LinkedRule, deciding: &[bool]) -> Entry<'a> {
+    let LinkedRule { action, log, .. } = *rule;
+    Entry {
+        name: &rule.name,
+        at: rule.at,
+        disabled: rule.disabled,
+        implied: rule.implied,
+        matches: &rule.matches,
+        outcome: Outcome::Filter { action, log, profiles: &rule.profiles },
+        is_exit: match action {
+            LinkedAction::Jump(to) => deciding[to.index()],
+            LinkedAction::Continue => false,
+            _ => true,
+        },
+    }
+}
+
+fn nat_entries(table: &LinkedNatTable) -> impl Iterator<Item = Entry<'_>> {
+    table.rules.iter().map(|rule| Entry {
+        name: &rule.name,
+        at: rule.at,
+        disabled: rule.disabled,
+        implied: false,
+        matches: &rule.matches,
+        outcome: Outcome::Translate(&rule.translation),
+        is_exit: true,
+    })
+}
+
+/// Whether a table may turn an address of one family into one of the other.
+fn may_mix(table: &LinkedNatTable, is_dst: bool) -> bool {
+    let holds = |set: &AddressSet| {
+        [!set.v4_ranges().is_empty() || !set.masked().is_empty(), !set.v6_ranges().is_empty()]
+    };
+    table.rules.iter().any(|rule| {
+        let from = if is_dst { &rule.matches.dst } else { &rule.matches.src };
+        let from =
+            if from.negated || !from.atoms.is_empty() { [true; 2] } else { holds(&from.set) };
+        let to = match &rule.translation {
+            LinkedTranslation::Prefix { to, .. } => holds(&AddressSet::from(*to)),
+            LinkedTranslation::Pool { to, .. } => holds(to),
+            // The address of an interface is one of the packet's own family; an unknown one leaves
+            // the packet as it was in every answer that can be given.
+            LinkedTranslation::Keep
+            | LinkedTranslation::EgressInterface
+            | LinkedTranslation::Unknown(_) => return false,
+        };
+        from[0] && to[1] || from[1] && to[0]
+    })
+}
+
+/// Says what was found about the rules of one list.
+struct Speaker<'s, 'a> {
+    firewall: &'s LinkedFirewall,
+    options: &'s LintOptions,
+    list: RuleList,
+    entries: &'s [Entry<'a>],
+}
+
+impl Speaker<'_, '_> {
+    fn say(&self, found: &[Examined], findings: &mut Vec<Finding>) {
+        // Rules behind one that matches everything are one finding, not one each.
+        let mut behind: BTreeMap<usize, Vec<usize>> = BTreeMap::new();
+        for (rule, examined) in found.iter().enumerate() {
+            let entry = &self.entries[rule];
+            if entry.implied {
+                continue;
+            }
+            if entry.disabled {
+                let message = format!("{} is switched off", self.name(rule));
+                let help = "remove it when it is no longer needed".to_owned();
+                let about = (FindingKind::Disabled, Weight::Information);
+                findings.push(self.finding(about, &[rule], &[], message, help));
+                continue;
+            }
+            match &examined.above {
+                _ if examined.never => findings.push(self.never(rule)),
+                Above::Closed(by) => match by[..] {
+                    [one] if is_everything(self.entries[one].matches) => {
+                        behind.entry(one).or_default().push(rule);
+                    }
+                    _ => findings.push(self.shadowed(rule, by)),
+                },
+                Above::NotDecided => findings.push(self.not_decided(rule, "a rule above it")),
+                Above::Open => self.open(rule, examined, findings),
+            }
+            findings.extend(self.expired(rule));
+        }
+        findings.extend(behind.iter().map(|(one, rules)| self.unreachable(*one, rules)));
+    }
+
+    /// A rule that some packets reach.
+    fn open(&self, rule: usize, examined: &Examined, findings: &mut Vec<Finding>) {
+        let entry = &self.entries[rule];
+        if !examined.taken_by.is_empty() {
+            let about = (FindingKind::PartlyShadowed, Weight::Information);
+            let by = self.names(&examined.taken_by);
+            let takes = if examined.taken_by.len() == 1 { "takes" } else { "take" };
+            let other = match entry.outcome {
+                Outcome::Filter { .. } => "with the opposite verdict",
+                Outcome::Translate(_) => "with another translation",
+            };
+            let message = format!("{by} above {takes} a part of {} {other}", self.name(rule));
+            let help = "right for exceptions from a wider rule; otherwise look at the order";
+            findings.push(self.finding(
+                about,
+                &[rule],
+                &examined.taken_by,
+                message,
+                help.to_owned(),
+            ));
+        }
+        match &examined.below {
+            Below::Differs => {}
+            Below::NotDecided => findings.push(self.not_decided(rule, "rules below it")),
+            Below::Rules(by) => {
+                let does = self.does(rule, by.len() == 1);
+                let message = format!(
+                    "without {} nothing would change: {} below {does} the same packets",
+                    self.name(rule),
+                    self.names(by),
+                );
+                let about = (FindingKind::Redundant, Weight::Warning);
+                findings.push(self.finding(about, &[rule], by, message, "remove it".to_owned()));
+            }
+            Below::End(by) => {
+                let message = format!(
+                    "without {} nothing would change: what no rule matches is treated alike",
+                    self.name(rule)
+                );
+                let help = "keep it if it is there for clarity or for its hit count".to_owned();
+                let about = (FindingKind::Redundant, Weight::Information);
+                findings.push(self.finding(about, &[rule], by, message, help));
+            }
+        }
+        let allows = matches!(entry.outcome, Outcome::Filter { action: LinkedAction::Allow, .. });
+        if allows && is_any_to_any(entry.matches) {
+            let (weight, bounds) = if is_everything(entry.matches) {
+                (Weight::Serious, "")
+            } else {
+                (Weight::Warning, " between its zones or interfaces")
+            };
+            let message = format!(
+                "{} allows every source, destination, service and application{bounds}",
+                self.name(rule)
+            );
+            let help = "name what is needed".to_owned();
+            findings.push(self.finding(
+                (FindingKind::AnyAnyAllow, weight),
+                &[rule],
+                &[],
+                message,
+                help,
+            ));
+        }
+    }
+
+    /// A rule that rules above take every packet from.
+    fn shadowed(&self, rule: usize, by: &[usize]) -> Finding {
+        let entry = &self.entries[rule];
+        let (name, above) = (self.name(rule), self.names(by));
+        let others: Vec<&Outcome<'_>> = by.iter().map(|id| &self.entries[*id].outcome).collect();
+        let together = if by.len() == 1 { "takes" } else { "together take" };
+        if others.iter().all(|other| other.agrees(&entry.outcome)) {
+            let does = self.does(rule, by.len() == 1);
+            let message = format!(
+                "{name} never decides: {above} above {together} all its packets and {does} them too"
+            );
+            let help = if others.iter().all(|other| other.equals(&entry.outcome)) {
+                "remove it".to_owned()
+            } else {
+                "remove it; its own logging or profiles never apply".to_owned()
+            };
+            let about = (FindingKind::Redundant, Weight::Warning);
+            return self.finding(about, &[rule], by, message, help);
+        }
+        let weight = if others.iter().any(|other| other.opposes(&entry.outcome)) {
+            Weight::Serious
+        } else {
+            Weight::Warning
+        };
+        let kind = match by {
+            [_] => FindingKind::Shadowed,
+            _ => FindingKind::ShadowedTogether,
+        };
+        let does = self.does(rule, false);
+        let instead = match by {
+            [one] => format!(" and {} them", self.does(*one, true)),
+            _ => String::new(),
+        };
+        let message = format!(
+            "{name}, which would {does}, never decides: {above} above {together} all its packets\
+             {instead}"
+        );
+        let help = "move it up if it is meant to apply, else remove it".to_owned();
+        self.finding((kind, weight), &[rule], by, message, help)
+    }
+
+    /// Rules behind one that matches everything.
+    fn unreachable(&self, one: usize, rules: &[usize]) -> Finding {
+        let wall = &self.entries[one].outcome;
+        let opposed = rules.iter().any(|rule| self.entries[*rule].outcome.opposes(wall));
+        let weight = if opposed { Weight::Serious } else { Weight::Warning };
+        let message = format!(
+            "{} never {}: {} above takes every packet",
+            self.names(rules),
+            if rules.len() == 1 { "decides" } else { "decide" },
+            self.names(&[one]),
+        );
+        let help = "move what is meant to apply above it, and remove the rest".to_owned();
+        self.finding((FindingKind::Unreachable, weight), rules, &[one], message, help)
+    }
+
+    fn not_decided(&self, rule: usize, whom: &str) -> Finding {
+        let message = format!(
+            "whether {} is made needless by {whom} was not decided within the work allowed",
+            self.name(rule)
+        );
+        let help = "allow more work".to_owned();
+        self.finding((FindingKind::NotDecided, Weight::Warning), &[rule], &[], message, help)
+    }
+
+    fn never(&self, rule: usize) -> Finding {
+        let why = contradiction(self.entries[rule].matches, self.firewall);
+        let message = format!("{} can match no packet: {why}", self.name(rule));
+        let help = "remove it, or say what it is meant to match".to_owned();
+        self.finding((FindingKind::NeverMatches, Weight::Warning), &[rule], &[], message, help)
+    }
+
+    fn expired(&self, rule: usize) -> Option<Finding> {
+        let now = self.options.at?;
+        let id = self.entries[rule].matches.schedule?;
+        let schedule = &self.firewall.schedules[id.index()];
+        let last = schedule.absolute.iter().map(|(_, end)| *end).max()?;
+        if !schedule.weekly.is_empty() || last > now {
+            return None;
+        }
+        let ended = last.to_string().replace(".000000000", "");
+        let message =
+            format!("the schedule `{}` of {} ended {ended}", schedule.name, self.name(rule));
+        let help = "remove the rule, or give it a schedule that is on".to_owned();
+        let about = (FindingKind::Expired, Weight::Warning);
+        Some(self.finding(about, &[rule], &[], message, help))
+    }
+
+    fn finding(
+        &self,
+        (kind, weight): (FindingKind, Weight),
+        rules: &[usize],
+        by: &[usize],
+        message: String,
+        help: String,
+    ) -> Finding {
+        let references = |rules: &[usize]| rules.iter().map(|it| self.reference(*it)).collect();
+        let at = rules.first().map(|rule| self.entries[*rule].at).unwrap_or_default();
+        let (rules, by) = (references(rules), references(by));
+        Finding { kind, weight, at, rules, by, subject: String::new(), message, help }
+    }
+
+    fn reference(&self, rule: usize) -> RuleReference {
+        let Entry { name, at, .. } = self.entries[rule];
+        RuleReference { list: self.list, position: rule, name: name.into(), at }
+    }
+
+    fn name(&self, rule: usize) -> String {
+        self.reference(rule).to_string()
+    }
+
+    /// The rules with their lines; of many, the first ones.
+    fn names(&self, rules: &[usize]) -> String {
+        const MOST: usize = 3;
+        let shown = if rules.len() == MOST + 1 { MOST + 1 } else { MOST };
+        let sources: &Sources = &self.firewall.sources;
+        let mut names: Vec<String> = rules
+            .iter()
+            .take(shown)
+            .map(|rule| match sources.line_number(self.entries[*rule].at) {
+                0 => self.name(*rule),
+                line => format!("{} (line {line})", self.name(*rule)),
+            })
+            .collect();
+        if rules.len() > shown {
+            names.push(format!("{} more", rules.len() - shown));
+        }
+        match names.pop() {
+            Some(last) if !names.is_empty() => format!("{} and {last}", names.join(", ")),
+            last => last.unwrap_or_default(),
+        }
+    }
+
+    /// What a rule does to its packets, as a verb after a plural or, with `one`, a singular.
+    fn does(&self, rule: usize, one: bool) -> &'static str {
+        let forms = match self.entries[rule].outcome {
+            Outcome::Filter { action, .. } => match action {
+                LinkedAction::Allow => ["allow", "allows"],
+                LinkedAction::Deny => ["deny", "denies"],
+                LinkedAction::Drop => ["drop", "drops"],
+                LinkedAction::Reset(_) => ["reset", "resets"],
+                LinkedAction::Jump(_) | LinkedAction::Goto(_) => ["hand on", "hands on"],
+                LinkedAction::Return => ["return", "returns"],
+                LinkedAction::Continue => ["count", "counts"],
+            },
+            Outcome::Translate(LinkedTranslation::Keep) => ["exempt", "exempts"],
+            Outcome::Translate(_) => ["translate", "translates"],
+        };
+        forms[usize::from(one)]
+    }
+}
+
+/// Why a match can hold for no packet.
+fn contradiction(matches: &LinkedMatch, firewall: &LinkedFirewall) -> &'static str {
+    let nothing = |addresses: &LinkedAddresses| {
+        addresses.set.is_empty() && addresses.atoms.is_empty() && !addresses.negated
+    };
+    let v4_only = |addresses: &LinkedAddresses| {
+        addresses.set.v6_ranges().is_empty() && addresses.atoms.is_empty() && !addresses.negated
+    };
+    let v6_only = |addresses: &LinkedAddresses| {
+        addresses.set.v4_ranges().is_empty()
+            && addresses.set.masked().is_empty()
+            && addresses.atoms.is_empty()
+            && !addresses.negated
+    };
+    let LinkedMatch { src, dst, services, .. } = matches;
+    let lists = [
+        (&matches.ingress, "no ingress interface is left"),
+        (&matches.egress, "no egress interface is left"),
+        (&matches.from, "no source zone is left"),
+        (&matches.to, "no destination zone is left"),
+        (&matches.applications, "its applications are none that can be recognised"),
+        (&matches.url_categories, "no URL category is left"),
+        (&matches.users, "it names no user"),
+    ];
+    let empty_list = lists.iter().find(|(set, _)| !set.is_any() && set.iter().next().is_none());
+    let schedule = matches.schedule.map(|id| &firewall.schedules[id.index()]);
+    if nothing(src) {
+        "its source is empty"
+    } else if nothing(dst) {
+        "its destination is empty"
+    } else if services.terms.is_empty() && services.atoms.is_empty() {
+        "it names no service"
+    } else if let Some((_, why)) = empty_list {
+        why
+    } else if v4_only(src) && v6_only(dst) || v6_only(src) && v4_only(dst) {
+        "its source and destination are of different address families"
+    } else if matches.states.bits() == 0 {
+        "no connection state is left"
+    } else if schedule.is_some_and(|it| it.weekly.is_empty() && it.absolute.is_empty()) {
+        "its schedule is never on"
+    } else if !matches.tcp_flags.is_empty() {
+        "no TCP packet has the flags and services it names"
+    } else if matches.relation != ZoneRelation::Any {
+        "its zones do not relate as it says"
+    } else {
+        "its conditions exclude one another"
+    }
+}
