@@ -1,6 +1,6 @@
 //! One ordered list of guarded rules: what takes the packets of each rule from it.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 use std::ops::Range;
 
 use super::cell::Cell;
@@ -24,8 +24,8 @@ pub(super) struct Entry<'a> {
     pub(super) is_exit: bool,
 }
 
-/// What a rule does.
-#[derive(Clone, Copy)]
+/// What a rule does; of equal outcomes nothing tells the two apart.
+#[derive(Clone, Copy, Eq, Hash, PartialEq)]
 pub(super) enum Outcome<'a> {
     Filter { action: LinkedAction, log: bool, profiles: &'a [Box<str>] },
     Translate(&'a LinkedTranslation),
@@ -39,15 +39,6 @@ impl Outcome<'_> {
             (Self::Translate(a), Self::Translate(b)) => a == b,
             _ => false,
         }
-    }
-
-    /// Whether nothing at all tells the two apart.
-    pub(super) fn equals(&self, other: &Self) -> bool {
-        let extras = |outcome: &Self| match *outcome {
-            Self::Filter { log, profiles, .. } => Some((log, profiles.to_vec())),
-            Self::Translate(_) => None,
-        };
-        self.agrees(other) && extras(self) == extras(other)
     }
 
     /// Whether one allows what the other refuses, or both translate, to different things.
@@ -95,8 +86,8 @@ pub(super) enum Below {
     Differs,
     /// These rules, alike.
     Rules(Vec<usize>),
-    /// These rules and what follows the last rule of the list, alike.
-    End(Vec<usize>),
+    /// What follows the last rule of the list, perhaps after rules below, alike.
+    End,
     NotDecided,
 }
 
@@ -141,10 +132,11 @@ pub(super) fn examine(
         found.push(list.look_up(rule, space, budget));
     }
     // A rule that never decides cannot stand in for another one.
-    let idle: Vec<bool> = found.iter().map(|it| matches!(it.above, Above::Closed(_))).collect();
-    for rule in 0..entries.len() {
-        if !idle[rule] && !found[rule].never {
-            found[rule].below = list.look_down(rule, &idle, end, budget);
+    let decides = |it: &Examined| !it.never && !matches!(it.above, Above::Closed(_));
+    list.classify(&found.iter().map(decides).collect::<Vec<_>>());
+    for (rule, found) in found.iter_mut().enumerate() {
+        if decides(found) {
+            found.below = list.look_down(rule, end, budget);
         }
     }
     found
@@ -167,6 +159,10 @@ struct List<'e, 'a> {
     certain: Vec<Vec<Cell>>,
     /// Rules whose extent is only approximated.
     blurred: Vec<bool>,
+    /// For each rule the number of its outcome: equal outcomes have equal numbers.
+    class_of: Vec<usize>,
+    /// For each outcome the cells of the rules that have it and decide something.
+    classes: Vec<Bits>,
 }
 
 impl<'e, 'a> List<'e, 'a> {
@@ -181,6 +177,8 @@ impl<'e, 'a> List<'e, 'a> {
             possible: Vec::new(),
             certain: Vec::new(),
             blurred: Vec::new(),
+            class_of: Vec::new(),
+            classes: Vec::new(),
         };
         let mut all = Vec::new();
         for (rule, entry) in entries.iter().enumerate() {
@@ -258,41 +256,41 @@ impl<'e, 'a> List<'e, 'a> {
         Examined { never: false, above, taken_by, below: Below::Differs }
     }
 
-    /// What would decide without the rule. Rules marked `idle` never decide.
-    fn look_down(
-        &mut self,
-        rule: usize,
-        idle: &[bool],
-        end: Option<Outcome<'_>>,
-        budget: &mut Budget,
-    ) -> Below {
+    /// Sorts the rules that decide something by what they do. A list of translations, each to an
+    /// address of its own, has as many outcomes as rules: bits are as long as their rules need.
+    fn classify(&mut self, decides: &[bool]) {
+        let mut numbers: HashMap<Outcome<'_>, usize> = HashMap::new();
+        for (rule, entry) in self.entries.iter().enumerate() {
+            let next = numbers.len();
+            let class = *numbers.entry(entry.outcome).or_insert(next);
+            if class == next {
+                self.classes.push(Bits::new());
+            }
+            self.class_of.push(class);
+            for cell in self.cells_of[rule].clone().filter(|_| decides[rule]) {
+                if self.sure[cell / 64] >> (cell % 64) & 1 == 1 {
+                    set(&mut self.classes[class], cell, true);
+                }
+            }
+        }
+    }
+
+    /// What would decide without the rule.
+    fn look_down(&mut self, rule: usize, end: Option<Outcome<'_>>, budget: &mut Budget) -> Below {
         let entry = self.entries[rule];
         if entry.disabled || entry.implied || !entry.outcome.decides() {
             return Below::Differs;
         }
         let cells = std::mem::take(&mut self.possible[rule]);
         let count = self.rule_of.len();
-        let later = below(&self.reach, self.cells_of[rule].end..count);
-        let reached = self.overlapping(&cells, &later);
-        // A translation that is not modelled leaves the answer open, whatever it does (S4.1).
-        let is_open = |other: usize| {
-            matches!(entry.outcome, Outcome::Translate(_))
-                && self.possible[other] != self.certain[other]
-        };
-        let differs =
-            |other: &usize| is_open(*other) || !self.entries[*other].outcome.equals(&entry.outcome);
-        let different = reached.into_iter().find(differs);
+        let different = self.first_different(rule, &cells);
         let until = different.map_or(count, |other| self.cells_of[other].start);
-        let mut alike = below(&self.sure, self.cells_of[rule].end..until);
-        for cell in positions(&alike.clone()) {
-            let other = self.rule_of[cell];
-            let stands_in = !idle[other] && self.entries[other].outcome.equals(&entry.outcome);
-            set(&mut alike, cell, stands_in);
-        }
-        let ends_alike = different.is_none() && end.is_some_and(|end| end.equals(&entry.outcome));
+        let mut alike = below(&self.classes[self.class_of[rule]], self.cells_of[rule].end..until);
+        alike.resize(count.div_ceil(64), 0);
+        let ends_alike = different.is_none() && end == Some(entry.outcome);
         let found = match self.single(&cells, &alike) {
             Some(one) => Below::Rules(vec![one]),
-            None if ends_alike => Below::End(Vec::new()),
+            None if ends_alike => Below::End,
             None => match budget.spend(|left| self.together(&cells, &alike, left)) {
                 Covered::By(rules) => Below::Rules(rules),
                 Covered::No => Below::Differs,
@@ -301,6 +299,26 @@ impl<'e, 'a> List<'e, 'a> {
         };
         self.possible[rule] = cells;
         found
+    }
+
+    /// The first rule below another one, whose extent is `cells`, that does something else to a
+    /// packet of it.
+    fn first_different(&mut self, rule: usize, cells: &[Cell]) -> Option<usize> {
+        let later = below(&self.reach, self.cells_of[rule].end..self.rule_of.len());
+        let translates = matches!(self.entries[rule].outcome, Outcome::Translate(_));
+        let mut first = None;
+        for cell in cells {
+            let found = self.index.find(cell, &later);
+            let differs = |other: &usize| {
+                // A translation that is not modelled leaves the answer open, whatever it does
+                // (S4.1).
+                self.class_of[*other] != self.class_of[rule]
+                    || translates && self.possible[*other] != self.certain[*other]
+            };
+            let mut rules = positions(&found.overlapping).map(|id| self.rule_of[id]);
+            first = rules.find(differs).into_iter().chain(first).min();
+        }
+        first
     }
 
     /// The first rule that alone has a cell, among `within`, over each of `cells`.

@@ -116,8 +116,10 @@ struct Speaker<'s, 'a> {
 
 impl Speaker<'_, '_> {
     fn say(&self, found: &[Examined], findings: &mut Vec<Finding>) {
-        // Rules behind one that matches everything are one finding, not one each.
-        let mut behind: BTreeMap<usize, Vec<usize>> = BTreeMap::new();
+        // Rules behind one that matches everything, or needless because of what decides the rest,
+        // are one finding, not one each.
+        let (mut behind, mut before) = (BTreeMap::new(), BTreeMap::new());
+        let mut at_the_end = Vec::new();
         for (rule, examined) in found.iter().enumerate() {
             let entry = &self.entries[rule];
             if entry.implied {
@@ -132,18 +134,62 @@ impl Speaker<'_, '_> {
             }
             match &examined.above {
                 _ if examined.never => findings.push(self.never(rule)),
-                Above::Closed(by) => match by[..] {
-                    [one] if is_everything(self.entries[one].matches) => {
-                        behind.entry(one).or_default().push(rule);
-                    }
-                    _ => findings.push(self.shadowed(rule, by)),
+                Above::Closed(by) => match self.wall(by) {
+                    Some(one) => behind.entry(one).or_insert_with(Vec::new).push(rule),
+                    None => findings.push(self.shadowed(rule, by)),
                 },
                 Above::NotDecided => findings.push(self.not_decided(rule, "a rule above it")),
                 Above::Open => self.open(rule, examined, findings),
             }
+            match &examined.below {
+                Below::Differs => {}
+                Below::NotDecided => findings.push(self.not_decided(rule, "rules below it")),
+                Below::End => at_the_end.push(rule),
+                Below::Rules(by) => match self.wall(by) {
+                    Some(one) => before.entry(one).or_insert_with(Vec::new).push(rule),
+                    None => findings.push(self.needless(&[rule], by, Weight::Warning)),
+                },
+            }
             findings.extend(self.expired(rule));
         }
         findings.extend(behind.iter().map(|(one, rules)| self.unreachable(*one, rules)));
+        let information = Weight::Information;
+        findings
+            .extend(before.iter().map(|(one, rules)| self.needless(rules, &[*one], information)));
+        if !at_the_end.is_empty() {
+            findings.push(self.needless(&at_the_end, &[], information));
+        }
+    }
+
+    /// Rules that others below them, or the end of the list, make needless.
+    fn needless(&self, rules: &[usize], by: &[usize], weight: Weight) -> Finding {
+        let names = self.names(rules);
+        let message = match by {
+            [] => {
+                format!(
+                    "without {names} nothing would change: what no rule matches is treated alike"
+                )
+            }
+            [first, ..] => {
+                let (others, does) = (self.names(by), self.does(*first, by.len() == 1));
+                format!(
+                    "without {names} nothing would change: {others} below {does} the same packets"
+                )
+            }
+        };
+        let help = match weight {
+            Weight::Information => "keep it if it is there for clarity or for its hit count",
+            _ => "remove it",
+        };
+        self.finding((FindingKind::Redundant, weight), rules, by, message, help.to_owned())
+    }
+
+    /// The only one of some rules, if it matches everything.
+    fn wall(&self, rules: &[usize]) -> Option<usize> {
+        match *rules {
+            [one] if is_everything(self.entries[one].matches) => Some(one),
+            _ => None,
+        }
     }
 
     /// A rule that some packets reach.
@@ -166,29 +212,6 @@ impl Speaker<'_, '_> {
                 message,
                 help.to_owned(),
             ));
-        }
-        match &examined.below {
-            Below::Differs => {}
-            Below::NotDecided => findings.push(self.not_decided(rule, "rules below it")),
-            Below::Rules(by) => {
-                let does = self.does(rule, by.len() == 1);
-                let message = format!(
-                    "without {} nothing would change: {} below {does} the same packets",
-                    self.name(rule),
-                    self.names(by),
-                );
-                let about = (FindingKind::Redundant, Weight::Warning);
-                findings.push(self.finding(about, &[rule], by, message, "remove it".to_owned()));
-            }
-            Below::End(by) => {
-                let message = format!(
-                    "without {} nothing would change: what no rule matches is treated alike",
-                    self.name(rule)
-                );
-                let help = "keep it if it is there for clarity or for its hit count".to_owned();
-                let about = (FindingKind::Redundant, Weight::Information);
-                findings.push(self.finding(about, &[rule], by, message, help));
-            }
         }
         let allows = matches!(entry.outcome, Outcome::Filter { action: LinkedAction::Allow, .. });
         if allows && is_any_to_any(entry.matches) {
@@ -223,7 +246,7 @@ impl Speaker<'_, '_> {
             let message = format!(
                 "{name} never decides: {above} above {together} all its packets and {does} them too"
             );
-            let help = if others.iter().all(|other| other.equals(&entry.outcome)) {
+            let help = if others.iter().all(|other| **other == entry.outcome) {
                 "remove it".to_owned()
             } else {
                 "remove it; its own logging or profiles never apply".to_owned()
