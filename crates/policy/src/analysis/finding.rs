@@ -64,9 +64,9 @@ kinds! {
         "Several rules above together take every packet of the rule and treat some differently.",
     /// The rule changes nothing: rules above or below it do the same.
     Redundant = "redundant": "Without the rule every packet would be treated the same.",
-    /// Rules above with the opposite verdict take a part of the rule's packets.
+    /// Rules above with the opposite verdict match a part of the rule's packets.
     PartlyShadowed = "partly-shadowed":
-        "Rules above with the opposite verdict take a part of the rule's packets.",
+        "Rules above with the opposite verdict match a part of the rule's packets.",
     /// No packet gets past a rule above.
     Unreachable = "unreachable": "A rule above lets no packet past.",
     /// No layer and no rule leads to the rule base.

@@ -97,9 +97,11 @@ pub(super) struct Examined {
     /// Whether it can match no packet.
     pub(super) never: bool,
     pub(super) above: Above,
-    /// Rules above with the opposite verdict that take a part of it.
+    /// Rules above with the opposite verdict that match a part of it, and decide some packets.
     pub(super) taken_by: Vec<usize>,
     pub(super) below: Below,
+    /// Whether another rule of the same line speaks for it.
+    pub(super) is_told: bool,
 }
 
 /// Work that may still be done.
@@ -133,8 +135,12 @@ pub(super) fn examine(
     }
     // A rule that never decides cannot stand in for another one.
     let decides = |it: &Examined| !it.never && !matches!(it.above, Above::Closed(_));
-    list.classify(&found.iter().map(decides).collect::<Vec<_>>());
+    let deciding: Vec<bool> = found.iter().map(decides).collect();
+    list.classify(&deciding);
     for (rule, found) in found.iter_mut().enumerate() {
+        if found.above == Above::Open && !found.never {
+            found.taken_by = list.takers(rule, &deciding);
+        }
         if decides(found) {
             found.below = list.look_down(rule, end, budget);
         }
@@ -222,7 +228,7 @@ impl<'e, 'a> List<'e, 'a> {
         }
     }
 
-    /// What is above a rule, and what it takes from it.
+    /// What is above a rule.
     fn look_up(&mut self, rule: usize, space: &mut Space<'_>, budget: &mut Budget) -> Examined {
         let entry = &self.entries[rule];
         if entry.disabled {
@@ -244,16 +250,25 @@ impl<'e, 'a> List<'e, 'a> {
         if above == Above::Open && budget.spend(|left| self.may_be_closed(rule, space, left)) {
             above = Above::NotDecided;
         }
-        let mut taken_by = Vec::new();
-        if above == Above::Open && !entry.implied && !is_everything(entry.matches) {
-            let certain = std::mem::take(&mut self.certain[rule]);
-            let takers = self.overlapping(&certain, &earlier);
-            self.certain[rule] = certain;
-            let opposes = |other: &usize| self.entries[*other].outcome.opposes(&entry.outcome);
-            taken_by = takers.into_iter().filter(opposes).collect();
-        }
         self.possible[rule] = cells;
-        Examined { never: false, above, taken_by, below: Below::Differs }
+        Examined { above, ..Examined::default() }
+    }
+
+    /// The rules above with the opposite verdict that surely match some packets the rule surely
+    /// matches too. One that never decides takes nothing from any.
+    fn takers(&mut self, rule: usize, deciding: &[bool]) -> Vec<usize> {
+        let entry = &self.entries[rule];
+        if entry.implied || entry.disabled || is_everything(entry.matches) {
+            return Vec::new();
+        }
+        let earlier = below(&self.sure, 0..self.cells_of[rule].start);
+        let certain = std::mem::take(&mut self.certain[rule]);
+        let mut takers = self.overlapping(&certain, &earlier);
+        self.certain[rule] = certain;
+        takers.retain(|other| {
+            deciding[*other] && self.entries[*other].outcome.opposes(&entry.outcome)
+        });
+        takers
     }
 
     /// Sorts the rules that decide something by what they do. A list of translations, each to an

@@ -11,6 +11,7 @@ mod finding;
 mod index;
 mod list;
 mod object;
+mod part;
 mod ranges;
 mod reach;
 mod rule;

@@ -7,6 +7,7 @@ use super::finding::{Finding, FindingKind, RuleList, RuleReference, Weight};
 use super::list::{
     Above, Below, Budget, Entry, Examined, Outcome, examine, is_any_to_any, is_everything,
 };
+use super::part::{Examination, reconcile};
 use super::reach::{deciding, ends};
 use super::space::Space;
 use crate::linked::{
@@ -19,25 +20,33 @@ use crate::{LinkedAddresses, Sources};
 
 /// What is to be said about the rules of every list of a firewall.
 pub(super) fn findings(firewall: &LinkedFirewall, options: &LintOptions) -> Vec<Finding> {
+    let mut lists = examine_all(firewall, options);
+    reconcile(&mut lists);
+    let mut findings = Vec::new();
+    for Examination { list, entries, found } in &lists {
+        Speaker { firewall, options, list: *list, entries }.say(found, &mut findings);
+    }
+    findings
+}
+
+fn examine_all<'a>(firewall: &'a LinkedFirewall, options: &LintOptions) -> Vec<Examination<'a>> {
     let mut space = Space::new(firewall);
     let mut budget = Budget { each: options.work_per_rule, left: options.work };
-    let (deciding, ends) = (deciding(firewall), ends(firewall));
-    let mut findings = Vec::new();
-    let sees = |table: &LinkedNatTable, is_dst| may_mix(table, is_dst);
+    let deciding = deciding(firewall);
     let (dst_mixes, src_mixes) =
-        (sees(&firewall.destination_nat, true), sees(&firewall.source_nat, false));
+        (may_mix(&firewall.destination_nat, true), may_mix(&firewall.source_nat, false));
     space.mixes_families = firewall.layers.iter().any(|layer| {
         layer.sees_dst == Sees::Translated && dst_mixes
             || layer.sees_src == Sees::Translated && src_mixes
     });
-    for (id, end) in ends.into_iter().enumerate() {
+    let mut lists = Vec::new();
+    for (id, end) in ends(firewall).into_iter().enumerate() {
         let id = RuleBaseId(id as u32);
         let rules = firewall.rules_of(id).iter();
         let entries: Vec<Entry<'_>> = rules.map(|rule| filter_entry(rule, &deciding)).collect();
         let end = end.map(|action| Outcome::Filter { action, log: false, profiles: &[] });
         let found = examine(&entries, end, &mut space, &mut budget);
-        let list = RuleList::RuleBase(id);
-        Speaker { firewall, options, list, entries: &entries }.say(&found, &mut findings);
+        lists.push(Examination { list: RuleList::RuleBase(id), entries, found });
     }
     space.identifies = false;
     let tables = [
@@ -50,9 +59,9 @@ pub(super) fn findings(firewall: &LinkedFirewall, options: &LintOptions) -> Vec<
         // What no rule translates stays as it is.
         let end = Some(Outcome::Translate(&LinkedTranslation::Keep));
         let found = examine(&entries, end, &mut space, &mut budget);
-        Speaker { firewall, options, list, entries: &entries }.say(&found, &mut findings);
+        lists.push(Examination { list, entries, found });
     }
-    findings
+    lists
 }
 
 fn filter_entry<'a>(rule: &'a LinkedRule, deciding: &[bool]) -> Entry<'a> {
@@ -116,20 +125,16 @@ struct Speaker<'s, 'a> {
 
 impl Speaker<'_, '_> {
     fn say(&self, found: &[Examined], findings: &mut Vec<Finding>) {
-        // Rules behind one that matches everything, or needless because of what decides the rest,
-        // are one finding, not one each.
+        // Rules of which the same is to be said for the same reason are one finding: those behind
+        // one that matches everything, those needless because of what decides the rest, and those
+        // of which the same rules match a part.
         let (mut behind, mut before) = (BTreeMap::new(), BTreeMap::new());
-        let mut at_the_end = Vec::new();
-        for (rule, examined) in found.iter().enumerate() {
-            let entry = &self.entries[rule];
-            if entry.implied {
-                continue;
-            }
-            if entry.disabled {
-                let message = format!("{} is switched off", self.name(rule));
-                let help = "remove it when it is no longer needed".to_owned();
-                let about = (FindingKind::Disabled, Weight::Information);
-                findings.push(self.finding(about, &[rule], &[], message, help));
+        let (mut taken, mut at_the_end) = (BTreeMap::new(), Vec::new());
+        let told = |rule: &usize| self.entries[*rule].implied || found[*rule].is_told;
+        for rule in (0..found.len()).filter(|rule| !told(rule)) {
+            let examined = &found[rule];
+            if self.entries[rule].disabled {
+                findings.push(self.disabled(rule));
                 continue;
             }
             match &examined.above {
@@ -139,7 +144,10 @@ impl Speaker<'_, '_> {
                     None => findings.push(self.shadowed(rule, by)),
                 },
                 Above::NotDecided => findings.push(self.not_decided(rule, "a rule above it")),
-                Above::Open => self.open(rule, examined, findings),
+                Above::Open => findings.extend(self.any_any_allow(rule)),
+            }
+            if !examined.taken_by.is_empty() {
+                taken.entry(&*examined.taken_by).or_insert_with(Vec::new).push(rule);
             }
             match &examined.below {
                 Below::Differs => {}
@@ -153,12 +161,19 @@ impl Speaker<'_, '_> {
             findings.extend(self.expired(rule));
         }
         findings.extend(behind.iter().map(|(one, rules)| self.unreachable(*one, rules)));
+        findings.extend(taken.iter().map(|(by, rules)| self.partly(rules, by)));
         let information = Weight::Information;
         findings
             .extend(before.iter().map(|(one, rules)| self.needless(rules, &[*one], information)));
         if !at_the_end.is_empty() {
             findings.push(self.needless(&at_the_end, &[], information));
         }
+    }
+
+    fn disabled(&self, rule: usize) -> Finding {
+        let message = format!("{} is switched off", self.name(rule));
+        let help = "remove it when it is no longer needed".to_owned();
+        self.finding((FindingKind::Disabled, Weight::Information), &[rule], &[], message, help)
     }
 
     /// Rules that others below them, or the end of the list, make needless.
@@ -192,47 +207,36 @@ impl Speaker<'_, '_> {
         }
     }
 
-    /// A rule that some packets reach.
-    fn open(&self, rule: usize, examined: &Examined, findings: &mut Vec<Finding>) {
-        let entry = &self.entries[rule];
-        if !examined.taken_by.is_empty() {
-            let about = (FindingKind::PartlyShadowed, Weight::Information);
-            let by = self.names(&examined.taken_by);
-            let takes = if examined.taken_by.len() == 1 { "takes" } else { "take" };
-            let other = match entry.outcome {
-                Outcome::Filter { .. } => "with the opposite verdict",
-                Outcome::Translate(_) => "with another translation",
-            };
-            let message = format!("{by} above {takes} a part of {} {other}", self.name(rule));
-            let help = "right for exceptions from a wider rule; otherwise look at the order";
-            findings.push(self.finding(
-                about,
-                &[rule],
-                &examined.taken_by,
-                message,
-                help.to_owned(),
-            ));
+    /// Rules of which the same rules above match a part.
+    fn partly(&self, rules: &[usize], by: &[usize]) -> Finding {
+        let matches = if by.len() == 1 { "matches" } else { "match" };
+        let other = match self.entries[rules[0]].outcome {
+            Outcome::Filter { .. } => "with the opposite verdict",
+            Outcome::Translate(_) => "with another translation",
+        };
+        let (above, names) = (self.names(by), self.names(rules));
+        let message = format!("{above} {matches} some packets of {names} below {other}");
+        let help = "right for exceptions from a wider rule; otherwise look at the order".to_owned();
+        self.finding((FindingKind::PartlyShadowed, Weight::Information), rules, by, message, help)
+    }
+
+    fn any_any_allow(&self, rule: usize) -> Option<Finding> {
+        let Entry { outcome, matches, .. } = self.entries[rule];
+        let allows = matches!(outcome, Outcome::Filter { action: LinkedAction::Allow, .. });
+        if !allows || !is_any_to_any(matches) {
+            return None;
         }
-        let allows = matches!(entry.outcome, Outcome::Filter { action: LinkedAction::Allow, .. });
-        if allows && is_any_to_any(entry.matches) {
-            let (weight, bounds) = if is_everything(entry.matches) {
-                (Weight::Serious, "")
-            } else {
-                (Weight::Warning, " between its zones or interfaces")
-            };
-            let message = format!(
-                "{} allows every source, destination, service and application{bounds}",
-                self.name(rule)
-            );
-            let help = "name what is needed".to_owned();
-            findings.push(self.finding(
-                (FindingKind::AnyAnyAllow, weight),
-                &[rule],
-                &[],
-                message,
-                help,
-            ));
-        }
+        let (weight, bounds) = if is_everything(matches) {
+            (Weight::Serious, "")
+        } else {
+            (Weight::Warning, " between its zones or interfaces")
+        };
+        let message = format!(
+            "{} allows every source, destination, service and application{bounds}",
+            self.name(rule)
+        );
+        let help = "name what is needed".to_owned();
+        Some(self.finding((FindingKind::AnyAnyAllow, weight), &[rule], &[], message, help))
     }
 
     /// A rule that rules above take every packet from.
@@ -265,6 +269,9 @@ impl Speaker<'_, '_> {
         };
         let does = self.does(rule, false);
         let instead = match by {
+            [_] if matches!(entry.outcome, Outcome::Translate(_)) => {
+                " and treats them otherwise".to_owned()
+            }
             [one] => format!(" and {} them", self.does(*one, true)),
             _ => String::new(),
         };

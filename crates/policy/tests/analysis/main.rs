@@ -1,6 +1,7 @@
 //! Rule analysis against the plain evaluation, and each finding in an example (S10).
 
 mod example;
+mod line;
 mod random;
 mod tiny;
 

@@ -1,10 +1,10 @@
-//! A universe so small that every packet in it can be tried: a rule never decides exactly when that
-//! is reported.
+//! A universe so small that every packet in it can be tried: a rule never decides, or shares packets
+//! with one of the opposite verdict above it, exactly when that is reported.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use parefeu_net::{PortRange, Protocol, TcpFlags, Timestamp};
-use parefeu_policy::analysis::FindingKind;
+use parefeu_policy::analysis::{FindingKind, RuleReference};
 use parefeu_policy::set::{IdSet, MaskedAddress, PortSet, ProtocolSet};
 use parefeu_policy::{
     Action, AddressItem, AddressMatch, ApplicationId, ApplicationObject, At, ConnectionState,
@@ -12,6 +12,7 @@ use parefeu_policy::{
     RuleBase, Schedule, ServiceItem, ServiceTerm, Span, StateSet, TcpFlagMatch, UserId,
     UserKnowledge, Zone, ZoneId, ZoneRelation,
 };
+use parefeu_testkit::firewalls;
 use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::sample::select;
@@ -179,6 +180,18 @@ fn rule() -> impl Strategy<Value = Rule> {
     )
 }
 
+/// A rule that allows or refuses whatever goes to any destination: many of them share packets.
+fn wide_rule() -> impl Strategy<Value = Rule> {
+    let actions = select([Action::Allow, Action::Deny, Action::Drop].as_slice());
+    (rule(), any::<bool>(), actions).prop_map(|(mut rule, any_service, action)| {
+        rule.matches.dst = AddressMatch::any();
+        if any_service {
+            rule.matches.services = vec![at(ServiceItem::Any)];
+        }
+        Rule { action, ..rule }
+    })
+}
+
 fn firewall(rules: Vec<Rule>) -> Firewall {
     let zone = |name: &str| Zone { name: name.to_owned(), at: Span::default() };
     let application = |name: &str, protocol, port| ApplicationObject {
@@ -230,7 +243,8 @@ struct Universe {
 impl Universe {
     fn of(firewall: &LinkedFirewall) -> Self {
         let all = every_address();
-        let rules = || firewall.rules.iter().map(|rule| &rule.matches);
+        let rules =
+            || firewall.rules.iter().filter(|rule| !rule.disabled).map(|rule| &rule.matches);
         let addresses = pairs(&all, &all).filter(|(a, b)| a.is_ipv4() == b.is_ipv4());
         let zone = if rules()
             .any(|it| it.relation != ZoneRelation::Any || !it.from.is_any() || !it.to.is_any())
@@ -257,6 +271,22 @@ impl Universe {
             applications: ids.iter().map(|id| id.map(ApplicationId)).collect(),
             users: std::iter::once(None).chain(users).collect(),
         }
+    }
+
+    /// Whether something holds for some packet and what may be known about it.
+    fn any(&self, mut holds: impl FnMut(&PacketKey, &Knowledge<'_>) -> bool) -> bool {
+        let no_category = IdSet::only([]);
+        self.keys().any(|key| {
+            pairs(&self.applications, &self.users).any(|(application, user)| {
+                let known = Knowledge {
+                    application: Identified::Finally(*application),
+                    url_categories: Some(&no_category),
+                    categories_stated: true,
+                    users: UserKnowledge::Mapped(user.as_slice()),
+                };
+                holds(&key, &known)
+            })
+        })
     }
 
     /// Every packet.
@@ -300,20 +330,50 @@ fn pairs<A: Copy, B: Copy>(
 /// every field it names is stated.
 fn has_its_turn(firewall: &Firewall, rule: usize) -> bool {
     let turn = Turn::of(firewall, 0, rule);
-    let universe = Universe::of(&turn.firewall);
-    let no_category = IdSet::only([]);
-    universe.keys().any(|key| {
-        pairs(&universe.applications, &universe.users).any(|(application, user)| {
-            let known = Knowledge {
-                application: Identified::Finally(*application),
-                url_categories: Some(&no_category),
-                categories_stated: true,
-                users: UserKnowledge::Mapped(user.as_slice()),
-            };
-            let (surely, perhaps) = turn.comes(&key, &known);
-            surely || perhaps && key.from.is_some() && key.to.is_some()
-        })
+    Universe::of(&turn.firewall).any(|key, known| {
+        let (surely, perhaps) = turn.comes(key, known);
+        surely || perhaps && key.from.is_some() && key.to.is_some()
     })
+}
+
+/// The firewall with all rules switched off but some.
+fn only(firewall: &Firewall, rules: &[usize]) -> Firewall {
+    let mut only = firewall.clone();
+    for (position, rule) in only.rule_bases[0].rules.iter_mut().enumerate() {
+        rule.disabled = !rules.contains(&position);
+    }
+    only
+}
+
+/// Whether some packet is surely matched by each of two rules.
+fn share_a_packet(firewall: &Firewall, pair: [usize; 2]) -> bool {
+    let turns = pair.map(|rule| Turn::of(&only(firewall, &[rule]), 0, rule));
+    let universe = Universe::of(&firewalls::linked(&only(firewall, &pair)));
+    universe.any(|key, known| turns.iter().all(|turn| turn.comes(key, known).0))
+}
+
+/// Whether one of two rules allows and the other one refuses.
+fn oppose(one: &Rule, other: &Rule) -> bool {
+    let refuses = |rule: &Rule| matches!(rule.action, Action::Deny | Action::Drop);
+    let allows = |rule: &Rule| rule.action == Action::Allow;
+    allows(one) && refuses(other) || refuses(one) && allows(other)
+}
+
+/// Whether a rule compares the last bit of an address and no other.
+fn is_wild(rule: &Rule) -> bool {
+    let is_last_bit = |item: &At<AddressItem>| {
+        matches!(item.value, AddressItem::Masked(MaskedAddress { mask: 1, .. }))
+    };
+    [&rule.matches.src, &rule.matches.dst].iter().any(|side| side.items.iter().any(is_last_bit))
+}
+
+/// Whether a rule surely matches every packet of an address family: of such nothing is a part.
+fn is_everything(firewall: &Firewall, rule: usize) -> bool {
+    let turn = Turn::of(&only(firewall, &[rule]), 0, rule);
+    let universe = Universe::of(&turn.firewall);
+    [true, false]
+        .into_iter()
+        .any(|v4| !universe.any(|key, known| key.src.is_ipv4() == v4 && !turn.comes(key, known).0))
 }
 
 proptest! {
@@ -334,6 +394,40 @@ proptest! {
                 if expected { "truly" } else { "does not" },
                 firewall.rule_bases[0].rules
             );
+        }
+    }
+
+    #[test]
+    fn exactly_the_rules_that_overlap_with_opposite_verdicts_are_reported(
+        rules in vec(wide_rule(), 2..6),
+    ) {
+        let firewall = firewall(rules);
+        let found = findings(&firewall);
+        prop_assume!(found.iter().all(|it| it.kind != FindingKind::NotDecided));
+        let rules = &firewall.rule_bases[0].rules;
+        for below in (0..rules.len()).filter(|rule| !is_everything(&firewall, *rule)) {
+            let partly = found.iter().filter(|it| {
+                let about = |rule: &RuleReference| rule.position == below;
+                it.kind == FindingKind::PartlyShadowed && it.rules.iter().any(about)
+            });
+            let mut said: Vec<usize> =
+                partly.flat_map(|it| &it.by).map(|rule| rule.position).collect();
+            said.sort_unstable();
+            let lives = has_its_turn(&firewall, below);
+            let expected: Vec<usize> = (0..below)
+                .filter(|above| {
+                    lives
+                        && oppose(&rules[*above], &rules[below])
+                        && has_its_turn(&firewall, *above)
+                        && share_a_packet(&firewall, [*above, below])
+                })
+                .collect();
+            // Of a pattern too wild to be written as ranges only a part is known.
+            let known = |above: &usize| {
+                said.contains(above) || ![*above, below].iter().any(|it| is_wild(&rules[*it]))
+            };
+            let expected: Vec<usize> = expected.into_iter().filter(known).collect();
+            prop_assert_eq!(&said, &expected, "of rule {}\n{:#?}\n{:#?}", below, found, rules);
         }
     }
 }
