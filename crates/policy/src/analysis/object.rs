@@ -8,7 +8,7 @@ use crate::model::{
     AddressItem, AddressObject, Firewall, Match, ServiceItem, ServiceObject, Translation,
 };
 use crate::set::AddressSet;
-use crate::{At, Span};
+use crate::{At, Sources, Span};
 
 /// What is to be said about the objects of a firewall. Objects the vendor predefines have no place
 /// in the text, and nothing is said about them.
@@ -18,10 +18,10 @@ pub(super) fn findings(firewall: &Firewall) -> Vec<Finding> {
         kind.report_unused(&mut findings);
         kind.report_empty(&mut findings);
     }
-    let addresses = firewall.addresses.iter();
+    let addresses = firewall.addresses.iter().filter(|it| is_written(it.at, &firewall.sources));
     let values = addresses.filter_map(|it| Some((address_value(it)?, (&*it.name, it.at))));
     report_duplicates("address object", values, &mut findings);
-    let services = firewall.services.iter();
+    let services = firewall.services.iter().filter(|it| is_written(it.at, &firewall.sources));
     let values = services.filter_map(|it| Some((service_value(it)?, (&*it.name, it.at))));
     report_duplicates("service object", values, &mut findings);
     findings
@@ -34,6 +34,7 @@ struct Kind<'a> {
     objects: Vec<(&'a str, Span, Vec<&'a str>, bool)>,
     /// The names rules and translations mention.
     roots: Vec<&'a str>,
+    sources: &'a Sources,
 }
 
 impl Kind<'_> {
@@ -70,8 +71,13 @@ impl Kind<'_> {
     }
 
     fn written(&self) -> impl Iterator<Item = &(&str, Span, Vec<&str>, bool)> {
-        self.objects.iter().filter(|(_, at, ..)| *at != Span::default())
+        self.objects.iter().filter(|(_, at, ..)| is_written(*at, self.sources))
     }
+}
+
+/// Whether an object has a place in the text: what a vendor predefines has none.
+fn is_written(at: Span, sources: &Sources) -> bool {
+    at.start < at.end && sources.of(at).is_some()
 }
 
 fn kinds(firewall: &Firewall) -> [Kind<'_>; 5] {
@@ -101,6 +107,7 @@ fn kinds(firewall: &Firewall) -> [Kind<'_>; 5] {
                 })
                 .collect(),
             roots: sides.chain(pools).flat_map(address_names).collect(),
+            sources: &firewall.sources,
         },
         Kind {
             what: "service object",
@@ -112,6 +119,7 @@ fn kinds(firewall: &Firewall) -> [Kind<'_>; 5] {
                 })
                 .collect(),
             roots: services.flat_map(service_names).collect(),
+            sources: &firewall.sources,
         },
         Kind {
             what: "application",
@@ -125,6 +133,7 @@ fn kinds(firewall: &Firewall) -> [Kind<'_>; 5] {
                 })
                 .collect(),
             roots: named(|it| it.applications.listed()),
+            sources: &firewall.sources,
         },
         Kind {
             what: "URL category",
@@ -134,6 +143,7 @@ fn kinds(firewall: &Firewall) -> [Kind<'_>; 5] {
                 .map(|it| (&*it.name, it.at, Vec::new(), false))
                 .collect(),
             roots: named(|it| it.url_categories.listed()),
+            sources: &firewall.sources,
         },
         Kind {
             what: "schedule",
@@ -143,6 +153,7 @@ fn kinds(firewall: &Firewall) -> [Kind<'_>; 5] {
                 .map(|it| (&*it.name, it.at, Vec::new(), false))
                 .collect(),
             roots: named(|it| it.schedule.as_slice()),
+            sources: &firewall.sources,
         },
     ]
 }
@@ -211,7 +222,7 @@ fn report_duplicates<'a, T: Eq + Hash>(
     findings: &mut Vec<Finding>,
 ) {
     let mut first_with: HashMap<T, &str> = HashMap::new();
-    for (value, (name, at)) in values.filter(|(_, (_, at))| *at != Span::default()) {
+    for (value, (name, at)) in values {
         let Some(first) = first_with.get(&value) else {
             first_with.insert(value, name);
             continue;

@@ -6,7 +6,7 @@ use std::fmt::Write as _;
 
 use parefeu_net::Timestamp;
 use parefeu_policy::analysis::{Finding, LintOptions, RuleReference, lint};
-use parefeu_policy::{Source, link, native};
+use parefeu_policy::{ServiceObject, Source, Span, link, native};
 
 /// Rules of the rule base `main`, each a line `name: keys`, and the layer over it. Lines that start
 /// with `= ` begin another rule base, lines with `[` stand for themselves.
@@ -399,4 +399,19 @@ fn objects_nothing_uses_and_objects_that_say_the_same() {
             "information unused-object: later",
         ],
     );
+}
+
+/// S10.5: what a vendor predefines has no place in the text, and nothing is said of it.
+#[test]
+fn of_predefined_objects_nothing_is_said() {
+    let text = firewall("a: source = \"192.0.2.1\"; action = \"allow\"");
+    let (written, mut problems) = native::read(Source::new("t", &text));
+    let mut written = written.unwrap();
+    written.services.push(ServiceObject {
+        name: "predefined".to_owned(),
+        at: Span { source: u16::MAX, start: 0, end: 0 },
+        ..ServiceObject::default()
+    });
+    let linked = link(&written, &mut problems).unwrap();
+    assert_eq!(lint(&written, &linked, &LintOptions::default()), []);
 }
