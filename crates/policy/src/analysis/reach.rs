@@ -25,10 +25,15 @@ pub(super) fn findings(firewall: &LinkedFirewall) -> Vec<Finding> {
     .collect()
 }
 
-/// For each rule base whether a layer, or a rule that is switched on, leads to it.
+/// For each rule base whether a layer, or a rule that is switched on, leads to it. One with a
+/// default of its own needs neither: the device starts there for traffic that no layer here models,
+/// as Linux does in `INPUT`.
 fn reached(firewall: &LinkedFirewall) -> Vec<bool> {
     let mut reached = vec![false; firewall.rule_bases.len()];
-    let mut open: Vec<RuleBaseId> = firewall.layers.iter().map(|layer| layer.rule_base).collect();
+    let layers = firewall.layers.iter().map(|layer| layer.rule_base);
+    let ids = (0..firewall.rule_bases.len() as u32).map(RuleBaseId);
+    let own = ids.filter(|id| firewall.rule_bases[id.index()].default.is_some());
+    let mut open: Vec<RuleBaseId> = layers.chain(own).collect();
     while let Some(next) = open.pop() {
         if std::mem::replace(&mut reached[next.index()], true) {
             continue;

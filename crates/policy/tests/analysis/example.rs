@@ -401,6 +401,31 @@ fn objects_nothing_uses_and_objects_that_say_the_same() {
     );
 }
 
+/// S10.5
+#[test]
+fn a_rule_base_that_nothing_leads_to_is_named_unless_the_device_starts_there() {
+    let text = firewall(
+        r#"
+        a: source = "192.0.2.1"; action = "allow"
+        = local
+        jump: action = "jump:helper"; source = "192.0.2.0/24"
+        = helper
+        b: source = "192.0.2.1"; action = "allow"
+        = lost
+        c: action = "jump:further"; source = "192.0.2.0/24"
+        = further
+        "#,
+    );
+    let brief = |text: &str| -> Vec<String> {
+        found(text, &LintOptions::default()).iter().map(brief).collect()
+    };
+    let lost = ["lost", "further"].map(|name| format!("warning unreachable-rule-base: {name}"));
+    let all = ["local", "helper"].map(|name| format!("warning unreachable-rule-base: {name}"));
+    assert_eq!(brief(&text), [all, lost.clone()].concat());
+    let entered = text.replace("name = \"local\"", "name = \"local\"\ndefault = \"drop\"");
+    assert_eq!(brief(&entered), lost);
+}
+
 /// S10.5: what a vendor predefines has no place in the text, and nothing is said of it.
 #[test]
 fn of_predefined_objects_nothing_is_said() {
