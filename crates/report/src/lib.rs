@@ -2,11 +2,13 @@
 //! ticket. The crate computes nothing: it names, orders and lays out what a replay found.
 
 mod json;
+mod lint;
 mod page;
 mod rule;
 mod table;
 
 pub use json::{diff_document, session_document};
+pub use lint::{LintReport, finding_document, lint_document, lint_sarif, lint_table};
 pub use page::{Language, diff_page};
 pub use rule::{RuleLine, rule_line};
 pub use table::{diff_table, session_table};
