@@ -130,10 +130,10 @@ fn bad_input_is_named_and_leaves_nothing_behind() {
 
 #[test]
 fn every_document_has_a_schema_and_every_verb_a_manual() {
-    for name in ["check", "diff", "packet", "replay", "session", "summary", "test"] {
+    for name in ["check", "diff", "lint", "packet", "replay", "session", "summary", "test"] {
         check(&["schema", name], 0, "json-schema.org");
     }
-    for verb in ["check", "test", "trace", "replay", "diff"] {
+    for verb in ["check", "lint", "test", "trace", "replay", "diff"] {
         check(&["man", verb], 0, ".TH");
     }
     check(&["completions", "bash"], 0, "parefeu");

@@ -2,13 +2,15 @@
 
 use std::io::Write;
 
+use parefeu_policy::analysis::FindingKind;
 use serde_json::{Value, json};
 
 use crate::Status;
 use crate::args::Schema;
 use crate::output::Sink;
 
-const NAMES: [&str; 7] = ["check", "diff", "packet", "replay", "session", "summary", "test"];
+const NAMES: [&str; 8] =
+    ["check", "diff", "lint", "packet", "replay", "session", "summary", "test"];
 
 pub(crate) fn run(args: &Schema) -> anyhow::Result<Status> {
     let mut sink = Sink::open(None)?;
@@ -108,6 +110,7 @@ fn schema(name: &str) -> Value {
                 })),
             }),
         ),
+        "lint" => lint(),
         _ => diff(),
     };
     json!({
@@ -195,6 +198,58 @@ fn summary() -> (Vec<&'static str>, Value) {
             "wall_time_seconds": { "type": "number" },
         }),
     )
+}
+
+fn lint() -> (Vec<&'static str>, Value) {
+    let rule = json!({
+        "type": "object",
+        "required": ["name", "rule_base", "position", "line", "column"],
+        "properties": {
+            "name": text(),
+            "rule_base": text(),
+            "position": { "type": "integer", "minimum": 1 },
+            "line": optional("integer"),
+            "column": optional("integer"),
+        },
+    });
+    let codes: Vec<&str> = FindingKind::ALL.iter().map(|kind| kind.name()).collect();
+    let finding = json!({
+        "type": "object",
+        "required": [
+            "code", "severity", "file", "line", "column", "rule", "rule_base", "subject",
+            "shadowed", "rules", "by", "message", "help",
+        ],
+        "properties": {
+            "code": { "enum": codes },
+            "severity": { "enum": ["information", "warning", "serious"] },
+            "file": text(),
+            "line": optional("integer"),
+            "column": optional("integer"),
+            "rule": optional("string"),
+            "rule_base": optional("string"),
+            "subject": optional("string"),
+            "shadowed": { "enum": ["fully", "partly", null] },
+            "rules": list(&rule),
+            "by": list(&rule),
+            "message": text(),
+            "help": text(),
+        },
+    });
+    let properties = json!({
+        "schema": { "const": "parefeu/lint/1" },
+        "files": list(&json!({
+            "type": "object",
+            "required": ["file", "sha256", "dialect", "rules", "findings"],
+            "properties": {
+                "file": text(),
+                "sha256": text(),
+                "dialect": text(),
+                "rules": count(),
+                "findings": list(&finding),
+            },
+        })),
+    });
+    (vec!["schema", "files"], properties)
 }
 
 fn diff() -> (Vec<&'static str>, Value) {
