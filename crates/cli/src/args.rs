@@ -49,6 +49,8 @@ pub(crate) enum Language {
 pub(crate) enum Verb {
     /// Parse and link configurations; report every problem with file, line and column
     Check(Check),
+    /// Find rules that never decide, change nothing or match nothing, and unused objects
+    Lint(crate::verb::lint::Lint),
     /// Ask what a firewall does with a flow, or with each flow of a list
     Test(Test),
     /// The same, phase by phase; or every decision on a capture

@@ -33,6 +33,8 @@ pub(crate) struct Attempt {
     pub(crate) dialect: Option<&'static str>,
     pub(crate) sources: parefeu_policy::Sources,
     pub(crate) problems: Diagnostics,
+    /// The firewall as it was read.
+    pub(crate) written: Option<Firewall>,
     pub(crate) firewall: Option<LinkedFirewall>,
 }
 
@@ -44,25 +46,24 @@ pub(crate) fn attempt(path: &Path, reading: &Reading) -> anyhow::Result<Attempt>
     let dialect = reading.dialect.as_deref().map(dialect_named).transpose()?;
     let Import { firewall, mut problems, dialect, sources } =
         parefeu_dialect::read_bytes(&file, &text, dialect);
-    let firewall = match firewall {
-        Some(mut firewall) => {
-            apply(&mut firewall, reading, &file)?;
-            // One that links may still lack what could not be read.
-            link(&firewall, &mut problems).filter(|_| !problems.has_errors())
-        }
-        None => None,
-    };
-    // An importer goes on after an error to find the next one, not to be relied on.
+    let mut written = firewall;
+    if let Some(firewall) = &mut written {
+        apply(firewall, reading, &file)?;
+    }
+    let firewall = written.as_ref().and_then(|firewall| link(firewall, &mut problems));
+    // One that links may still lack what could not be read: an importer goes on after an error to
+    // find the next one, not to be relied on.
     let firewall = firewall.filter(|_| !problems.has_errors());
     problems.sort();
     let sha256 = hexadecimal(&Sha256::digest(&bytes));
-    Ok(Attempt { file, sha256, dialect: dialect.map(Dialect::name), sources, problems, firewall })
+    let dialect = dialect.map(Dialect::name);
+    Ok(Attempt { file, sha256, dialect, sources, problems, written, firewall })
 }
 
 /// A firewall that can be evaluated; problems are drawn as far as `drawer` shows them.
 pub(crate) fn load(path: &Path, reading: &Reading, drawer: &Drawer) -> anyhow::Result<Loaded> {
     let attempt = attempt(path, reading)?;
-    let Attempt { file, sha256, dialect, sources, problems, firewall } = attempt;
+    let Attempt { file, sha256, dialect, sources, problems, firewall, .. } = attempt;
     drawer.draw(&problems, &sources, Severity::Error);
     let Some(firewall) = firewall else {
         anyhow::bail!("`{file}` is no usable firewall");

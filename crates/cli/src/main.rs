@@ -40,6 +40,7 @@ fn main() -> ExitCode {
     let drawer = Drawer::new(&cli.global);
     let outcome = match cli.verb {
         Verb::Check(args) => verb::check::run(&args, &drawer),
+        Verb::Lint(args) => verb::lint::run(&args, &cli.global, &drawer),
         Verb::Test(args) => verb::test::run(&args, &drawer),
         Verb::Trace(args) => verb::trace::run(args, &drawer),
         Verb::Replay(args) => verb::replay::run(&args, &drawer),

@@ -131,12 +131,12 @@ fn bad_input_is_named_and_leaves_nothing_behind() {
 #[test]
 fn every_document_has_a_schema_and_every_verb_a_manual() {
     let names = String::from_utf8(parefeu(&["schema"]).stdout).unwrap();
-    assert_eq!(names.lines().count(), 11);
+    assert_eq!(names.lines().count(), 12);
     for name in names.lines() {
         check(&["schema", name], 0, "json-schema.org");
     }
     check(&["schema", "nonsense"], 2, "no document is called");
-    for verb in ["check", "test", "trace", "replay", "diff", "bench"] {
+    for verb in ["check", "lint", "test", "trace", "replay", "diff", "bench"] {
         check(&["man", verb], 0, ".TH");
     }
     check(&["completions", "bash"], 0, "parefeu");

@@ -25,6 +25,7 @@
 //! assert_eq!(linked.unwrap().rules.len(), 1);
 //! ```
 
+pub mod analysis;
 mod behaviour;
 mod diagnostic;
 mod evaluation;

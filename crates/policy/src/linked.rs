@@ -430,7 +430,7 @@ pub struct LinkedNatRule {
 }
 
 /// What a translation rule does.
-#[derive(Clone, Debug, Eq, PartialEq)]
+#[derive(Clone, Debug, Eq, Hash, PartialEq)]
 pub enum LinkedTranslation {
     /// Nothing.
     Keep,
@@ -455,7 +455,7 @@ pub enum LinkedTranslation {
 }
 
 /// What a translation does to the port.
-#[derive(Clone, Debug, Eq, PartialEq)]
+#[derive(Clone, Debug, Eq, Hash, PartialEq)]
 pub enum LinkedPortTranslation {
     /// The port stays.
     Keep,

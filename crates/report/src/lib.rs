@@ -4,6 +4,7 @@
 
 mod csv;
 mod json;
+mod lint;
 mod markdown;
 mod page;
 mod rule;
@@ -14,6 +15,7 @@ pub use csv::{
     ANSWER_COLUMNS, CsvColumn, GROUP_COLUMNS, PACKET_COLUMNS, SESSION_COLUMNS, csv_header, csv_row,
 };
 pub use json::diff_document;
+pub use lint::{LintReport, finding_document, lint_document, lint_sarif, lint_table};
 pub use markdown::diff_markdown;
 pub use page::{Language, diff_page};
 pub use rule::{RuleLine, rule_line};

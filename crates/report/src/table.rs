@@ -180,6 +180,13 @@ fn plain_table(header: &[&str], width: u16) -> Table {
     table
 }
 
+/// A table without any lines, for many rows of prose.
+pub(crate) fn bare_table(header: &[&str], width: u16) -> Table {
+    let mut table = plain_table(header, width);
+    table.load_style(presets::NOTHING);
+    table
+}
+
 fn right(table: &mut Table, columns: &[usize]) {
     for index in columns {
         if let Some(column) = table.column_mut(*index) {

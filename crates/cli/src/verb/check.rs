@@ -47,7 +47,7 @@ pub(crate) fn run(args: &Check, drawer: &Drawer) -> anyhow::Result<Status> {
 }
 
 fn document(attempt: &Attempt) -> serde_json::Value {
-    let Attempt { file, sha256, dialect, sources, problems, firewall } = attempt;
+    let Attempt { file, sha256, dialect, sources, problems, firewall, .. } = attempt;
     let problems: Vec<_> = problems
         .iter()
         .map(|problem| {

@@ -4,6 +4,7 @@ pub(crate) mod bench;
 pub(crate) mod check;
 pub(crate) mod diff;
 pub(crate) mod document;
+pub(crate) mod lint;
 pub(crate) mod replay;
 pub(crate) mod schema;
 pub(crate) mod test;

@@ -10,12 +10,13 @@ use crate::args::Schema;
 use crate::output::Sink;
 
 /// Documents by name. One that is made of others refers to them as `#/$defs/NAME`.
-const DOCUMENTS: [(&str, &str); 11] = [
+const DOCUMENTS: [(&str, &str); 12] = [
     ("answers", include_str!("../../schemas/answers.json")),
     ("bench", include_str!("../../schemas/bench.json")),
     ("check", include_str!("../../schemas/check.json")),
     ("check-file", include_str!("../../schemas/check-file.json")),
     ("diff", include_str!("../../schemas/diff.json")),
+    ("lint", include_str!("../../schemas/lint.json")),
     ("packet", include_str!("../../schemas/packet.json")),
     ("replay", include_str!("../../schemas/replay.json")),
     ("session", include_str!("../../schemas/session.json")),

@@ -154,7 +154,10 @@ impl Converter<'_> {
                 rule_base.rules.push(of_family(chain, policy_action(policy), "policy"));
             }
         }
-        rule_base.default = policies(chains).map(policy_action);
+        // Where the policies differ the rules above leave nothing over, but a chain that the kernel
+        // starts in has a default: other chains have none.
+        let last = chains.iter().flatten().filter_map(|chain| chain.policy).next_back();
+        rule_base.default = policies(chains).or(last).map(policy_action);
         rule_base
     }
 

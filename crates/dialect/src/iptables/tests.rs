@@ -315,7 +315,12 @@ fn two_families_of_one_text_do_not_mix() {
             ("udp 2001:db9::1@1 2001:db9::1@80", "drop 11"),
         ],
     );
-    assert_eq!(import(rules).1, Vec::<String>::new());
+    let (firewall, problems) = import(rules);
+    assert_eq!(problems, Vec::<String>::new());
+    // Only a chain that the kernel starts in has a default, whatever the families say.
+    let firewall = firewall.unwrap();
+    let defaults = firewall.rule_bases.iter().map(|it| (&*it.name, it.default.is_some()));
+    assert_eq!(defaults.collect::<Vec<_>>(), [("FORWARD", true), ("x", false)]);
 }
 
 #[test]
