@@ -44,16 +44,6 @@ impl BitSet {
         Self(self.0.iter().zip(&other.0).map(|(mine, theirs)| mine & theirs).collect())
     }
 
-    /// What is in either set; both have the same bound.
-    pub(crate) fn union(&self, other: &Self) -> Self {
-        Self(self.0.iter().zip(&other.0).map(|(mine, theirs)| mine | theirs).collect())
-    }
-
-    /// Whether `other`, of the same bound, holds all that this set does.
-    pub(crate) fn is_within(&self, other: &Self) -> bool {
-        self.0.iter().zip(&other.0).all(|(mine, theirs)| mine & !theirs == 0)
-    }
-
     /// Takes out what is in `other` and returns it.
     pub(crate) fn take(&mut self, other: &Self) -> Self {
         let taken = self.intersection(other);
@@ -85,7 +75,5 @@ mod tests {
         assert_eq!(taken.iter().collect::<Vec<_>>(), [63, 199]);
         assert_eq!(set.iter().collect::<Vec<_>>(), [0, 64]);
         assert_eq!((set.contains(64), set.is_empty()), (true, false));
-        assert!(taken.is_within(&other) && !other.is_within(&taken) && !set.is_within(&other));
-        assert_eq!(set.union(&taken), BitSet::of(200, [0, 63, 64, 199]));
     }
 }

@@ -56,9 +56,14 @@ impl RuleList {
                 rules.iter().map(|rule| (rule.matches, rule.disabled)).collect();
             Structure::Rows(Box::new(BitRows::build(&rules, dimensions, max_bytes)))
         };
-        let is_table = matches!(structure, Structure::Tables(_));
-        let certain = rules.iter().enumerate().filter(|it| wanted::is_all_compared(it.1.matches));
-        let certain = certain.map(|(at, _)| at).filter(|_| is_table);
+        let is_compared = |matches: &LinkedMatch| match &structure {
+            Structure::Tables(tables) => {
+                tables.precision.is_whole_for(matches) && wanted::is_all_compared(matches)
+            }
+            Structure::Rows(_) => false,
+        };
+        let certain = rules.iter().enumerate().filter(|it| is_compared(it.1.matches));
+        let certain = certain.map(|(at, _)| at);
         let compared = BitSet::of(rules.len(), certain);
         let named = |field: fn(&LinkedMatch) -> bool| rules.iter().any(|rule| field(rule.matches));
         let mut live = rules.iter().enumerate().filter(|(_, rule)| !rule.disabled);

@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use parefeu_policy::set::IdSet;
 use parefeu_policy::{
-    Evaluation, Knowledge, LinkedFirewall, LinkedMatch, LinkedNatTable, PacketKey, RuleBaseId,
-    RuleId, Span, Truth,
+    Evaluation, Knowledge, LinkedFirewall, LinkedMatch, LinkedNatTable, LinkedService, PacketKey,
+    RuleBaseId, RuleId, Span, Truth,
 };
 
 use crate::batch::{CHUNK, Chunk, Instructions, look_up};
@@ -137,20 +137,27 @@ impl CompiledPolicy {
     /// The first rule of a rule base whose headers surely match, whatever it does.
     pub fn first_match(&self, rule_base: RuleBaseId, key: &PacketKey) -> Option<RuleId> {
         let list = &self.rule_bases[rule_base.index()];
-        let first = self.firewall.rule_bases[rule_base.index()].first;
         let selected = list.select(key);
         let mut from = 0;
         while let Some(index) = list.next(&selected, from) {
-            let id = RuleId(first.0 + index as u32);
-            let matches = &self.firewall.rule(id).matches;
-            let surely = list.is_certain(index, key)
-                || matches.header_truth(key, &self.firewall.schedules) == Truth::Yes;
-            if surely {
+            if let Some(id) = self.surely(rule_base, index, key) {
                 return Some(id);
             }
             from = index + 1;
         }
         None
+    }
+
+    /// A candidate, if it surely matches.
+    #[inline]
+    fn surely(&self, rule_base: RuleBaseId, index: usize, key: &PacketKey) -> Option<RuleId> {
+        let first = self.firewall.rule_bases[rule_base.index()].first;
+        let id = RuleId(first.0 + index as u32);
+        let is_sure = self.rule_bases[rule_base.index()].is_certain(index, key) || {
+            let matches = &self.firewall.rule(id).matches;
+            matches.header_truth(key, &self.firewall.schedules) == Truth::Yes
+        };
+        is_sure.then_some(id)
     }
 
     /// [`CompiledPolicy::first_match`] of several packets; answers stand in the order of the keys,
@@ -302,12 +309,9 @@ impl CompiledPolicy {
             return None;
         }
         let key = key();
-        let list = &self.rule_bases[rule_base.index()];
-        if list.is_certain(candidate as usize, &key) {
-            let first = self.firewall.rule_bases[rule_base.index()].first;
-            return Some(RuleId(first.0 + candidate));
-        }
-        self.first_match(rule_base, &key)
+        // Only what the first candidate leaves open is worth a lookup of its own.
+        self.surely(rule_base, candidate as usize, &key)
+            .or_else(|| self.first_match(rule_base, &key))
     }
 
     pub(crate) fn rule_list(&self, rule_base: RuleBaseId) -> &RuleList {
@@ -315,14 +319,15 @@ impl CompiledPolicy {
     }
 }
 
-/// A rule as its list compiles it. Lookups stop at a final rule that surely matches: what it leaves
-/// nothing of is never asked for.
+/// A rule as its list compiles it. Lookups stop at a final rule that surely matches: what is listed
+/// behind one that leaves nothing open is never asked for.
 fn listed(matches: &LinkedMatch, disabled: bool, is_final: bool) -> Listed<'_> {
-    let settles = is_final
+    let ends = is_final
         && !matches.needs_identification()
         && wanted::is_all_compared(matches)
+        && matches.services.terms.iter().any(LinkedService::is_any)
         && [&matches.from, &matches.to, &matches.ingress, &matches.egress]
             .into_iter()
             .all(IdSet::is_any);
-    Listed { matches, disabled, settles }
+    Listed { matches, disabled, ends }
 }

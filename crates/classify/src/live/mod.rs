@@ -259,10 +259,10 @@ fn compile(
             compiled.push((order, rule, Arc::clone(&standing.matches)));
         }
     }
-    // A rule that is removed later uncovers those behind it: none settles anything.
+    // A rule that is removed later uncovers those behind it: none ends a list.
     let listed: Vec<Listed<'_>> = compiled
         .iter()
-        .map(|(_, _, matches)| Listed { matches, disabled: false, settles: false })
+        .map(|(_, _, matches)| Listed { matches, disabled: false, ends: false })
         .collect();
     let list = RuleList::build(&listed, dimensions, limits);
     Compiled { list, rules: compiled, schedules }

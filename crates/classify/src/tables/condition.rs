@@ -1,10 +1,11 @@
 //! Protocol, ports, zones and interfaces → one class that says which conditions of rules hold.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 
 use foldhash::fast::FixedState;
 use parefeu_net::Protocol;
-use parefeu_policy::set::IdSet;
+use parefeu_policy::set::{IdSet, PortSet};
 use parefeu_policy::{InterfaceId, LinkedMatch, LinkedService, PacketKey, ZoneId};
 
 use super::classes::Classes;
@@ -41,6 +42,42 @@ pub(crate) struct Conditions {
     pub(crate) count: usize,
 }
 
+/// How much of services conditions say. What is left out, whoever asks checks.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Precision {
+    /// Everything.
+    Whole,
+    /// Source ports are left out.
+    NoSourcePorts,
+    /// All ports are left out.
+    NoPorts,
+}
+
+impl Precision {
+    /// The finest first.
+    pub(crate) const ALL: [Self; 3] = [Self::Whole, Self::NoSourcePorts, Self::NoPorts];
+
+    /// Whether conditions say all there is to the services of a rule.
+    pub(crate) fn is_whole_for(self, rule: &LinkedMatch) -> bool {
+        rule.services.terms.iter().all(|term| {
+            let src = self == Self::Whole || term.src_ports.is_all();
+            src && (self != Self::NoPorts || term.dst_ports.is_all())
+        })
+    }
+
+    fn of(self, terms: &[LinkedService]) -> Cow<'_, [LinkedService]> {
+        if self == Self::Whole {
+            return Cow::Borrowed(terms);
+        }
+        let coarse = |term: &LinkedService| LinkedService {
+            src_ports: PortSet::all(),
+            dst_ports: if self == Self::NoPorts { PortSet::all() } else { term.dst_ports.clone() },
+            ..term.clone()
+        };
+        Cow::Owned(terms.iter().map(coarse).collect())
+    }
+}
+
 /// Classes of zones and interfaces.
 #[derive(Debug)]
 struct Context {
@@ -66,6 +103,7 @@ impl Conditions {
     pub(crate) fn build(
         rules: &[&LinkedMatch],
         dimensions: Dimensions,
+        precision: Precision,
     ) -> Option<(Self, Vec<u32>)> {
         let mut contexts = Numbering::default();
         let mut services = Numbering::default();
@@ -74,7 +112,8 @@ impl Conditions {
             .iter()
             .map(|rule| {
                 let context = contexts.of([&rule.from, &rule.to, &rule.ingress, &rule.egress]);
-                let service = services.of((&*rule.services.terms, rule.services.atoms.is_empty()));
+                let terms = precision.of(&rule.services.terms);
+                let service = services.of((terms, rule.services.atoms.is_empty()));
                 conditions.of((context, service))
             })
             .collect();
@@ -194,7 +233,7 @@ impl<T: Clone + Eq + std::hash::Hash> Numbering<T> {
 }
 
 /// Services as a rule lists them; whether every member is modelled.
-type ServiceList<'a> = (&'a [LinkedService], bool);
+type ServiceList<'a> = (Cow<'a, [LinkedService]>, bool);
 
 /// Classes of ports and protocols, and of services by them.
 struct Ports {
@@ -213,7 +252,7 @@ impl Ports {
         let mut numbering = Numbering::default();
         let mut lists_of_term: Vec<Vec<usize>> = Vec::new();
         for (list, (terms, _)) in lists.iter().enumerate() {
-            for term in *terms {
+            for term in &**terms {
                 let id = numbering.of(term) as usize;
                 lists_of_term.resize(lists_of_term.len().max(id + 1), Vec::new());
                 lists_of_term[id].push(list);

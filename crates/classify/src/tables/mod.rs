@@ -19,7 +19,7 @@ use std::net::IpAddr;
 use parefeu_policy::{LinkedMatch, PacketKey};
 
 pub(crate) use address::{Addresses, AddressesV6, BLOCK, Directory, KEYS, Node};
-pub(crate) use condition::Conditions;
+pub(crate) use condition::{Conditions, Precision};
 pub(crate) use pairs::{Blocked, LAST, NONE, Pairs};
 pub(crate) use table::{Table16, Table32};
 pub(crate) use tuple_bits::TupleBitsV6;
@@ -39,6 +39,7 @@ pub(crate) struct Tables {
     pub(crate) src: Addresses,
     pub(crate) dst: Addresses,
     pub(crate) conditions: Conditions,
+    pub(crate) precision: Precision,
     /// The rules in pair tables: a packet's candidate is the first of all groups.
     pub(crate) groups: Vec<Pairs>,
     pub(crate) v4: Tuples,
@@ -55,8 +56,8 @@ pub(crate) struct Tables {
 pub(crate) struct Listed<'a> {
     pub(crate) matches: &'a LinkedMatch,
     pub(crate) disabled: bool,
-    /// No later rule is ever asked about where the addresses and the condition of this one hold.
-    pub(crate) settles: bool,
+    /// No later rule is ever asked about where this one surely matches.
+    pub(crate) ends: bool,
 }
 
 /// What of a packet the tables compare.
@@ -96,13 +97,17 @@ impl Tables {
             (0..rules.len() as u32).filter(|at| !rules[*at as usize].disabled).collect();
         let matches: Vec<&LinkedMatch> =
             live.iter().map(|at| rules[*at as usize].matches).collect();
-        let (conditions, condition_of) = Conditions::build(&matches, dimensions)?;
+        let mut precisions = Precision::ALL.into_iter();
+        let (precision, (conditions, condition_of)) = precisions.find_map(|precision| {
+            Some((precision, Conditions::build(&matches, dimensions, precision)?))
+        })?;
         let rules: Vec<Member<'_>> = live
             .iter()
             .zip(condition_of)
             .map(|(&position, condition)| Member {
                 position,
                 condition,
+                is_open: !precision.is_whole_for(rules[position as usize].matches),
                 rule: rules[position as usize],
             })
             .collect();
@@ -113,12 +118,15 @@ impl Tables {
             let (mixing, bits) = (Vec::new(), Vec::new());
             let bits_v6 = TupleBitsV6::default();
             let hashed = Hashed { v4: none(), v6: none(), mixing, bits, bits_v6 };
-            return Some(Self::assemble(parts, conditions, hashed));
+            return Some(Self::assemble(parts, (conditions, precision), hashed));
         }
-        Self::with_tuples(&rules, conditions)
+        Self::with_tuples(&rules, (conditions, precision))
     }
 
-    fn with_tuples(rules: &[Member<'_>], conditions: Conditions) -> Option<Self> {
+    fn with_tuples(
+        rules: &[Member<'_>],
+        (conditions, precision): (Conditions, Precision),
+    ) -> Option<Self> {
         let (mut v4, mut v6) = (Vec::new(), Vec::new());
         let (mut wide, mut mixing): (Vec<u32>, Vec<u32>) = (Vec::new(), Vec::new());
         for member in rules {
@@ -144,14 +152,18 @@ impl Tables {
         let parts = Parts::build(&wide, &conditions, &bits.src, &bits.dst)?;
         let bits_v6 = TupleBitsV6::of(&v6, &conditions);
         let hashed = Hashed { v4, v6, mixing, bits: bits.classes, bits_v6 };
-        Some(Self::assemble(parts, conditions, hashed))
+        Some(Self::assemble(parts, (conditions, precision), hashed))
     }
 
-    fn assemble(parts: Parts, conditions: Conditions, hashed: Hashed) -> Self {
+    fn assemble(
+        parts: Parts,
+        (conditions, precision): (Conditions, Precision),
+        hashed: Hashed,
+    ) -> Self {
         let Parts { src, dst, groups } = parts;
         let Hashed { v4, v6, mixing, bits, bits_v6 } = hashed;
         let (tuple_bits, tuple_bits_v6) = (Table16::new(bits), bits_v6);
-        Self { src, dst, conditions, groups, v4, v6, mixing, tuple_bits, tuple_bits_v6 }
+        Self { src, dst, conditions, precision, groups, v4, v6, mixing, tuple_bits, tuple_bits_v6 }
     }
 
     #[inline]
@@ -223,6 +235,8 @@ struct Hashed {
 struct Member<'a> {
     position: u32,
     condition: u32,
+    /// Whether its condition leaves something out.
+    is_open: bool,
     rule: Listed<'a>,
 }
 
@@ -292,8 +306,10 @@ impl Parts {
         let src = Addresses::build(&src4, &src6, src_bits, &mut src_classes)?;
         let dst = Addresses::build(&dst4, &dst6, dst_bits, &mut dst_classes)?;
 
-        let settling = rules.iter().enumerate().filter(|(_, member)| member.rule.settles);
-        let settling = BitSet::of(rules.len(), settling.map(|(rule, _)| rule));
+        let ending = rules.iter().enumerate().filter(|(_, member)| member.rule.ends);
+        let ends = BitSet::of(rules.len(), ending.map(|(rule, _)| rule));
+        let open = rules.iter().enumerate().filter(|(_, member)| member.is_open);
+        let open = BitSet::of(rules.len(), open.map(|(rule, _)| rule));
         let positions: Vec<u32> = rules.iter().map(|member| member.position).collect();
         let condition_of: Vec<u32> = rules.iter().map(|member| member.condition).collect();
         let breadths = [breadth(src_classes.rows()), breadth(dst_classes.rows())];
@@ -307,7 +323,8 @@ impl Parts {
                     dst_rows: dst_classes.rows(),
                     conditions,
                     condition_of: &condition_of,
-                    settling: &settling,
+                    ends: &ends,
+                    open: &open,
                     positions: &positions,
                 })
             };

@@ -49,8 +49,10 @@ pub(crate) struct Group<'a> {
     pub(crate) conditions: &'a Conditions,
     /// By rule, its condition.
     pub(crate) condition_of: &'a [u32],
-    /// The rules behind which no other is ever asked about where addresses and condition hold.
-    pub(crate) settling: &'a BitSet,
+    /// By rule, whether no later rule is ever asked about where it matches.
+    pub(crate) ends: &'a BitSet,
+    /// The rules whose condition leaves something out.
+    pub(crate) open: &'a BitSet,
     /// By rule, its position in the whole list.
     pub(crate) positions: &'a [u32],
 }
@@ -73,6 +75,9 @@ const WHOLE_BYTES: usize = 256 << 10;
 /// Bytes of a table of first rules, whole or in blocks; past it lists are read.
 const MOST_FIRST_BYTES: usize = 2 << 20;
 
+/// Rules of one list whose conditions leave something out: so many may have to be checked in turn.
+const MOST_OPEN: usize = 256;
+
 /// Bytes of lists beyond which reading them waits for memory.
 const MOST_LIGHT_BYTES: usize = 512 << 10;
 
@@ -85,7 +90,7 @@ impl Pairs {
         for (column, row) in dst_rows.iter().enumerate() {
             row.iter().for_each(|rule| columns_of[rule].push(column as u32));
         }
-        let mut chains = Chains::new(group);
+        let mut chains = Chains::new(group.ends);
         let whole = src_rows.len() * dst_rows.len() * 2 <= WHOLE_BYTES;
         let block_bits = if whole { 0 } else { BLOCK_BITS };
         let columns = dst_rows.len().div_ceil(1 << block_bits);
@@ -108,6 +113,11 @@ impl Pairs {
         }
         let (index, mut values) = cutter.finish();
         let lists = chains.into_lists(&mut values)?;
+        let open =
+            |list: &Vec<u32>| list.iter().filter(|it| group.open.contains(**it as usize)).count();
+        if lists.iter().any(|list| open(list) > MOST_OPEN) {
+            return None;
+        }
         let values: Vec<u16> = values.into_iter().map(|list| list as u16).collect();
         let first = first_rules(group, &lists);
         let (offsets, members) = flatten(group, &lists);
@@ -206,70 +216,31 @@ fn restrict(rows: &[BitSet], keep: &BitSet) -> Option<(Vec<u16>, Vec<BitSet>)> {
     Some((if changed { became? } else { Vec::new() }, classes.rows().to_vec()))
 }
 
-/// Lists of rules that share their beginnings: equal lists are the same number. A rule whose
-/// condition is settled by those before it is left out, and with it what would tell lists apart.
+/// Lists of rules that share their beginnings: equal lists are the same number.
 struct Chains<'a> {
-    group: &'a Group<'a>,
     known: HashMap<(u32, u32), u32, FixedState>,
-    links: Vec<Link>,
-    /// Sets of condition classes that are settled; the first is empty.
-    settled: Vec<BitSet>,
-    /// What becomes of a settled set when a condition is: itself where that adds nothing.
-    unions: HashMap<(u32, u32), u32, FixedState>,
+    /// What the chain appends a rule to, and the rule.
+    links: Vec<(u32, u32)>,
+    ends: &'a BitSet,
 }
-
-/// The end of a chain.
-struct Link {
-    /// What the rule is appended to.
-    before: u32,
-    rule: u32,
-    settled: u32,
-}
-
-/// Words the sets of settled classes may take; past it the sets no longer grow, and lists keep
-/// rules that are never asked for.
-const MOST_SETTLED_WORDS: usize = 2 << 20;
 
 impl<'a> Chains<'a> {
     /// Chain 0 is the empty one.
-    fn new(group: &'a Group<'a>) -> Self {
-        let settled = vec![BitSet::empty(group.conditions.count)];
-        let links = vec![Link { before: 0, rule: NONE, settled: 0 }];
-        Self { group, known: HashMap::default(), links, settled, unions: HashMap::default() }
+    fn new(ends: &'a BitSet) -> Self {
+        Self { known: HashMap::default(), links: vec![(0, NONE)], ends }
     }
 
     fn append(&mut self, chain: u32, rule: u32) -> u32 {
-        if let Some(known) = self.known.get(&(chain, rule)) {
-            return *known;
+        let last = self.links[chain as usize].1;
+        if last != NONE && self.ends.contains(last as usize) {
+            return chain;
         }
-        let before = self.links[chain as usize].settled;
-        let condition = self.group.condition_of[rule as usize];
-        let classes = &self.group.conditions.classes_of[condition as usize];
-        let appended = if classes.is_within(&self.settled[before as usize]) {
-            chain
-        } else {
-            let settles = self.group.settling.contains(rule as usize);
-            let settled = if settles { self.union(before, condition) } else { before };
-            self.links.push(Link { before: chain, rule, settled });
-            (self.links.len() - 1) as u32
-        };
-        self.known.insert((chain, rule), appended);
+        let next = self.links.len() as u32;
+        let appended = *self.known.entry((chain, rule)).or_insert(next);
+        if appended == next {
+            self.links.push((chain, rule));
+        }
         appended
-    }
-
-    fn union(&mut self, settled: u32, condition: u32) -> u32 {
-        if let Some(known) = self.unions.get(&(settled, condition)) {
-            return *known;
-        }
-        let old = &self.settled[settled as usize];
-        if self.settled.len() * old.words().len().max(1) > MOST_SETTLED_WORDS {
-            return settled;
-        }
-        let union = old.union(&self.group.conditions.classes_of[condition as usize]);
-        self.settled.push(union);
-        let new = (self.settled.len() - 1) as u32;
-        self.unions.insert((settled, condition), new);
-        new
     }
 
     /// The lists that `chains` name, numbered from 0 in place.
@@ -283,9 +254,9 @@ impl<'a> Chains<'a> {
                 let mut list = Vec::new();
                 let mut at = *chain;
                 while at != 0 {
-                    let link = &self.links[at as usize];
-                    list.push(link.rule);
-                    at = link.before;
+                    let (before, rule) = self.links[at as usize];
+                    list.push(rule);
+                    at = before;
                 }
                 list.reverse();
                 lists.push(list);
