@@ -17,18 +17,28 @@ pub(crate) enum Wanted<T> {
 
 /// The IPv4 addresses that may match.
 pub(crate) fn v4(addresses: &LinkedAddresses) -> Wanted<u32> {
-    if is_inexact(addresses) || addresses.set.v4_ranges() == [(0, u32::MAX)] {
-        return Wanted::Anything;
+    match v4_ranges(addresses) {
+        [(0, u32::MAX)] => Wanted::Anything,
+        ranges => Wanted::Ranges(ranges.to_vec()),
     }
-    Wanted::Ranges(addresses.set.v4_ranges().to_vec())
 }
 
 /// The IPv6 addresses that may match.
 pub(crate) fn v6(addresses: &LinkedAddresses) -> Wanted<u128> {
-    if is_inexact(addresses) || addresses.set.v6_ranges() == [(0, u128::MAX)] {
-        return Wanted::Anything;
+    match v6_ranges(addresses) {
+        [(0, u128::MAX)] => Wanted::Anything,
+        ranges => Wanted::Ranges(ranges.to_vec()),
     }
-    Wanted::Ranges(addresses.set.v6_ranges().to_vec())
+}
+
+/// The IPv4 addresses that may match, as disjoint ranges.
+pub(crate) fn v4_ranges(addresses: &LinkedAddresses) -> &[(u32, u32)] {
+    if is_inexact(addresses) { &[(0, u32::MAX)] } else { addresses.set.v4_ranges() }
+}
+
+/// The IPv6 addresses that may match, as disjoint ranges.
+pub(crate) fn v6_ranges(addresses: &LinkedAddresses) -> &[(u128, u128)] {
+    if is_inexact(addresses) { &[(0, u128::MAX)] } else { addresses.set.v6_ranges() }
 }
 
 /// The ports of one side that may match.
@@ -60,26 +70,28 @@ pub(crate) fn prefixes<T: Copy + Into<u128>>(
     most: usize,
 ) -> Option<Vec<(u128, u8)>> {
     let Wanted::Ranges(ranges) = wanted else { return Some(vec![(0, 0)]) };
-    let mut found = Vec::new();
-    for &(first, last) in ranges {
-        let (mut first, last): (u128, u128) = (first.into(), last.into());
-        loop {
-            if found.len() == most {
-                return None;
-            }
-            // The longest block that starts at `first` and ends by `last`.
-            let aligned = first.trailing_zeros().min(width);
-            let fits = (last - first).checked_add(1).map_or(width, u128::ilog2);
-            let host_bits = aligned.min(fits);
-            found.push((first, (width - host_bits) as u8));
-            let next = 1u128.checked_shl(host_bits).and_then(|size| first.checked_add(size));
-            match next.filter(|next| *next <= last) {
-                Some(next) => first = next,
-                None => break,
-            }
-        }
-    }
-    Some(found)
+    let blocks = ranges.iter().flat_map(|&(first, last)| blocks(first.into(), last.into(), width));
+    let found: Vec<(u128, u8)> = blocks.take(most + 1).collect();
+    (found.len() <= most).then_some(found)
+}
+
+/// The prefixes that make up one range of addresses of `width` bits, and their lengths.
+pub(crate) fn blocks(
+    first: u128,
+    last: u128,
+    width: u32,
+) -> impl Iterator<Item = (u128, u8)> + Clone {
+    let mut next = Some(first);
+    std::iter::from_fn(move || {
+        // The longest block that starts at `first` and ends by `last`.
+        let first = next?;
+        let aligned = first.trailing_zeros().min(width);
+        let fits = (last - first).checked_add(1).map_or(width, u128::ilog2);
+        let host_bits = aligned.min(fits);
+        let after = 1u128.checked_shl(host_bits).and_then(|size| first.checked_add(size));
+        next = after.filter(|after| *after <= last);
+        Some((first, (width - host_bits) as u8))
+    })
 }
 
 /// Whether addresses, services, interfaces and zones are all that the headers of a packet have to

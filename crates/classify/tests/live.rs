@@ -200,3 +200,75 @@ fn readers_see_the_rules_before_or_after_a_change() {
         reader.join().expect("no reader saw another rule");
     }
 }
+
+/// Two rules that match one packet change places, and the match of the first: a batch sees one of
+/// them throughout.
+#[test]
+fn a_batch_sees_one_version() {
+    let large = Large { shape: Shape::AccessList, family: Family::V4, rules: 500, seed: 9 };
+    let firewall = firewalls::linked(&large.generate());
+    let mut random = Random::new(5);
+    let key =
+        firewall.rules.iter().find_map(|it| keys::inside(&it.matches, Family::V4, &mut random));
+    let key = key.expect("rules have insides");
+    let rules = matches_of(&firewall);
+    let is_match = |it: &&LinkedMatch| it.header_truth(&key, &firewall.schedules) == Truth::Yes;
+    let narrow = rules.iter().find(is_match).expect("the packet is inside of a rule").clone();
+    let mut live = live(&firewall, rules, CompileLimits::default());
+    let pair = [(); 2].map(|()| live.insert(Place::First, narrow.clone()).unwrap());
+    let stop = Arc::new(AtomicBool::new(false));
+    let readers: Vec<_> = (0..3)
+        .map(|_| {
+            let (reader, stop) = (live.reader(), Arc::clone(&stop));
+            std::thread::spawn(move || {
+                let mut found = [None; 16];
+                for _ in 0..1_000_000 {
+                    reader.first_match_batch(&[key; 16], &mut found);
+                    assert!(pair.contains(&found[0].expect("a rule matches")));
+                    assert_eq!(found, [found[0]; 16]);
+                    if stop.load(Ordering::Relaxed) {
+                        return;
+                    }
+                }
+            })
+        })
+        .collect();
+    let reader = live.reader();
+    for round in 0..10_000 {
+        let (first, second) = (pair[round % 2], pair[1 - round % 2]);
+        live.reorder(first, Place::First).unwrap();
+        assert_eq!(reader.first_match(&key), Some(first), "round {round}");
+        live.replace(second, narrow.clone()).unwrap();
+        if round % 3_000 == 0 {
+            live.compile();
+        }
+    }
+    stop.store(true, Ordering::Relaxed);
+    for reader in readers {
+        reader.join().expect("no reader saw a mix");
+    }
+}
+
+#[test]
+fn the_handle_of_a_rule_that_is_gone_names_no_later_one() {
+    let large = Large { shape: Shape::AccessList, family: Family::V4, rules: 20, seed: 1 };
+    let firewall = firewalls::linked(&large.generate());
+    let rules = matches_of(&firewall);
+    let mut live = live(&firewall, rules.clone(), CompileLimits::default());
+    let mut gone = Vec::new();
+    for round in 0..200 {
+        let rule = live.rules().nth(round % 20).expect("there are 20 rules").0;
+        live.remove(rule).unwrap();
+        gone.push(rule);
+        live.insert(Place::Last, rules[round % 20].clone()).unwrap();
+        if round % 50 == 0 {
+            live.compile();
+        }
+        let known: Vec<RuleHandle> = live.rules().map(|(rule, _)| rule).collect();
+        for rule in &gone {
+            assert!(!known.contains(rule));
+            assert_eq!(live.remove(*rule), Err(ChangeError::UnknownRule(*rule)));
+        }
+    }
+    assert_eq!(live.len(), 20);
+}
