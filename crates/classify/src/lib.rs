@@ -1,9 +1,11 @@
 //! Exact first-match lookup over a linked rule base.
 //!
 //! [`CompiledPolicy`] answers what [`parefeu_policy::reference`] answers, without reading every
-//! rule: each field of the packet selects a row of bits, one bit a rule, and the lowest bit common
-//! to all rows is the next candidate. Candidates are checked exactly. Compiled policies are
-//! immutable and shared; lookups allocate nothing, keep no sessions and see no payload.
+//! rule: tables name the candidates in order, and what they leave open is checked exactly
+//! (`DESIGN.md` tells how, [`Structure`] which tables). Many packets are looked up side by side:
+//! [`HeadersV4`] and [`HeadersV6`] are the fastest form. Compiled policies are immutable and shared;
+//! [`LiveRules`] change under their readers. Lookups allocate nothing, keep no sessions and see no
+//! payload.
 //!
 //! ```
 //! use std::sync::Arc;
@@ -40,5 +42,6 @@ mod wanted;
 
 pub use batch::Instructions;
 pub use headers::{BatchScratch, HeadersV4, HeadersV6};
+pub use list::Structure;
 pub use live::{ChangeError, LiveReader, LiveRules, Place, RuleHandle};
 pub use policy::{CompileLimits, CompiledPolicy, NatLookup};

@@ -5,7 +5,7 @@ use parefeu_policy::{LinkedMatch, PacketKey};
 use crate::CompileLimits;
 use crate::bits::BitSet;
 use crate::rows::{self, BitRows, Dimensions};
-use crate::tables::{self, Listed, Tables};
+use crate::tables::{self, Listed, Precision, Tables};
 use crate::wanted;
 
 /// A compiled list.
@@ -14,7 +14,7 @@ use crate::wanted;
 /// candidates exactly, unless [`RuleList::is_certain`] says that nothing is left to check.
 #[derive(Debug)]
 pub(crate) struct RuleList {
-    structure: Structure,
+    structure: Built,
     /// The rules of which the structure compares everything headers have to match.
     compared: BitSet,
     /// Whether that is so of every rule that is not switched off.
@@ -24,9 +24,35 @@ pub(crate) struct RuleList {
 }
 
 #[derive(Debug)]
-enum Structure {
+enum Built {
     Tables(Box<Tables>),
     Rows(Box<BitRows>),
+}
+
+/// What a rule base is compiled to. Answers are the same; lookups are the slower the further down.
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+#[non_exhaustive]
+pub enum Structure {
+    /// Tables for all fields.
+    Tables,
+    /// Tables for all but source ports, which are checked rule by rule.
+    TablesWithoutSourcePorts,
+    /// Tables for all but ports, which are checked rule by rule.
+    TablesWithoutPorts,
+    /// Rows of bits: the rules are few, or tables would outgrow their bounds.
+    BitRows,
+}
+
+impl Structure {
+    /// The name in results.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Tables => "tables",
+            Self::TablesWithoutSourcePorts => "tables-without-source-ports",
+            Self::TablesWithoutPorts => "tables-without-ports",
+            Self::BitRows => "bit-rows",
+        }
+    }
 }
 
 /// What of one packet the structure compares; kept while candidates are asked for one by one.
@@ -50,17 +76,17 @@ impl RuleList {
             .flatten();
         let tables = tables.filter(|tables| tables.memory_bytes() <= max_bytes);
         let structure = if let Some(tables) = tables {
-            Structure::Tables(Box::new(tables))
+            Built::Tables(Box::new(tables))
         } else {
             let rules: Vec<(&LinkedMatch, bool)> =
                 rules.iter().map(|rule| (rule.matches, rule.disabled)).collect();
-            Structure::Rows(Box::new(BitRows::build(&rules, dimensions, max_bytes)))
+            Built::Rows(Box::new(BitRows::build(&rules, dimensions, max_bytes)))
         };
         let is_compared = |matches: &LinkedMatch| match &structure {
-            Structure::Tables(tables) => {
+            Built::Tables(tables) => {
                 tables.precision.is_whole_for(matches) && wanted::is_all_compared(matches)
             }
-            Structure::Rows(_) => false,
+            Built::Rows(_) => false,
         };
         let certain = rules.iter().enumerate().filter(|it| is_compared(it.1.matches));
         let certain = certain.map(|(at, _)| at);
@@ -80,11 +106,22 @@ impl RuleList {
         }
     }
 
+    pub(crate) fn structure(&self) -> Structure {
+        match &self.structure {
+            Built::Tables(tables) => match tables.precision {
+                Precision::Whole => Structure::Tables,
+                Precision::NoSourcePorts => Structure::TablesWithoutSourcePorts,
+                Precision::NoPorts => Structure::TablesWithoutPorts,
+            },
+            Built::Rows(_) => Structure::BitRows,
+        }
+    }
+
     #[inline]
     pub(crate) fn select(&self, key: &PacketKey) -> Selected {
         match &self.structure {
-            Structure::Tables(tables) => Selected::Tables(tables.select(key)),
-            Structure::Rows(rows) => Selected::Rows(rows.select(key)),
+            Built::Tables(tables) => Selected::Tables(tables.select(key)),
+            Built::Rows(rows) => Selected::Rows(rows.select(key)),
         }
     }
 
@@ -92,10 +129,10 @@ impl RuleList {
     #[inline]
     pub(crate) fn next(&self, selected: &Selected, from: usize) -> Option<usize> {
         match (&self.structure, selected) {
-            (Structure::Tables(tables), Selected::Tables(selected)) => {
+            (Built::Tables(tables), Selected::Tables(selected)) => {
                 tables.next(selected, from as u32).map(|rule| rule as usize)
             }
-            (Structure::Rows(rows), Selected::Rows(selected)) => rows.next(selected, from),
+            (Built::Rows(rows), Selected::Rows(selected)) => rows.next(selected, from),
             _ => unreachable!("what a list selected is given back to it"),
         }
     }
@@ -119,15 +156,15 @@ impl RuleList {
     /// The tables, where the list has them.
     pub(crate) fn tables(&self) -> Option<&Tables> {
         match &self.structure {
-            Structure::Tables(tables) => Some(tables),
-            Structure::Rows(_) => None,
+            Built::Tables(tables) => Some(tables),
+            Built::Rows(_) => None,
         }
     }
 
     pub(crate) fn memory_bytes(&self) -> usize {
         match &self.structure {
-            Structure::Tables(tables) => tables.memory_bytes(),
-            Structure::Rows(rows) => rows.memory_bytes(),
+            Built::Tables(tables) => tables.memory_bytes(),
+            Built::Rows(rows) => rows.memory_bytes(),
         }
     }
 }

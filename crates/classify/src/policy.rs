@@ -10,7 +10,7 @@ use parefeu_policy::{
 
 use crate::batch::{CHUNK, Chunk, Instructions, look_up};
 use crate::headers::{BatchScratch, Headers, HeadersV4, HeadersV6};
-use crate::list::RuleList;
+use crate::list::{RuleList, Structure};
 use crate::rows::Dimensions;
 use crate::tables::{Listed, NONE};
 use crate::walk::Walk;
@@ -132,6 +132,11 @@ impl CompiledPolicy {
             from = index + 1;
         }
         lookup
+    }
+
+    /// What a rule base is compiled to: whether it fits the tables that are fastest.
+    pub fn structure(&self, rule_base: RuleBaseId) -> Structure {
+        self.rule_bases[rule_base.index()].structure()
     }
 
     /// The first rule of a rule base whose headers surely match, whatever it does.

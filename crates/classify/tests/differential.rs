@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 
-use parefeu_classify::{CompileLimits, CompiledPolicy, Instructions, NatLookup};
+use parefeu_classify::{CompileLimits, CompiledPolicy, Instructions, NatLookup, Structure};
 use parefeu_policy::{
     Evaluation, Firewall, LinkedFirewall, LinkedMatch, LinkedNatTable, PacketKey, RuleBaseId,
     RuleId, Source, Truth, native, reference,
@@ -201,8 +201,16 @@ fn large_rule_bases_answer_as_read_rule_by_rule() {
 /// More rules than a word of words has bits, in shapes that each end up in another structure.
 #[test]
 fn larger_rule_bases_answer_as_read_rule_by_rule() {
-    for shape in [Shape::ExactMatches, Shape::AllOverlap, Shape::Chain] {
-        let large = Large { shape, family: Family::V4, rules: 4097, seed: 0x5eed };
-        check(&large.generate(), 4097, 50);
+    for (shape, rules, structure) in [
+        (Shape::Chain, 4097, Structure::Tables),
+        (Shape::NestedPerimeter, 10_000, Structure::TablesWithoutSourcePorts),
+        (Shape::ExactMatches, 10_000, Structure::TablesWithoutPorts),
+        (Shape::AllOverlap, 4097, Structure::BitRows),
+    ] {
+        let large = Large { shape, family: Family::V4, rules, seed: 0x5eed }.generate();
+        let linked = firewalls::linked(&large);
+        let policy = CompiledPolicy::compile(linked, &CompileLimits::default());
+        assert_eq!(policy.structure(RuleBaseId(0)), structure, "{}", shape.name());
+        check(&large, rules as u64, 40);
     }
 }

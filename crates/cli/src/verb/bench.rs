@@ -149,6 +149,7 @@ impl Measured<'_> {
             "rule_base": &*rule_base.name,
             "rules": rule_base.count,
             "build_ms": rounded(self.building.build_ms.median),
+            "structure": self.building.policy.structure(self.rule_base).name(),
             "memory_bytes": self.building.policy.memory_bytes(),
             "lookups": lookups,
             "ns_per_lookup": rounded(single.median),
@@ -205,6 +206,7 @@ fn table(document: &Value) -> String {
         ("file", text("file")),
         ("rule base", format!("{} ({} rules)", text("rule_base"), plain("rules"))),
         ("build, ms", with_spread("build_ms")),
+        ("compiled to", text("structure")),
         ("memory, bytes", plain("memory_bytes")),
         ("headers", format!("{} ({} hit a rule)", plain("headers"), plain("hits"))),
         (
