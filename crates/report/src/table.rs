@@ -35,7 +35,7 @@ pub fn diff_table(report: &DiffReport<'_>, width: u16) -> String {
             );
         }
         let _ = writeln!(text);
-        let mut classes = plain_table(&["change", "sessions", "bytes"], width);
+        let mut classes = bare_table(&["change", "sessions", "bytes"], width);
         for (class, totals) in &differences.totals {
             classes.add_row([
                 class.name().to_owned(),
