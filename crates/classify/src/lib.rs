@@ -3,9 +3,9 @@
 //! [`CompiledPolicy`] answers what [`parefeu_policy::reference`] answers, without reading every
 //! rule: tables name the candidates in order, and what they leave open is checked exactly
 //! (`DESIGN.md` tells how, [`Structure`] which tables). Many packets are looked up side by side:
-//! [`HeadersV4`] and [`HeadersV6`] are the fastest form. Compiled policies are immutable and shared;
-//! [`LiveRules`] change under their readers. Lookups allocate nothing, keep no sessions and see no
-//! payload.
+//! [`HeadersV4`] and [`HeadersV6`] are the fastest form. Compiled policies are immutable and
+//! shared; [`LiveRules`] change under their readers. Lookups allocate nothing, keep no sessions and
+//! see no payload.
 //!
 //! ```
 //! use std::sync::Arc;
