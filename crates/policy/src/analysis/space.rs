@@ -87,6 +87,9 @@ impl<'a> Space<'a> {
         narrow(&matches.src)
             && narrow(&matches.dst)
             && (matches.schedule.is_none() || self.moments.known)
+            && [&matches.applications, &matches.url_categories, &matches.users]
+                .into_iter()
+                .all(|set| !matches!(set, IdSet::AllBut(_)))
             && self.count(matches) <= MAX_CELLS
     }
 
@@ -180,7 +183,7 @@ impl<'a> Space<'a> {
         if !self.identifies || waits {
             set(Field::Application, any(applications));
         } else {
-            set(Field::Application, ids_or_none(&matches.applications, applications));
+            set(Field::Application, application_ids(&matches.applications, applications, extent));
         }
         if self.identifies {
             set(Field::Category, memberships(&matches.url_categories, categories, extent));
@@ -400,21 +403,24 @@ fn ids(set: &IdSet, count: usize) -> Ranges {
     held(set, count).collect()
 }
 
-/// The same of something that may have no identifier without being left open, as an application no
-/// rule names: a negated list holds it.
-fn ids_or_none(set: &IdSet, count: usize) -> Ranges {
+/// The same of an application: the number more stands for one that no rule names, which a negated
+/// list holds, and for one not known yet, which it only may.
+fn application_ids(set: &IdSet, count: usize, extent: Extent) -> Ranges {
+    let is_held = set.is_any() || set.holds_unnamed() && extent.outward();
     let none = (count as u128, count as u128);
-    held(set, count).chain(set.holds_unnamed().then_some(none)).collect()
+    held(set, count).chain(is_held.then_some(none)).collect()
 }
 
-/// The same of what a packet may have several of, as a URL its categories. A negated list holds who
-/// has none that is listed: of single numbers, that is only surely so of who has none at all.
+/// The same of what a session may have several of, as a URL its categories. Of single numbers none
+/// tells that none is on a negated list; and what is on one list may be on another as well, so that
+/// no list keeps a rule below from being reached.
 fn memberships(set: &IdSet, count: usize, extent: Extent) -> Ranges {
-    if matches!(set, IdSet::AllBut(_)) && !extent.outward() {
-        return Ranges::one(count as u32);
+    match set {
+        _ if extent == Extent::Tentative => ids(&IdSet::Any, count),
+        IdSet::AllBut(_) if extent.outward() => ids(&IdSet::Any, count),
+        IdSet::AllBut(_) => Ranges::default(),
+        _ => ids(set, count),
     }
-    let all = if set.holds_unnamed() { &IdSet::Any } else { set };
-    ids(all, count)
 }
 
 fn held(set: &IdSet, count: usize) -> impl Iterator<Item = (u128, u128)> {

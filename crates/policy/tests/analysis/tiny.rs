@@ -364,7 +364,10 @@ fn is_wild(rule: &Rule) -> bool {
     let is_last_bit = |item: &At<AddressItem>| {
         matches!(item.value, AddressItem::Masked(MaskedAddress { mask: 1, .. }))
     };
-    [&rule.matches.src, &rule.matches.dst].iter().any(|side| side.items.iter().any(is_last_bit))
+    let Match { src, dst, applications, url_categories, users, .. } = &rule.matches;
+    let is_negated = |names: &&Names| matches!(names, Names::NoneOf(_));
+    [src, dst].iter().any(|side| side.items.iter().any(is_last_bit))
+        || [applications, url_categories, users].iter().any(is_negated)
 }
 
 /// Whether a rule surely matches every packet of an address family: of such nothing is a part.
@@ -422,7 +425,8 @@ proptest! {
                         && share_a_packet(&firewall, [*above, below])
                 })
                 .collect();
-            // Of a pattern too wild to be written as ranges only a part is known.
+            // Of a pattern too wild to be written as ranges, and of a negated list of what a
+            // session may have several of, only a part is known.
             let known = |above: &usize| {
                 said.contains(above) || ![*above, below].iter().any(|it| is_wild(&rules[*it]))
             };
