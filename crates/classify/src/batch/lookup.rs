@@ -203,7 +203,7 @@ fn first_rules<L: Lanes>(lanes: L, group: &Pairs, first: &Blocked<Table32>, chun
 
 /// Whether the condition of each packet's member or entry holds.
 #[inline(always)]
-pub(super) fn fails<L: Lanes>(
+fn fails<L: Lanes>(
     lanes: L,
     conditions: &Conditions,
     class: L::Vector,
@@ -280,18 +280,29 @@ fn find_runs<L: Lanes>(lanes: L, tuples: &Tuples, tuple: &Tuple, chunk: &mut Chu
         let packet = lanes.load(&chunk.queue.packet, at);
         let src = lanes.and(lanes.pick(&chunk.src, packet), src_mask);
         let dst = lanes.and(lanes.pick(&chunk.dst, packet), dst_mask);
-        let dst = lanes.multiply(dst, spread[1]);
-        let dst = lanes.xor(lanes.shift_left(dst, 15), lanes.shift_right(dst, 17));
-        let mixed = lanes.xor(lanes.multiply(src, spread[0]), dst);
-        let mixed = lanes.xor(mixed, lanes.shift_right(mixed, 15));
-        let mixed = lanes.multiply(mixed, spread[2]);
-        let slot = lanes.add(lanes.shift_right(mixed, tuple.shift), lanes.splat(tuple.base));
-        let run = lanes.gather32(&tuples.index, slot);
+        let (src, dst) = (lanes.multiply(src, spread[0]), lanes.multiply(dst, spread[1]));
+        let run = probe(lanes, tuples, tuple, (src, dst));
         let filled = lanes.without(live, lanes.is_zero(run));
         lanes.compress(filled, packet, &mut chunk.queue.packet, waiting);
         waiting += lanes.compress(filled, run, &mut chunk.queue.at, waiting);
     }
     chunk.queue.length = waiting;
+}
+
+/// Spread addresses → the run of a tuple's slot, as `Tuple::slot` finds it.
+#[inline(always)]
+pub(super) fn probe<L: Lanes>(
+    lanes: L,
+    tuples: &Tuples,
+    tuple: &Tuple,
+    (src, dst): (L::Vector, L::Vector),
+) -> L::Vector {
+    let turned = lanes.xor(lanes.shift_left(dst, 15), lanes.shift_right(dst, 17));
+    let mixed = lanes.xor(src, turned);
+    let mixed = lanes.xor(mixed, lanes.shift_right(mixed, 15));
+    let mixed = lanes.multiply(mixed, lanes.splat(SPREAD[2]));
+    let slot = lanes.add(lanes.shift_right(mixed, tuple.shift), lanes.splat(tuple.base));
+    lanes.gather32(&tuples.index, slot)
 }
 
 /// The first entry of each queued run against its packet; packets with more to compare stay queued.
@@ -324,18 +335,52 @@ fn compare_entries<L: Lanes>(
             lanes.and(lanes.shift_right(lengths, 16), byte),
         );
         let same = lanes.both(lanes.is_zero(src), lanes.is_zero(dst));
-        let condition = lanes.and(lengths, lanes.splat(0xffff));
-        let class = lanes.pick(&chunk.class, packet);
-        let matches = lanes.without(same, fails(lanes, conditions, class, condition));
-        let rule = part(3);
-        let better = lanes.both(lanes.less(rule, lanes.pick(&chunk.found, packet)), live);
-        lanes.put(lanes.both(better, matches), rule, &mut chunk.found, packet);
-        // One entry on, one fewer to come.
-        let next = lanes.add(run, lanes.splat((1 << RUN_BITS) - 1));
-        let left = lanes.is_zero(lanes.and(next, lanes.splat((1 << RUN_BITS) - 1)));
-        let more = lanes.without(lanes.without(better, matches), left);
-        lanes.compress(more, packet, &mut chunk.queue.packet, waiting);
-        waiting += lanes.compress(more, next, &mut chunk.queue.at, waiting);
+        let entry = Entry { same, lengths, rule: part(3) };
+        let more = take(lanes, conditions, chunk, (packet, live, run), entry);
+        waiting += requeue(lanes, chunk, more, (packet, run), waiting);
     }
     chunk.queue.length = waiting;
+}
+
+/// An entry of each packet's run.
+pub(super) struct Entry<L: Lanes> {
+    /// Whether both addresses lie in its prefixes.
+    pub(super) same: L::Mask,
+    /// Its condition in the lower half.
+    pub(super) lengths: L::Vector,
+    pub(super) rule: L::Vector,
+}
+
+/// Notes the rules of entries that match, and says which packets have more to compare.
+#[inline(always)]
+pub(super) fn take<L: Lanes>(
+    lanes: L,
+    conditions: &Conditions,
+    chunk: &mut Chunk,
+    (packet, live, run): (L::Vector, L::Mask, L::Vector),
+    Entry { same, lengths, rule }: Entry<L>,
+) -> L::Mask {
+    let condition = lanes.and(lengths, lanes.splat(0xffff));
+    let class = lanes.pick(&chunk.class, packet);
+    let matches = lanes.without(same, fails(lanes, conditions, class, condition));
+    let better = lanes.both(lanes.less(rule, lanes.pick(&chunk.found, packet)), live);
+    lanes.put(lanes.both(better, matches), rule, &mut chunk.found, packet);
+    // Rules of a run come in order: past a better one nothing is left to find.
+    let count = lanes.splat((1 << RUN_BITS) - 1);
+    let is_last = lanes.is_zero(lanes.and(lanes.add(run, count), count));
+    lanes.without(lanes.without(better, matches), is_last)
+}
+
+/// Queues packets again for the next entry of their run: one entry on, one fewer to come.
+#[inline(always)]
+pub(super) fn requeue<L: Lanes>(
+    lanes: L,
+    chunk: &mut Chunk,
+    more: L::Mask,
+    (packet, run): (L::Vector, L::Vector),
+    waiting: usize,
+) -> usize {
+    let next = lanes.add(run, lanes.splat((1 << RUN_BITS) - 1));
+    lanes.compress(more, packet, &mut chunk.queue.packet, waiting);
+    lanes.compress(more, next, &mut chunk.queue.at, waiting)
 }

@@ -3,7 +3,7 @@
 
 use super::chunk::{CHUNK, Chunk, Queue};
 use super::lanes::Lanes;
-use super::lookup::{enqueue, fails, vectors};
+use super::lookup::{Entry, enqueue, probe, requeue, take, vectors};
 use crate::tables::{AddressesV6, Conditions, RUN_BITS, SPREAD, Tables, Tuple, Tuples};
 
 /// A side of the packets: first words, the other words, classes.
@@ -128,11 +128,7 @@ fn find_runs<L: Lanes>(lanes: L, tuples: &Tuples, tuple: &Tuple, chunk: &mut Chu
         let src = fold(lanes, src, packet, (&tuple.src_mask, SPREAD[0]));
         let dst = words(&chunk.dst, &chunk.dst_rest);
         let dst = fold(lanes, dst, packet, (&tuple.dst_mask, SPREAD[1]));
-        let mixed = lanes.xor(src, rotate(lanes, dst, 15));
-        let mixed = lanes.xor(mixed, lanes.shift_right(mixed, 15));
-        let mixed = lanes.multiply(mixed, lanes.splat(SPREAD[2]));
-        let slot = lanes.add(lanes.shift_right(mixed, tuple.shift), lanes.splat(tuple.base));
-        let run = lanes.gather32(&tuples.index, slot);
+        let run = probe(lanes, tuples, tuple, (src, dst));
         let filled = lanes.without(live, lanes.is_zero(run));
         lanes.compress(filled, packet, &mut chunk.queue.packet, waiting);
         waiting += lanes.compress(filled, run, &mut chunk.queue.at, waiting);
@@ -189,18 +185,10 @@ fn compare_entries<L: Lanes>(
         let behind = lanes.add(word, lanes.splat(4));
         let dst = outside(lanes, tuples, dst, packet, (behind, length));
         let same = lanes.both(lanes.is_zero(src), lanes.is_zero(dst));
-        let condition = lanes.and(lengths, lanes.splat(0xffff));
-        let class = lanes.pick(&chunk.class, packet);
-        let matches = lanes.without(same, fails(lanes, conditions, class, condition));
         let rule = lanes.gather32(&tuples.entries, lanes.add(word, lanes.splat(9)));
-        let better = lanes.both(lanes.less(rule, lanes.pick(&chunk.found, packet)), live);
-        lanes.put(lanes.both(better, matches), rule, &mut chunk.found, packet);
-        // One entry on, one fewer to come.
-        let next = lanes.add(run, lanes.splat((1 << RUN_BITS) - 1));
-        let left = lanes.is_zero(lanes.and(next, lanes.splat((1 << RUN_BITS) - 1)));
-        let more = lanes.without(lanes.without(better, matches), left);
-        lanes.compress(more, packet, &mut chunk.queue.packet, waiting);
-        waiting += lanes.compress(more, next, &mut chunk.queue.at, waiting);
+        let more =
+            take(lanes, conditions, chunk, (packet, live, run), Entry { same, lengths, rule });
+        waiting += requeue(lanes, chunk, more, (packet, run), waiting);
     }
     chunk.queue.length = waiting;
 }
