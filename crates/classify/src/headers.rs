@@ -1,5 +1,10 @@
 //! Batches of packets, field by field.
 
+#![expect(
+    clippy::inline_always,
+    reason = "loops become wide instructions only inside a function that enables them"
+)]
+
 use std::net::{Ipv4Addr, Ipv6Addr};
 
 use parefeu_net::Protocol;
@@ -94,6 +99,7 @@ impl Headers for HeadersV4<'_> {
         }
     }
 
+    #[inline(always)]
     fn fill(&self, chunk: &mut Chunk, from: usize, count: usize, context: u32) {
         chunk.start(false, count);
         chunk.src[..count].copy_from_slice(&self.src[from..][..count]);
@@ -121,6 +127,7 @@ impl Headers for HeadersV6<'_> {
         }
     }
 
+    #[inline(always)]
     fn fill(&self, chunk: &mut Chunk, from: usize, count: usize, context: u32) {
         chunk.start(true, count);
         divide(&self.src[from..][..count], &mut chunk.src, &mut chunk.src_rest);
@@ -132,11 +139,13 @@ impl Headers for HeadersV6<'_> {
     }
 }
 
+#[inline(always)]
 fn widen<T: Copy + Into<u32>>(values: &[T], to: &mut [u32]) {
     to.iter_mut().zip(values).for_each(|(to, value)| *to = (*value).into());
 }
 
 /// Addresses → their four words.
+#[inline(always)]
 fn divide(addresses: &[u128], first: &mut [u32], rest: &mut [[u32; CHUNK]; 3]) {
     let [second, third, last] = rest;
     for (at, address) in addresses.iter().enumerate() {

@@ -10,10 +10,10 @@ use std::arch::x86_64::{
     _mm256_srl_epi32, _mm256_srlv_epi32, _mm256_storeu_si256, _mm256_xor_si256,
 };
 
-use super::chunk::{CHUNK, Chunk};
+use super::Task;
+use super::chunk::CHUNK;
 use super::lanes::Lanes;
-use super::lookup::look_up;
-use crate::tables::{KEYS, Node, Table16, Table32, Tables};
+use crate::tables::{KEYS, Node, Table16, Table32};
 
 /// Proof that the processor has AVX2.
 #[derive(Clone, Copy)]
@@ -25,13 +25,13 @@ impl Avx2 {
         all.then_some(Self(()))
     }
 
-    pub(crate) fn look_up(self, tables: &Tables, chunk: &mut Chunk) {
+    pub(crate) fn run(self, task: impl Task) {
         #[target_feature(enable = "avx2,popcnt")]
-        fn enabled(lanes: Avx2, tables: &Tables, chunk: &mut Chunk) {
-            look_up(lanes, tables, chunk);
+        fn enabled(lanes: Avx2, task: impl Task) {
+            task.run(lanes);
         }
         // SAFETY: `self` proves that the processor has the feature.
-        unsafe { enabled(self, tables, chunk) }
+        unsafe { enabled(self, task) }
     }
 }
 

@@ -10,10 +10,10 @@ use std::arch::x86_64::{
     _mm512_testn_epi32_mask, _mm512_xor_si512,
 };
 
-use super::chunk::{CHUNK, Chunk};
+use super::Task;
+use super::chunk::CHUNK;
 use super::lanes::Lanes;
-use super::lookup::look_up;
-use crate::tables::{Node, Table16, Table32, Tables};
+use crate::tables::{Node, Table16, Table32};
 
 /// Proof that the processor has AVX-512 F, BW, DQ and VL.
 #[derive(Clone, Copy)]
@@ -29,13 +29,13 @@ impl Avx512 {
         all.then_some(Self(()))
     }
 
-    pub(crate) fn look_up(self, tables: &Tables, chunk: &mut Chunk) {
+    pub(crate) fn run(self, task: impl Task) {
         #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,popcnt")]
-        fn enabled(lanes: Avx512, tables: &Tables, chunk: &mut Chunk) {
-            look_up(lanes, tables, chunk);
+        fn enabled(lanes: Avx512, task: impl Task) {
+            task.run(lanes);
         }
         // SAFETY: `self` proves that the processor has the features.
-        unsafe { enabled(self, tables, chunk) }
+        unsafe { enabled(self, task) }
     }
 }
 

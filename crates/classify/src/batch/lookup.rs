@@ -13,7 +13,7 @@ use crate::tables::{Table32, Tables, Tuple, Tuples};
 
 /// Finds the first candidate of every packet; [`NONE`] where there is none.
 #[inline(always)]
-pub(super) fn look_up<L: Lanes>(lanes: L, tables: &Tables, chunk: &mut Chunk) {
+pub(crate) fn look_up<L: Lanes>(lanes: L, tables: &Tables, chunk: &mut Chunk) {
     conditions(lanes, &tables.conditions, chunk);
     if chunk.is_v6 {
         lookup_v6::classes(lanes, tables, chunk);

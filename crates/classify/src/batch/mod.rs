@@ -17,8 +17,8 @@ mod lookup_v6;
 mod tests;
 
 pub(crate) use chunk::{CHUNK, Chunk};
-
-use crate::tables::Tables;
+pub(crate) use lanes::Lanes;
+pub(crate) use lookup::look_up;
 
 /// The instructions batch lookups use. All give the same answers.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
@@ -65,23 +65,27 @@ impl Instructions {
     }
 }
 
-/// Finds the first candidate of every packet of a chunk. Instructions the processor lacks are
-/// replaced by portable ones.
-pub(crate) fn look_up(instructions: Instructions, tables: &Tables, chunk: &mut Chunk) {
+/// What is done over chunks, the lookup among it: compiled for each kind of instructions.
+pub(crate) trait Task {
+    fn run<L: Lanes>(self, lanes: L);
+}
+
+/// Does a task. Instructions the processor lacks are replaced by portable ones.
+pub(crate) fn run(instructions: Instructions, task: impl Task) {
     #[cfg(target_arch = "x86_64")]
     match instructions {
         Instructions::Portable => {}
         Instructions::Avx2 => {
             if let Some(lanes) = avx2::Avx2::detect() {
-                return lanes.look_up(tables, chunk);
+                return lanes.run(task);
             }
         }
         Instructions::Avx512 => {
             if let Some(lanes) = avx512::Avx512::detect() {
-                return lanes.look_up(tables, chunk);
+                return lanes.run(task);
             }
         }
     }
     let _ = instructions;
-    lookup::look_up(lanes::Portable, tables, chunk);
+    task.run(lanes::Portable);
 }
