@@ -263,11 +263,18 @@ impl<'e, 'a> List<'e, 'a> {
         }
         let earlier = below(&self.sure, 0..self.cells_of[rule].start);
         let certain = std::mem::take(&mut self.certain[rule]);
-        let mut takers = self.overlapping(&certain, &earlier);
+        let mut takers = Vec::new();
+        for cell in &certain {
+            let found = self.index.find(cell, &earlier);
+            let others = positions(&found.overlapping).map(|id| self.rule_of[id]);
+            takers.extend(others.filter(|other| {
+                deciding[*other] && self.entries[*other].outcome.opposes(&entry.outcome)
+            }));
+        }
         self.certain[rule] = certain;
-        takers.retain(|other| {
-            deciding[*other] && self.entries[*other].outcome.opposes(&entry.outcome)
-        });
+        takers.sort_unstable();
+        takers.dedup();
+        takers.shrink_to_fit();
         takers
     }
 
@@ -401,16 +408,6 @@ impl<'e, 'a> List<'e, 'a> {
             }
         }
         answer
-    }
-
-    /// The rules with a cell among `within` that overlaps one of `cells`, in order.
-    fn overlapping(&mut self, cells: &[Cell], within: &Bits) -> Vec<usize> {
-        let mut rules = BTreeSet::new();
-        for cell in cells {
-            let found = self.index.find(cell, within);
-            rules.extend(positions(&found.overlapping).map(|id| self.rule_of[id]));
-        }
-        rules.into_iter().collect()
     }
 
     /// Whether approximations alone keep a rule from being shadowed.
