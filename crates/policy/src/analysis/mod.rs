@@ -43,8 +43,9 @@ impl Default for LintOptions {
 
 /// Analyses a firewall: `written` as it was read, `linked` as it was linked from it.
 ///
-/// The findings come in the order of the text. Near-linear in the rules where they overlap little;
-/// where they overlap much, [`LintOptions`] bounds the work and what was not decided is said.
+/// The findings come in the order of the text. Finding which rules overlap takes a step for each
+/// rule and 64 others, and is not counted as work: some seconds for 100,000 rules. Where they
+/// overlap much, [`LintOptions`] bounds the work and what was not decided is said.
 pub fn lint(written: &Firewall, linked: &LinkedFirewall, options: &LintOptions) -> Vec<Finding> {
     let mut findings = rule::findings(linked, options);
     findings.extend(reach::findings(linked));
