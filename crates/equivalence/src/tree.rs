@@ -1,0 +1,260 @@
+//! A box of the space with the entries of both lists that matter on it.
+
+use crate::align::Merged;
+use crate::outcome::Outcomes;
+use crate::problem::{Entry, Problem, Step};
+
+/// Both lists, merged, with what is needed to look an entry up.
+#[derive(Debug)]
+pub(crate) struct Lists<'a> {
+    pub(crate) problem: &'a Problem,
+    pub(crate) outcomes: Outcomes,
+    pub(crate) merged: Vec<Merged>,
+}
+
+impl Lists<'_> {
+    /// The entry of a side at a place of the merged list.
+    pub(crate) fn entry(&self, place: u32, side: usize) -> Option<&Entry> {
+        let list = [&self.problem.old, &self.problem.new][side];
+        self.merged[place as usize].index[side].map(|at| &list.entries[at as usize])
+    }
+
+    /// The entry of either side: their sets are the same.
+    fn any(&self, place: u32) -> Option<&Entry> {
+        self.entry(place, 0).or_else(|| self.entry(place, 1))
+    }
+
+    /// The outcome, by number, of an entry that decides.
+    pub(crate) fn outcome(&self, place: u32, side: usize) -> Option<u32> {
+        match self.entry(place, side)?.step {
+            Step::Decide(outcome) => Some(self.outcomes.number(outcome)),
+            Step::Skip(_) => None,
+        }
+    }
+
+    /// The ranges of an item on a dimension; absent if it does not narrow it.
+    fn ranges(&self, item: &Item, dimension: usize) -> Option<&[(u32, u32)]> {
+        let sets = &self.any(item.place)?.sets;
+        let at = sets.binary_search_by_key(&dimension, |(id, _)| id.0 as usize).ok()?;
+        Some(&self.problem.sets[sets[at].1.0 as usize])
+    }
+}
+
+/// An entry that meets the box.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Item {
+    /// Where it stands in the merged list.
+    pub(crate) place: u32,
+    /// The sides on which it still matters, old and new.
+    pub(crate) on: [bool; 2],
+    /// Whether it stands for one entry on both sides. It stays so if it stops mattering on a side
+    /// because whatever is left there does the same: such an entry may as well be kept.
+    paired: bool,
+    /// How many of its sets do not hold the whole box.
+    narrow: u32,
+}
+
+impl Item {
+    /// No point of the box gets here on this side, which is not so on the other.
+    fn skipped_on(&mut self, side: usize) {
+        self.on[side] = false;
+        self.paired = false;
+    }
+}
+
+/// A box, and what is left of both lists on it.
+#[derive(Debug)]
+pub(crate) struct Node {
+    /// For each dimension, the classes from and to.
+    pub(crate) area: Vec<(u32, u32)>,
+    /// What is left of the lists, in order.
+    pub(crate) items: Vec<Item>,
+}
+
+/// The parts of a set within an interval: the first and the last range, clipped, and one between.
+struct Slice {
+    first: (u32, u32),
+    middle: (u32, u32),
+    last: (u32, u32),
+}
+
+fn slice(ranges: &[(u32, u32)], (low, high): (u32, u32)) -> Option<Slice> {
+    let from = ranges.partition_point(|range| range.1 < low);
+    let to = ranges.partition_point(|range| range.0 <= high);
+    let ranges = ranges.get(from..to)?;
+    let clip = |range: &(u32, u32)| (range.0.max(low), range.1.min(high));
+    let (first, last) = (clip(ranges.first()?), clip(ranges.last()?));
+    Some(Slice { first, middle: clip(&ranges[ranges.len() / 2]), last })
+}
+
+impl Node {
+    /// The whole space.
+    pub(crate) fn root(lists: &Lists<'_>) -> Self {
+        let dimensions = &lists.problem.dimensions;
+        let items = (0..).zip(&lists.merged).map(|(place, merged)| {
+            let narrow = lists.any(place).map_or(0, |entry| entry.sets.len()) as u32;
+            let on = merged.index.map(|index| index.is_some());
+            Item { place, on, paired: on == [true; 2], narrow }
+        });
+        let mut root = Self { area: vec![(0, u32::MAX); dimensions.len()], items: items.collect() };
+        for (at, dimension) in dimensions.iter().enumerate() {
+            root.restrict(lists, at, (0, dimension.classes() - 1));
+        }
+        root
+    }
+
+    /// Narrows the box in one dimension, and drops what misses it.
+    pub(crate) fn restrict(&mut self, lists: &Lists<'_>, dimension: usize, to: (u32, u32)) {
+        let from = std::mem::replace(&mut self.area[dimension], to);
+        let covers = |ranges, area| slice(ranges, area).is_some_and(|part| part.first == area);
+        self.items.retain_mut(|item| {
+            let Some(ranges) = lists.ranges(item, dimension) else { return true };
+            if covers(ranges, to) && !covers(ranges, from) {
+                item.narrow -= 1;
+            }
+            slice(ranges, to).is_some()
+        });
+    }
+
+    /// Takes away what no point of the box reaches. Returns for each side the place of the entry
+    /// that holds the whole box and that no skip goes past, if there is one: its last.
+    pub(crate) fn settle(&mut self, lists: &Lists<'_>) -> [Option<u32>; 2] {
+        let mut closing = [None; 2];
+        for (side, closing) in closing.iter_mut().enumerate() {
+            // Where every point goes on, and up to where some point may have gone on.
+            let (mut resume, mut bypass) = (0, 0);
+            for item in self.items.iter_mut().filter(|item| item.on[side]) {
+                let Some(entry) = lists.entry(item.place, side) else { continue };
+                let certain = item.narrow == 0 && item.place >= bypass;
+                let target = lists.merged[item.place as usize].target[side];
+                if closing.is_some() {
+                    item.on[side] = false;
+                } else if item.place < resume {
+                    item.skipped_on(side);
+                } else if let Step::Skip(_) = entry.step {
+                    if certain {
+                        resume = target;
+                        item.skipped_on(side);
+                    } else {
+                        bypass = bypass.max(target);
+                    }
+                } else if certain {
+                    *closing = Some(item.place);
+                }
+            }
+        }
+        self.drop_done();
+        closing
+    }
+
+    /// Takes away, from behind, what does the same as the item that closes the side.
+    pub(crate) fn trim(&mut self, lists: &Lists<'_>, closing: [Option<u32>; 2]) {
+        for (side, closing) in closing.into_iter().enumerate() {
+            let Some(closing) = closing else { continue };
+            let decided = lists.outcome(closing, side);
+            for item in self.items.iter_mut().rev() {
+                if !item.on[side] || item.place == closing {
+                    continue;
+                }
+                // No skip goes past the closing item, so that one with nothing else behind it
+                // leads to the same outcome as what it skips.
+                let outcome = lists.outcome(item.place, side);
+                if outcome.is_some() && outcome != decided {
+                    break;
+                }
+                item.on[side] = false;
+            }
+        }
+        self.drop_done();
+    }
+
+    fn drop_done(&mut self) {
+        self.items.retain(|item| item.on != [false; 2]);
+    }
+
+    /// The items that stand for an entry of one side only.
+    pub(crate) fn unpaired(&self) -> impl Iterator<Item = &Item> {
+        self.items.iter().filter(|item| !item.paired)
+    }
+
+    /// How many items are left on a side.
+    pub(crate) fn left_on(&self, side: usize) -> usize {
+        self.items.iter().filter(|item| item.on[side]).count()
+    }
+
+    /// Narrows the box to the hull of the unpaired items, outside of which both sides agree;
+    /// whether that took anything away.
+    pub(crate) fn shrink(&mut self, lists: &Lists<'_>) -> bool {
+        if self.unpaired().any(|item| item.narrow == 0) {
+            return false;
+        }
+        let mut hulls: Vec<Option<(u32, u32)>> = vec![None; self.area.len()];
+        for item in self.unpaired() {
+            for (hull, (at, area)) in hulls.iter_mut().zip(self.area.iter().enumerate()) {
+                let part = lists.ranges(item, at).and_then(|ranges| slice(ranges, *area));
+                let (low, high) = part.map_or(*area, |part| (part.first.0, part.last.1));
+                let (from, to) = hull.unwrap_or((low, high));
+                *hull = Some((from.min(low), to.max(high)));
+            }
+        }
+        let mut shrunk = false;
+        for (at, hull) in hulls.into_iter().enumerate() {
+            if let Some(hull) = hull.filter(|hull| *hull != self.area[at]) {
+                self.restrict(lists, at, hull);
+                shrunk = true;
+            }
+        }
+        shrunk
+    }
+
+    /// Where to cut: the dimension, and the class behind which. Of the ends of the sets, the one
+    /// that leaves the least, by the sum of the squares of what either part still meets.
+    pub(crate) fn cut(&self, lists: &Lists<'_>) -> Option<(usize, u32)> {
+        let mut best = None;
+        for (at, &(low, high)) in self.area.iter().enumerate() {
+            if low == high {
+                continue;
+            }
+            let (mut starts, mut ends, mut candidates) = (Vec::new(), Vec::new(), Vec::new());
+            for item in self.items.iter().filter(|item| item.narrow > 0) {
+                let ranges = lists.ranges(item, at);
+                let Some(part) = ranges.and_then(|ranges| slice(ranges, (low, high))) else {
+                    continue;
+                };
+                starts.push(part.first.0);
+                ends.push(part.last.1);
+                // The ends of three ranges bound what an item costs here, and still halve a set of
+                // many ranges.
+                for (from, to) in [part.first, part.middle, part.last] {
+                    candidates.extend(from.checked_sub(1).filter(|cut| *cut >= low));
+                    candidates.extend(Some(to).filter(|cut| *cut < high));
+                }
+            }
+            for list in [&mut starts, &mut ends, &mut candidates] {
+                list.sort_unstable();
+            }
+            candidates.dedup();
+            let all = self.items.len() as u128;
+            let (mut started, mut ended) = (0, 0);
+            for cut in candidates {
+                started += starts[started..].partition_point(|start| *start <= cut);
+                ended += ends[ended..].partition_point(|end| *end <= cut);
+                let lower = all - (starts.len() - started) as u128;
+                let upper = all - ended as u128;
+                let wider = (cut - low).max(high - cut);
+                let cost = (lower * lower + upper * upper, wider, at, cut);
+                best = Some(best.map_or(cost, |best| cost.min(best)));
+            }
+        }
+        best.map(|(_, _, at, cut)| (at, cut))
+    }
+
+    /// Cuts the box behind a class; what is left is the lower part, and the upper is returned.
+    pub(crate) fn split(&mut self, lists: &Lists<'_>, (at, cut): (usize, u32)) -> Self {
+        let (low, high) = self.area[at];
+        let mut upper = Self { area: self.area.clone(), items: self.items.clone() };
+        upper.restrict(lists, at, (cut + 1, high));
+        self.restrict(lists, at, (low, cut));
+        upper
+    }
+}
