@@ -1,6 +1,6 @@
 //! Routing tables: longest prefix, then lowest metric.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use ipnet::IpNet;
 
@@ -82,6 +82,20 @@ impl RouteTable {
         (0..self.tables.len() as u32).find_map(|table| self.lookup(table, address))
     }
 
+    /// The first and the last address of the prefix of each route of one family, table by table.
+    /// Between two neighbouring bounds every lookup answers alike.
+    pub fn ranges(&self, is_v4: bool) -> impl Iterator<Item = (IpAddr, IpAddr)> + '_ {
+        self.tables.iter().flat_map(move |table| {
+            let (family, width) = if is_v4 { (&table.v4, 32) } else { (&table.v6, 128) };
+            family.iter().flat_map(move |(length, routes)| {
+                let hosts = u128::MAX.checked_shr(128 - width + u32::from(*length)).unwrap_or(0);
+                let ends =
+                    move |network: u128| (address(network, is_v4), address(network | hosts, is_v4));
+                routes.iter().map(move |(network, _)| ends(*network))
+            })
+        })
+    }
+
     /// Whether no route exists.
     pub fn is_empty(&self) -> bool {
         self.tables.iter().all(|table| table.v4.is_empty() && table.v6.is_empty())
@@ -99,6 +113,15 @@ impl Table {
             let at = routes.binary_search_by_key(&network, |(network, _)| *network).ok()?;
             Some(routes[at].1.target)
         })
+    }
+}
+
+/// The address of one family with these bits.
+const fn address(bits: u128, is_v4: bool) -> IpAddr {
+    if is_v4 {
+        IpAddr::V4(Ipv4Addr::from_bits(bits as u32))
+    } else {
+        IpAddr::V6(Ipv6Addr::from_bits(bits))
     }
 }
 
@@ -134,5 +157,22 @@ mod tests {
         ] {
             assert_eq!(routes.lookup(0, address.parse().unwrap()), expected, "{address}");
         }
+    }
+
+    #[test]
+    fn the_ranges_of_a_family_are_those_of_its_prefixes() {
+        let mut routes = RouteTable::default();
+        for (table, prefix) in
+            [(0, "0.0.0.0/0"), (0, "10.1.0.0/16"), (0, "::/0"), (1, "10.0.0.1/32")]
+        {
+            routes.insert(table, prefix.parse().unwrap(), 1, RouteTarget::Discard);
+        }
+        let found: Vec<String> =
+            routes.ranges(true).map(|(first, last)| format!("{first}-{last}")).collect();
+        let expected = ["10.1.0.0-10.1.255.255", "0.0.0.0-255.255.255.255", "10.0.0.1-10.0.0.1"];
+        assert_eq!(found, expected);
+        let last = "ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff".parse().unwrap();
+        let first = "::".parse().unwrap();
+        assert_eq!(routes.ranges(false).collect::<Vec<_>>(), [(first, last)]);
     }
 }
