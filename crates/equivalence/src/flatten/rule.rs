@@ -1,0 +1,312 @@
+//! What one rule matches, as products of sets.
+
+use std::collections::BTreeMap;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
+use parefeu_net::{Protocol, TcpFlags};
+use parefeu_policy::set::{AddressSet, IdSet, MaskedAddress, PortSet};
+use parefeu_policy::{
+    AtomId, ConnectionState, InterfaceId, LinkedAddresses, LinkedFirewall, LinkedMatch, LinkedRule,
+    LinkedService, Span, ZoneId, ZoneRelation,
+};
+
+use super::values::{Region, Values};
+use super::{Family, MAX_MASKED_RANGES, NotFlattened, Obstacle, Place, ProtocolClass, Space};
+use crate::{Field, Side};
+
+/// Reads the rules of one side.
+pub(super) struct Reader<'a> {
+    pub(super) firewall: &'a LinkedFirewall,
+    pub(super) side: Side,
+    space: &'a Space<'a>,
+    /// The place, its zone filled in.
+    place: Place,
+    /// What the firewall calls each name of [`Space::applications`].
+    applications: Vec<Option<u32>>,
+    /// The destinations each interface is the way to; `None` for those no route leads to.
+    ways: BTreeMap<Option<InterfaceId>, Values>,
+}
+
+impl<'a> Reader<'a> {
+    pub(super) fn new(
+        firewall: &'a LinkedFirewall,
+        side: Side,
+        place: Place,
+        space: &'a Space<'a>,
+    ) -> Self {
+        let zone = place.zone.or(place.interface.and_then(|id| firewall.zone_of(id)));
+        let place = Place { zone, ..place };
+        let ways = ways(firewall, place.interface, space);
+        let known = &firewall.applications;
+        let known: BTreeMap<&str, u32> = known.iter().map(|it| &*it.name).zip(0..).collect();
+        let applications = space.applications.iter().map(|name| known.get(name).copied()).collect();
+        Self { firewall, side, space, place, applications, ways }
+    }
+
+    /// An obstacle of this side.
+    pub(super) fn refuse(&self, reason: Obstacle, at: Span) -> NotFlattened {
+        NotFlattened { side: self.side, at, reason }
+    }
+
+    /// The products that together are what the rule matches; none names a full set.
+    pub(super) fn regions(&self, rule: &LinkedRule) -> Result<Vec<Region>, NotFlattened> {
+        let matches = &rule.matches;
+        let here = [
+            stated(&matches.ingress, self.place.interface.map(|id| id.0)),
+            stated(&matches.from, self.place.zone.map(|id| id.0)),
+        ];
+        let never = rule.disabled || !matches.states.contains(ConnectionState::New);
+        if never || here.contains(&Some(false)) {
+            return Ok(Vec::new());
+        }
+        let found = self.headers(matches, rule.at)?;
+        if found.is_empty() {
+            return Ok(found);
+        }
+        let obstacles = [
+            (here.contains(&None), Obstacle::Ingress),
+            (!matches.url_categories.is_any(), Obstacle::Category),
+            (!matches.users.is_any(), Obstacle::User),
+            (!matches.devices.is_empty(), Obstacle::Device),
+            (matches.schedule.is_some(), Obstacle::Schedule),
+            (matches.services.application_default, Obstacle::ApplicationDefault),
+        ];
+        if let Some((_, reason)) = obstacles.into_iter().find(|(met, _)| *met) {
+            return Err(self.refuse(reason, rule.at));
+        }
+        let found = self.leaving(matches, found, rule.at)?;
+        let simple = |region: Region| region.without_full(|field| self.space.last(field));
+        Ok(found.into_iter().map(simple).collect())
+    }
+
+    /// What the packet's own fields, the application and the atoms leave.
+    fn headers(&self, matches: &LinkedMatch, at: Span) -> Result<Vec<Region>, NotFlattened> {
+        let holds = Values::single(1);
+        let mut all = Some(Region::default());
+        if !matches.applications.is_any() {
+            all = all.and_then(|all| all.narrowed(Field::Application, &self.named(matches)));
+        }
+        for atom in &matches.atoms {
+            all = all.and_then(|all| all.narrowed(self.atom("condition", *atom), &holds));
+        }
+        if !matches.tcp_flags.is_empty() {
+            let opens = matches.tcp_flags.iter().any(|wanted| wanted.holds(TcpFlags::SYN.0));
+            let tcp = Values::single(Protocol::TCP.0.into());
+            all = all.filter(|_| opens).and_then(|all| all.narrowed(Field::Protocol, &tcp));
+        }
+        let factors = [
+            self.services(matches),
+            self.addresses(Field::Src, "source", &matches.src, at)?,
+            self.addresses(Field::Dst, "destination", &matches.dst, at)?,
+        ];
+        Ok(factors.iter().fold(Vec::from_iter(all), |found, factor| {
+            let pairs = found.iter().flat_map(|a| factor.iter().map(move |b| (a, b)));
+            pairs.filter_map(|(a, b)| a.intersection(b)).collect()
+        }))
+    }
+
+    /// The values of [`Field::Application`] a rule matches with.
+    fn named(&self, matches: &LinkedMatch) -> Values {
+        let set = &matches.applications;
+        let unnamed = set.holds_unnamed().then_some(0);
+        let names = (1u128..)
+            .zip(&self.applications)
+            .filter(|(_, id)| id.map_or(set.holds_unnamed(), |id| set.contains(id)));
+        let values = unnamed.into_iter().chain(names.map(|(value, _)| value));
+        Values::of(values.map(|value| (value, value)))
+    }
+
+    fn atom(&self, role: &str, id: AtomId) -> Field {
+        let text = &self.firewall.atoms[id.index()].text;
+        // What a text means is for its dialect to say; and a list of addresses may hold the source
+        // of a packet and not its destination.
+        let text = if self.space.one_dialect {
+            format!("{role} {text}")
+        } else {
+            format!("{role} {} {text}", self.firewall.dialect)
+        };
+        Field::Atom(text.into())
+    }
+
+    fn services(&self, matches: &LinkedMatch) -> Vec<Region> {
+        let services = &matches.services;
+        let terms = services.terms.iter().filter_map(|term| self.service(term));
+        let atoms = services.atoms.iter().filter_map(|atom| {
+            Region::default().narrowed(self.atom("service", *atom), &Values::single(1))
+        });
+        terms.chain(atoms).collect()
+    }
+
+    fn service(&self, term: &LinkedService) -> Option<Region> {
+        let class = self.space.protocols;
+        let mut wanted = super::protocols(term.protocols.iter().filter(|it| class.contains(*it)));
+        if !wanted.is_empty() && wanted == self.space.other_protocols().complement(u8::MAX.into()) {
+            wanted = Values::of([(0, u8::MAX.into())]);
+        }
+        let region = Region::default().narrowed(Field::Protocol, &wanted)?;
+        match (class, term.icmp) {
+            (ProtocolClass::WithPorts, _) => region
+                .narrowed(Field::SrcPort, &ports(&term.src_ports))?
+                .narrowed(Field::DstPort, &ports(&term.dst_ports)),
+            (ProtocolClass::Icmp, Some(icmp)) => {
+                let region = region.narrowed(Field::SrcPort, &Values::single(icmp.kind.into()))?;
+                match icmp.code {
+                    Some(code) => region.narrowed(Field::DstPort, &Values::single(code.into())),
+                    None => Some(region),
+                }
+            }
+            (ProtocolClass::Icmp, None) | (ProtocolClass::Other, _) => Some(region),
+        }
+    }
+
+    fn addresses(
+        &self,
+        field: Field,
+        role: &str,
+        wanted: &LinkedAddresses,
+        at: Span,
+    ) -> Result<Vec<Region>, NotFlattened> {
+        let values = self.values(&wanted.set).ok_or_else(|| self.refuse(Obstacle::Masked, at))?;
+        let last = self.space.last(&field);
+        if wanted.negated {
+            let rest = Region::default().narrowed(field, &values.complement(last));
+            let mut atoms = wanted.atoms.iter();
+            let none = Values::single(0);
+            let found = rest.and_then(|rest| {
+                atoms.try_fold(rest, |rest, atom| rest.narrowed(self.atom(role, *atom), &none))
+            });
+            return Ok(Vec::from_iter(found));
+        }
+        // What a full set already holds, no atom adds to.
+        let atoms = if values.is_full(last) { &[][..] } else { &wanted.atoms };
+        let holds = Values::single(1);
+        let atoms = atoms.iter().map(|atom| (self.atom(role, *atom), &holds));
+        let choices = std::iter::once((field, &values)).chain(atoms);
+        Ok(choices.filter_map(|(it, values)| Region::default().narrowed(it, values)).collect())
+    }
+
+    /// The addresses of the case's family; `None` when masks have too many holes.
+    fn values(&self, set: &AddressSet) -> Option<Values> {
+        if self.space.family == Family::V6 {
+            return Some(Values::of(set.v6_ranges().iter().copied()));
+        }
+        let free = |pattern: &MaskedAddress| (!pattern.mask & !hosts(*pattern)).count_ones();
+        let counts = set.masked().iter().map(|pattern| 1usize << free(pattern));
+        if counts.sum::<usize>() > MAX_MASKED_RANGES {
+            return None;
+        }
+        let plain = set.v4_ranges().iter().map(|&(first, last)| (first.into(), last.into()));
+        Some(Values::of(plain.chain(set.masked().iter().flat_map(|pattern| unfolded(*pattern)))))
+    }
+
+    /// What conditions on the way out leave of the regions.
+    fn leaving(
+        &self,
+        matches: &LinkedMatch,
+        found: Vec<Region>,
+        at: Span,
+    ) -> Result<Vec<Region>, NotFlattened> {
+        let open = matches.egress.is_any() && matches.to.is_any();
+        if open && matches.relation == ZoneRelation::Any {
+            return Ok(found);
+        }
+        let (mut sure, mut open) = (Vec::new(), Vec::new());
+        for (egress, values) in &self.ways {
+            match self.leaves(matches, *egress) {
+                Some(true) => sure.extend(values.ranges()),
+                Some(false) => {}
+                None => open.extend(values.ranges()),
+            }
+        }
+        let (sure, open) = (Values::of(sure), Values::of(open));
+        if found.iter().any(|region| region.clone().narrowed(Field::Dst, &open).is_some()) {
+            return Err(self.refuse(Obstacle::Egress, at));
+        }
+        Ok(found.into_iter().filter_map(|region| region.narrowed(Field::Dst, &sure)).collect())
+    }
+
+    /// Whether a packet that leaves there matches; `None` when nobody can tell.
+    fn leaves(&self, matches: &LinkedMatch, egress: Option<InterfaceId>) -> Option<bool> {
+        let to: Option<ZoneId> = egress.and_then(|id| self.firewall.zone_of(id));
+        let same = self.place.zone.zip(to).map(|(from, to)| from == to);
+        let conditions = [
+            stated(&matches.egress, egress.map(|id| id.0)),
+            stated(&matches.to, to.map(|id| id.0)),
+            match matches.relation {
+                ZoneRelation::Any => Some(true),
+                ZoneRelation::Intrazone => same,
+                ZoneRelation::Interzone => same.map(|same| !same),
+            },
+        ];
+        if conditions.contains(&Some(false)) {
+            return Some(false);
+        }
+        (!conditions.contains(&None)).then_some(true)
+    }
+}
+
+/// The destinations of each way out, by the routes for packets that enter at `ingress`.
+fn ways(
+    firewall: &LinkedFirewall,
+    ingress: Option<InterfaceId>,
+    space: &Space<'_>,
+) -> BTreeMap<Option<InterfaceId>, Values> {
+    let is_v4 = space.family == Family::V4;
+    let last = space.last(&Field::Dst);
+    let mut starts = vec![0];
+    for (first, end) in firewall.routes.ranges(is_v4) {
+        starts.push(bits(first));
+        starts.extend(bits(end).checked_add(1).filter(|next| *next <= last));
+    }
+    starts.sort_unstable();
+    starts.dedup();
+    let mut found: BTreeMap<_, Vec<(u128, u128)>> = BTreeMap::new();
+    for (at, &first) in starts.iter().enumerate() {
+        let end = starts.get(at + 1).map_or(last, |next| next - 1);
+        let egress = firewall.route(ingress, address(first, is_v4));
+        found.entry(egress).or_default().push((first, end));
+    }
+    found.into_iter().map(|(egress, ranges)| (egress, Values::of(ranges))).collect()
+}
+
+/// Whether an identifier is in the set; `None` when it is not stated and matters.
+fn stated(set: &IdSet, id: Option<u32>) -> Option<bool> {
+    if set.is_any() { Some(true) } else { id.map(|id| set.contains(id)) }
+}
+
+fn ports(set: &PortSet) -> Values {
+    Values::of(set.ranges().iter().map(|range| (range.first().into(), range.last().into())))
+}
+
+/// The bits below the lowest one a pattern compares.
+const fn hosts(pattern: MaskedAddress) -> u32 {
+    !pattern.mask & pattern.mask.wrapping_sub(1)
+}
+
+/// The ranges a pattern stands for: one for each way to fill its holes.
+fn unfolded(pattern: MaskedAddress) -> impl Iterator<Item = (u128, u128)> {
+    let hosts = hosts(pattern);
+    let holes = !pattern.mask & !hosts;
+    // Subtracting all holes counts through their subsets, and ends at the empty one again.
+    let next =
+        move |filled: &u32| Some(filled.wrapping_sub(holes) & holes).filter(|filled| *filled != 0);
+    std::iter::successors(Some(0), next).map(move |filled| {
+        let first = pattern.value | filled;
+        (first.into(), (first | hosts).into())
+    })
+}
+
+const fn bits(address: IpAddr) -> u128 {
+    match address {
+        IpAddr::V4(v4) => v4.to_bits() as u128,
+        IpAddr::V6(v6) => v6.to_bits(),
+    }
+}
+
+const fn address(bits: u128, is_v4: bool) -> IpAddr {
+    if is_v4 {
+        IpAddr::V4(Ipv4Addr::from_bits(bits as u32))
+    } else {
+        IpAddr::V6(Ipv6Addr::from_bits(bits))
+    }
+}

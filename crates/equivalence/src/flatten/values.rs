@@ -1,0 +1,140 @@
+//! Sets of numbers, and products of them: what an entry matches before values become classes.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use crate::Field;
+
+/// A set of numbers: sorted, disjoint, non-adjacent inclusive ranges.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub(super) struct Values(Arc<[(u128, u128)]>);
+
+impl Values {
+    /// One number.
+    pub(super) fn single(value: u128) -> Self {
+        Self([(value, value)].into())
+    }
+
+    /// The numbers of all ranges; they may overlap and come in any order.
+    pub(super) fn of(ranges: impl IntoIterator<Item = (u128, u128)>) -> Self {
+        let mut ranges: Vec<(u128, u128)> = ranges.into_iter().collect();
+        ranges.sort_unstable();
+        let mut merged: Vec<(u128, u128)> = Vec::with_capacity(ranges.len());
+        for (first, last) in ranges {
+            match merged.last_mut() {
+                Some(before) if first <= before.1.saturating_add(1) => {
+                    before.1 = before.1.max(last);
+                }
+                _ => merged.push((first, last)),
+            }
+        }
+        Self(merged.into())
+    }
+
+    /// The ranges, ascending.
+    pub(super) fn ranges(&self) -> &[(u128, u128)] {
+        &self.0
+    }
+
+    /// Whether no number is in the set.
+    pub(super) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// Whether every number of `0..=last` is in the set.
+    pub(super) fn is_full(&self, last: u128) -> bool {
+        *self.0 == [(0, last)]
+    }
+
+    /// The numbers of `0..=last` that are not in the set, which has no greater ones.
+    pub(super) fn complement(&self, last: u128) -> Self {
+        let mut gaps = Vec::with_capacity(self.0.len() + 1);
+        let mut next = Some(0);
+        for &(first, end) in &*self.0 {
+            gaps.extend(next.filter(|next| *next < first).map(|next| (next, first - 1)));
+            next = end.checked_add(1);
+        }
+        gaps.extend(next.filter(|next| *next <= last).map(|next| (next, last)));
+        Self(gaps.into())
+    }
+
+    /// The numbers in both sets.
+    pub(super) fn intersection(&self, other: &Self) -> Self {
+        let (mut i, mut j) = (0, 0);
+        let mut found = Vec::new();
+        while let (Some(a), Some(b)) = (self.0.get(i), other.0.get(j)) {
+            let (first, last) = (a.0.max(b.0), a.1.min(b.1));
+            if first <= last {
+                found.push((first, last));
+            }
+            if a.1 < b.1 {
+                i += 1;
+            } else {
+                j += 1;
+            }
+        }
+        Self(found.into())
+    }
+}
+
+/// A product of sets, none of them empty; a field not listed may have every value.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub(super) struct Region(BTreeMap<Field, Values>);
+
+impl Region {
+    /// The sets, by ascending field.
+    pub(super) fn sets(&self) -> &BTreeMap<Field, Values> {
+        &self.0
+    }
+
+    /// The part in which `field` has one of the values; `None` when there is none.
+    pub(super) fn narrowed(mut self, field: Field, values: &Values) -> Option<Self> {
+        let both = match self.0.get(&field) {
+            Some(known) => known.intersection(values),
+            None => values.clone(),
+        };
+        if both.is_empty() {
+            return None;
+        }
+        self.0.insert(field, both);
+        Some(self)
+    }
+
+    /// What is in both; `None` when nothing is.
+    pub(super) fn intersection(&self, other: &Self) -> Option<Self> {
+        let mut sets = other.0.iter();
+        sets.try_fold(self.clone(), |both, (field, values)| both.narrowed(field.clone(), values))
+    }
+
+    /// Forgets sets that hold every value of their field.
+    pub(super) fn without_full(mut self, last: impl Fn(&Field) -> u128) -> Self {
+        self.0.retain(|field, values| !values.is_full(last(field)));
+        self
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn complement_and_intersection_are_exact_at_the_ends() {
+        let set = Values::of([(8, 9), (0, 2), (3, 3), (15, 15)]);
+        assert_eq!(set.ranges(), [(0, 3), (8, 9), (15, 15)]);
+        assert_eq!(set.complement(15).ranges(), [(4, 7), (10, 14)]);
+        assert_eq!(set.complement(15).complement(15), set);
+        assert!(set.intersection(&set.complement(15)).is_empty());
+        assert!(Values::of([]).complement(u128::MAX).is_full(u128::MAX));
+        assert!(Values::of([(0, u128::MAX)]).complement(u128::MAX).is_empty());
+        assert_eq!(set.intersection(&Values::of([(2, 8)])).ranges(), [(2, 3), (8, 8)]);
+    }
+
+    #[test]
+    fn a_product_with_an_empty_side_is_nothing() {
+        let low = Values::of([(0, 9)]);
+        let region = Region::default().narrowed(Field::Src, &low).unwrap();
+        assert_eq!(region.clone().narrowed(Field::Src, &Values::single(10)), None);
+        assert_eq!(region.clone().without_full(|_| 9), Region::default());
+        assert_eq!(region.intersection(&Region::default()), Some(region));
+    }
+}

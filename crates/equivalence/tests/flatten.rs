@@ -1,0 +1,447 @@
+//! The lists two firewalls are written out as, against the reference evaluation.
+
+#![expect(
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "a test stops where what it states does not hold"
+)]
+
+use std::cell::Cell;
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+
+use parefeu_equivalence::{
+    Case, Family, Field, List, Obstacle, Outcome, Place, Problem, ProtocolClass, Side, Step,
+    Translate, flatten,
+};
+use parefeu_net::{Protocol, TcpFlags};
+use parefeu_policy::set::{AddressSet, PortSet, ProtocolSet};
+use parefeu_policy::{
+    AtomId, ConnectionState, Evaluation, Firewall, Identified, Knowledge, LinkedAction,
+    LinkedAddresses, LinkedFirewall, LinkedService, Names, NatTable, PacketKey, ResetSide, RuleId,
+    Source, UserKnowledge, link, native, reference,
+};
+use parefeu_testkit::{Random, firewalls, keys};
+use proptest::prelude::*;
+use proptest::test_runner::{Config, TestRunner};
+
+/// A point of the space in values: the packet, the application, and what the atoms turn out to be.
+struct Flow {
+    key: PacketKey,
+    application: Option<Box<str>>,
+    atoms: BTreeMap<String, bool>,
+}
+
+impl Flow {
+    fn value(&self, field: &Field, names: &[&str]) -> u128 {
+        let icmp = self.key.icmp;
+        match field {
+            Field::Src => bits(self.key.src),
+            Field::Dst => bits(self.key.dst),
+            Field::Protocol => self.key.protocol.0.into(),
+            Field::SrcPort => icmp.map_or(self.key.src_port.into(), |(kind, _)| kind.into()),
+            Field::DstPort => icmp.map_or(self.key.dst_port.into(), |(_, code)| code.into()),
+            Field::Application => self.application.as_ref().map_or(0, |name| {
+                names.iter().position(|known| **known == **name).unwrap() as u128 + 1
+            }),
+            Field::Atom(text) => u128::from(self.atoms[&**text]),
+            other => panic!("{other:?} is no field of a flow"),
+        }
+    }
+
+    fn class(&self, problem: &Problem, dimension: usize, names: &[&str]) -> u32 {
+        let dimension = &problem.dimensions[dimension];
+        let value = self.value(&dimension.field, names);
+        assert!(value <= dimension.last);
+        dimension.starts.partition_point(|start| *start <= value) as u32 - 1
+    }
+}
+
+/// The first match, by definition.
+fn decide<'a>(
+    problem: &'a Problem,
+    list: &List,
+    flow: &Flow,
+    names: &[&str],
+) -> (&'a Outcome, Option<RuleId>) {
+    let mut at = 0;
+    loop {
+        let entry = &list.entries[at];
+        let matches = entry.sets.iter().all(|(dimension, set)| {
+            let class = flow.class(problem, dimension.0 as usize, names);
+            problem.sets[set.0 as usize].iter().any(|&(a, b)| a <= class && class <= b)
+        });
+        match entry.step {
+            Step::Decide(outcome) if matches => {
+                return (&problem.outcomes[outcome.0 as usize], entry.origin.rule);
+            }
+            Step::Skip(next) if matches => at = next as usize,
+            _ => at += 1,
+        }
+    }
+}
+
+/// The firewall in the world in which the atoms turn out so: nothing is left open.
+fn settled(firewall: &LinkedFirewall, atoms: &BTreeMap<String, bool>) -> LinkedFirewall {
+    let mut settled = firewall.clone();
+    let holds = |role: &str, id: &AtomId| {
+        atoms.get(&format!("{role} {}", firewall.atoms[id.index()].text)).copied().unwrap_or(false)
+    };
+    let addresses = |list: &mut LinkedAddresses, role: &str| {
+        if list.atoms.iter().any(|id| holds(role, id)) {
+            list.set = AddressSet::all();
+        }
+        list.atoms.clear();
+    };
+    for rule in &mut settled.rules {
+        let matches = &mut rule.matches;
+        rule.disabled |= !matches.atoms.iter().all(|id| holds("condition", id));
+        matches.atoms.clear();
+        addresses(&mut matches.src, "source");
+        addresses(&mut matches.dst, "destination");
+        if matches.services.atoms.iter().any(|id| holds("service", id)) {
+            matches.services.terms.push(LinkedService {
+                protocols: ProtocolSet::ALL,
+                src_ports: PortSet::all(),
+                dst_ports: PortSet::all(),
+                icmp: None,
+            });
+        }
+        matches.services.atoms.clear();
+    }
+    settled
+}
+
+fn outcome(action: LinkedAction) -> Outcome {
+    let refusal = match action {
+        LinkedAction::Allow => return Outcome::Allow(Translate::default()),
+        LinkedAction::Deny => "deny",
+        LinkedAction::Drop => "drop",
+        LinkedAction::Reset(ResetSide::Client) => "reset client",
+        LinkedAction::Reset(ResetSide::Server) => "reset server",
+        LinkedAction::Reset(ResetSide::Both) => "reset both",
+        other => panic!("{other:?} decides nothing"),
+    };
+    Outcome::Deny(refusal.into())
+}
+
+/// What the reference says of a flow that enters at `place`.
+fn judged(firewall: &LinkedFirewall, place: Place, flow: &Flow) -> (Outcome, Option<RuleId>) {
+    let firewall = settled(firewall, &flow.atoms);
+    let named = |name: &str| firewall.applications.iter().position(|known| &*known.name == name);
+    let id = flow.application.as_ref().and_then(|name| named(name));
+    let known = Knowledge {
+        application: Identified::Finally(id.map(|id| parefeu_policy::ApplicationId(id as u32))),
+        users: UserKnowledge::NotStated,
+        ..Knowledge::NOTHING
+    };
+    let key = PacketKey { ingress: place.interface, from: place.zone, ..flow.key };
+    let evaluation = reference::judge(&firewall, &key, &known).evaluation;
+    assert_eq!(evaluation, Evaluation::certain(evaluation.decided), "nothing is left open");
+    (outcome(evaluation.decided.action), evaluation.decided.rule)
+}
+
+fn names<'a>(old: &'a LinkedFirewall, new: &'a LinkedFirewall) -> Vec<&'a str> {
+    let mut names: Vec<&str> =
+        [old, new].iter().flat_map(|side| &side.applications).map(|known| &*known.name).collect();
+    names.sort_unstable();
+    names.dedup();
+    names
+}
+
+#[track_caller]
+fn check_flow(sides: [&LinkedFirewall; 2], case: &Case, problem: &Problem, flow: &Flow) {
+    let names = names(sides[0], sides[1]);
+    for (firewall, place, list) in
+        [(sides[0], case.old, &problem.old), (sides[1], case.new, &problem.new)]
+    {
+        let (found, rule) = decide(problem, list, flow, &names);
+        let expected = judged(firewall, place, flow);
+        assert_eq!((found.clone(), rule), expected, "{:?} {:?}", flow.key, flow.atoms);
+    }
+}
+
+/// What the types of a problem promise.
+fn check_form(problem: &Problem) {
+    for set in &problem.sets {
+        assert!(!set.is_empty() && set.iter().all(|(first, last)| first <= last));
+        assert!(set.windows(2).all(|pair| pair[0].1 + 1 < pair[1].0), "{set:?}");
+    }
+    for list in [&problem.old, &problem.new] {
+        for (at, entry) in list.entries.iter().enumerate() {
+            assert!(entry.sets.is_sorted_by(|a, b| a.0 < b.0));
+            for (dimension, set) in &entry.sets {
+                let classes = problem.dimensions[dimension.0 as usize].classes();
+                let set = &problem.sets[set.0 as usize];
+                assert!(set.last().is_some_and(|(_, last)| *last < classes));
+                assert_ne!(**set, [(0, classes - 1)], "a full set narrows nothing");
+            }
+            if let Step::Skip(next) = entry.step {
+                assert!(next as usize > at && (next as usize) < list.entries.len());
+            }
+        }
+        assert!(list.entries.last().is_some_and(|last| last.sets.is_empty()));
+    }
+}
+
+const fn bits(address: IpAddr) -> u128 {
+    match address {
+        IpAddr::V4(v4) => v4.to_bits() as u128,
+        IpAddr::V6(v6) => v6.to_bits(),
+    }
+}
+
+fn class_of(protocol: Protocol) -> ProtocolClass {
+    match protocol {
+        _ if protocol.has_ports() => ProtocolClass::WithPorts,
+        _ if protocol.is_icmp() => ProtocolClass::Icmp,
+        _ => ProtocolClass::Other,
+    }
+}
+
+/// A packet as the first of a connection of its case.
+fn opening(key: PacketKey, random: &mut Random) -> PacketKey {
+    let kind = (random.next_u64() as u8, random.below(4) as u8);
+    PacketKey {
+        ingress: None,
+        egress: None,
+        from: None,
+        to: None,
+        icmp: key.protocol.is_icmp().then(|| key.icmp.unwrap_or(kind)),
+        tcp_flags: (key.protocol == Protocol::TCP).then_some(TcpFlags::SYN),
+        state: ConnectionState::New,
+        ..key
+    }
+}
+
+/// Leaves out, mostly, what is refused, so that lists are written out.
+fn mostly_supported(mut firewall: Firewall, random: &mut Random) -> Firewall {
+    firewall.destination_nat = NatTable::default();
+    firewall.source_nat = NatTable::default();
+    for rule in firewall.rule_bases.iter_mut().flat_map(|rule_base| &mut rule_base.rules) {
+        if random.percent(98) {
+            rule.matches.users = Names::Any;
+            rule.matches.devices.clear();
+            rule.matches.schedule = None;
+            rule.matches.url_categories = Names::Any;
+        }
+    }
+    firewall
+}
+
+/// Random flows through a pair of firewalls; says how many were asked about and how many answered.
+fn check_pair(old: Firewall, new: Firewall, seed: u64) -> (usize, usize) {
+    let mut random = Random::new(seed);
+    let old = firewalls::linked(&mostly_supported(old, &mut random));
+    let new = firewalls::linked(&mostly_supported(new, &mut random));
+    let names = names(&old, &new);
+    let (mut asked, mut answered) = (0, 0);
+    for number in 0..40 {
+        let side = if number % 2 == 0 { &old } else { &new };
+        let (mut key, other) = (keys::corner(side, &mut random), keys::corner(side, &mut random));
+        if number % 10 == 9 {
+            key = keys::uniform(&mut random);
+        }
+        if key.src.is_ipv4() != key.dst.is_ipv4() {
+            continue;
+        }
+        let case = Case {
+            family: if key.src.is_ipv4() { Family::V4 } else { Family::V6 },
+            protocols: class_of(key.protocol),
+            old: Place { interface: key.ingress, zone: key.from },
+            new: Place { interface: other.ingress, zone: other.from },
+        };
+        asked += 1;
+        let Ok(problem) = flatten(&old, &new, &case) else { continue };
+        answered += 1;
+        check_form(&problem);
+        let atoms = problem.dimensions.iter().filter_map(|dimension| match &dimension.field {
+            Field::Atom(text) => Some((text.to_string(), random.percent(50))),
+            _ => None,
+        });
+        let atoms = atoms.collect();
+        let application = random.pick(&names).map(|name| Box::from(*name));
+        let application = application.filter(|_| random.percent(80));
+        let flow = Flow { key: opening(key, &mut random), application, atoms };
+        check_flow([&old, &new], &case, &problem, &flow);
+    }
+    (asked, answered)
+}
+
+#[test]
+fn lists_decide_as_the_reference_does() {
+    let counts = Cell::new((0, 0));
+    let pairs = (firewalls::small(), firewalls::small(), any::<u64>());
+    let run = TestRunner::new(Config::default()).run(&pairs, |(old, new, seed)| {
+        let (asked, answered) = check_pair(old, new, seed);
+        counts.set((counts.get().0 + asked, counts.get().1 + answered));
+        Ok(())
+    });
+    assert!(run.is_ok(), "{}", run.unwrap_err());
+    let (asked, answered) = counts.get();
+    assert!(answered * 4 > asked, "{answered} of {asked} answered");
+}
+
+/// Links a firewall written in the native syntax.
+#[track_caller]
+fn linked(text: &str) -> LinkedFirewall {
+    let (firewall, mut problems) = native::read(Source::new("test.toml", text));
+    let linked = firewall.and_then(|firewall| link(&firewall, &mut problems));
+    linked.unwrap_or_else(|| panic!("{problems:#?}"))
+}
+
+const TCP_V4: Case = Case {
+    family: Family::V4,
+    protocols: ProtocolClass::WithPorts,
+    old: Place { interface: None, zone: None },
+    new: Place { interface: None, zone: None },
+};
+
+/// Asks both the list and the reference about a TCP packet to port 80, and expects the name of the
+/// rule that decides.
+#[track_caller]
+fn check(text: &str, src: &str, holding: &[&str], expected: Option<&str>) {
+    let firewall = linked(text);
+    let problem = flatten(&firewall, &firewall, &TCP_V4).unwrap();
+    let atoms = problem.dimensions.iter().filter_map(|dimension| match &dimension.field {
+        Field::Atom(text) => Some((text.to_string(), holding.contains(&&**text))),
+        _ => None,
+    });
+    let key = PacketKey {
+        src: src.parse().unwrap(),
+        protocol: Protocol::TCP,
+        dst_port: 80,
+        tcp_flags: Some(TcpFlags::SYN),
+        ..PacketKey::UNSTATED
+    };
+    let flow = Flow { key, application: None, atoms: atoms.collect() };
+    check_form(&problem);
+    check_flow([&firewall, &firewall], &TCP_V4, &problem, &flow);
+    let (_, rule) = decide(&problem, &problem.old, &flow, &[]);
+    assert_eq!(rule.map(|rule| &*firewall.rule(rule).name), expected, "{src} {holding:?}");
+}
+
+const CHAINS: &str = r#"
+    [[rule_base]]
+    name = "main"
+    [[rule_base.rule]]
+    name = "to servers"
+    source = ["10.0.0.0/8"]
+    action = "jump:servers"
+    [[rule_base.rule]]
+    name = "to leaf"
+    source = ["10.0.0.0/15"]
+    action = "goto:leaf"
+    [[rule_base.rule]]
+    name = "rest"
+    action = "drop"
+    [[rule_base]]
+    name = "servers"
+    [[rule_base.rule]]
+    name = "back"
+    source = ["10.1.0.0/16", "10.3.0.0/16"]
+    action = "return"
+    [[rule_base.rule]]
+    name = "out"
+    source = ["10.4.0.0/16"]
+    action = "goto:leaf"
+    [[rule_base.rule]]
+    name = "served"
+    source = ["10.1.0.0/16", "10.2.0.0/16"]
+    action = "allow"
+    [[rule_base]]
+    name = "leaf"
+    [[rule_base.rule]]
+    name = "one"
+    source = ["10.0.0.1"]
+    action = "deny"
+    [[layer]]
+    rule_base = "main"
+    default = "deny"
+"#;
+
+#[test]
+fn jumps_come_back_and_gotos_do_not() {
+    for (src, expected) in [
+        ("10.2.0.1", Some("served")),
+        ("10.3.0.1", Some("rest")), // returned, and no longer met by "served"
+        ("10.4.0.1", Some("rest")), // gone from "servers", back to "main"
+        ("10.0.0.1", Some("one")),
+        ("10.1.0.1", None), // returned, then gone from "main" for good: the default
+        ("192.0.2.1", Some("rest")),
+    ] {
+        check(CHAINS, src, &[], expected);
+    }
+}
+
+/// One rule with these lines, above one that drops the rest.
+fn one_rule(lines: &str) -> String {
+    format!(
+        r#"
+        [[rule_base]]
+        name = "main"
+        [[rule_base.rule]]
+        name = "it"
+        action = "allow"
+        {lines}
+        [[rule_base.rule]]
+        name = "rest"
+        action = "drop"
+        [[layer]]
+        rule_base = "main"
+        "#
+    )
+}
+
+#[test]
+fn an_atom_adds_to_a_list_and_takes_from_its_opposite() {
+    let list = r#"source = ["10.0.0.0/8", "unknown:fqdn a"]"#;
+    let rest = format!("{list}\nnegate_source = true");
+    let holds = &["source fqdn a"][..];
+    for (src, holding, listed) in [
+        ("10.0.0.1", &[][..], true),
+        ("10.0.0.1", holds, true),
+        ("192.0.2.1", &[], false),
+        ("192.0.2.1", holds, true),
+    ] {
+        let [it, rest_of] = if listed { ["it", "rest"] } else { ["rest", "it"] };
+        check(&one_rule(list), src, holding, Some(it));
+        check(&one_rule(&rest), src, holding, Some(rest_of));
+    }
+    let condition = "unknown = [\"-m limit\"]";
+    check(&one_rule(condition), "192.0.2.1", &[], Some("rest"));
+    check(&one_rule(condition), "192.0.2.1", &["condition -m limit"], Some("it"));
+}
+
+#[test]
+fn a_list_holds_sources_and_destinations_apart() {
+    let [old, new] = ["source", "destination"]
+        .map(|field| linked(&one_rule(&format!("{field} = [\"unknown:fqdn a\"]"))));
+    let problem = flatten(&old, &new, &TCP_V4).unwrap();
+    assert_ne!(problem.old, problem.new);
+}
+
+/// What is refused, and the text that states it.
+#[track_caller]
+fn check_refused(text: &str, expected: Obstacle, place: &str) {
+    let (old, new) = (linked(&one_rule("")), linked(text));
+    let refused = flatten(&old, &new, &TCP_V4).unwrap_err();
+    assert_eq!((refused.reason, refused.side), (expected, Side::New));
+    let at = refused.at;
+    let found = &text[at.start as usize..at.end as usize];
+    assert!(found.contains(place), "{found}");
+}
+
+#[test]
+fn what_is_not_exact_is_refused_by_name() {
+    let zone = "[[zone]]\nname = \"inside\"\n";
+    for (lines, expected) in [
+        ("from = [\"inside\"]", Obstacle::Ingress),
+        ("to = [\"inside\"]", Obstacle::Egress),
+        ("user = [\"alice\"]", Obstacle::User),
+        ("device = [\"02:00:00:00:00:01\"]", Obstacle::Device),
+        ("destination = [\"10.0.0.1/255.0.0.255\"]", Obstacle::Masked),
+    ] {
+        check_refused(&format!("{zone}{}", one_rule(lines)), expected, "it");
+    }
+}
