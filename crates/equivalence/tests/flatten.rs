@@ -445,3 +445,13 @@ fn what_is_not_exact_is_refused_by_name() {
         check_refused(&format!("{zone}{}", one_rule(lines)), expected, "it");
     }
 }
+
+#[test]
+fn a_rule_that_unfolds_without_bound_is_refused() {
+    let atoms = |key: &str| {
+        let texts: Vec<String> = (0..170).map(|at| format!("\"unknown:{at}\"")).collect();
+        format!("{key} = [{}]\n", texts.join(", "))
+    };
+    let lines: String = ["source", "destination", "service"].map(atoms).concat();
+    check_refused(&one_rule(&lines), Obstacle::TooLong, "it");
+}

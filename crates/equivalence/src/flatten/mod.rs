@@ -1,10 +1,10 @@
 //! From two firewalls to two lists.
 //!
-//! What `parefeu_policy::reference::judge` answers for new connections of one [`Case`] is written
-//! out as one first-match list for each side: jumps are put in place by conjunction, returns and
-//! layers that accept become skips. A condition without a value at analysis time becomes a
-//! dimension of its own, so that a list says what is decided whichever way it turns out. Whatever
-//! cannot be written out exactly is refused by name.
+//! What `parefeu_policy::reference::judge` answers for new connections of one [`Case`], once their
+//! application is finally identified, is written out as one first-match list for each side: jumps
+//! are put in place by conjunction, returns and layers that accept become skips. A condition
+//! without a value at analysis time becomes a dimension of its own, so that a list says what is
+//! decided whichever way it turns out. Whatever cannot be written out exactly is refused by name.
 
 mod classes;
 mod rule;

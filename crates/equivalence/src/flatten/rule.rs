@@ -11,7 +11,9 @@ use parefeu_policy::{
 };
 
 use super::values::{Region, Values};
-use super::{Family, MAX_MASKED_RANGES, NotFlattened, Obstacle, Place, ProtocolClass, Space};
+use super::{
+    Family, MAX_MASKED_RANGES, MAX_STEPS, NotFlattened, Obstacle, Place, ProtocolClass, Space,
+};
 use crate::{Field, Side};
 
 /// Reads the rules of one side.
@@ -99,6 +101,10 @@ impl<'a> Reader<'a> {
             self.addresses(Field::Src, "source", &matches.src, at)?,
             self.addresses(Field::Dst, "destination", &matches.dst, at)?,
         ];
+        let count = factors.iter().map(Vec::len).fold(1, usize::saturating_mul);
+        if count > MAX_STEPS as usize {
+            return Err(self.refuse(Obstacle::TooLong, at));
+        }
         Ok(factors.iter().fold(Vec::from_iter(all), |found, factor| {
             let pairs = found.iter().flat_map(|a| factor.iter().map(move |b| (a, b)));
             pairs.filter_map(|(a, b)| a.intersection(b)).collect()
