@@ -11,8 +11,8 @@ use std::collections::BTreeMap;
 use std::net::IpAddr;
 
 use parefeu_equivalence::{
-    Case, Family, Field, List, Obstacle, Outcome, Place, Problem, ProtocolClass, Side, Step,
-    Translate, flatten,
+    Case, Family, Field, List, Obstacle, Outcome, Place, Problem, ProtocolClass, Side, SolveLimits,
+    Step, Translate, flatten, solve,
 };
 use parefeu_net::{Protocol, TcpFlags};
 use parefeu_policy::set::{AddressSet, PortSet, ProtocolSet};
@@ -152,6 +152,17 @@ fn names<'a>(old: &'a LinkedFirewall, new: &'a LinkedFirewall) -> Vec<&'a str> {
 #[track_caller]
 fn check_flow(sides: [&LinkedFirewall; 2], case: &Case, problem: &Problem, flow: &Flow) {
     let names = names(sides[0], sides[1]);
+    let solution = solve(problem, &SolveLimits::default());
+    assert!(solution.open.is_empty());
+    let inside = solution.differences.iter().any(|difference| {
+        difference.area.iter().enumerate().all(|(dimension, (first, last))| {
+            (*first..=*last).contains(&flow.class(problem, dimension, &names))
+        })
+    });
+    let allows = |(outcome, _): (Outcome, _)| matches!(outcome, Outcome::Allow(_));
+    let [old, new] = [(sides[0], case.old), (sides[1], case.new)]
+        .map(|(firewall, place)| allows(judged(firewall, place, flow)));
+    assert_eq!(inside, old != new, "{:?} {:?}", flow.key, flow.atoms);
     for (firewall, place, list) in
         [(sides[0], case.old, &problem.old), (sides[1], case.new, &problem.new)]
     {
