@@ -466,3 +466,18 @@ fn a_rule_that_unfolds_without_bound_is_refused() {
     let lines: String = ["source", "destination", "service"].map(atoms).concat();
     check_refused(&one_rule(&lines), Obstacle::TooLong, "it");
 }
+
+#[test]
+fn a_mask_with_holes_becomes_its_ranges() {
+    let text = one_rule(r#"source = ["10.0.0.0/255.250.255.0"]"#);
+    for (src, expected) in [
+        ("10.0.0.0", "it"),
+        ("10.1.0.255", "it"),
+        ("10.5.0.7", "it"),
+        ("10.4.1.0", "rest"),
+        ("10.2.0.7", "rest"),
+        ("11.0.0.7", "rest"),
+    ] {
+        check(&text, src, &[], Some(expected));
+    }
+}
