@@ -3,37 +3,28 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use parefeu_policy::set::Ranges;
+
 use crate::Field;
 
-/// A set of numbers: sorted, disjoint, non-adjacent inclusive ranges.
+/// A set of numbers that many entries share.
 #[derive(Clone, Debug, Eq, PartialEq)]
-pub(super) struct Values(Arc<[(u128, u128)]>);
+pub(super) struct Values(Arc<Ranges>);
 
 impl Values {
     /// One number.
     pub(super) fn single(value: u128) -> Self {
-        Self([(value, value)].into())
+        Self(Arc::new(Ranges::one(value)))
     }
 
     /// The numbers of all ranges; they may overlap and come in any order.
     pub(super) fn of(ranges: impl IntoIterator<Item = (u128, u128)>) -> Self {
-        let mut ranges: Vec<(u128, u128)> = ranges.into_iter().collect();
-        ranges.sort_unstable();
-        let mut merged: Vec<(u128, u128)> = Vec::with_capacity(ranges.len());
-        for (first, last) in ranges {
-            match merged.last_mut() {
-                Some(before) if first <= before.1.saturating_add(1) => {
-                    before.1 = before.1.max(last);
-                }
-                _ => merged.push((first, last)),
-            }
-        }
-        Self(merged.into())
+        Self(Arc::new(ranges.into_iter().collect()))
     }
 
     /// The ranges, ascending.
     pub(super) fn ranges(&self) -> &[(u128, u128)] {
-        &self.0
+        self.0.as_slice()
     }
 
     /// Whether no number is in the set.
@@ -43,37 +34,17 @@ impl Values {
 
     /// Whether every number of `0..=last` is in the set.
     pub(super) fn is_full(&self, last: u128) -> bool {
-        *self.0 == [(0, last)]
+        *self.ranges() == [(0, last)]
     }
 
-    /// The numbers of `0..=last` that are not in the set, which has no greater ones.
+    /// The numbers of `0..=last` that are not in the set.
     pub(super) fn complement(&self, last: u128) -> Self {
-        let mut gaps = Vec::with_capacity(self.0.len() + 1);
-        let mut next = Some(0);
-        for &(first, end) in &*self.0 {
-            gaps.extend(next.filter(|next| *next < first).map(|next| (next, first - 1)));
-            next = end.checked_add(1);
-        }
-        gaps.extend(next.filter(|next| *next <= last).map(|next| (next, last)));
-        Self(gaps.into())
+        Self(Arc::new(Ranges::span(0, last).difference(&self.0)))
     }
 
     /// The numbers in both sets.
     pub(super) fn intersection(&self, other: &Self) -> Self {
-        let (mut i, mut j) = (0, 0);
-        let mut found = Vec::new();
-        while let (Some(a), Some(b)) = (self.0.get(i), other.0.get(j)) {
-            let (first, last) = (a.0.max(b.0), a.1.min(b.1));
-            if first <= last {
-                found.push((first, last));
-            }
-            if a.1 < b.1 {
-                i += 1;
-            } else {
-                j += 1;
-            }
-        }
-        Self(found.into())
+        Self(Arc::new(self.0.intersection(&other.0)))
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::rc::Rc;
 
-use super::ranges::Ranges;
+use crate::set::Ranges;
 
 /// The fields of a packet, in the order in which comparing them tells most.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]

@@ -15,7 +15,7 @@ use std::collections::{HashMap, VecDeque};
 use std::rc::Rc;
 
 use super::cell::{Cell, Field};
-use super::ranges::Ranges;
+use crate::set::Ranges;
 
 /// A set of cells of the list, a bit each.
 pub(super) type Bits = Vec<u64>;

@@ -12,7 +12,6 @@ mod index;
 mod list;
 mod object;
 mod part;
-mod ranges;
 mod reach;
 mod rule;
 mod space;

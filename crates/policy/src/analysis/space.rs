@@ -10,10 +10,9 @@ use std::rc::Rc;
 use parefeu_net::{MacAddress, Protocol, Timestamp};
 
 use super::cell::{Cell, Field};
-use super::ranges::Ranges;
 use crate::linked::{LinkedAddresses, LinkedFirewall, LinkedMatch, LinkedSchedule, LinkedService};
 use crate::model::{IcmpMatch, ZoneRelation};
-use crate::set::{IdSet, MaskedAddress, PortSet, ProtocolSet};
+use crate::set::{IdSet, MaskedAddress, PortSet, ProtocolSet, Ranges};
 
 /// Which extent of a match is wanted.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]

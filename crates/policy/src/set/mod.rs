@@ -4,8 +4,10 @@ mod address;
 mod id;
 mod port;
 mod protocol;
+mod ranges;
 
 pub use address::{AddressSet, InvertedAddressRange, MaskedAddress};
 pub use id::IdSet;
 pub use port::PortSet;
 pub use protocol::ProtocolSet;
+pub use ranges::Ranges;

@@ -1,45 +1,52 @@
-//! Sets of numbers, as every field of a match is compared in an analysis.
+//! Sets of numbers, as every field of a match is compared in an analysis or a comparison.
 
 /// A set of numbers: sorted, disjoint, non-adjacent inclusive ranges.
 ///
 /// Addresses, ports, protocols and identifiers alike become such numbers, so that one arithmetic
 /// serves every field.
 #[derive(Clone, Debug, Default, Eq, Hash, Ord, PartialEq, PartialOrd)]
-pub(super) struct Ranges(Vec<(u128, u128)>);
+pub struct Ranges(Vec<(u128, u128)>);
 
 impl Ranges {
     /// The numbers `first..=last`; empty when the bounds run backwards.
-    pub(super) fn span(first: u128, last: u128) -> Self {
+    pub fn span(first: u128, last: u128) -> Self {
         Self(if first <= last { vec![(first, last)] } else { Vec::new() })
     }
 
     /// One number.
-    pub(super) fn one(value: impl Into<u128>) -> Self {
+    pub fn one(value: impl Into<u128>) -> Self {
         let value = value.into();
         Self::span(value, value)
     }
 
-    pub(super) fn is_empty(&self) -> bool {
+    /// Whether no number is in the set.
+    pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 
+    /// The ranges, both bounds inclusive.
+    pub fn as_slice(&self) -> &[(u128, u128)] {
+        &self.0
+    }
+
     /// How many ranges: what work on the set costs.
-    pub(super) fn len(&self) -> usize {
+    pub fn len(&self) -> usize {
         self.0.len()
     }
 
     /// The least and the greatest number; `None` for the empty set.
-    pub(super) fn hull(&self) -> Option<(u128, u128)> {
+    pub fn hull(&self) -> Option<(u128, u128)> {
         Some((self.0.first()?.0, self.0.last()?.1))
     }
 
-    pub(super) fn contains(&self, value: u128) -> bool {
+    /// Whether a number is in the set. `O(log ranges)`.
+    pub fn contains(&self, value: u128) -> bool {
         let at = self.0.partition_point(|range| range.1 < value);
         self.0.get(at).is_some_and(|range| range.0 <= value)
     }
 
     /// Whether every number of `other` is in this set. `O(ranges of other × log ranges)`.
-    pub(super) fn covers(&self, other: &Self) -> bool {
+    pub fn covers(&self, other: &Self) -> bool {
         other.0.iter().all(|&(first, last)| {
             let at = self.0.partition_point(|range| range.1 < last);
             self.0.get(at).is_some_and(|range| range.0 <= first)
@@ -47,7 +54,7 @@ impl Ranges {
     }
 
     /// Whether some number is in both sets. `O(ranges of the shorter × log ranges of the longer)`.
-    pub(super) fn overlaps(&self, other: &Self) -> bool {
+    pub fn overlaps(&self, other: &Self) -> bool {
         let (few, many) = if self.len() <= other.len() { (self, other) } else { (other, self) };
         few.0.iter().any(|&(first, last)| {
             let at = many.0.partition_point(|range| range.1 < first);
@@ -56,12 +63,14 @@ impl Ranges {
     }
 
     /// Both sets together.
-    pub(super) fn union(&self, other: &Self) -> Self {
+    #[must_use]
+    pub fn union(&self, other: &Self) -> Self {
         self.0.iter().chain(&other.0).copied().collect()
     }
 
     /// What is in both sets.
-    pub(super) fn intersection(&self, other: &Self) -> Self {
+    #[must_use]
+    pub fn intersection(&self, other: &Self) -> Self {
         let (mut i, mut j) = (0, 0);
         let mut found = Vec::new();
         while let (Some(a), Some(b)) = (self.0.get(i), other.0.get(j)) {
@@ -79,7 +88,8 @@ impl Ranges {
     }
 
     /// What is in this set and not in `other`.
-    pub(super) fn difference(&self, other: &Self) -> Self {
+    #[must_use]
+    pub fn difference(&self, other: &Self) -> Self {
         let mut found = Vec::new();
         let mut next = 0;
         for &(first, last) in &self.0 {
@@ -106,7 +116,7 @@ impl Ranges {
     }
 
     /// Some number of the set, picked by `seed` among its ranges and their ends; `None` when empty.
-    pub(super) fn pick(&self, seed: u64) -> Option<u128> {
+    pub fn pick(&self, seed: u64) -> Option<u128> {
         let (first, last) = *self.0.get(seed as usize % self.0.len().max(1))?;
         let inside = u128::from(seed.rotate_left(23)) << 64 | u128::from(seed);
         Some(match seed >> 60 {
