@@ -14,8 +14,8 @@ mod solve;
 mod tree;
 
 pub use flatten::{
-    Case, Family, MAX_MASKED_RANGES, MAX_STEPS, NotFlattened, Obstacle, Place, ProtocolClass,
-    flatten,
+    Case, Family, MAX_MASKED_RANGES, MAX_STEPS, NotFlattened, Obstacle, Passage, Place,
+    ProtocolClass, flatten, ways,
 };
 pub use problem::{
     Dimension, DimensionId, Entry, Field, Function, List, Origin, Outcome, OutcomeId, Problem, Set,

@@ -71,7 +71,7 @@ fn problem(widths: &[Vec<u128>], old: &[Raw], new: &[Raw], defaults: [usize; 2])
         List { entries }
     };
     let (old, new) = (list(old, defaults[0]), list(new, defaults[1]));
-    Problem { dimensions, sets, outcomes: outcomes(), old, new }
+    Problem { dimensions, sets, outcomes: outcomes(), old, new, ..Problem::default() }
 }
 
 /// Outcomes some of which are one function, or one on some values.
