@@ -10,6 +10,7 @@ mod align;
 mod flatten;
 mod outcome;
 mod problem;
+mod proof;
 mod solve;
 mod tree;
 
@@ -21,6 +22,7 @@ pub use problem::{
     Dimension, DimensionId, Entry, Field, Function, List, Origin, Outcome, OutcomeId, Problem, Set,
     SetId, Side, Step, Translate,
 };
+pub use proof::{Cut, Part, Proof};
 pub use solve::{
     Area, Comparison, Decided, DifferenceBox, OpenBox, OpenReason, Solution, SolveLimits, solve,
 };
