@@ -16,7 +16,7 @@ use std::collections::BTreeSet;
 
 use parefeu_net::Protocol;
 use parefeu_policy::set::Ranges;
-use parefeu_policy::{InterfaceId, LinkedFirewall, Span, ZoneId};
+use parefeu_policy::{AtomId, InterfaceId, LinkedFirewall, Span, ZoneId};
 
 use crate::{Field, Problem, Side};
 use values::{Region, Values};
@@ -213,7 +213,7 @@ impl Space<'_> {
 
 impl Family {
     /// The greatest address.
-    const fn last(self) -> u128 {
+    pub(crate) const fn last(self) -> u128 {
         match self {
             Self::V4 => u32::MAX as u128,
             Self::V6 => u128::MAX,
@@ -222,6 +222,15 @@ impl Family {
 }
 
 impl ProtocolClass {
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::WithPorts, Self::Icmp, Self::Other];
+
+    /// The protocol numbers of the class.
+    pub fn values(self) -> Ranges {
+        let numbers = (0..=u8::MAX).filter(|number| self.contains(Protocol(*number)));
+        numbers.map(|number| (number.into(), number.into())).collect()
+    }
+
     /// Whether the protocol belongs to the class.
     pub const fn contains(self, protocol: Protocol) -> bool {
         match self {
@@ -230,6 +239,24 @@ impl ProtocolClass {
             Self::Other => !protocol.has_ports() && !protocol.is_icmp(),
         }
     }
+}
+
+/// The dimension of a condition without a value at analysis time.
+///
+/// What a text means is for its dialect to say; and a list of addresses may hold the source of a
+/// packet and not its destination.
+pub(crate) fn atom_field(
+    firewall: &LinkedFirewall,
+    role: &str,
+    id: AtomId,
+    one_dialect: bool,
+) -> Field {
+    let text = &firewall.atoms[id.index()].text;
+    Field::Atom(if one_dialect {
+        format!("{role} {text}").into()
+    } else {
+        format!("{role} {} {text}", firewall.dialect).into()
+    })
 }
 
 fn protocols(protocols: impl Iterator<Item = Protocol>) -> Values {

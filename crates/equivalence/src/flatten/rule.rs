@@ -123,15 +123,7 @@ impl<'a> Reader<'a> {
     }
 
     fn atom(&self, role: &str, id: AtomId) -> Field {
-        let text = &self.firewall.atoms[id.index()].text;
-        // What a text means is for its dialect to say; and a list of addresses may hold the source
-        // of a packet and not its destination.
-        let text = if self.space.one_dialect {
-            format!("{role} {text}")
-        } else {
-            format!("{role} {} {text}", self.firewall.dialect)
-        };
-        Field::Atom(text.into())
+        super::atom_field(self.firewall, role, id, self.space.one_dialect)
     }
 
     fn services(&self, matches: &LinkedMatch) -> Vec<Region> {
