@@ -8,6 +8,7 @@
 
 mod align;
 mod compare;
+mod confirm;
 mod crossing;
 mod finding;
 mod flatten;
@@ -20,9 +21,11 @@ mod proof;
 mod region;
 mod solve;
 mod tree;
+mod verdict;
 mod witness;
 
 pub use compare::{Answer, Compared, Request, Undecided, Unproved, compare};
+pub use confirm::Opinion;
 pub use crossing::{Crossing, Names};
 pub use finding::{Change, Decision, Finding, Missing, findings};
 pub use flatten::{
@@ -40,4 +43,5 @@ pub use region::{Fate, Region, regions};
 pub use solve::{
     Area, Comparison, Decided, DifferenceBox, OpenBox, OpenReason, Solution, SolveLimits, solve,
 };
+pub use verdict::{Assumption, Conclusion, Stated, Verdict, conclude};
 pub use witness::Witness;
