@@ -8,6 +8,8 @@
 
 mod align;
 mod flatten;
+mod lines;
+mod normalise;
 mod outcome;
 mod problem;
 mod proof;

@@ -1,11 +1,13 @@
 //! The comparison of two lists in lock step: boxes on which they agree are left, boxes on which
 //! they do not are kept, others are cut in two.
 
-use crate::align::merge;
+use crate::align::{alike, merge};
+use crate::lines::{Line, Lines};
+use crate::normalise::normalise;
 use crate::outcome::{Agreement, Outcomes};
 use crate::problem::{Entry, Origin, OutcomeId, Problem, Side, Step};
 use crate::proof::{Part, Place, Proof, Recorder};
-use crate::tree::{Lists, Node};
+use crate::tree::{Lists, Node, slice};
 
 /// How far a comparison goes, and what it compares.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -18,13 +20,23 @@ pub struct SolveLimits {
     pub boxes: usize,
     /// Whether two kinds of refusal differ.
     pub compare_refusals: bool,
+    /// Whether rules that were split, joined, moved or are never reached are put back before the
+    /// lists are compared. The answer is the same points, found sooner where much was rewritten;
+    /// of the proof, what is called the same may then be so for less plain reasons.
+    pub normalise: bool,
     /// Whether [`Solution::proof`] is written. It costs 24 bytes for each box looked at.
     pub record: bool,
 }
 
 impl Default for SolveLimits {
     fn default() -> Self {
-        Self { work: 1_000_000_000, boxes: 1_000_000, compare_refusals: false, record: false }
+        Self {
+            work: 1_000_000_000,
+            boxes: 1_000_000,
+            compare_refusals: false,
+            normalise: true,
+            record: false,
+        }
     }
 }
 
@@ -117,10 +129,19 @@ pub struct Solution {
 /// Compares the two lists of a problem on every point of its space.
 pub fn solve(problem: &Problem, limits: &SolveLimits) -> Solution {
     let outcomes = Outcomes::new(problem, limits.compare_refusals);
-    let merged = merge(problem, &outcomes);
-    let lists = Lists { problem, outcomes, merged };
+    let mut lines = Lines::new(problem, &outcomes);
+    let mut pairs = alike(problem, &outcomes);
+    let mut work = 0;
+    if limits.normalise {
+        let budget = (limits.work / 2).saturating_mul(PAIRS);
+        let left;
+        (pairs, left) = normalise(&mut lines, problem, pairs, budget);
+        work = (budget - left) / PAIRS;
+    }
+    let merged = merge(&lines, &pairs);
+    let lists = Lists { problem, outcomes, lines, merged };
     let recorder = Recorder::new(limits.record);
-    let mut search = Search { lists, limits, differences: vec![], open: vec![], work: 0, recorder };
+    let mut search = Search { lists, limits, differences: vec![], open: vec![], work, recorder };
     search.run();
     let Search { differences, open, work, recorder, .. } = search;
     let verdict = match (differences.is_empty(), open.is_empty()) {
@@ -130,6 +151,9 @@ pub fn solve(problem: &Problem, limits: &SolveLimits) -> Solution {
     };
     Solution { verdict, differences, open, work, proof: recorder.finish() }
 }
+
+/// To look at so many pairs of entries, to put lists in order, is to look at one on a box.
+const PAIRS: u64 = 16;
 
 struct Search<'a> {
     lists: Lists<'a>,
@@ -210,20 +234,41 @@ impl Search<'_> {
         }
     }
 
-    /// Answers for a box for which one entry of either side is left.
+    /// Answers for a box for which one line of either side is left.
     fn decide(&self, node: &Node, (old, new): (u32, u32)) -> Answer {
-        let decided = |place, side| decided(self.lists.entry(place, side)?);
-        let (Some(old), Some(new)) = (decided(old, 0), decided(new, 1)) else {
+        let numbers = (self.lists.outcome(old, 0), self.lists.outcome(new, 1));
+        let (Some(one), Some(other)) = numbers else {
             return Answer::Open(OpenReason::NoDecision);
         };
-        let numbers = [old, new].map(|one| self.lists.outcomes.number(one.outcome));
-        let numbers = (numbers[0], numbers[1]);
-        match self.lists.outcomes.compare(self.lists.problem, numbers, &node.area) {
+        match self.lists.outcomes.compare(self.lists.problem, (one, other), &node.area) {
             Agreement::Everywhere => Answer::Same,
-            Agreement::Nowhere => Answer::Different(old, new),
+            Agreement::Nowhere => {
+                match (self.named(old, 0, &node.area), self.named(new, 1, &node.area)) {
+                    (Ok(old), Ok(new)) => Answer::Different(old, new),
+                    (Err(answer), _) | (_, Err(answer)) => answer,
+                }
+            }
             Agreement::Cut(dimension, class) => Answer::Cut((dimension, class)),
             Agreement::WithinClass => Answer::Open(OpenReason::WithinClass),
         }
+    }
+
+    /// The entry that holds the box, of those a line stands for; else where one of them ends.
+    fn named(&self, place: u32, side: usize, area: &[(u32, u32)]) -> Result<Decided, Answer> {
+        let problem = self.lists.problem;
+        let list = [&problem.old, &problem.new][side];
+        let line = self.lists.line(place, side).into_iter();
+        let mut cut = None;
+        for entry in line.flat_map(Line::entries).map(|at| &list.entries[at as usize]) {
+            match (overlap(problem, entry, area), entry.step) {
+                (Overlap::Whole, Step::Decide(outcome)) => {
+                    return Ok(Decided { outcome, origin: entry.origin });
+                }
+                (Overlap::Part(dimension, class), _) => cut = cut.or(Some((dimension, class))),
+                _ => {}
+            }
+        }
+        Err(cut.map_or(Answer::Open(OpenReason::NoDecision), Answer::Cut))
     }
 
     /// Leaves a box open, unless it is plain that both sides agree there.
@@ -236,19 +281,48 @@ impl Search<'_> {
     }
 
     fn open_box(&self, node: &Node, reason: OpenReason) -> OpenBox {
-        let sides = [Side::Old, Side::New].into_iter().enumerate();
-        let involved = node.unpaired().flat_map(|item| {
-            let on = sides.clone().filter(|(side, _)| item.on[*side]);
-            on.filter_map(|(at, side)| Some((side, self.lists.entry(item.place, at)?.origin)))
-        });
-        let involved = involved.take(OpenBox::INVOLVED).collect();
+        let problem = self.lists.problem;
+        let mut involved = Vec::new();
+        for item in node.unpaired() {
+            let sides = [(Side::Old, &problem.old), (Side::New, &problem.new)];
+            for (at, (side, list)) in sides.into_iter().enumerate().filter(|it| item.on[it.0]) {
+                let Some(line) = self.lists.line(item.place, at) else { continue };
+                let entries = line.entries().map(|at| &list.entries[at as usize]);
+                let here = entries.filter(|entry| {
+                    !matches!(overlap(problem, entry, &node.area), Overlap::Nothing)
+                });
+                involved.extend(here.map(|entry| (side, entry.origin)));
+            }
+            if involved.len() >= OpenBox::INVOLVED {
+                break;
+            }
+        }
+        involved.truncate(OpenBox::INVOLVED);
         OpenBox { area: node.area.clone().into(), reason, involved }
     }
 }
 
-fn decided(entry: &Entry) -> Option<Decided> {
-    match entry.step {
-        Step::Decide(outcome) => Some(Decided { outcome, origin: entry.origin }),
-        Step::Skip(_) => None,
+/// How much of a box an entry matches.
+enum Overlap {
+    Nothing,
+    /// Not all of it: the entry begins or ends behind this class of this dimension.
+    Part(usize, u32),
+    Whole,
+}
+
+fn overlap(problem: &Problem, entry: &Entry, area: &[(u32, u32)]) -> Overlap {
+    let mut found = Overlap::Whole;
+    for (dimension, set) in &entry.sets {
+        let at = dimension.0 as usize;
+        let Some(part) = slice(&problem.sets[set.0 as usize], area[at]) else {
+            return Overlap::Nothing;
+        };
+        let ((low, high), (from, to)) = (area[at], part.first);
+        if low < from {
+            found = Overlap::Part(at, from - 1);
+        } else if to < high {
+            found = Overlap::Part(at, to);
+        }
     }
+    found
 }

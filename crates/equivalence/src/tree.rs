@@ -1,42 +1,44 @@
 //! A box of the space with the entries of both lists that matter on it.
 
 use crate::align::Merged;
+use crate::lines::{Line, LineStep, Lines};
 use crate::outcome::Outcomes;
-use crate::problem::{Entry, Problem, Step};
+use crate::problem::Problem;
 
 /// Both lists, merged, with what is needed to look an entry up.
 #[derive(Debug)]
 pub(crate) struct Lists<'a> {
     pub(crate) problem: &'a Problem,
     pub(crate) outcomes: Outcomes,
+    pub(crate) lines: Lines,
     pub(crate) merged: Vec<Merged>,
 }
 
 impl Lists<'_> {
-    /// The entry of a side at a place of the merged list.
-    pub(crate) fn entry(&self, place: u32, side: usize) -> Option<&Entry> {
-        let list = [&self.problem.old, &self.problem.new][side];
-        self.merged[place as usize].index[side].map(|at| &list.entries[at as usize])
+    /// The line of a side at a place of the merged list.
+    pub(crate) fn line(&self, place: u32, side: usize) -> Option<&Line> {
+        let index = self.merged[place as usize].index[side];
+        index.map(|at| &self.lines.sides[side][at as usize])
     }
 
-    /// The entry of either side: their sets are the same.
-    fn any(&self, place: u32) -> Option<&Entry> {
-        self.entry(place, 0).or_else(|| self.entry(place, 1))
+    /// The line of either side: their sets are the same.
+    fn any(&self, place: u32) -> Option<&Line> {
+        self.line(place, 0).or_else(|| self.line(place, 1))
     }
 
-    /// The outcome, by number, of an entry that decides.
+    /// The outcome, by number, of a line that decides.
     pub(crate) fn outcome(&self, place: u32, side: usize) -> Option<u32> {
-        match self.entry(place, side)?.step {
-            Step::Decide(outcome) => Some(self.outcomes.number(outcome)),
-            Step::Skip(_) => None,
+        match self.line(place, side)?.step {
+            LineStep::Decide(outcome) => Some(outcome),
+            LineStep::Skip(_) => None,
         }
     }
 
     /// The ranges of an item on a dimension; absent if it does not narrow it.
     fn ranges(&self, item: &Item, dimension: usize) -> Option<&[(u32, u32)]> {
-        let sets = &self.any(item.place)?.sets;
-        let at = sets.binary_search_by_key(&dimension, |(id, _)| id.0 as usize).ok()?;
-        Some(&self.problem.sets[sets[at].1.0 as usize])
+        let cells = self.lines.cells(self.any(item.place)?);
+        let cell = cells.iter().find(|cell| cell.dimension as usize == dimension)?;
+        Some(self.lines.ranges(cell))
     }
 }
 
@@ -72,13 +74,13 @@ pub(crate) struct Node {
 }
 
 /// The parts of a set within an interval: the first and the last range, clipped, and one between.
-struct Slice {
-    first: (u32, u32),
+pub(crate) struct Slice {
+    pub(crate) first: (u32, u32),
     middle: (u32, u32),
     last: (u32, u32),
 }
 
-fn slice(ranges: &[(u32, u32)], (low, high): (u32, u32)) -> Option<Slice> {
+pub(crate) fn slice(ranges: &[(u32, u32)], (low, high): (u32, u32)) -> Option<Slice> {
     let from = ranges.partition_point(|range| range.1 < low);
     let to = ranges.partition_point(|range| range.0 <= high);
     let ranges = ranges.get(from..to)?;
@@ -92,7 +94,7 @@ impl Node {
     pub(crate) fn root(lists: &Lists<'_>) -> Self {
         let dimensions = &lists.problem.dimensions;
         let items = (0..).zip(&lists.merged).map(|(place, merged)| {
-            let narrow = lists.any(place).map_or(0, |entry| entry.sets.len()) as u32;
+            let narrow = lists.any(place).map_or(0, |line| lists.lines.cells(line).len()) as u32;
             let on = merged.index.map(|index| index.is_some());
             Item { place, on, paired: on == [true; 2], narrow }
         });
@@ -124,14 +126,14 @@ impl Node {
             // Where every point goes on, and up to where some point may have gone on.
             let (mut resume, mut bypass) = (0, 0);
             for item in self.items.iter_mut().filter(|item| item.on[side]) {
-                let Some(entry) = lists.entry(item.place, side) else { continue };
+                let Some(line) = lists.line(item.place, side) else { continue };
                 let certain = item.narrow == 0 && item.place >= bypass;
                 let target = lists.merged[item.place as usize].target[side];
                 if closing.is_some() {
                     item.on[side] = false;
                 } else if item.place < resume {
                     item.skipped_on(side);
-                } else if let Step::Skip(_) = entry.step {
+                } else if let LineStep::Skip(_) = line.step {
                     if certain {
                         resume = target;
                         item.skipped_on(side);
