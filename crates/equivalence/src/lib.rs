@@ -13,6 +13,7 @@ mod normalise;
 mod outcome;
 mod problem;
 mod proof;
+mod search;
 mod solve;
 mod tree;
 

@@ -17,8 +17,8 @@ pub(crate) struct Cell {
 /// An entry, or several that were joined.
 #[derive(Clone, Debug)]
 pub(crate) struct Line {
-    /// Its cells, in [`Lines::cells`].
-    cells: (u32, u32),
+    /// Its cells, for [`Lines::cells_at`].
+    pub(crate) cells: (u32, u32),
     pub(crate) step: LineStep,
     /// Index of the entry in the list it comes from.
     entry: u32,
@@ -81,7 +81,12 @@ impl Lines {
 
     /// The cells of a line, by ascending dimension.
     pub(crate) fn cells(&self, line: &Line) -> &[Cell] {
-        &self.cells[line.cells.0 as usize..line.cells.1 as usize]
+        self.cells_at(line.cells)
+    }
+
+    /// The cells that stand there.
+    pub(crate) fn cells_at(&self, (from, to): (u32, u32)) -> &[Cell] {
+        &self.cells[from as usize..to as usize]
     }
 
     /// The ranges of a cell.

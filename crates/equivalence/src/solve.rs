@@ -1,22 +1,24 @@
-//! The comparison of two lists in lock step: boxes on which they agree are left, boxes on which
-//! they do not are kept, others are cut in two.
+//! The comparison of two lists: what is asked, and what is answered.
 
 use crate::align::{alike, merge};
-use crate::lines::{Line, Lines};
+use crate::lines::Lines;
 use crate::normalise::normalise;
-use crate::outcome::{Agreement, Outcomes};
-use crate::problem::{Entry, Origin, OutcomeId, Problem, Side, Step};
-use crate::proof::{Part, Place, Proof, Recorder};
-use crate::tree::{Lists, Node, slice};
+use crate::outcome::Outcomes;
+use crate::problem::{Origin, OutcomeId, Problem, Side};
+use crate::proof::Proof;
+use crate::search::Search;
+use crate::tree::Lists;
 
 /// How far a comparison goes, and what it compares.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct SolveLimits {
     /// Entries looked at, counted once for each box they are looked at on, before the rest is left
-    /// open. A count and not a time: the same problem ends at the same point everywhere.
+    /// open. A count and not a time: the same problem ends at the same point everywhere. It is
+    /// dealt out in rounds, to every part of the space alike, so that a hard part leaves the
+    /// others enough.
     pub work: u64,
-    /// Boxes kept, different and open, before the rest is left open. Up to as many more are kept
-    /// as the search is deep at that moment.
+    /// Boxes kept, different and open, before the rest is left open. As many more are kept as are
+    /// pending at that moment.
     pub boxes: usize,
     /// Whether two kinds of refusal differ.
     pub compare_refusals: bool,
@@ -139,9 +141,7 @@ pub fn solve(problem: &Problem, limits: &SolveLimits) -> Solution {
         work = (budget - left) / PAIRS;
     }
     let merged = merge(&lines, &pairs);
-    let lists = Lists { problem, outcomes, lines, merged };
-    let recorder = Recorder::new(limits.record);
-    let mut search = Search { lists, limits, differences: vec![], open: vec![], work, recorder };
+    let mut search = Search::new(Lists::new(problem, outcomes, lines, merged), limits, work);
     search.run();
     let Search { differences, open, work, recorder, .. } = search;
     let verdict = match (differences.is_empty(), open.is_empty()) {
@@ -154,175 +154,3 @@ pub fn solve(problem: &Problem, limits: &SolveLimits) -> Solution {
 
 /// To look at so many pairs of entries, to put lists in order, is to look at one on a box.
 const PAIRS: u64 = 16;
-
-struct Search<'a> {
-    lists: Lists<'a>,
-    limits: &'a SolveLimits,
-    differences: Vec<DifferenceBox>,
-    open: Vec<OpenBox>,
-    work: u64,
-    recorder: Recorder,
-}
-
-/// What is found out about a box.
-enum Answer {
-    Same,
-    Different(Decided, Decided),
-    Open(OpenReason),
-    /// It has to be cut: the dimension, and the class behind which.
-    Cut((usize, u32)),
-}
-
-impl Search<'_> {
-    fn run(&mut self) {
-        let mut pending = vec![(Node::root(&self.lists), Place::Whole)];
-        while let Some((mut node, mut place)) = pending.pop() {
-            let answer = match self.exhausted() {
-                Some(reason) => self.leave(&mut node, reason),
-                None => self.visit(&mut node, &mut place),
-            };
-            let part = match answer {
-                Answer::Same => Part::Same,
-                Answer::Different(old, new) => {
-                    let area = node.area.into();
-                    self.differences.push(DifferenceBox { area, old, new });
-                    Part::Different(self.differences.len() as u32 - 1)
-                }
-                Answer::Open(reason) => {
-                    self.open.push(self.open_box(&node, reason));
-                    Part::Open(self.open.len() as u32 - 1)
-                }
-                Answer::Cut(cut) => {
-                    let places = self.recorder.cut(place, cut);
-                    let upper = node.split(&self.lists, cut);
-                    pending.extend([(upper, places.1), (node, places.0)]);
-                    continue;
-                }
-            };
-            self.recorder.write(place, part);
-        }
-    }
-
-    fn exhausted(&self) -> Option<OpenReason> {
-        if self.work >= self.limits.work {
-            return Some(OpenReason::Work);
-        }
-        let boxes = self.differences.len() + self.open.len();
-        (boxes >= self.limits.boxes).then_some(OpenReason::Boxes)
-    }
-
-    /// Answers for a box, or says where to cut it.
-    fn visit(&mut self, node: &mut Node, place: &mut Place) -> Answer {
-        let closing = loop {
-            self.work += node.items.len() as u64;
-            let closing = node.settle(&self.lists);
-            node.trim(&self.lists, closing);
-            if node.unpaired().next().is_none() {
-                return Answer::Same;
-            }
-            match node.shrink(&self.lists) {
-                Some(from) => *place = self.recorder.shrink(*place, &from, &node.area),
-                None => break closing,
-            }
-        };
-        if let ([Some(old), Some(new)], [1, 1]) = (closing, [0, 1].map(|side| node.left_on(side))) {
-            return self.decide(node, (old, new));
-        }
-        match node.cut(&self.lists) {
-            Some(cut) if node.left_on(0) > 0 && node.left_on(1) > 0 => Answer::Cut(cut),
-            _ => Answer::Open(OpenReason::NoDecision),
-        }
-    }
-
-    /// Answers for a box for which one line of either side is left.
-    fn decide(&self, node: &Node, (old, new): (u32, u32)) -> Answer {
-        let numbers = (self.lists.outcome(old, 0), self.lists.outcome(new, 1));
-        let (Some(one), Some(other)) = numbers else {
-            return Answer::Open(OpenReason::NoDecision);
-        };
-        match self.lists.outcomes.compare(self.lists.problem, (one, other), &node.area) {
-            Agreement::Everywhere => Answer::Same,
-            Agreement::Nowhere => {
-                match (self.named(old, 0, &node.area), self.named(new, 1, &node.area)) {
-                    (Ok(old), Ok(new)) => Answer::Different(old, new),
-                    (Err(answer), _) | (_, Err(answer)) => answer,
-                }
-            }
-            Agreement::Cut(dimension, class) => Answer::Cut((dimension, class)),
-            Agreement::WithinClass => Answer::Open(OpenReason::WithinClass),
-        }
-    }
-
-    /// The entry that holds the box, of those a line stands for; else where one of them ends.
-    fn named(&self, place: u32, side: usize, area: &[(u32, u32)]) -> Result<Decided, Answer> {
-        let problem = self.lists.problem;
-        let list = [&problem.old, &problem.new][side];
-        let line = self.lists.line(place, side).into_iter();
-        let mut cut = None;
-        for entry in line.flat_map(Line::entries).map(|at| &list.entries[at as usize]) {
-            match (overlap(problem, entry, area), entry.step) {
-                (Overlap::Whole, Step::Decide(outcome)) => {
-                    return Ok(Decided { outcome, origin: entry.origin });
-                }
-                (Overlap::Part(dimension, class), _) => cut = cut.or(Some((dimension, class))),
-                _ => {}
-            }
-        }
-        Err(cut.map_or(Answer::Open(OpenReason::NoDecision), Answer::Cut))
-    }
-
-    /// Leaves a box open, unless it is plain that both sides agree there.
-    fn leave(&self, node: &mut Node, reason: OpenReason) -> Answer {
-        node.settle(&self.lists);
-        match node.unpaired().next() {
-            Some(_) => Answer::Open(reason),
-            None => Answer::Same,
-        }
-    }
-
-    fn open_box(&self, node: &Node, reason: OpenReason) -> OpenBox {
-        let problem = self.lists.problem;
-        let mut involved = Vec::new();
-        for item in node.unpaired() {
-            let sides = [(Side::Old, &problem.old), (Side::New, &problem.new)];
-            for (at, (side, list)) in sides.into_iter().enumerate().filter(|it| item.on[it.0]) {
-                let Some(line) = self.lists.line(item.place, at) else { continue };
-                let entries = line.entries().map(|at| &list.entries[at as usize]);
-                let here = entries.filter(|entry| {
-                    !matches!(overlap(problem, entry, &node.area), Overlap::Nothing)
-                });
-                involved.extend(here.map(|entry| (side, entry.origin)));
-            }
-            if involved.len() >= OpenBox::INVOLVED {
-                break;
-            }
-        }
-        involved.truncate(OpenBox::INVOLVED);
-        OpenBox { area: node.area.clone().into(), reason, involved }
-    }
-}
-
-/// How much of a box an entry matches.
-enum Overlap {
-    Nothing,
-    /// Not all of it: the entry begins or ends behind this class of this dimension.
-    Part(usize, u32),
-    Whole,
-}
-
-fn overlap(problem: &Problem, entry: &Entry, area: &[(u32, u32)]) -> Overlap {
-    let mut found = Overlap::Whole;
-    for (dimension, set) in &entry.sets {
-        let at = dimension.0 as usize;
-        let Some(part) = slice(&problem.sets[set.0 as usize], area[at]) else {
-            return Overlap::Nothing;
-        };
-        let ((low, high), (from, to)) = (area[at], part.first);
-        if low < from {
-            found = Overlap::Part(at, from - 1);
-        } else if to < high {
-            found = Overlap::Part(at, to);
-        }
-    }
-    found
-}

@@ -9,6 +9,7 @@ use parefeu_equivalence::{
     Translate, solve,
 };
 use parefeu_policy::RuleId;
+use parefeu_testkit::Random;
 use proptest::prelude::*;
 
 /// An entry as it is drawn: for each dimension the classes it matches, as bits (0 for any), and
@@ -542,6 +543,35 @@ fn check_brought_together(old: &[Line], new: &[Line]) {
         check_complete(&problem, true);
         let proof = solve(&problem, &limits).proof.unwrap();
         assert_eq!((proof.whole, proof.cuts), (Part::Same, vec![]));
+    }
+}
+
+#[test]
+fn a_hard_part_leaves_the_others_enough() {
+    // In one half of the first dimension nothing is alike; in the other half lies one difference.
+    for (hard, easy) in [(0b1111, 7), (0b1111_0000, 0)] {
+        let mut random = Random::new(5);
+        let mut list = || -> Vec<Raw> {
+            let mask = |random: &mut Random| 1 + random.below(255) as u8;
+            (0..60)
+                .map(|_| {
+                    let masks = [hard, mask(&mut random), mask(&mut random), mask(&mut random), 0];
+                    Raw { masks: masks.into(), step: Ok(random.below(2)) }
+                })
+                .collect()
+        };
+        let (old, mut new) = (list(), list());
+        new.push(Raw { masks: vec![1 << easy, 2, 2, 2, 2], step: ALLOW });
+        let problem = problem(&vec![vec![1; 8]; 5], &old, &new, [0, 0]);
+        let all = solve(&problem, &SolveLimits::default());
+        for part in [4, 8, 16] {
+            let work = all.work / part;
+            let solution = solve(&problem, &SolveLimits { work, ..SolveLimits::default() });
+            let found = solution.differences.iter().any(|it| it.area[0] == (easy, easy));
+            assert!(found, "one in {part} of the work finds none of the easy part");
+            assert!(solution.open.iter().all(|open| open.reason == OpenReason::Work));
+            assert!(!solution.open.is_empty() && solution.work < all.work / 2);
+        }
     }
 }
 
