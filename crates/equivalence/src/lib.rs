@@ -7,20 +7,37 @@
 //! with its lines ([`NotFlattened`]).
 
 mod align;
+mod compare;
+mod crossing;
+mod finding;
 mod flatten;
+mod gate;
+mod merge;
 mod outcome;
+mod pairing;
 mod problem;
+mod proof;
+mod region;
 mod solve;
 mod tree;
+mod witness;
 
+pub use compare::{Answer, Compared, Request, Undecided, Unproved, compare};
+pub use crossing::{Crossing, Names};
+pub use finding::{Change, Decision, Finding, Missing, findings};
 pub use flatten::{
-    Case, Family, MAX_MASKED_RANGES, MAX_STEPS, NotFlattened, Obstacle, Place, ProtocolClass,
-    flatten,
+    Case, Family, MAX_MASKED_RANGES, MAX_STEPS, NotFlattened, Obstacle, Passage, Place,
+    ProtocolClass, flatten, ways,
 };
+pub use gate::{Gate, Gates};
+pub use pairing::{Pair, PairedBy, Pairing};
 pub use problem::{
     Dimension, DimensionId, Entry, Field, Function, List, Origin, Outcome, OutcomeId, Problem, Set,
     SetId, Side, Step, Translate,
 };
+pub use proof::{Cut, Part, Proof};
+pub use region::{Fate, Region, regions};
 pub use solve::{
     Area, Comparison, Decided, DifferenceBox, OpenBox, OpenReason, Solution, SolveLimits, solve,
 };
+pub use witness::Witness;

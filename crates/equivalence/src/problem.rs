@@ -51,7 +51,7 @@ pub enum Field {
     State,
     /// TCP flags.
     Flags,
-    /// Application: 0 for one neither side names.
+    /// Application: its place in [`Problem::applications`], from 1; 0 for one not listed there.
     Application,
     /// Whether the URL is in this category.
     Category(Box<str>),
@@ -187,4 +187,7 @@ pub struct Problem {
     pub old: List,
     /// The new firewall's list.
     pub new: List,
+    /// The applications either side names. Value `k` of [`Field::Application`] is the one at
+    /// `k - 1`.
+    pub applications: Vec<Box<str>>,
 }

@@ -4,6 +4,7 @@
 use crate::align::merge;
 use crate::outcome::{Agreement, Outcomes};
 use crate::problem::{Entry, Origin, OutcomeId, Problem, Side, Step};
+use crate::proof::{Part, Place, Proof, Recorder};
 use crate::tree::{Lists, Node};
 
 /// How far a comparison goes, and what it compares.
@@ -17,11 +18,13 @@ pub struct SolveLimits {
     pub boxes: usize,
     /// Whether two kinds of refusal differ.
     pub compare_refusals: bool,
+    /// Whether [`Solution::proof`] is written. It costs 24 bytes for each box looked at.
+    pub record: bool,
 }
 
 impl Default for SolveLimits {
     fn default() -> Self {
-        Self { work: 1_000_000_000, boxes: 1_000_000, compare_refusals: false }
+        Self { work: 1_000_000_000, boxes: 1_000_000, compare_refusals: false, record: false }
     }
 }
 
@@ -107,6 +110,8 @@ pub struct Solution {
     pub open: Vec<OpenBox>,
     /// Entries looked at, as [`SolveLimits::work`] counts them.
     pub work: u64,
+    /// How the search took the space apart, where [`SolveLimits::record`] asks for it.
+    pub proof: Option<Proof>,
 }
 
 /// Compares the two lists of a problem on every point of its space.
@@ -114,15 +119,16 @@ pub fn solve(problem: &Problem, limits: &SolveLimits) -> Solution {
     let outcomes = Outcomes::new(problem, limits.compare_refusals);
     let merged = merge(problem, &outcomes);
     let lists = Lists { problem, outcomes, merged };
-    let mut search = Search { lists, limits, differences: vec![], open: vec![], work: 0 };
+    let recorder = Recorder::new(limits.record);
+    let mut search = Search { lists, limits, differences: vec![], open: vec![], work: 0, recorder };
     search.run();
-    let Search { differences, open, work, .. } = search;
+    let Search { differences, open, work, recorder, .. } = search;
     let verdict = match (differences.is_empty(), open.is_empty()) {
         (false, _) => Comparison::Different,
         (true, false) => Comparison::Undecided,
         (true, true) => Comparison::Equal,
     };
-    Solution { verdict, differences, open, work }
+    Solution { verdict, differences, open, work, proof: recorder.finish() }
 }
 
 struct Search<'a> {
@@ -131,20 +137,45 @@ struct Search<'a> {
     differences: Vec<DifferenceBox>,
     open: Vec<OpenBox>,
     work: u64,
+    recorder: Recorder,
+}
+
+/// What is found out about a box.
+enum Answer {
+    Same,
+    Different(Decided, Decided),
+    Open(OpenReason),
+    /// It has to be cut: the dimension, and the class behind which.
+    Cut((usize, u32)),
 }
 
 impl Search<'_> {
     fn run(&mut self) {
-        let mut pending = vec![Node::root(&self.lists)];
-        while let Some(mut node) = pending.pop() {
-            if let Some(reason) = self.exhausted() {
-                self.leave(node, reason);
-                continue;
-            }
-            if let Some(cut) = self.visit(&mut node) {
-                let upper = node.split(&self.lists, cut);
-                pending.extend([upper, node]);
-            }
+        let mut pending = vec![(Node::root(&self.lists), Place::Whole)];
+        while let Some((mut node, mut place)) = pending.pop() {
+            let answer = match self.exhausted() {
+                Some(reason) => self.leave(&mut node, reason),
+                None => self.visit(&mut node, &mut place),
+            };
+            let part = match answer {
+                Answer::Same => Part::Same,
+                Answer::Different(old, new) => {
+                    let area = node.area.into();
+                    self.differences.push(DifferenceBox { area, old, new });
+                    Part::Different(self.differences.len() as u32 - 1)
+                }
+                Answer::Open(reason) => {
+                    self.open.push(self.open_box(&node, reason));
+                    Part::Open(self.open.len() as u32 - 1)
+                }
+                Answer::Cut(cut) => {
+                    let places = self.recorder.cut(place, cut);
+                    let upper = node.split(&self.lists, cut);
+                    pending.extend([(upper, places.1), (node, places.0)]);
+                    continue;
+                }
+            };
+            self.recorder.write(place, part);
         }
     }
 
@@ -157,64 +188,61 @@ impl Search<'_> {
     }
 
     /// Answers for a box, or says where to cut it.
-    fn visit(&mut self, node: &mut Node) -> Option<(usize, u32)> {
+    fn visit(&mut self, node: &mut Node, place: &mut Place) -> Answer {
         let closing = loop {
             self.work += node.items.len() as u64;
             let closing = node.settle(&self.lists);
             node.trim(&self.lists, closing);
-            node.unpaired().next()?;
-            if !node.shrink(&self.lists) {
-                break closing;
+            if node.unpaired().next().is_none() {
+                return Answer::Same;
+            }
+            match node.shrink(&self.lists) {
+                Some(from) => *place = self.recorder.shrink(*place, &from, &node.area),
+                None => break closing,
             }
         };
         if let ([Some(old), Some(new)], [1, 1]) = (closing, [0, 1].map(|side| node.left_on(side))) {
             return self.decide(node, (old, new));
         }
-        let cut = node.cut(&self.lists);
-        if cut.is_none() || node.left_on(0) == 0 || node.left_on(1) == 0 {
-            self.keep_open(node, OpenReason::NoDecision);
-            return None;
+        match node.cut(&self.lists) {
+            Some(cut) if node.left_on(0) > 0 && node.left_on(1) > 0 => Answer::Cut(cut),
+            _ => Answer::Open(OpenReason::NoDecision),
         }
-        cut
     }
 
     /// Answers for a box for which one entry of either side is left.
-    fn decide(&mut self, node: &Node, (old, new): (u32, u32)) -> Option<(usize, u32)> {
+    fn decide(&self, node: &Node, (old, new): (u32, u32)) -> Answer {
         let decided = |place, side| decided(self.lists.entry(place, side)?);
         let (Some(old), Some(new)) = (decided(old, 0), decided(new, 1)) else {
-            self.keep_open(node, OpenReason::NoDecision);
-            return None;
+            return Answer::Open(OpenReason::NoDecision);
         };
         let numbers = [old, new].map(|one| self.lists.outcomes.number(one.outcome));
         let numbers = (numbers[0], numbers[1]);
         match self.lists.outcomes.compare(self.lists.problem, numbers, &node.area) {
-            Agreement::Everywhere => {}
-            Agreement::Nowhere => {
-                let area = node.area.clone().into();
-                self.differences.push(DifferenceBox { area, old, new });
-            }
-            Agreement::Cut(dimension, class) => return Some((dimension, class)),
-            Agreement::WithinClass => self.keep_open(node, OpenReason::WithinClass),
+            Agreement::Everywhere => Answer::Same,
+            Agreement::Nowhere => Answer::Different(old, new),
+            Agreement::Cut(dimension, class) => Answer::Cut((dimension, class)),
+            Agreement::WithinClass => Answer::Open(OpenReason::WithinClass),
         }
-        None
     }
 
     /// Leaves a box open, unless it is plain that both sides agree there.
-    fn leave(&mut self, mut node: Node, reason: OpenReason) {
+    fn leave(&self, node: &mut Node, reason: OpenReason) -> Answer {
         node.settle(&self.lists);
-        if node.unpaired().next().is_some() {
-            self.keep_open(&node, reason);
+        match node.unpaired().next() {
+            Some(_) => Answer::Open(reason),
+            None => Answer::Same,
         }
     }
 
-    fn keep_open(&mut self, node: &Node, reason: OpenReason) {
+    fn open_box(&self, node: &Node, reason: OpenReason) -> OpenBox {
         let sides = [Side::Old, Side::New].into_iter().enumerate();
         let involved = node.unpaired().flat_map(|item| {
             let on = sides.clone().filter(|(side, _)| item.on[*side]);
             on.filter_map(|(at, side)| Some((side, self.lists.entry(item.place, at)?.origin)))
         });
         let involved = involved.take(OpenBox::INVOLVED).collect();
-        self.open.push(OpenBox { area: node.area.clone().into(), reason, involved });
+        OpenBox { area: node.area.clone().into(), reason, involved }
     }
 }
 

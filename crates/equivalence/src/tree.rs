@@ -182,11 +182,11 @@ impl Node {
         self.items.iter().filter(|item| item.on[side]).count()
     }
 
-    /// Narrows the box to the hull of the unpaired items, outside of which both sides agree;
-    /// whether that took anything away.
-    pub(crate) fn shrink(&mut self, lists: &Lists<'_>) -> bool {
+    /// Narrows the box to the hull of the unpaired items, outside of which both sides agree.
+    /// Returns the box as it was, if that took anything away.
+    pub(crate) fn shrink(&mut self, lists: &Lists<'_>) -> Option<Vec<(u32, u32)>> {
         if self.unpaired().any(|item| item.narrow == 0) {
-            return false;
+            return None;
         }
         let mut hulls: Vec<Option<(u32, u32)>> = vec![None; self.area.len()];
         for item in self.unpaired() {
@@ -197,14 +197,13 @@ impl Node {
                 *hull = Some((from.min(low), to.max(high)));
             }
         }
-        let mut shrunk = false;
+        let from = self.area.clone();
         for (at, hull) in hulls.into_iter().enumerate() {
             if let Some(hull) = hull.filter(|hull| *hull != self.area[at]) {
                 self.restrict(lists, at, hull);
-                shrunk = true;
             }
         }
-        shrunk
+        (from != self.area).then_some(from)
     }
 
     /// Where to cut: the dimension, and the class behind which. Of the ends of the sets, the one

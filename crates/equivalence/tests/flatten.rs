@@ -11,11 +11,11 @@ use std::collections::BTreeMap;
 use std::net::IpAddr;
 
 use parefeu_equivalence::{
-    Case, Family, Field, List, Obstacle, Outcome, Place, Problem, ProtocolClass, Side, SolveLimits,
-    Step, Translate, flatten, solve,
+    Case, Family, Field, List, Obstacle, Outcome, Passage, Place, Problem, ProtocolClass, Side,
+    SolveLimits, Step, Translate, flatten, solve, ways,
 };
 use parefeu_net::{Protocol, TcpFlags};
-use parefeu_policy::set::{AddressSet, PortSet, ProtocolSet};
+use parefeu_policy::set::{AddressSet, PortSet, ProtocolSet, Ranges};
 use parefeu_policy::{
     AtomId, ConnectionState, Evaluation, Firewall, Identified, Knowledge, LinkedAction,
     LinkedAddresses, LinkedFirewall, LinkedService, Names, NatTable, PacketKey, ResetSide, RuleId,
@@ -33,7 +33,7 @@ struct Flow {
 }
 
 impl Flow {
-    fn value(&self, field: &Field, names: &[&str]) -> u128 {
+    fn value(&self, field: &Field, names: &[Box<str>]) -> u128 {
         let icmp = self.key.icmp;
         match field {
             Field::Src => bits(self.key.src),
@@ -44,12 +44,12 @@ impl Flow {
             Field::Application => self.application.as_ref().map_or(0, |name| {
                 names.iter().position(|known| **known == **name).unwrap() as u128 + 1
             }),
-            Field::Atom(text) => u128::from(self.atoms[&**text]),
+            Field::Atom(text) => u128::from(self.atoms.get(&**text).copied().unwrap_or(false)),
             other => panic!("{other:?} is no field of a flow"),
         }
     }
 
-    fn class(&self, problem: &Problem, dimension: usize, names: &[&str]) -> u32 {
+    fn class(&self, problem: &Problem, dimension: usize, names: &[Box<str>]) -> u32 {
         let dimension = &problem.dimensions[dimension];
         let value = self.value(&dimension.field, names);
         assert!(value <= dimension.last);
@@ -62,7 +62,7 @@ fn decide<'a>(
     problem: &'a Problem,
     list: &List,
     flow: &Flow,
-    names: &[&str],
+    names: &[Box<str>],
 ) -> (&'a Outcome, Option<RuleId>) {
     let mut at = 0;
     loop {
@@ -125,8 +125,8 @@ fn outcome(action: LinkedAction) -> Outcome {
     Outcome::Deny(refusal.into())
 }
 
-/// What the reference says of a flow that enters at `place`.
-fn judged(firewall: &LinkedFirewall, place: Place, flow: &Flow) -> (Outcome, Option<RuleId>) {
+/// What the reference says of a flow on its way through.
+fn judged(firewall: &LinkedFirewall, passage: Passage, flow: &Flow) -> (Outcome, Option<RuleId>) {
     let firewall = settled(firewall, &flow.atoms);
     let named = |name: &str| firewall.applications.iter().position(|known| &*known.name == name);
     let id = flow.application.as_ref().and_then(|name| named(name));
@@ -135,41 +135,40 @@ fn judged(firewall: &LinkedFirewall, place: Place, flow: &Flow) -> (Outcome, Opt
         users: UserKnowledge::NotStated,
         ..Knowledge::NOTHING
     };
-    let key = PacketKey { ingress: place.interface, from: place.zone, ..flow.key };
+    let (enters, leaves) = (passage.ingress, passage.egress.unwrap_or_default());
+    let (ingress, from) = (enters.interface, enters.zone);
+    let (egress, to) = (leaves.interface, leaves.zone);
+    let key = PacketKey { ingress, from, egress, to, ..flow.key };
     let evaluation = reference::judge(&firewall, &key, &known).evaluation;
     assert_eq!(evaluation, Evaluation::certain(evaluation.decided), "nothing is left open");
     (outcome(evaluation.decided.action), evaluation.decided.rule)
 }
 
-fn names<'a>(old: &'a LinkedFirewall, new: &'a LinkedFirewall) -> Vec<&'a str> {
-    let mut names: Vec<&str> =
-        [old, new].iter().flat_map(|side| &side.applications).map(|known| &*known.name).collect();
-    names.sort_unstable();
-    names.dedup();
-    names
-}
-
 #[track_caller]
 fn check_flow(sides: [&LinkedFirewall; 2], case: &Case, problem: &Problem, flow: &Flow) {
-    let names = names(sides[0], sides[1]);
+    let names = &problem.applications;
+    let asked = |(field, asked): &(Field, Ranges)| asked.contains(flow.value(field, names));
+    let asked = case.within.iter().all(asked);
+    let sides = [(sides[0], case.old, &problem.old), (sides[1], case.new, &problem.new)];
+    let expected =
+        sides.map(
+            |(firewall, passage, _)| {
+                if asked { judged(firewall, passage, flow) } else { (Outcome::Outside, None) }
+            },
+        );
+    for ((_, _, list), expected) in sides.into_iter().zip(&expected) {
+        let (found, rule) = decide(problem, list, flow, names);
+        assert_eq!((found.clone(), rule), *expected, "{:?} {:?}", flow.key, flow.atoms);
+    }
     let solution = solve(problem, &SolveLimits::default());
     assert!(solution.open.is_empty());
     let inside = solution.differences.iter().any(|difference| {
         difference.area.iter().enumerate().all(|(dimension, (first, last))| {
-            (*first..=*last).contains(&flow.class(problem, dimension, &names))
+            (*first..=*last).contains(&flow.class(problem, dimension, names))
         })
     });
-    let allows = |(outcome, _): (Outcome, _)| matches!(outcome, Outcome::Allow(_));
-    let [old, new] = [(sides[0], case.old), (sides[1], case.new)]
-        .map(|(firewall, place)| allows(judged(firewall, place, flow)));
+    let [old, new] = expected.map(|(outcome, _)| matches!(outcome, Outcome::Allow(_)));
     assert_eq!(inside, old != new, "{:?} {:?}", flow.key, flow.atoms);
-    for (firewall, place, list) in
-        [(sides[0], case.old, &problem.old), (sides[1], case.new, &problem.new)]
-    {
-        let (found, rule) = decide(problem, list, flow, &names);
-        let expected = judged(firewall, place, flow);
-        assert_eq!((found.clone(), rule), expected, "{:?} {:?}", flow.key, flow.atoms);
-    }
 }
 
 /// What the types of a problem promise.
@@ -240,12 +239,31 @@ fn mostly_supported(mut firewall: Firewall, random: &mut Random) -> Firewall {
     firewall
 }
 
+/// The way of a packet through; every second time, no way out is stated.
+fn passage(key: &PacketKey, random: &mut Random) -> Passage {
+    let ingress = Place { interface: key.ingress, zone: key.from };
+    let egress = Place { interface: key.egress, zone: key.to };
+    Passage { ingress, egress: Some(egress).filter(|_| random.percent(50)) }
+}
+
+/// Sets that, every second time, leave something out, and now and then the destination.
+fn within(dst: IpAddr, random: &mut Random) -> Vec<(Field, Ranges)> {
+    let ports = Ranges::span(random.below(2) as u128, random.between(80, u16::MAX.into()));
+    let holds = Field::Atom("condition -m limit".into());
+    let all = [
+        (Field::Dst, Ranges::one(bits(dst) ^ u128::from(random.percent(10)))),
+        (Field::DstPort, ports),
+        (Field::Application, Ranges::span(0, random.below(3) as u128)),
+        (holds, Ranges::one(random.below(2) as u128)),
+    ];
+    all.into_iter().filter(|_| random.percent(15)).collect()
+}
+
 /// Random flows through a pair of firewalls; says how many were asked about and how many answered.
 fn check_pair(old: Firewall, new: Firewall, seed: u64) -> (usize, usize) {
     let mut random = Random::new(seed);
     let old = firewalls::linked(&mostly_supported(old, &mut random));
     let new = firewalls::linked(&mostly_supported(new, &mut random));
-    let names = names(&old, &new);
     let (mut asked, mut answered) = (0, 0);
     for number in 0..40 {
         let side = if number % 2 == 0 { &old } else { &new };
@@ -259,11 +277,21 @@ fn check_pair(old: Firewall, new: Firewall, seed: u64) -> (usize, usize) {
         let case = Case {
             family: if key.src.is_ipv4() { Family::V4 } else { Family::V6 },
             protocols: class_of(key.protocol),
-            old: Place { interface: key.ingress, zone: key.from },
-            new: Place { interface: other.ingress, zone: other.from },
+            old: passage(&key, &mut random),
+            new: passage(&other, &mut random),
+            within: within(key.dst, &mut random),
         };
         asked += 1;
-        let Ok(problem) = flatten(&old, &new, &case) else { continue };
+        let problem = match flatten(&old, &new, &case) {
+            Ok(problem) => problem,
+            Err(refused) => {
+                let passage = if refused.side == Side::Old { case.old } else { case.new };
+                let leaves = passage.egress.unwrap_or_default();
+                let stated = leaves.interface.is_some() && leaves.zone.is_some();
+                assert!(!stated || refused.reason != Obstacle::Egress, "{case:?}");
+                continue;
+            }
+        };
         answered += 1;
         check_form(&problem);
         let atoms = problem.dimensions.iter().filter_map(|dimension| match &dimension.field {
@@ -271,7 +299,7 @@ fn check_pair(old: Firewall, new: Firewall, seed: u64) -> (usize, usize) {
             _ => None,
         });
         let atoms = atoms.collect();
-        let application = random.pick(&names).map(|name| Box::from(*name));
+        let application = random.pick(&problem.applications).cloned();
         let application = application.filter(|_| random.percent(80));
         let flow = Flow { key: opening(key, &mut random), application, atoms };
         check_flow([&old, &new], &case, &problem, &flow);
@@ -301,11 +329,14 @@ fn linked(text: &str) -> LinkedFirewall {
     linked.unwrap_or_else(|| panic!("{problems:#?}"))
 }
 
+const ANY_WAY: Passage = Passage { ingress: Place { interface: None, zone: None }, egress: None };
+
 const TCP_V4: Case = Case {
     family: Family::V4,
     protocols: ProtocolClass::WithPorts,
-    old: Place { interface: None, zone: None },
-    new: Place { interface: None, zone: None },
+    old: ANY_WAY,
+    new: ANY_WAY,
+    within: Vec::new(),
 };
 
 /// Asks both the list and the reference about a TCP packet to port 80, and expects the name of the
@@ -480,4 +511,77 @@ fn a_mask_with_holes_becomes_its_ranges() {
     ] {
         check(&text, src, &[], Some(expected));
     }
+}
+
+const TWO_WAYS: &str = r#"
+    [[zone]]
+    name = "inside"
+    [[zone]]
+    name = "outside"
+    [[interface]]
+    name = "lan"
+    zone = "inside"
+    address = ["10.0.0.1/8"]
+    [[interface]]
+    name = "wan"
+    zone = "outside"
+    address = ["192.0.2.1/24"]
+    [[rule_base]]
+    name = "main"
+    [[rule_base.rule]]
+    name = "out"
+    to = ["outside"]
+    action = "allow"
+    [[layer]]
+    rule_base = "main"
+    default = "deny"
+"#;
+
+#[test]
+fn a_stated_way_out_counts_for_every_destination() {
+    let firewall = linked(TWO_WAYS);
+    assert_eq!(flatten(&firewall, &firewall, &TCP_V4).unwrap_err().reason, Obstacle::Egress);
+    let to = |name: &str| {
+        let egress = Place { interface: firewall.interface_named(name), zone: None };
+        Passage { egress: Some(egress), ..ANY_WAY }
+    };
+    let within = vec![(Field::Protocol, Ranges::one(Protocol::TCP.0))];
+    let case = Case { old: to("lan"), new: to("wan"), within, ..TCP_V4 };
+    let problem = flatten(&firewall, &firewall, &case).unwrap();
+    let solution = solve(&problem, &SolveLimits::default());
+    let [difference] = &*solution.differences else { panic!("{:?}", solution.differences) };
+    for (dimension, &(first, last)) in problem.dimensions.iter().zip(&difference.area) {
+        let values = (dimension.values(first).0, dimension.values(last).1);
+        match dimension.field {
+            Field::Protocol => assert_eq!(values, (6, 6)),
+            _ => assert_eq!(values, (0, dimension.last)),
+        }
+    }
+}
+
+#[test]
+fn ways_are_every_address_by_the_interface_it_is_routed_to() {
+    let firewall = linked(TWO_WAYS);
+    let found = ways(&firewall, None, Family::V4);
+    let [lan, wan] = ["lan", "wan"].map(|name| firewall.interface_named(name));
+    let names: Vec<_> = found.iter().map(|(egress, _)| *egress).collect();
+    assert_eq!(names, [None, lan, wan]);
+    assert_eq!(found[1].1, Ranges::span(0x0a00_0000, 0x0aff_ffff));
+    assert_eq!(found[2].1, Ranges::span(0xc000_0200, 0xc000_02ff));
+    let all = found.iter().fold(Ranges::default(), |all, (_, part)| all.union(part));
+    assert_eq!(all, Ranges::span(0, u32::MAX.into()));
+    assert!(found[0].1.intersection(&found[1].1.union(&found[2].1)).is_empty());
+}
+
+#[test]
+fn applications_are_numbered_by_name() {
+    let application = |name: &str| format!("[[application]]\nname = \"{name}\"\n");
+    let rule = |name: &str| {
+        let lines = format!("application = [\"{name}\"]");
+        linked(&format!("{}{}", application(name), one_rule(&lines)))
+    };
+    let problem = flatten(&rule("web"), &rule("dns"), &TCP_V4).unwrap();
+    assert_eq!(problem.applications, ["dns".into(), "web".into()]);
+    let known = problem.dimensions.iter().find(|it| it.field == Field::Application).unwrap();
+    assert_eq!(known.last, 2);
 }

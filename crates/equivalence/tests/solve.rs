@@ -5,7 +5,8 @@ use std::collections::HashMap;
 
 use parefeu_equivalence::{
     Area, Comparison, Decided, Dimension, DimensionId, Entry, Field, Function, List, OpenReason,
-    Origin, Outcome, OutcomeId, Problem, Set, SetId, Solution, SolveLimits, Step, Translate, solve,
+    Origin, Outcome, OutcomeId, Part, Problem, Proof, Set, SetId, Solution, SolveLimits, Step,
+    Translate, solve,
 };
 use parefeu_policy::RuleId;
 use proptest::prelude::*;
@@ -71,7 +72,7 @@ fn problem(widths: &[Vec<u128>], old: &[Raw], new: &[Raw], defaults: [usize; 2])
         List { entries }
     };
     let (old, new) = (list(old, defaults[0]), list(new, defaults[1]));
-    Problem { dimensions, sets, outcomes: outcomes(), old, new }
+    Problem { dimensions, sets, outcomes: outcomes(), old, new, ..Problem::default() }
 }
 
 /// Outcomes some of which are one function, or one on some values.
@@ -205,9 +206,53 @@ fn check_named(problem: &Problem, list: &List, named: &Decided, point: &[u32], r
     assert!(agree(problem, outcome, decided, point, refusals).1, "not the outcome of {point:?}");
 }
 
-/// Holds a solution against every point.
+/// The leaves of a proof with their boxes.
+fn leaves(proof: &Proof, area: &Area, part: Part) -> Vec<(Area, Part)> {
+    let Part::Cut(index) = part else { return vec![(area.clone(), part)] };
+    let cut = proof.cuts[index as usize];
+    let at = cut.dimension.0 as usize;
+    let (low, high) = area[at];
+    assert!((low..high).contains(&cut.class), "a cut leaves points on either side");
+    let (mut lower, mut upper) = (area.clone(), area.clone());
+    (lower[at], upper[at]) = ((low, cut.class), (cut.class + 1, high));
+    [leaves(proof, &lower, cut.lower), leaves(proof, &upper, cut.upper)].concat()
+}
+
+/// Holds the proof against the boxes of the solution, and what it calls the same against points.
+fn check_proof(problem: &Problem, solution: &Solution, refusals: bool) {
+    let proof = solution.proof.as_ref().unwrap();
+    let space = problem.dimensions.iter().map(|dimension| (0, dimension.classes() - 1)).collect();
+    let (mut different, mut open) = (vec![], vec![]);
+    let leaves = leaves(proof, &space, proof.whole);
+    assert_eq!(leaves.len(), proof.cuts.len() + 1, "every cut is reached once");
+    for (area, part) in leaves {
+        match part {
+            Part::Different(index) => different.push((index, area)),
+            Part::Open(index) => open.push((index, area)),
+            _ => {
+                for point in points(problem).iter().filter(|point| holds(&area, point)) {
+                    let old = evaluate(problem, &problem.old, point);
+                    let new = evaluate(problem, &problem.new, point);
+                    assert!(agree(problem, old, new, point, refusals).1, "{point:?}");
+                }
+            }
+        }
+    }
+    for list in [&mut different, &mut open] {
+        list.sort_unstable();
+    }
+    let numbered =
+        |areas: Vec<&Area>| -> Vec<(u32, Area)> { (0..).zip(areas.into_iter().cloned()).collect() };
+    assert_eq!(different, numbered(solution.differences.iter().map(|found| &found.area).collect()));
+    assert_eq!(open, numbered(solution.open.iter().map(|open| &open.area).collect()));
+}
+
+/// Holds a solution against every point, and its proof against the solution.
 fn check(problem: &Problem, limits: &SolveLimits) -> Solution {
-    let solution = solve(problem, limits);
+    let mut solution = solve(problem, &SolveLimits { record: true, ..*limits });
+    check_proof(problem, &solution, limits.compare_refusals);
+    solution.proof = None;
+    assert_eq!(solution, solve(problem, limits), "a proof changes nothing");
     let refusals = limits.compare_refusals;
     for point in points(problem) {
         let old = evaluate(problem, &problem.old, &point);

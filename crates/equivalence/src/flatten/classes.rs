@@ -42,7 +42,8 @@ pub(super) fn problem(space: &Space<'_>, old: &Drafts, new: &Drafts) -> Problem 
     let mut named: Vec<(Set, SetId)> = sets.into_iter().collect();
     named.sort_unstable_by_key(|(_, id)| *id);
     let sets = named.into_iter().map(|(set, _)| set).collect();
-    Problem { dimensions, sets, outcomes, old, new }
+    let applications = space.applications.iter().map(|name| (*name).into()).collect();
+    Problem { dimensions, sets, outcomes, old, new, applications }
 }
 
 fn sets(draft: &super::walk::Draft) -> impl Iterator<Item = (&Field, &Values)> {

@@ -10,27 +10,46 @@ mod classes;
 mod rule;
 mod values;
 mod walk;
+mod way;
 
 use std::collections::BTreeSet;
 
 use parefeu_net::Protocol;
-use parefeu_policy::{InterfaceId, LinkedFirewall, Span, ZoneId};
+use parefeu_policy::set::Ranges;
+use parefeu_policy::{AtomId, InterfaceId, LinkedFirewall, Span, ZoneId};
 
 use crate::{Field, Problem, Side};
-use values::Values;
+use values::{Region, Values};
+
+pub use way::ways;
 
 /// The connections that are compared: new ones, of one address family, a class of protocols and a
-/// place where they enter.
-#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+/// way through either firewall.
+#[derive(Clone, Debug, Eq, Hash, PartialEq)]
 pub struct Case {
     /// The family of both addresses.
     pub family: Family,
     /// The protocols.
     pub protocols: ProtocolClass,
-    /// Where they enter the old firewall.
-    pub old: Place,
-    /// Where they enter the new firewall.
-    pub new: Place,
+    /// How they pass the old firewall.
+    pub old: Passage,
+    /// How they pass the new firewall.
+    pub new: Passage,
+    /// The values of fields that are asked about; all others are [`Outcome::Outside`]. Of a field
+    /// named twice, those in both sets.
+    ///
+    /// [`Outcome::Outside`]: crate::Outcome::Outside
+    pub within: Vec<(Field, Ranges)>,
+}
+
+/// Where a packet enters a firewall, and where it leaves.
+#[derive(Clone, Copy, Debug, Default, Eq, Hash, PartialEq)]
+pub struct Passage {
+    /// Where it enters.
+    pub ingress: Place,
+    /// Where it leaves, whatever its destination; what the place does not state, and all without a
+    /// place, is as routes say.
+    pub egress: Option<Place>,
 }
 
 /// An address family.
@@ -53,7 +72,7 @@ pub enum ProtocolClass {
     Other,
 }
 
-/// Where a packet enters a firewall. Without a zone it is that of the interface, if it has one.
+/// An end of a passage. Without a zone it is that of the interface, if it has one.
 #[derive(Clone, Copy, Debug, Default, Eq, Hash, PartialEq)]
 pub struct Place {
     /// The interface; `None` if not stated.
@@ -84,7 +103,7 @@ pub enum Obstacle {
     /// A condition on an ingress interface or zone, where the case states none.
     #[error("where the packet enters is not stated")]
     Ingress,
-    /// A condition on an egress interface or zone, for addresses no route gives one.
+    /// A condition on an egress interface or zone that is not stated and no route gives.
     #[error("where the packet leaves is not known for every address")]
     Egress,
     /// A condition on the URL.
@@ -132,6 +151,7 @@ pub fn flatten(
         protocols: case.protocols,
         applications: applications.map(|known| &*known.name).collect(),
         one_dialect: old.dialect == new.dialect,
+        within: &case.within,
     };
     let old = walk::write_out(old, Side::Old, case.old, &space)?;
     let new = walk::write_out(new, Side::New, case.new, &space)?;
@@ -146,19 +166,18 @@ struct Space<'a> {
     applications: BTreeSet<&'a str>,
     /// Whether equal texts of the two sides name the same atom.
     one_dialect: bool,
+    /// What is asked about.
+    within: &'a [(Field, Ranges)],
 }
 
 impl Space<'_> {
     /// The greatest value of a field.
     fn last(&self, field: &Field) -> u128 {
         match (field, self.protocols) {
-            (Field::Src | Field::Dst, _) => match self.family {
-                Family::V4 => u32::MAX.into(),
-                Family::V6 => u128::MAX,
-            },
+            (Field::Src | Field::Dst, _) => self.family.last(),
             (Field::SrcPort | Field::DstPort, ProtocolClass::WithPorts) => u16::MAX.into(),
             (Field::Application, _) => self.applications.len() as u128,
-            (Field::Atom(_), _) => 1,
+            (Field::Category(_) | Field::User(_) | Field::Atom(_), _) => 1,
             _ => u8::MAX.into(),
         }
     }
@@ -173,13 +192,45 @@ impl Space<'_> {
         }
     }
 
+    /// What is no part of the case.
+    fn outside(&self) -> impl Iterator<Item = Region> {
+        let protocols = (Field::Protocol, self.other_protocols());
+        let unasked = self.within.iter().map(|(field, asked)| {
+            let asked = Values::of(asked.as_slice().iter().copied());
+            (field.clone(), asked.complement(self.last(field)))
+        });
+        let outside = std::iter::once(protocols).chain(unasked);
+        let outside =
+            outside.filter_map(|(field, values)| Region::default().narrowed(field, &values));
+        outside.map(|region| region.without_full(|field| self.last(field)))
+    }
+
     /// The protocols outside the case.
     fn other_protocols(&self) -> Values {
         protocols((0..=u8::MAX).map(Protocol).filter(|it| !self.protocols.contains(*it)))
     }
 }
 
+impl Family {
+    /// The greatest address.
+    pub(crate) const fn last(self) -> u128 {
+        match self {
+            Self::V4 => u32::MAX as u128,
+            Self::V6 => u128::MAX,
+        }
+    }
+}
+
 impl ProtocolClass {
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::WithPorts, Self::Icmp, Self::Other];
+
+    /// The protocol numbers of the class.
+    pub fn values(self) -> Ranges {
+        let numbers = (0..=u8::MAX).filter(|number| self.contains(Protocol(*number)));
+        numbers.map(|number| (number.into(), number.into())).collect()
+    }
+
     /// Whether the protocol belongs to the class.
     pub const fn contains(self, protocol: Protocol) -> bool {
         match self {
@@ -188,6 +239,24 @@ impl ProtocolClass {
             Self::Other => !protocol.has_ports() && !protocol.is_icmp(),
         }
     }
+}
+
+/// The dimension of a condition without a value at analysis time.
+///
+/// What a text means is for its dialect to say; and a list of addresses may hold the source of a
+/// packet and not its destination.
+pub(crate) fn atom_field(
+    firewall: &LinkedFirewall,
+    role: &str,
+    id: AtomId,
+    one_dialect: bool,
+) -> Field {
+    let text = &firewall.atoms[id.index()].text;
+    Field::Atom(if one_dialect {
+        format!("{role} {text}").into()
+    } else {
+        format!("{role} {} {text}", firewall.dialect).into()
+    })
 }
 
 fn protocols(protocols: impl Iterator<Item = Protocol>) -> Values {

@@ -1,18 +1,19 @@
 //! What one rule matches, as products of sets.
 
 use std::collections::BTreeMap;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use parefeu_net::{Protocol, TcpFlags};
 use parefeu_policy::set::{AddressSet, IdSet, MaskedAddress, PortSet};
 use parefeu_policy::{
-    AtomId, ConnectionState, InterfaceId, LinkedAddresses, LinkedFirewall, LinkedMatch, LinkedRule,
-    LinkedService, Span, ZoneId, ZoneRelation,
+    AtomId, ConnectionState, LinkedAddresses, LinkedFirewall, LinkedMatch, LinkedRule,
+    LinkedService, Span, ZoneRelation,
 };
 
 use super::values::{Region, Values};
+use super::way::{self, Way};
 use super::{
-    Family, MAX_MASKED_RANGES, MAX_STEPS, NotFlattened, Obstacle, Place, ProtocolClass, Space,
+    Family, MAX_MASKED_RANGES, MAX_STEPS, NotFlattened, Obstacle, Passage, Place, ProtocolClass,
+    Space,
 };
 use crate::{Field, Side};
 
@@ -21,28 +22,27 @@ pub(super) struct Reader<'a> {
     pub(super) firewall: &'a LinkedFirewall,
     pub(super) side: Side,
     space: &'a Space<'a>,
-    /// The place, its zone filled in.
-    place: Place,
+    /// Where packets enter, the zone filled in.
+    ingress: Place,
     /// What the firewall calls each name of [`Space::applications`].
     applications: Vec<Option<u32>>,
-    /// The destinations each interface is the way to; `None` for those no route leads to.
-    ways: BTreeMap<Option<InterfaceId>, Values>,
+    /// The destinations of each way out.
+    ways: BTreeMap<Way, Values>,
 }
 
 impl<'a> Reader<'a> {
     pub(super) fn new(
         firewall: &'a LinkedFirewall,
         side: Side,
-        place: Place,
+        passage: Passage,
         space: &'a Space<'a>,
     ) -> Self {
-        let zone = place.zone.or(place.interface.and_then(|id| firewall.zone_of(id)));
-        let place = Place { zone, ..place };
-        let ways = ways(firewall, place.interface, space);
+        let ingress = passage.ingress.with_zone(firewall);
+        let ways = way::out(firewall, passage, space.family);
         let known = &firewall.applications;
         let known: BTreeMap<&str, u32> = known.iter().map(|it| &*it.name).zip(0..).collect();
         let applications = space.applications.iter().map(|name| known.get(name).copied()).collect();
-        Self { firewall, side, space, place, applications, ways }
+        Self { firewall, side, space, ingress, applications, ways }
     }
 
     /// An obstacle of this side.
@@ -54,8 +54,8 @@ impl<'a> Reader<'a> {
     pub(super) fn regions(&self, rule: &LinkedRule) -> Result<Vec<Region>, NotFlattened> {
         let matches = &rule.matches;
         let here = [
-            stated(&matches.ingress, self.place.interface.map(|id| id.0)),
-            stated(&matches.from, self.place.zone.map(|id| id.0)),
+            stated(&matches.ingress, self.ingress.interface.map(|id| id.0)),
+            stated(&matches.from, self.ingress.zone.map(|id| id.0)),
         ];
         let never = rule.disabled || !matches.states.contains(ConnectionState::New);
         if never || here.contains(&Some(false)) {
@@ -123,15 +123,7 @@ impl<'a> Reader<'a> {
     }
 
     fn atom(&self, role: &str, id: AtomId) -> Field {
-        let text = &self.firewall.atoms[id.index()].text;
-        // What a text means is for its dialect to say; and a list of addresses may hold the source
-        // of a packet and not its destination.
-        let text = if self.space.one_dialect {
-            format!("{role} {text}")
-        } else {
-            format!("{role} {} {text}", self.firewall.dialect)
-        };
-        Field::Atom(text.into())
+        super::atom_field(self.firewall, role, id, self.space.one_dialect)
     }
 
     fn services(&self, matches: &LinkedMatch) -> Vec<Region> {
@@ -217,8 +209,8 @@ impl<'a> Reader<'a> {
             return Ok(found);
         }
         let (mut sure, mut open) = (Vec::new(), Vec::new());
-        for (egress, values) in &self.ways {
-            match self.leaves(matches, *egress) {
+        for (way, values) in &self.ways {
+            match self.leaves(matches, *way) {
                 Some(true) => sure.extend(values.ranges()),
                 Some(false) => {}
                 None => open.extend(values.ranges()),
@@ -226,15 +218,16 @@ impl<'a> Reader<'a> {
         }
         let (sure, open) = (Values::of(sure), Values::of(open));
         if found.iter().any(|region| region.clone().narrowed(Field::Dst, &open).is_some()) {
-            return Err(self.refuse(Obstacle::Egress, at));
+            let enters = matches.relation == ZoneRelation::Any || self.ingress.zone.is_some();
+            let reason = if enters { Obstacle::Egress } else { Obstacle::Ingress };
+            return Err(self.refuse(reason, at));
         }
         Ok(found.into_iter().filter_map(|region| region.narrowed(Field::Dst, &sure)).collect())
     }
 
     /// Whether a packet that leaves there matches; `None` when nobody can tell.
-    fn leaves(&self, matches: &LinkedMatch, egress: Option<InterfaceId>) -> Option<bool> {
-        let to: Option<ZoneId> = egress.and_then(|id| self.firewall.zone_of(id));
-        let same = self.place.zone.zip(to).map(|(from, to)| from == to);
+    fn leaves(&self, matches: &LinkedMatch, Way { egress, to }: Way) -> Option<bool> {
+        let same = self.ingress.zone.zip(to).map(|(from, to)| from == to);
         let conditions = [
             stated(&matches.egress, egress.map(|id| id.0)),
             stated(&matches.to, to.map(|id| id.0)),
@@ -249,30 +242,6 @@ impl<'a> Reader<'a> {
         }
         (!conditions.contains(&None)).then_some(true)
     }
-}
-
-/// The destinations of each way out, by the routes for packets that enter at `ingress`.
-fn ways(
-    firewall: &LinkedFirewall,
-    ingress: Option<InterfaceId>,
-    space: &Space<'_>,
-) -> BTreeMap<Option<InterfaceId>, Values> {
-    let is_v4 = space.family == Family::V4;
-    let last = space.last(&Field::Dst);
-    let mut starts = vec![0];
-    for (first, end) in firewall.routes.ranges(is_v4) {
-        starts.push(bits(first));
-        starts.extend(bits(end).checked_add(1).filter(|next| *next <= last));
-    }
-    starts.sort_unstable();
-    starts.dedup();
-    let mut found: BTreeMap<_, Vec<(u128, u128)>> = BTreeMap::new();
-    for (at, &first) in starts.iter().enumerate() {
-        let end = starts.get(at + 1).map_or(last, |next| next - 1);
-        let egress = firewall.route(ingress, address(first, is_v4));
-        found.entry(egress).or_default().push((first, end));
-    }
-    found.into_iter().map(|(egress, ranges)| (egress, Values::of(ranges))).collect()
 }
 
 /// Whether an identifier is in the set; `None` when it is not stated and matters.
@@ -300,19 +269,4 @@ fn unfolded(pattern: MaskedAddress) -> impl Iterator<Item = (u128, u128)> {
         let first = pattern.value | filled;
         (first.into(), (first | hosts).into())
     })
-}
-
-const fn bits(address: IpAddr) -> u128 {
-    match address {
-        IpAddr::V4(v4) => v4.to_bits() as u128,
-        IpAddr::V6(v6) => v6.to_bits(),
-    }
-}
-
-const fn address(bits: u128, is_v4: bool) -> IpAddr {
-    if is_v4 {
-        IpAddr::V4(Ipv4Addr::from_bits(bits as u32))
-    } else {
-        IpAddr::V6(Ipv6Addr::from_bits(bits))
-    }
 }

@@ -9,8 +9,8 @@ use parefeu_policy::{
 
 use super::rule::Reader;
 use super::values::Region;
-use super::{MAX_STEPS, NotFlattened, Obstacle, Place, Space};
-use crate::{Field, Outcome, Side, Translate};
+use super::{MAX_STEPS, NotFlattened, Obstacle, Passage, Space};
+use crate::{Outcome, Side, Translate};
 
 /// An entry whose values are not classes yet.
 pub(super) struct Draft {
@@ -57,10 +57,10 @@ impl Drafts {
 pub(super) fn write_out(
     firewall: &LinkedFirewall,
     side: Side,
-    place: Place,
+    passage: Passage,
     space: &Space<'_>,
 ) -> Result<Drafts, NotFlattened> {
-    let reader = Reader::new(firewall, side, place, space);
+    let reader = Reader::new(firewall, side, passage, space);
     let tables = [&firewall.destination_nat, &firewall.source_nat];
     let translates = |rule: &&LinkedNatRule| !rule.disabled;
     if let Some(rule) = tables.into_iter().flat_map(|table| &table.rules).find(translates) {
@@ -68,9 +68,9 @@ pub(super) fn write_out(
     }
     let (list, read) = (Drafts::default(), BTreeMap::new());
     let mut writer = Writer { reader, list, read, accepted: None, left: MAX_STEPS };
-    if let Some(outside) = Region::default().narrowed(Field::Protocol, &space.other_protocols()) {
+    for region in space.outside() {
         let step = DraftStep::Decide(Outcome::Outside);
-        writer.list.entries.push(Draft { region: outside, step, rule: None });
+        writer.list.entries.push(Draft { region, step, rule: None });
     }
     writer.layers()?;
     Ok(writer.list)

@@ -3,6 +3,7 @@
 mod filter;
 mod large;
 mod objects;
+mod rewrite;
 mod rules;
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
@@ -19,6 +20,7 @@ use proptest::prelude::*;
 pub use filter::{Filter, Scan, filtering};
 pub(crate) use large::Ranked;
 pub use large::{Family, Large, Shape};
+pub use rewrite::{Rewriting, edited};
 use rules::{RULE_BASES, Weights};
 
 /// Small firewalls, of every kind of field a rule can compare.

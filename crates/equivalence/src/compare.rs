@@ -1,0 +1,192 @@
+//! The comparison of two firewalls: every family, class of protocols and way through both.
+
+use std::collections::BTreeMap;
+
+use parefeu_policy::set::Ranges;
+use parefeu_policy::{LinkedFirewall, Span};
+
+use crate::crossing::{Crossing, crossings};
+use crate::flatten::{Case, Family, Obstacle, ProtocolClass, flatten};
+use crate::pairing::Pairing;
+use crate::problem::{Field, Origin, Problem, Side};
+use crate::region::{Region, regions};
+use crate::solve::{OpenReason, Solution, SolveLimits, solve};
+
+/// What is asked about two firewalls.
+#[derive(Clone, Debug)]
+pub struct Request {
+    /// Which places stand for each other.
+    pub pairing: Pairing,
+    /// How far the comparison of one case goes.
+    pub limits: SolveLimits,
+    /// Only packets with these values of the fields.
+    pub within: Vec<(Field, Ranges)>,
+    /// Only packets of these families.
+    pub families: Vec<Family>,
+    /// Only packets that enter by a place of this name, on either side.
+    pub from: Option<Box<str>>,
+    /// Only packets that leave by a place of this name, on either side, where that is stated.
+    pub to: Option<Box<str>>,
+}
+
+impl Request {
+    /// Everything, as far as the usual limits reach.
+    pub fn all(pairing: Pairing) -> Self {
+        Self {
+            pairing,
+            limits: SolveLimits::default(),
+            within: Vec::new(),
+            families: vec![Family::V4, Family::V6],
+            from: None,
+            to: None,
+        }
+    }
+}
+
+/// One case compared: the ways through both firewalls that no rule tells apart.
+#[derive(Clone, Debug)]
+pub struct Compared {
+    /// What was compared; its passages are those of the first crossing.
+    pub case: Case,
+    /// The ways.
+    pub crossings: Vec<Crossing>,
+    /// The lists.
+    pub problem: Problem,
+    /// Where they differ.
+    pub solution: Solution,
+    /// The same, for reading.
+    pub regions: Vec<Region>,
+}
+
+/// A part of the question that has no answer.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Undecided {
+    /// The family.
+    pub family: Family,
+    /// The class of protocols.
+    pub protocols: ProtocolClass,
+    /// The ways.
+    pub crossings: Vec<Crossing>,
+    /// Why.
+    pub because: Unproved,
+}
+
+/// Why there is no answer.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum Unproved {
+    /// A firewall cannot be written out as a list.
+    NotWrittenOut {
+        /// The firewall.
+        side: Side,
+        /// The lines.
+        at: Span,
+        /// What stands there.
+        obstacle: Obstacle,
+    },
+    /// Part of the space is left open.
+    Open {
+        /// Why.
+        reason: OpenReason,
+        /// How many boxes.
+        boxes: usize,
+        /// The rules that may make the sides differ there, each once.
+        involved: Vec<(Side, Origin)>,
+    },
+}
+
+/// What a comparison found.
+#[derive(Clone, Debug, Default)]
+pub struct Answer {
+    /// The cases that were compared.
+    pub compared: Vec<Compared>,
+    /// What has no answer.
+    pub undecided: Vec<Undecided>,
+}
+
+impl Answer {
+    /// Whether some packet is known to be treated differently.
+    pub fn is_different(&self) -> bool {
+        self.compared.iter().any(|case| !case.solution.differences.is_empty())
+    }
+
+    /// Whether all packets asked about are known to be treated alike.
+    pub fn is_equal(&self) -> bool {
+        self.undecided.is_empty() && !self.is_different()
+    }
+}
+
+/// Compares two firewalls.
+///
+/// Cost: that of [`flatten`] and [`solve`] for each family, class of protocols and group of
+/// crossings that some rule tells apart.
+pub fn compare(old: &LinkedFirewall, new: &LinkedFirewall, request: &Request) -> Answer {
+    let mut answer = Answer::default();
+    for &family in &request.families {
+        let groups = crossings(old, new, &request.pairing, family);
+        for group in groups.into_iter().filter_map(|group| asked(group, request)) {
+            for protocols in ProtocolClass::ALL {
+                one_case(old, new, request, (family, protocols), &group, &mut answer);
+            }
+        }
+    }
+    answer
+}
+
+/// The crossings of a group that the request asks about.
+fn asked(group: Vec<Crossing>, request: &Request) -> Option<Vec<Crossing>> {
+    let fits = |names: &crate::crossing::Names, wanted: &Option<Box<str>>| {
+        wanted.is_none() || names.iter().any(|name| name == wanted)
+    };
+    let kept = group.into_iter().filter(|crossing| {
+        let leaves = crossing.to.as_ref().is_none_or(|to| fits(to, &request.to));
+        fits(&crossing.from, &request.from) && leaves
+    });
+    Some(kept.collect::<Vec<_>>()).filter(|kept| !kept.is_empty())
+}
+
+fn one_case(
+    old: &LinkedFirewall,
+    new: &LinkedFirewall,
+    request: &Request,
+    (family, protocols): (Family, ProtocolClass),
+    crossings: &[Crossing],
+    answer: &mut Answer,
+) {
+    let Some(first) = crossings.first() else { return };
+    let mut within = request.within.clone();
+    within.extend(first.destinations.clone().map(|destinations| (Field::Dst, destinations)));
+    let case = Case { family, protocols, old: first.old, new: first.new, within };
+    let undecided = |because| {
+        let crossings = crossings.to_vec();
+        Undecided { family, protocols, crossings, because }
+    };
+    match flatten(old, new, &case) {
+        Ok(problem) => {
+            let solution = solve(&problem, &request.limits);
+            answer.undecided.extend(open(&solution).into_iter().map(undecided));
+            let regions = regions(&problem, &solution.differences);
+            let crossings = crossings.to_vec();
+            answer.compared.push(Compared { case, crossings, problem, solution, regions });
+        }
+        Err(refused) => {
+            let crate::NotFlattened { side, at, reason: obstacle } = refused;
+            answer.undecided.push(undecided(Unproved::NotWrittenOut { side, at, obstacle }));
+        }
+    }
+}
+
+/// What a solution leaves open, by reason.
+fn open(solution: &Solution) -> Vec<Unproved> {
+    let mut found: BTreeMap<OpenReason, (usize, Vec<(Side, Origin)>)> = BTreeMap::new();
+    for it in &solution.open {
+        let (boxes, involved) = found.entry(it.reason).or_default();
+        *boxes += 1;
+        involved.extend(&it.involved);
+    }
+    let found = found.into_iter().map(|(reason, (boxes, mut involved))| {
+        involved.sort_unstable();
+        involved.dedup();
+        Unproved::Open { reason, boxes, involved }
+    });
+    found.collect()
+}

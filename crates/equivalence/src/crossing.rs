@@ -1,0 +1,204 @@
+//! The ways through both firewalls: where packets enter, and where that is to be stated, leave.
+
+use std::collections::BTreeMap;
+
+use parefeu_policy::set::{IdSet, Ranges};
+use parefeu_policy::{LinkedFirewall, LinkedMatch, LinkedTranslation, ZoneRelation};
+
+use crate::flatten::{Family, Passage, Place, ways};
+use crate::gate::{Gates, matches};
+use crate::pairing::{Pair, Pairing};
+
+/// The names of a place on either side; `None` where that side has none for it.
+pub type Names = [Option<Box<str>>; 2];
+
+/// One way through both firewalls.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Crossing {
+    /// Where packets enter.
+    pub from: Names,
+    /// Where they leave, if that is stated and not left to routes.
+    pub to: Option<Names>,
+    /// Through the old firewall.
+    pub old: Passage,
+    /// Through the new firewall.
+    pub new: Passage,
+    /// The destinations that go this way; `None` for all.
+    pub destinations: Option<Ranges>,
+}
+
+/// Where a firewall sends some destinations.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Way {
+    /// Routes tell, or no rule asks. The gate, where there is one.
+    Settled(Option<usize>),
+    /// Rules ask and no route tells: every way has to be looked at.
+    Open,
+}
+
+/// Destinations by the way a firewall sends them when they enter at a place.
+fn parts(
+    firewall: &LinkedFirewall,
+    gates: &Gates,
+    ingress: Place,
+    family: Family,
+) -> Vec<(Way, Ranges)> {
+    // A translation to the address of the way out asks too, but has no answer without routes.
+    let asks = matches(firewall)
+        .any(|it| !it.egress.is_any() || !it.to.is_any() || it.relation != ZoneRelation::Any);
+    if !asks {
+        return vec![(Way::Settled(None), Ranges::span(0, family.last()))];
+    }
+    let ways = ways(firewall, ingress.interface, family).into_iter();
+    let parts = ways.map(|(interface, destinations)| match interface {
+        Some(id) => (Way::Settled(gates.of_interface(id)), destinations),
+        None => (Way::Open, destinations),
+    });
+    parts.collect()
+}
+
+/// Every way of a family through both firewalls. Those that no rule tells apart stand together.
+pub(crate) fn crossings(
+    old: &LinkedFirewall,
+    new: &LinkedFirewall,
+    pairing: &Pairing,
+    family: Family,
+) -> Vec<Vec<Crossing>> {
+    let mut groups: BTreeMap<Key, usize> = BTreeMap::new();
+    let mut found: Vec<Vec<Crossing>> = Vec::new();
+    for ingress in &pairing.pairs {
+        for [from_old, from_new] in places(pairing, ingress) {
+            let parts = [
+                parts(old, &pairing.old, from_old, family),
+                parts(new, &pairing.new, from_new, family),
+            ];
+            for (to, [egress_old, egress_new], destinations) in leaving(pairing, &parts, family) {
+                let crossing = Crossing {
+                    from: names(pairing, ingress),
+                    to,
+                    old: Passage { ingress: from_old, egress: egress_old },
+                    new: Passage { ingress: from_new, egress: egress_new },
+                    destinations,
+                };
+                let key = key([old, new], &crossing);
+                let group = *groups.entry(key).or_insert(found.len());
+                match found.get_mut(group) {
+                    Some(group) => group.push(crossing),
+                    None => found.push(vec![crossing]),
+                }
+            }
+        }
+    }
+    found
+}
+
+/// A way out of both firewalls: its names, the places where they are to be stated, and the
+/// destinations that go this way.
+type Leaving = (Option<Names>, [Option<Place>; 2], Option<Ranges>);
+
+/// The ways out, together for every destination. Where the way of one side only is known, the
+/// other side's is its partner; where neither is, every pair is looked at.
+fn leaving(pairing: &Pairing, parts: &[Vec<(Way, Ranges)>; 2], family: Family) -> Vec<Leaving> {
+    let [of_old, of_new] = parts;
+    let both = of_old.iter().flat_map(|old| of_new.iter().map(move |new| (old, new)));
+    let (mut routed, mut found) = (Vec::new(), Vec::new());
+    for ((old, to_old), (new, to_new)) in both {
+        let destinations = to_old.intersection(to_new);
+        if destinations.is_empty() {
+            continue;
+        }
+        if let (Way::Settled(_), Way::Settled(_)) = (old, new) {
+            routed.extend_from_slice(destinations.as_slice());
+            continue;
+        }
+        let fits = |way: &Way, gate: usize| match way {
+            Way::Settled(Some(known)) => *known == gate,
+            Way::Settled(None) | Way::Open => true,
+        };
+        let pairs = pairing.pairs.iter();
+        let pairs: Vec<&Pair> =
+            pairs.filter(|pair| fits(old, pair.old) && fits(new, pair.new)).collect();
+        let whole = destinations == Ranges::span(0, family.last());
+        let asked = Some(destinations).filter(|_| !whole);
+        if pairs.is_empty() {
+            found.push((None, [None; 2], asked));
+            continue;
+        }
+        for pair in pairs {
+            for [place_old, place_new] in places(pairing, pair) {
+                let stated = [(old, place_old), (new, place_new)];
+                let stated = stated.map(|(way, place)| (*way == Way::Open).then_some(place));
+                found.push((Some(names(pairing, pair)), stated, asked.clone()));
+            }
+        }
+    }
+    let routed: Ranges = routed.into_iter().collect();
+    if !routed.is_empty() {
+        let whole = routed == Ranges::span(0, family.last());
+        found.insert(0, (None, [None; 2], Some(routed).filter(|_| !whole)));
+    }
+    found
+}
+
+fn names(pairing: &Pairing, pair: &Pair) -> Names {
+    [pairing.old.gates[pair.old].name.clone(), pairing.new.gates[pair.new].name.clone()]
+}
+
+/// Every pair of places of two gates.
+fn places(pairing: &Pairing, pair: &Pair) -> Vec<[Place; 2]> {
+    let others = &pairing.new.gates[pair.new].places;
+    let all = pairing.old.gates[pair.old].places.iter();
+    all.flat_map(|old| others.iter().map(|new| [*old, *new])).collect()
+}
+
+/// What of a crossing rules tell apart: crossings with one key are one question.
+type Key = (Signature, Signature, Option<Ranges>);
+
+/// What the rules of a firewall, and its routes, see of a passage.
+type Signature = (Vec<u8>, u32);
+
+fn key(firewalls: [&LinkedFirewall; 2], crossing: &Crossing) -> Key {
+    let [old, new] = firewalls;
+    let destinations = crossing.destinations.clone();
+    (signature(old, &crossing.old), signature(new, &crossing.new), destinations)
+}
+
+fn signature(firewall: &LinkedFirewall, passage: &Passage) -> Signature {
+    let Passage { ingress, egress } = *passage;
+    let zone = |place: Place| place.zone.or(place.interface.and_then(|id| firewall.zone_of(id)));
+    let (from, to) = (zone(ingress), egress.and_then(zone));
+    let mut seen = Vec::new();
+    for it in matches(firewall).filter(|it| names_places(it)) {
+        let holds = |set: &IdSet, id: Option<u32>| match id {
+            _ if set.is_any() => 1,
+            Some(id) => u8::from(set.contains(id)),
+            None => 2,
+        };
+        if it.relation != ZoneRelation::Any {
+            // Which zone it is matters to how it relates to those routes lead to.
+            seen.extend(from.map_or([0; 4], |zone| zone.0.to_be_bytes()));
+            seen.push(from.zip(to).map_or(2, |(from, to)| u8::from(from == to)));
+        }
+        let egress = egress.map(|place| place.interface.map(|id| id.0));
+        seen.extend([
+            holds(&it.ingress, ingress.interface.map(|id| id.0)),
+            holds(&it.from, from.map(|id| id.0)),
+            egress.map_or(3, |egress| holds(&it.egress, egress)),
+            holds(&it.to, to.map(|id| id.0)),
+        ]);
+    }
+    let tables = [&firewall.destination_nat, &firewall.source_nat];
+    let mut translations = tables.into_iter().flat_map(|table| &table.rules);
+    if translations.any(|rule| rule.translation == LinkedTranslation::EgressInterface) {
+        let interface = egress.and_then(|place| place.interface);
+        seen.extend(interface.map_or([u8::MAX; 4], |id| id.0.to_be_bytes()));
+    }
+    let interface = ingress.interface.and_then(|id| firewall.interfaces.get(id.index()));
+    (seen, interface.map_or(0, |interface| interface.router))
+}
+
+/// Whether a rule asks where the packet enters or leaves.
+fn names_places(it: &LinkedMatch) -> bool {
+    let sets = [&it.ingress, &it.from, &it.egress, &it.to];
+    it.relation != ZoneRelation::Any || sets.iter().any(|set| !set.is_any())
+}

@@ -1,0 +1,132 @@
+//! Where two firewalls differ, as people read it: few products of sets, with the rules that decide.
+
+use std::collections::BTreeMap;
+
+use parefeu_policy::set::Ranges;
+
+use crate::merge::{Merger, Product};
+use crate::problem::{
+    Dimension, Entry, Field, List, Origin, Outcome, OutcomeId, Problem, SetId, Step,
+};
+use crate::solve::DifferenceBox;
+
+/// A product of sets on every point of which two lists differ in the same way.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Region {
+    /// The values of each field; a field not listed has every value.
+    pub sets: BTreeMap<Field, Ranges>,
+    /// What the old firewall does.
+    pub old: Fate,
+    /// What the new firewall does.
+    pub new: Fate,
+}
+
+/// What one firewall does with the packets of a region.
+#[derive(Clone, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+pub struct Fate {
+    /// The outcome of all of them.
+    pub outcome: OutcomeId,
+    /// What may decide one of them, in order: each lets through or refuses as the outcome does, and
+    /// meets the region.
+    pub deciders: Vec<Origin>,
+}
+
+/// The boxes of an answer as regions: disjoint, and together the same points.
+///
+/// Regions differ in their outcomes, or in the entry that settles them. `O(regions × entries)`.
+pub fn regions(problem: &Problem, boxes: &[DifferenceBox]) -> Vec<Region> {
+    let mut merger = Merger::default();
+    let mut groups: BTreeMap<Settled, Vec<Product>> = BTreeMap::new();
+    for it in boxes {
+        let sets = it.area.iter().zip(&problem.dimensions).map(|(&(low, high), dimension)| {
+            merger.number(Ranges::span(dimension.values(low).0, dimension.values(high).1))
+        });
+        let settled = (it.old.outcome, it.new.outcome, it.old.origin, it.new.origin);
+        groups.entry(settled).or_default().push(sets.collect());
+    }
+    let sets = problem.sets.iter().map(|_| BTreeMap::new()).collect();
+    let mut reader = Reader { problem, sets };
+    let mut found = Vec::new();
+    for ((old, new, ..), products) in groups {
+        for product in merger.merge(products) {
+            let area: Vec<&Ranges> = product.iter().map(|number| merger.set(*number)).collect();
+            let [old, new] = [(&problem.old, old), (&problem.new, new)]
+                .map(|(list, outcome)| reader.fate(list, outcome, &area));
+            let sets = problem.dimensions.iter().zip(&area);
+            let narrowed = sets.filter(|(dimension, set)| !is_full(dimension, set));
+            let sets = narrowed.map(|(dimension, set)| (dimension.field.clone(), (*set).clone()));
+            found.push(Region { sets: sets.collect(), old, new });
+        }
+    }
+    found
+}
+
+/// What tells regions apart: both outcomes, and the entries that settle them.
+type Settled = (OutcomeId, OutcomeId, Origin, Origin);
+
+fn is_full(dimension: &Dimension, set: &Ranges) -> bool {
+    set.as_slice() == [(0, dimension.last)]
+}
+
+/// Looks entries of a problem up by the values of their fields.
+struct Reader<'a> {
+    problem: &'a Problem,
+    /// The values of each set, by the dimension it is used in.
+    sets: Vec<BTreeMap<u32, Ranges>>,
+}
+
+impl Reader<'_> {
+    /// What decides the points of a region, all of which have this outcome.
+    fn fate(&mut self, list: &List, outcome: OutcomeId, area: &[&Ranges]) -> Fate {
+        let mut deciders = Vec::new();
+        // Where every point goes on, and up to where some point may have gone on.
+        let (mut resume, mut bypass) = (0, 0);
+        for (at, entry) in (0..).zip(&list.entries) {
+            let Some(covers) = (at >= resume).then(|| self.meets(entry, area)).flatten() else {
+                continue;
+            };
+            let certain = covers && at >= bypass;
+            match entry.step {
+                Step::Skip(to) if certain => resume = to,
+                Step::Skip(to) => bypass = bypass.max(to),
+                Step::Decide(decided) => {
+                    let alike = self.is_allow(decided) == self.is_allow(outcome);
+                    if alike && deciders.last() != Some(&entry.origin) {
+                        deciders.push(entry.origin);
+                    }
+                    if certain {
+                        break;
+                    }
+                }
+            }
+        }
+        Fate { outcome, deciders }
+    }
+
+    fn is_allow(&self, outcome: OutcomeId) -> bool {
+        matches!(self.problem.outcomes[outcome.0 as usize], Outcome::Allow(_))
+    }
+
+    /// Whether an entry matches every point; `None` when it matches none.
+    fn meets(&mut self, entry: &Entry, area: &[&Ranges]) -> Option<bool> {
+        let mut covers = true;
+        for &(dimension, set) in &entry.sets {
+            let values = self.values(dimension.0, set);
+            let area = area[dimension.0 as usize];
+            if !values.overlaps(area) {
+                return None;
+            }
+            covers &= values.covers(area);
+        }
+        Some(covers)
+    }
+
+    fn values(&mut self, dimension: u32, set: SetId) -> &Ranges {
+        let problem = self.problem;
+        self.sets[set.0 as usize].entry(dimension).or_insert_with(|| {
+            let classes = &problem.dimensions[dimension as usize];
+            let ranges = problem.sets[set.0 as usize].iter();
+            ranges.map(|&(low, high)| (classes.values(low).0, classes.values(high).1)).collect()
+        })
+    }
+}

@@ -1,0 +1,354 @@
+//! Whole firewalls compared: every finding and every packet outside of them, against the reference
+//! evaluation.
+
+#![expect(clippy::panic, reason = "a test stops where what it states does not hold")]
+
+use std::cell::Cell;
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+
+use parefeu_equivalence::{
+    Change, Compared, Family, Field, Finding, PairedBy, Pairing, Passage, ProtocolClass, Request,
+    compare, findings,
+};
+use parefeu_net::{Protocol, TcpFlags};
+use parefeu_policy::{
+    Answer, ConnectionState, Firewall, Identified, Knowledge, LinkedFirewall, Names, NatTable,
+    PacketKey, Source, UserKnowledge, link, native, reference,
+};
+use parefeu_testkit::{Random, firewalls, keys};
+use proptest::prelude::*;
+use proptest::test_runner::{Config, TestRunner};
+
+/// Whether a firewall lets a connection through on its way; `None` where that depends on what is
+/// not modelled.
+fn lets_through(
+    firewall: &LinkedFirewall,
+    passage: Passage,
+    key: &PacketKey,
+    application: Option<&str>,
+) -> Option<bool> {
+    let (enters, leaves) = (passage.ingress, passage.egress.unwrap_or_default());
+    let (ingress, from) = (enters.interface, enters.zone);
+    let (egress, to) = (leaves.interface, leaves.zone);
+    let key = PacketKey { ingress, from, egress, to, ..*key };
+    let named = |name: &str| firewall.applications.iter().position(|known| &*known.name == name);
+    let id = application.and_then(named).map(|id| parefeu_policy::ApplicationId(id as u32));
+    let known = Knowledge {
+        application: Identified::Finally(id),
+        users: UserKnowledge::NotStated,
+        ..Knowledge::NOTHING
+    };
+    let judged = reference::judge(firewall, &key, &known);
+    match judged.evaluation.answer() {
+        Answer::Certain(hit) => Some(hit.allows()),
+        _ => None,
+    }
+}
+
+const fn bits(address: IpAddr) -> u128 {
+    match address {
+        IpAddr::V4(v4) => v4.to_bits() as u128,
+        IpAddr::V6(v6) => v6.to_bits(),
+    }
+}
+
+/// The value of a field; `None` for what the packet does not say.
+fn value(field: &Field, key: &PacketKey, application: u128) -> Option<u128> {
+    let second = key.icmp.map_or(key.dst_port.into(), |(_, code)| code.into());
+    Some(match field {
+        Field::Src => bits(key.src),
+        Field::Dst => bits(key.dst),
+        Field::Protocol => key.protocol.0.into(),
+        Field::SrcPort => key.icmp.map_or(key.src_port.into(), |(kind, _)| kind.into()),
+        Field::DstPort => second,
+        Field::Application => application,
+        _ => return None,
+    })
+}
+
+/// Whether the finding holds the packet on the way that these names stand for.
+fn holds(finding: &Finding, case: &Compared, key: &PacketKey, application: u128) -> bool {
+    let way = &case.crossings[0];
+    let class = case.case.protocols;
+    finding.from.contains(&way.from)
+        && way.to.as_ref().map_or(finding.to.is_empty(), |to| finding.to.contains(to))
+        && finding.family.is_none_or(|family| family == case.case.family)
+        && finding.protocols.is_none_or(|protocols| protocols == class)
+        && finding.sets.iter().all(|(field, set)| {
+            value(field, key, application).is_none_or(|value| set.contains(value))
+        })
+}
+
+/// The first packet of a connection of the case.
+fn opening(key: &PacketKey, case: &Compared, random: &mut Random) -> Option<PacketKey> {
+    let class = case.case.protocols;
+    let is_v4 = case.case.family == Family::V4;
+    let fits = class.contains(key.protocol);
+    let fits = fits && key.src.is_ipv4() == is_v4 && key.dst.is_ipv4() == is_v4;
+    let mut within = case.case.within.iter();
+    let fits = fits && within.all(|(_, destinations)| destinations.contains(bits(key.dst)));
+    let kind = (random.next_u64() as u8, random.below(4) as u8);
+    fits.then_some(PacketKey {
+        icmp: (class == ProtocolClass::Icmp).then(|| key.icmp.unwrap_or(kind)),
+        tcp_flags: (key.protocol == Protocol::TCP).then_some(TcpFlags::SYN),
+        state: ConnectionState::New,
+        ..*key
+    })
+}
+
+/// Only what lists are written out for.
+fn supported(mut firewall: Firewall) -> Firewall {
+    firewall.destination_nat = NatTable::default();
+    firewall.source_nat = NatTable::default();
+    for rule in firewall.rule_bases.iter_mut().flat_map(|rule_base| &mut rule_base.rules) {
+        rule.matches.users = Names::Any;
+        rule.matches.devices.clear();
+        rule.matches.schedule = None;
+        rule.matches.url_categories = Names::Any;
+    }
+    firewall
+}
+
+/// Random packets through every case of a pair of firewalls, and the witness of every finding;
+/// says how many packets were inside a finding, and how many outside of all.
+fn check_pair(old: Firewall, new: Firewall, seed: u64) -> (usize, usize) {
+    let mut random = Random::new(seed);
+    let [old, new] = [old, new].map(|side| firewalls::linked(&supported(side)));
+    let pairing = Pairing::of(&old, &new, &BTreeMap::new());
+    let answer = compare(&old, &new, &Request::all(pairing.clone()));
+    let found = findings(&old, &new, &answer, &pairing);
+    let (mut inside, mut outside) = (0, 0);
+    for case in &answer.compared {
+        for number in 0..10 {
+            let side = if number % 2 == 0 { &old } else { &new };
+            let key = keys::corner(side, &mut random);
+            let Some(key) = opening(&key, case, &mut random) else { continue };
+            let names = &case.problem.applications;
+            let application = random.below(names.len() + 1);
+            let name = application.checked_sub(1).map(|at| &*names[at]);
+            let sides = [(&old, case.case.old), (&new, case.case.new)];
+            let answers = sides.map(|(side, passage)| lets_through(side, passage, &key, name));
+            let [Some(through_old), Some(through_new)] = answers else { continue };
+            let held = found.iter().filter(|it| holds(it, case, &key, application as u128));
+            let held = held.collect::<Vec<_>>();
+            assert_eq!(!held.is_empty(), through_old != through_new, "{key:?} {name:?}");
+            for finding in held {
+                let expected = if through_new { Change::Opened } else { Change::Closed };
+                assert_eq!(finding.change, expected);
+                inside += 1;
+            }
+            outside += usize::from(through_old == through_new);
+        }
+    }
+    for finding in &found {
+        check_witness([&old, &new], finding, &answer.compared[0].problem.applications);
+    }
+    (inside, outside)
+}
+
+/// A witness lies in its finding, and the reference never answers otherwise than it says.
+#[track_caller]
+fn check_witness(sides: [&LinkedFirewall; 2], finding: &Finding, names: &[Box<str>]) {
+    let witness = &finding.witness;
+    let (src_port, dst_port) = witness.ports.unwrap_or_default();
+    let key = PacketKey {
+        src: witness.src,
+        dst: witness.dst,
+        protocol: witness.protocol,
+        src_port,
+        dst_port,
+        icmp: witness.icmp,
+        tcp_flags: (witness.protocol == Protocol::TCP).then_some(TcpFlags::SYN),
+        ..PacketKey::UNSTATED
+    };
+    let application = witness.others.iter().find(|(field, _)| *field == Field::Application);
+    let application = application.map_or(0, |(_, value)| *value);
+    for (field, set) in &finding.sets {
+        assert!(value(field, &key, application).is_none_or(|value| set.contains(value)));
+    }
+    let name = application.checked_sub(1).map(|at| &*names[at as usize]);
+    let way = &finding.witness_way;
+    for (side, passage, through) in [
+        (sides[0], way.old, finding.change == Change::Closed),
+        (sides[1], way.new, finding.change == Change::Opened),
+    ] {
+        let answer = lets_through(side, passage, &key, name);
+        assert!(answer.is_none_or(|answer| answer == through), "{finding:?}");
+    }
+}
+
+#[test]
+fn findings_hold_exactly_what_the_reference_tells_apart() {
+    let counts = Cell::new((0, 0));
+    let pairs = (firewalls::small(), firewalls::small(), any::<u64>());
+    let config = Config { cases: 100, ..Config::default() };
+    let run = TestRunner::new(config).run(&pairs, |(old, new, seed)| {
+        let (inside, outside) = check_pair(old, new, seed);
+        counts.set((counts.get().0 + inside, counts.get().1 + outside));
+        Ok(())
+    });
+    assert!(run.is_ok(), "{}", run.unwrap_err());
+    let (inside, outside) = counts.get();
+    assert!(inside > 100 && outside > 100, "{inside} inside, {outside} outside");
+}
+
+/// Links a firewall written in the native syntax.
+#[track_caller]
+fn linked(text: &str) -> LinkedFirewall {
+    let (firewall, mut problems) = native::read(Source::new("test.toml", text));
+    let linked = firewall.and_then(|firewall| link(&firewall, &mut problems));
+    linked.unwrap_or_else(|| panic!("{problems:#?}"))
+}
+
+fn pairs(old: &str, new: &str, mapped: &[(&str, &str)]) -> Vec<(String, String, PairedBy)> {
+    let mapped = mapped.iter().map(|(a, b)| ((*a).to_owned(), (*b).to_owned())).collect();
+    let pairing = Pairing::of(&linked(old), &linked(new), &mapped);
+    let name = |name: &Option<Box<str>>| name.as_deref().unwrap_or("-").to_owned();
+    let pairs = pairing.pairs.iter().map(|pair| {
+        let [old, new] = [&pairing.old.gates[pair.old].name, &pairing.new.gates[pair.new].name];
+        (name(old), name(new), pair.by)
+    });
+    pairs.collect()
+}
+
+/// Interfaces with an address each.
+fn interfaces(of: &[(&str, &str)]) -> String {
+    let text = of.iter().map(|(name, address)| {
+        format!("[[interface]]\nname = \"{name}\"\naddress = [\"{address}\"]\n")
+    });
+    text.collect()
+}
+
+#[test]
+fn places_are_paired_as_mapped_then_by_name_then_by_network() {
+    let old = interfaces(&[
+        ("outside", "192.0.2.1/24"),
+        ("inside", "10.0.0.1/24"),
+        ("dmz", "10.1.0.1/24"),
+        ("lab", "10.2.0.1/24"),
+    ]);
+    let new = interfaces(&[
+        ("outside", "198.51.100.1/24"),
+        ("trust", "10.0.0.254/24"),
+        ("servers", "10.1.0.254/24"),
+        ("guests", "10.3.0.254/24"),
+    ]);
+    let pair = |old: &str, new: &str, by| (old.to_owned(), new.to_owned(), by);
+    let by_name = pair("outside", "outside", PairedBy::Name);
+    let by_network =
+        [pair("inside", "trust", PairedBy::Network), pair("dmz", "servers", PairedBy::Network)];
+    let [inside, dmz] = by_network.clone();
+    assert_eq!(pairs(&old, &new, &[]), [by_name.clone(), inside.clone(), dmz]);
+    let mapped = pairs(&old, &new, &[("lab", "guests"), ("dmz", "outside")]);
+    let by_map = [pair("dmz", "outside", PairedBy::Map), pair("lab", "guests", PairedBy::Map)];
+    let [to_outside, to_guests] = by_map;
+    assert_eq!(mapped, [inside, to_outside, to_guests], "the caller's word goes first");
+    let pairing = Pairing::of(&linked(&old), &linked(&new), &BTreeMap::new());
+    assert_eq!(pairing.unpaired(), [vec!["lab"], vec!["guests"]]);
+}
+
+#[test]
+fn a_shared_network_with_a_choice_pairs_nothing() {
+    let old = interfaces(&[("a", "10.0.0.1/24")]);
+    let new = interfaces(&[("b", "10.0.0.2/24"), ("c", "10.0.0.3/24")]);
+    assert_eq!(pairs(&old, &new, &[]), []);
+}
+
+#[test]
+fn a_side_without_places_stands_against_every_place() {
+    let new = interfaces(&[("b", "10.0.0.2/24"), ("c", "10.0.1.3/24")]);
+    let found = pairs("", &new, &[]);
+    let every = ["b", "c"].map(|name| ("-".to_owned(), name.to_owned(), PairedBy::Everywhere));
+    assert_eq!(found, every);
+}
+
+/// A firewall of two zones, `inside` and `outside`, with routes, and rules.
+fn zoned(rules: &str) -> LinkedFirewall {
+    linked(&format!(
+        r#"
+        [[application]]
+        name = "tls"
+        identified_as = ["tls"]
+        [[zone]]
+        name = "inside"
+        [[zone]]
+        name = "outside"
+        [[interface]]
+        name = "eth1"
+        zone = "inside"
+        address = ["10.0.0.1/8"]
+        [[interface]]
+        name = "eth2"
+        zone = "outside"
+        address = ["192.0.2.1/24"]
+        [[route]]
+        destination = "0.0.0.0/0"
+        next_hop = "192.0.2.254"
+        [[rule_base]]
+        name = "main"
+        {rules}
+        [[layer]]
+        rule_base = "main"
+        default = "deny"
+        "#
+    ))
+}
+
+fn found(old: &LinkedFirewall, new: &LinkedFirewall) -> Vec<Finding> {
+    let pairing = Pairing::of(old, new, &BTreeMap::new());
+    let answer = compare(old, new, &Request::all(pairing.clone()));
+    assert_eq!(answer.undecided, []);
+    findings(old, new, &answer, &pairing)
+}
+
+#[test]
+fn the_same_packets_in_both_families_and_all_protocols_are_told_once() {
+    let open = "[[rule_base.rule]]\nname = \"all\"\nfrom = [\"inside\"]\naction = \"allow\"\n";
+    let (old, new) = (zoned(open), zoned(""));
+    let found = found(&old, &new);
+    let [only] = &found[..] else { panic!("{found:#?}") };
+    assert_eq!((only.change, only.family, only.protocols), (Change::Closed, None, None));
+    assert_eq!(only.from, [[Some("inside".into()), Some("inside".into())]]);
+    assert_eq!(only.sets, BTreeMap::new());
+    assert!((only.packets_log2 - 290.3).abs() < 0.1, "{}", only.packets_log2);
+    assert_eq!(only.witness.src, "10.0.0.2".parse::<IpAddr>().unwrap(), "a host that is there");
+}
+
+#[test]
+fn an_application_rule_in_place_of_a_port_rule_is_a_change_of_application() {
+    let rule = |condition: &str| {
+        zoned(&format!(
+            "[[rule_base.rule]]\nname = \"web\"\nfrom = [\"inside\"]\n\
+             service = [\"tcp/443\"]\naction = \"allow\"\n{condition}\n"
+        ))
+    };
+    let (any, tls) = (rule(""), rule("application = [\"tls\"]"));
+    for (old, new, change) in [(&any, &tls, Change::Closed), (&tls, &any, Change::Opened)] {
+        let found = found(old, new);
+        assert_eq!(found.len(), 1, "{found:#?}");
+        assert_eq!((found[0].change, found[0].by_application), (change, true));
+        assert!(!found[0].sets[&Field::Application].contains(1));
+    }
+    let [removed] = &found(&tls, &zoned(""))[..] else { panic!("one difference") };
+    assert_eq!((removed.change, removed.by_application), (Change::Closed, false));
+}
+
+#[test]
+fn where_no_route_leads_every_way_out_is_looked_at() {
+    let rule = |to: &str| {
+        zoned(&format!(
+            "[[rule_base.rule]]\nname = \"it\"\nfrom = [\"inside\"]\nto = [{to}]\n\
+             action = \"allow\"\n"
+        ))
+    };
+    let (out, anywhere) = (rule("\"outside\""), rule("\"outside\", \"inside\""));
+    let found = found(&out, &anywhere);
+    let inside = [Some("inside".into()), Some("inside".into())];
+    let [v6, v4] = &found[..] else { panic!("{found:#?}") };
+    assert_eq!((v6.family, v6.change), (Some(Family::V6), Change::Opened));
+    assert_eq!(v6.to, std::slice::from_ref(&inside), "no route of this family: it is stated");
+    assert_eq!((v4.family, v4.change), (Some(Family::V4), Change::Opened));
+    assert!(v4.to.is_empty(), "the destination tells");
+    assert_eq!(v4.sets[&Field::Dst].as_slice(), [(0x0a00_0000, 0x0aff_ffff)]);
+}
