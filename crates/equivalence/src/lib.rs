@@ -7,6 +7,7 @@
 //! with its lines ([`NotFlattened`]).
 
 mod align;
+mod certificate;
 mod compare;
 mod crossing;
 mod finding;
@@ -22,6 +23,7 @@ mod solve;
 mod tree;
 mod witness;
 
+pub use certificate::{Certified, NotCertified, certificate};
 pub use compare::{Answer, Compared, Request, Undecided, Unproved, compare};
 pub use crossing::{Crossing, Names};
 pub use finding::{Change, Decision, Finding, Missing, findings};
