@@ -2,28 +2,40 @@
 
 use std::collections::BTreeMap;
 
+use parefeu_policy::set::IdSet;
 use parefeu_policy::{InterfaceId, LinkedFirewall, LinkedMatch, ZoneId, ZoneRelation};
 
-use crate::place::{Name, Passage, Place};
+use crate::header::Header;
+use crate::place::{Name, Passage, Place, unnamed};
 use crate::ranges::{Range, Ranges, both, joined, others};
 use crate::rejection::{Rejection, Why};
 use crate::rule::ways;
 use crate::space::{Class, DST, Dim, Family, Region, Space};
-use crate::text::Words;
+use crate::text::{Lines, Words};
 
-/// The first line of a case.
-#[derive(Clone, Debug, Eq, Ord, PartialEq, PartialOrd)]
+/// The first lines of a case.
+#[derive(Clone, Debug)]
 pub(crate) struct Case {
     pub(crate) family: Family,
     pub(crate) class: Class,
+    /// The ways through both firewalls; never empty.
+    pub(crate) ways: Vec<Way>,
+}
+
+/// A way through both firewalls.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub(crate) struct Way {
     /// Where packets enter the old and the new firewall.
-    pub(crate) enters: [Name; 2],
+    enters: [Name; 2],
     /// Where they leave them; [`Name::Any`] where routes are to tell.
-    pub(crate) leaves: [Name; 2],
+    leaves: [Name; 2],
+    /// The line that says so.
+    pub(crate) line: u32,
 }
 
 impl Case {
-    pub(crate) fn read(words: &mut Words<'_>) -> Result<Self, Rejection> {
+    pub(crate) fn read(lines: &mut Lines<'_>) -> Result<Self, Rejection> {
+        let mut words = lines.next()?;
         words.expect("case")?;
         let name = words.word();
         let family = Family::ALL.into_iter().find(|family| family.name() == name);
@@ -31,20 +43,28 @@ impl Case {
         let name = words.word();
         let class = Class::ALL.into_iter().find(|class| class.name() == name);
         let class = class.ok_or_else(|| words.wrong("`ports`, `icmp` or `other`"))?;
-        let [old, new] = ["old", "new"].map(|side| {
+        words.end()?;
+        let mut ways = vec![Way::read(&mut lines.next()?)?];
+        while lines.peek() == "way" {
+            ways.push(Way::read(&mut lines.next()?)?);
+        }
+        Ok(Self { family, class, ways })
+    }
+}
+
+impl Way {
+    fn read(words: &mut Words<'_>) -> Result<Self, Rejection> {
+        words.expect("way")?;
+        let mut end = |side: &'static str| {
             words.expect(side)?;
             let enters = Name::read(words)?;
             words.expect("leaving")?;
             Ok::<_, Rejection>((enters, Name::read(words)?))
-        });
-        let ((old_enters, old_leaves), (new_enters, new_leaves)) = (old?, new?);
+        };
+        let ((old, old_leaves), (new, new_leaves)) = (end("old")?, end("new")?);
         words.end()?;
-        Ok(Self {
-            family,
-            class,
-            enters: [old_enters, new_enters],
-            leaves: [old_leaves, new_leaves],
-        })
+        let (enters, leaves) = ([old, new], [old_leaves, new_leaves]);
+        Ok(Self { enters, leaves, line: words.line })
     }
 
     /// The way through either firewall.
@@ -91,29 +111,39 @@ impl Covered {
     pub(crate) fn note(&mut self, case: &Case, region: &Region, space: &Space) {
         let whole = space.whole();
         if region.with(DST, whole.0[DST].clone()) == whole {
-            let key = (case.family, case.class, case.enters.clone());
-            let destinations = region.0[DST].clone();
-            self.0.entry(key).or_default().push((case.leaves.clone(), destinations));
+            for way in &case.ways {
+                let key = (case.family, case.class, way.enters.clone());
+                let destinations = region.0[DST].clone();
+                self.0.entry(key).or_default().push((way.leaves.clone(), destinations));
+            }
         }
     }
 
-    /// Whether every packet that can enter either firewall is in a case.
+    /// Whether every packet that can enter either firewall is in a case, and how many places there
+    /// are of whose packets nothing is said.
     pub(crate) fn check(
         &self,
         firewalls: [&LinkedFirewall; 2],
-        pairs: &[[Name; 2]],
-    ) -> Result<(), Why> {
+        header: &Header,
+    ) -> Result<u64, Why> {
+        let pairs = &header.pairs;
         let places = firewalls.map(Places::new);
+        let mut left_out = 0;
         for (side, places) in places.iter().enumerate() {
-            let mut named = Vec::new();
-            for pair in pairs {
-                named.push(pair[side].resolve(firewalls[side])?);
-            }
+            let resolved = |names: &mut dyn Iterator<Item = &Name>| {
+                names.map(|name| name.resolve(firewalls[side])).collect::<Result<Vec<_>, _>>()
+            };
+            let paired = resolved(&mut pairs.iter().map(|pair| &pair[side]))?;
+            let alone = resolved(&mut header.alone[side].iter())?;
             for (place, name) in &places.all {
-                if !named.iter().any(|named| places.stands_for(*named, *place)) {
-                    let side = ["old", "new"][side];
-                    let what = format!("packets that enter the {side} firewall at {name}");
-                    return Err(Why::NotCovered(what));
+                let is_in = |named: &[Place]| named.iter().any(|it| places.stands_for(*it, *place));
+                if !is_in(&paired) {
+                    left_out += 1;
+                    if !is_in(&alone) {
+                        let side = ["old", "new"][side];
+                        let what = format!("packets that enter the {side} firewall at {name}");
+                        return Err(Why::NotCovered(what));
+                    }
                 }
             }
         }
@@ -136,7 +166,7 @@ impl Covered {
                 }
             }
         }
-        Ok(())
+        Ok(left_out)
     }
 }
 
@@ -156,34 +186,39 @@ fn covered(
         leaves[side] = name.clone();
         leaves
     };
+    // Every way out is stated: on one side, or on both as they stand for each other.
+    let every = |outs: &mut dyn Iterator<Item = [Name; 2]>| {
+        let sets = outs.map(|out| to(&out));
+        sets.reduce(|all, these| both(&all, &these).into()).unwrap_or_else(|| joined([]))
+    };
+    let sides = [0, 1];
+    let mut found: Vec<Range> = every(&mut pairs.iter().cloned()).to_vec();
+    for stated in sides {
+        found.extend_from_slice(&every(&mut pairs.iter().map(|out| only(stated, &out[stated]))));
+    }
     // Where routes tell the way out on both sides, nothing is left to state.
-    let mut found: Vec<Range> = to(&[Name::Any, Name::Any]).to_vec();
-    // Where they tell it on one side, it is stated on the other as what stands for it. What is
+    found.extend_from_slice(&to(&[Name::Any, Name::Any]));
+    // Where they tell it on one side, it is stated on the other as all that stands for it. What is
     // translated leaves by the route to where it goes then.
-    for (routed, stated) in [(0, 1), (1, 0)] {
+    for routed in sides {
         if firewalls[routed].destination_nat.rules.iter().any(|rule| !rule.disabled) {
             continue;
         }
+        let stated = 1 - routed;
         let enters = pair[routed].resolve(firewalls[routed])?;
         let ways = ways(firewalls[routed], Passage { enters, leaves: None }, family);
         for ((egress, zone), destinations) in ways.iter().filter(|((way, _), _)| way.is_some()) {
             let way = Place { interface: *egress, zone: *zone };
-            for out in pairs.iter().filter(|out| out[routed] != Name::Any) {
-                if places[routed].stands_for(out[routed].resolve(firewalls[routed])?, way) {
-                    found.extend(both(&to(&only(stated, &out[stated])), destinations));
+            let mut outs = Vec::new();
+            for out in pairs {
+                let named = out[routed].resolve(firewalls[routed])?;
+                if out[routed] != Name::Any && places[routed].stands_for(named, way) {
+                    outs.push(only(stated, &out[stated]));
                 }
             }
+            found.extend(both(&every(&mut outs.into_iter()), destinations));
         }
     }
-    // Where they tell it nowhere, every way out is stated: on one side, or on both as they stand
-    // for each other.
-    let every = |leaves: &dyn Fn(&[Name; 2]) -> [Name; 2]| {
-        let sets = pairs.iter().map(|out| to(&leaves(out)));
-        sets.reduce(|all, these| both(&all, &these).into())
-    };
-    let stated =
-        [every(&|out| out.clone()), every(&|out| only(0, &out[0])), every(&|out| only(1, &out[1]))];
-    found.extend(stated.iter().flatten().flat_map(|all| all.to_vec()));
     Ok(joined(found))
 }
 
@@ -198,30 +233,45 @@ struct Places<'a> {
 
 impl<'a> Places<'a> {
     /// Packets enter by interfaces; where a configuration tells none, by zones; where it tells
-    /// neither, without either.
+    /// neither, without either. Where interfaces are known from rules alone, there may be more; and
+    /// where there are zones, what has no zone, no address and no rule is not in use.
     fn new(firewall: &'a LinkedFirewall) -> Self {
-        let interfaces = (0..).zip(&firewall.interfaces).map(|(id, interface)| {
-            let place = Place { interface: Some(InterfaceId(id)), zone: None };
-            (place.with_zone(firewall), format!("interface `{}`", interface.name))
-        });
-        let zones = (0..).zip(&firewall.zones).map(|(id, zone)| {
-            (Place { interface: None, zone: Some(ZoneId(id)) }, format!("zone `{zone}`"))
-        });
-        let mut all: Vec<_> = interfaces.collect();
-        if all.is_empty() {
-            all.extend(zones);
+        let rules = firewall.rules.iter().filter(|rule| !rule.disabled).map(|rule| &rule.matches);
+        let tables = [&firewall.source_nat, &firewall.destination_nat];
+        let changes = tables.into_iter().flat_map(|table| &table.rules);
+        let changes = changes.filter(|rule| !rule.disabled).map(|rule| &rule.matches);
+        let rules: Vec<&LinkedMatch> = rules.chain(changes).collect();
+        let has_zones = !firewall.zones.is_empty();
+        let names = |set: &IdSet, id| !set.is_any() && set.contains(id) != set.holds_unnamed();
+        let is_named =
+            |id: u32| rules.iter().any(|it| names(&it.ingress, id) || names(&it.egress, id));
+        let mut all = Vec::new();
+        for (id, interface) in (0..).zip(&firewall.interfaces) {
+            let is_out = has_zones && interface.zone.is_none() && interface.addresses.is_empty();
+            if !is_out || is_named(id) {
+                let place = Place { interface: Some(InterfaceId(id)), zone: interface.zone };
+                all.push((place, format!("interface `{}`", interface.name)));
+            }
+        }
+        let is_bare = firewall.interfaces.iter().all(|interface| interface.addresses.is_empty());
+        if !all.is_empty() && is_bare && !has_zones {
+            let place = Place { interface: Some(unnamed(firewall)), zone: None };
+            all.push((place, "an unnamed interface".to_owned()));
+        }
+        if firewall.interfaces.is_empty() {
+            all.extend((0..).zip(&firewall.zones).map(|(id, zone)| {
+                let place = Place { interface: None, zone: Some(ZoneId(id)) };
+                (place, format!("zone `{zone}`"))
+            }));
         }
         if all.is_empty() {
             all.push((Place::default(), "any place".to_owned()));
         }
-        let rules = firewall.rules.iter().map(|rule| &rule.matches);
-        let tables = [&firewall.source_nat, &firewall.destination_nat];
-        let rules = rules.chain(tables.into_iter().flat_map(|it| &it.rules).map(|it| &it.matches));
-        let by_interface = |it: &LinkedMatch| !it.ingress.is_any() || !it.egress.is_any();
-        let by_zone = |it: &LinkedMatch| {
+        let by_interface = |it: &&LinkedMatch| !it.ingress.is_any() || !it.egress.is_any();
+        let by_zone = |it: &&LinkedMatch| {
             !it.from.is_any() || !it.to.is_any() || it.relation != ZoneRelation::Any
         };
-        let compares = [rules.clone().any(by_interface), { rules }.any(by_zone)];
+        let compares = [rules.iter().any(by_interface), rules.iter().any(by_zone)];
         Self { firewall, all, compares }
     }
 

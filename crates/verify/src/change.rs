@@ -2,12 +2,11 @@
 
 use parefeu_net::PortRange;
 use parefeu_policy::set::AddressSet;
-use parefeu_policy::{LinkedFirewall, LinkedNatTable, LinkedPortTranslation, LinkedTranslation};
+use parefeu_policy::{LinkedNatTable, LinkedPortTranslation, LinkedTranslation};
 
-use crate::course::{Act, Course, Step};
-use crate::place::Passage;
+use crate::course::{Act, Course, NOWHERE, Step};
 use crate::ranges::{Range, Ranges, joined};
-use crate::rule::{Doubt, Reader, Seen, bits, ways};
+use crate::rule::{Doubt, Reader, Seen, bits};
 use crate::space::{Class, Dim, Family, Product, Space};
 
 /// What a translation rule does with the address and the port.
@@ -24,9 +23,18 @@ pub(crate) enum Rewrite {
     Bits { to: u128, kept: u128 },
     /// The number is added, and what exceeds the field is lost.
     Add(u128),
-    /// One value of these is chosen when a session opens, an address by the client's; of none, any
-    /// that is free.
-    Choose(Ranges),
+    /// A value is chosen when a session opens.
+    Choose(Choice),
+}
+
+/// What a value is chosen from. Two choices are one function if they are equal, and differ from
+/// every other function.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub(crate) enum Choice {
+    /// One of these: an address by that of the client, or a port that is free.
+    OneOf(Ranges),
+    /// What this text says, which has no value at analysis time.
+    Named(String),
 }
 
 /// What becomes of a field of every packet of a box.
@@ -36,8 +44,8 @@ pub(crate) enum Function {
     Add(u128),
     /// It becomes this value.
     Constant(u128),
-    /// One value of these is chosen.
-    Choose(Ranges),
+    /// A value is chosen.
+    Choose(Choice),
 }
 
 /// How two functions relate on a set of values.
@@ -93,8 +101,8 @@ impl Function {
         match self {
             Self::Add(number) => moved(values, *number, last),
             Self::Constant(value) => joined([(*value, *value)]),
-            Self::Choose(from) if from.is_empty() => joined([(0, last)]),
-            Self::Choose(from) => from.clone(),
+            Self::Choose(Choice::OneOf(from)) => from.clone(),
+            Self::Choose(Choice::Named(_)) => joined([(0, last)]),
         }
     }
 
@@ -130,66 +138,73 @@ pub(crate) fn moved(values: &[Range], number: u128, last: u128) -> Ranges {
 /// without.
 pub(crate) fn table(
     reader: &Reader<'_>,
-    (firewall, passage): (&LinkedFirewall, Passage),
     table: &LinkedNatTable,
     (seen, routed): (&Seen, Option<Dim>),
     space: &mut Space,
 ) -> Course<Change> {
     let mut steps = Vec::new();
     for rule in table.rules.iter().filter(|rule| !rule.disabled) {
-        let changes = changes(firewall, passage, &rule.translation, routed, space);
+        let changes = changes(reader, &rule.translation, routed, space);
         for (product, doubt) in reader.pieces(&rule.matches, false, seen, space) {
             for (way, change) in &changes {
                 let Some(product) = product.and(way) else { continue };
                 let act = match (doubt, change) {
                     (None, Some(change)) => Act::Decide(change.clone()),
-                    (doubt, _) => Act::Doubt(doubt.unwrap_or(Doubt::Translation)),
+                    (doubt, _) => Act::Doubt(doubt.unwrap_or(Doubt::OtherFamily)),
                 };
                 steps.push(Step { product, act, rule: None, at: rule.at });
             }
         }
     }
-    let at = parefeu_policy::Span { source: u16::MAX, start: 0, end: 0 };
     let act = Act::Decide(Change::NONE);
-    steps.push(Step { product: Product::default(), act, rule: None, at });
+    steps.push(Step { product: Product::default(), act, rule: None, at: NOWHERE });
     Course(steps)
 }
 
-/// What a translation does, for the packets of each product; `None` where that is not known.
+/// What a translation does, for the packets of each product; `None` where it leads to the other
+/// family.
 fn changes(
-    firewall: &LinkedFirewall,
-    passage: Passage,
+    reader: &Reader<'_>,
     translation: &LinkedTranslation,
     routed: Option<Dim>,
     space: &Space,
 ) -> Vec<(Product, Option<Change>)> {
-    let everywhere = |change| vec![(Product::default(), change)];
     let family = space.family;
-    match translation {
-        LinkedTranslation::Keep => everywhere(Some(Change::NONE)),
-        LinkedTranslation::Unknown(_) => everywhere(None),
-        LinkedTranslation::Prefix { to, port } => {
-            if to.addr().is_ipv4() != (family == Family::V4) {
-                return everywhere(None);
-            }
+    let everywhere = |change| vec![(Product::default(), change)];
+    let untold = |text: &str| {
+        let choice = || Rewrite::Choose(Choice::Named(reader.text(text)));
+        everywhere(Some(Change { address: choice(), port: choice() }))
+    };
+    match (translation, routed) {
+        (LinkedTranslation::Keep, _) => everywhere(Some(Change::NONE)),
+        (LinkedTranslation::Unknown(atom), _) => untold(reader.atom_text(*atom)),
+        (LinkedTranslation::Prefix { to, port }, _) => {
+            let is_same = to.addr().is_ipv4() == (family == Family::V4);
             let (to, kept) = (bits(to.network()), bits(to.hostmask()));
-            let address = Rewrite::Bits { to, kept };
-            everywhere(Some(Change { address, port: port_change(port, space.class) }))
+            let change = || Change {
+                address: Rewrite::Bits { to, kept },
+                port: port_change(port, space.class),
+            };
+            everywhere(is_same.then(change))
         }
-        LinkedTranslation::Pool { to, port } => {
-            let port = port_change(port, space.class);
-            everywhere(pool(to, family).map(|address| Change { address, port }))
-        }
-        LinkedTranslation::EgressInterface => {
-            let Some(routed) = routed else { return everywhere(None) };
-            let port = port_change(&LinkedPortTranslation::Allocate(Vec::new()), space.class);
-            let ways = ways(firewall, passage, family).into_iter();
-            let of_way = ways.map(|((egress, _), destinations)| {
-                let like = crate::rule::address(0, family);
-                let address = firewall.address_of(egress, like).map(bits);
-                let address = address.map(|to| Rewrite::Bits { to, kept: 0 });
-                let change = address.map(|address| Change { address, port: port.clone() });
-                (Product::of(routed, destinations), change)
+        (LinkedTranslation::Pool { to, port }, _) => match pool(to, family) {
+            Some(address) => {
+                let port = port_change(port, space.class);
+                everywhere(Some(Change { address, port }))
+            }
+            None => untold("an address of a pool that has none of the family"),
+        },
+        (LinkedTranslation::EgressInterface, None) => untold("the address of the way out"),
+        (LinkedTranslation::EgressInterface, Some(routed)) => {
+            let port = port_change(&LinkedPortTranslation::Allocate(vec![DYNAMIC]), space.class);
+            let of_way = reader.own_addresses(family).into_iter().map(|(way, own)| {
+                let named = |name| Rewrite::Choose(Choice::Named(reader.text(name)));
+                let address = match own {
+                    Ok(own) => Rewrite::Bits { to: bits(own), kept: 0 },
+                    Err(name) => named(&format!("the address of {name}")),
+                };
+                let change = Change { address, port: port.clone() };
+                (Product::of(routed, way), Some(change))
             });
             of_way.collect()
         }
@@ -200,26 +215,34 @@ fn changes(
 fn pool(to: &AddressSet, family: Family) -> Option<Rewrite> {
     let from: Vec<Range> = match family {
         Family::V4 => to.v4_ranges().iter().map(|&(low, high)| (low.into(), high.into())).collect(),
-        // Of IPv6 pools only the first range is used.
-        Family::V6 => to.v6_ranges().first().copied().into_iter().collect(),
+        Family::V6 => to.v6_ranges().to_vec(),
     };
     match from[..] {
         [] => None,
         [(low, high)] if low == high => Some(Rewrite::Bits { to: low, kept: 0 }),
-        _ => Some(Rewrite::Choose(joined(from))),
+        _ => Some(Rewrite::Choose(Choice::OneOf(joined(from)))),
     }
 }
 
+/// What becomes of the port; of ICMP, an identifier may be chosen, which no rule compares.
 fn port_change(port: &LinkedPortTranslation, class: Class) -> Rewrite {
-    if class != Class::Ports {
-        return Rewrite::Add(0);
-    }
-    match port {
-        LinkedPortTranslation::Keep => Rewrite::Add(0),
-        LinkedPortTranslation::Shift { from, to } => Rewrite::Add(to.wrapping_sub(*from).into()),
-        LinkedPortTranslation::Allocate(ranges) => {
-            let range = |range: &PortRange| (range.first().into(), range.last().into());
-            Rewrite::Choose(joined(ranges.iter().map(range)))
+    match (port, class) {
+        (LinkedPortTranslation::Shift { from, to }, Class::Ports) => {
+            Rewrite::Add(to.wrapping_sub(*from).into())
         }
+        (LinkedPortTranslation::Allocate(ranges), Class::Ports) => {
+            let range = |range: &PortRange| (range.first().into(), range.last().into());
+            Rewrite::Choose(Choice::OneOf(joined(ranges.iter().map(range))))
+        }
+        (LinkedPortTranslation::Allocate(_), Class::Icmp) => {
+            Rewrite::Choose(Choice::Named("a free identifier".to_owned()))
+        }
+        _ => Rewrite::Add(0),
     }
 }
+
+/// The ports one is chosen from where a client's address becomes that of an interface.
+const DYNAMIC: PortRange = match PortRange::new(1024, u16::MAX) {
+    Ok(range) => range,
+    Err(_) => PortRange::ALL,
+};

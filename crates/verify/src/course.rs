@@ -20,7 +20,7 @@ pub(crate) enum Act<D> {
 }
 
 /// A step.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Step<D> {
     pub(crate) product: Product,
     pub(crate) act: Act<D>,
@@ -30,7 +30,7 @@ pub(crate) struct Step<D> {
 }
 
 /// The steps; the last one decides about every packet.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Course<D>(pub(crate) Vec<Step<D>>);
 
 impl<D: PartialEq> Course<D> {
@@ -109,11 +109,12 @@ impl<D: PartialEq> Course<D> {
 /// The filter layers of a firewall as one course.
 ///
 /// `changes` says whether the source and the destination are translated at all: where they are not,
-/// the fields of the packet as it leaves are those as it arrives.
+/// the fields of the packet as it leaves are those as it arrives. Where `refusals_differ` is not set,
+/// every refusal is a denial.
 pub(crate) fn filter(
     reader: &Reader<'_>,
     firewall: &LinkedFirewall,
-    changes: [bool; 2],
+    (changes, refusals_differ): ([bool; 2], bool),
     space: &mut Space,
 ) -> Course<LinkedAction> {
     let mut writer = Writer {
@@ -125,6 +126,7 @@ pub(crate) fn filter(
         labels: Vec::new(),
         read: BTreeMap::new(),
         accepted: None,
+        refusals_differ,
     };
     let is_whole = writer.layers(changes).is_some();
     let Writer { steps, labels, .. } = writer;
@@ -153,6 +155,7 @@ struct Writer<'a, 'b> {
     read: BTreeMap<RuleId, Rc<[Piece]>>,
     /// Where packets go on that the layer lets through; `None` in the last layer.
     accepted: Option<u32>,
+    refusals_differ: bool,
 }
 
 impl Writer<'_, '_> {
@@ -241,7 +244,9 @@ impl Writer<'_, '_> {
     ) -> Option<()> {
         let act = match (action, self.accepted) {
             (LinkedAction::Allow, Some(next)) => Act::GoOn(next),
-            (action, _) => Act::Decide(action),
+            (LinkedAction::Allow, None) => Act::Decide(action),
+            _ if self.refusals_differ => Act::Decide(action),
+            _ => Act::Decide(LinkedAction::Deny),
         };
         self.push(product, act, rule, at)
     }
@@ -269,7 +274,7 @@ impl Writer<'_, '_> {
 }
 
 /// Where nothing is written.
-const NOWHERE: Span = Span { source: u16::MAX, start: 0, end: 0 };
+pub(crate) const NOWHERE: Span = Span { source: u16::MAX, start: 0, end: 0 };
 
 /// The most steps one firewall is written out as.
 const MAX_STEPS: usize = 1 << 22;

@@ -57,6 +57,8 @@ pub(crate) struct Header {
     pub(crate) assumptions: Vec<(String, String)>,
     /// Places of the old and of the new firewall that stand for each other.
     pub(crate) pairs: Vec<[Name; 2]>,
+    /// Places of the old and of the new firewall that stand for none of the other.
+    pub(crate) alone: [Vec<Name>; 2],
 }
 
 impl Header {
@@ -87,6 +89,7 @@ impl Header {
             verdict,
             assumptions: Vec::new(),
             pairs: Vec::new(),
+            alone: [vec![], vec![]],
         };
         while lines.peek() == "assume" {
             let mut words = lines.next()?;
@@ -98,6 +101,17 @@ impl Header {
             let mut words = lines.next()?;
             words.expect("pair")?;
             header.pairs.push([Name::read(&mut words)?, Name::read(&mut words)?]);
+            words.end()?;
+        }
+        while lines.peek() == "alone" {
+            let mut words = lines.next()?;
+            words.expect("alone")?;
+            let side = match words.word() {
+                "old" => 0,
+                "new" => 1,
+                _ => return Err(words.wrong("`old` or `new`")),
+            };
+            header.alone[side].push(Name::read(&mut words)?);
             words.end()?;
         }
         Ok(header)

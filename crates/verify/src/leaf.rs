@@ -29,8 +29,6 @@ impl Default for Limits {
 pub(crate) struct Judge<'s, 'a> {
     pub(crate) sides: &'s [Side<'a>; 2],
     pub(crate) space: &'s Space,
-    /// Whether two kinds of refusal differ.
-    pub(crate) refusals_differ: bool,
     pub(crate) limits: Limits,
     /// Steps that may still be looked at.
     pub(crate) left: u64,
@@ -145,12 +143,12 @@ impl<'s, 'a> Judge<'s, 'a> {
     fn find(&self, sights: &[Sight<'_, '_>; 2], region: &Region) -> Finding {
         let [old, new] = sights;
         if let (Some(before), Some(after)) = (old.verdict, new.verdict) {
-            match self.verdicts(before, after) {
-                Some(true) => return Finding::Same,
-                Some(false) => return Finding::Different,
-                None => {}
+            if before != after {
+                return Finding::Different;
             }
-            // Both let all of it through.
+            if before != LinkedAction::Allow {
+                return Finding::Same;
+            }
             if let (Some(before), Some(after)) = (old.functions(), new.functions()) {
                 return self.functions(before, after, region);
             }
@@ -177,15 +175,6 @@ impl<'s, 'a> Judge<'s, 'a> {
                 .find_map(boundary)
         };
         self.cut(sights, unlike.or_else(any))
-    }
-
-    /// Whether two verdicts are the same; `None` where both let packets through.
-    fn verdicts(&self, old: LinkedAction, new: LinkedAction) -> Option<bool> {
-        match (old, new) {
-            (LinkedAction::Allow, LinkedAction::Allow) => None,
-            (LinkedAction::Allow, _) | (_, LinkedAction::Allow) => Some(false),
-            (old, new) => Some(old == new || !self.refusals_differ),
-        }
     }
 
     fn functions(&self, old: [&Function; 4], new: [&Function; 4], region: &Region) -> Finding {

@@ -78,6 +78,9 @@ pub struct Accepted {
     pub cases: u64,
     /// What its leaves say.
     pub leaves: Leaves,
+    /// Places where packets enter that stand for none on the other side: of these packets nothing
+    /// is said.
+    pub left_out: u64,
     /// The names both files had for the comparison.
     pub files: [String; 2],
     /// What is assumed: name and text.
@@ -110,7 +113,7 @@ pub fn verify(
     let firewalls = inputs.map(|input| input.firewall);
     let mut checked = Checked {
         header: &header,
-        inputs,
+        firewalls,
         covered: Covered::default(),
         limits,
         left: limits.work,
@@ -122,14 +125,15 @@ pub fn verify(
         cases += 1;
     }
     let Checked { covered, leaves, left, .. } = checked;
-    covered.check(firewalls, &header.pairs).map_err(Rejection::whole)?;
-    check_verdict(header.verdict, &leaves).map_err(Rejection::whole)?;
+    let left_out = covered.check(firewalls, &header).map_err(Rejection::whole)?;
+    check_verdict(header.verdict, &leaves, left_out).map_err(Rejection::whole)?;
     let pairs = header.pairs.iter().map(|pair| pair.each_ref().map(place::Name::text));
     let [old, new] = header.files;
     Ok(Accepted {
         verdict: header.verdict,
         cases,
         leaves,
+        left_out,
         files: [old.name, new.name],
         assumptions: header.assumptions,
         pairs: pairs.collect(),
@@ -180,9 +184,9 @@ fn check_file(file: &File, input: &Input<'_>, side: &'static str) -> Result<(), 
 }
 
 /// Whether the leaves come to what is claimed.
-fn check_verdict(verdict: Verdict, leaves: &Leaves) -> Result<(), Why> {
+fn check_verdict(verdict: Verdict, leaves: &Leaves, left_out: u64) -> Result<(), Why> {
     let Leaves { different, assumed, open, .. } = *leaves;
-    let expected = match (different, open, assumed) {
+    let expected = match (different, open + left_out, assumed) {
         (1.., _, _) => Verdict::Different,
         (0, 1.., _) => Verdict::Undecided,
         (0, 0, 1..) => Verdict::EquivalentUnderAssumptions,
@@ -194,7 +198,7 @@ fn check_verdict(verdict: Verdict, leaves: &Leaves) -> Result<(), Why> {
 /// What has been checked of a certificate.
 struct Checked<'a> {
     header: &'a Header,
-    inputs: [&'a Input<'a>; 2],
+    firewalls: [&'a LinkedFirewall; 2],
     covered: Covered,
     limits: &'a Limits,
     left: u64,
@@ -204,22 +208,8 @@ struct Checked<'a> {
 impl Checked<'_> {
     /// Reads a case and checks it.
     fn case(&mut self, lines: &mut Lines<'_>) -> Result<(), Rejection> {
-        let mut words = lines.next()?;
-        let case = Case::read(&mut words)?;
-        let firewalls = self.inputs.map(|input| input.firewall);
-        let passages = case.passages(firewalls).map_err(|why| words.reject(why))?;
-        let names = firewalls.iter().flat_map(|firewall| &firewall.applications);
-        let names: BTreeSet<Box<str>> = names.map(|known| known.name.clone()).collect();
-        let mut space = Space::new(case.family, case.class, names.into_iter().collect());
-        let dialects = if firewalls[0].dialect == firewalls[1].dialect {
-            ["", ""]
-        } else {
-            firewalls.map(|firewall| firewall.dialect)
-        };
-        let sides = [
-            Side::new("old", (firewalls[0], passages[0]), dialects[0], &mut space),
-            Side::new("new", (firewalls[1], passages[1]), dialects[1], &mut space),
-        ];
+        let case = Case::read(lines)?;
+        let (space, sides) = write_out(&case, self.firewalls, self.header.refusals_differ)?;
         let mut region = space.whole();
         let mut limited = BTreeSet::new();
         while lines.peek() == "within" {
@@ -231,15 +221,42 @@ impl Checked<'_> {
             region = region.with(dim, both(&region.0[dim], &values).into());
         }
         self.covered.note(&case, &region, &space);
-        let mut judge = Judge {
-            sides: &sides,
-            space: &space,
-            refusals_differ: self.header.refusals_differ,
-            limits: *self.limits,
-            left: self.left,
-        };
+        let mut judge =
+            Judge { sides: &sides, space: &space, limits: *self.limits, left: self.left };
         tree::check(lines, self.header, &mut judge, region, &mut self.leaves)?;
         self.left = judge.left;
         Ok(())
     }
+}
+
+/// Both firewalls as they are for the ways of a case, which has to be the same for all ways.
+fn write_out<'a>(
+    case: &Case,
+    firewalls: [&'a LinkedFirewall; 2],
+    refusals_differ: bool,
+) -> Result<(Space, [Side<'a>; 2]), Rejection> {
+    let names = firewalls.iter().flat_map(|firewall| &firewall.applications);
+    let names: BTreeSet<Box<str>> = names.map(|known| known.name.clone()).collect();
+    let mut space = Space::new(case.family, case.class, names.into_iter().collect());
+    let dialects = if firewalls[0].dialect == firewalls[1].dialect {
+        ["", ""]
+    } else {
+        firewalls.map(|firewall| firewall.dialect)
+    };
+    let mut written: Option<[Side<'_>; 2]> = None;
+    for way in &case.ways {
+        let reject = |why| Rejection { line: way.line, why };
+        let passages = way.passages(firewalls).map_err(reject)?;
+        let mut side = |at: usize| {
+            let through = (firewalls[at], passages[at]);
+            Side::new(["old", "new"][at], through, (dialects[at], refusals_differ), &mut space)
+        };
+        let sides = [side(0), side(1)];
+        let first = written.get_or_insert_with(|| sides.clone());
+        if !first.iter().zip(&sides).all(|(first, side)| first.is_written_as(side)) {
+            return Err(reject(Why::OtherWay));
+        }
+    }
+    let Some(sides) = written else { unreachable!("a case has a way") };
+    Ok((space, sides))
 }

@@ -12,6 +12,8 @@ pub(crate) enum Name {
     Any,
     Interface(String),
     Zone(String),
+    /// An interface the configuration does not name.
+    Unnamed,
 }
 
 /// The same, as the firewall numbers it.
@@ -44,7 +46,8 @@ impl Name {
             "any" => Ok(Self::Any),
             "interface" => words.quoted().map(Self::Interface),
             "zone" => words.quoted().map(Self::Zone),
-            _ => Err(words.wrong("`any`, `interface` or `zone`")),
+            "unnamed" => Ok(Self::Unnamed),
+            _ => Err(words.wrong("`any`, `interface`, `zone` or `unnamed`")),
         }
     }
 
@@ -58,6 +61,7 @@ impl Name {
                 let id = id.ok_or_else(unknown)?;
                 Place { interface: Some(InterfaceId(id as u32)), zone: None }
             }
+            Self::Unnamed => Place { interface: Some(unnamed(firewall)), zone: None },
             Self::Zone(name) => {
                 let zone = firewall.zone_named(name).ok_or_else(unknown)?;
                 Place { interface: None, zone: Some(zone) }
@@ -71,6 +75,12 @@ impl Name {
             Self::Any => "any place".to_owned(),
             Self::Interface(name) => format!("interface `{name}`"),
             Self::Zone(name) => format!("zone `{name}`"),
+            Self::Unnamed => "an unnamed interface".to_owned(),
         }
     }
+}
+
+/// What stands for any interface the configuration does not name.
+pub(crate) const fn unnamed(firewall: &LinkedFirewall) -> InterfaceId {
+    InterfaceId(firewall.interfaces.len() as u32)
 }

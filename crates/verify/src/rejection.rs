@@ -81,6 +81,9 @@ pub enum Why {
     /// Packets the claim is about and no case covers.
     #[error("no case covers {0}")]
     NotCovered(String),
+    /// The rules treat the packets of two ways of a case differently.
+    #[error("a rule tells this way from the first one of the case")]
+    OtherWay,
     /// A cut that leaves one of its parts empty.
     #[error("the cut is outside the box, which goes from {low} to {high} here")]
     CutOutside {

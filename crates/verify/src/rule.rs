@@ -36,8 +36,8 @@ pub(crate) enum Doubt {
     ApplicationDefault,
     #[error("an address mask with too many holes")]
     Mask,
-    #[error("a translation whose target is not known")]
-    Translation,
+    #[error("a translation into the other address family")]
+    OtherFamily,
     #[error("more combinations of conditions than are unfolded")]
     TooLong,
 }
@@ -158,11 +158,30 @@ impl<'a> Reader<'a> {
         Product::of(APPLICATION, joined(held))
     }
 
+    /// What an atom says.
+    pub(crate) fn atom_text(&self, id: AtomId) -> &'a str {
+        &self.firewall.atoms[id.index()].text
+    }
+
+    /// A text that means something in its dialect only.
+    pub(crate) fn text(&self, text: &str) -> String {
+        if self.dialect.is_empty() { text.to_owned() } else { format!("{} {text}", self.dialect) }
+    }
+
+    /// The destinations of each way out with the firewall's own address there, or else its name.
+    pub(crate) fn own_addresses(&self, family: Family) -> Vec<(Ranges, Result<IpAddr, &'a str>)> {
+        let ways = self.ways.iter().map(|((egress, _), destinations)| {
+            let own = self.firewall.address_of(*egress, address(0, family));
+            let interface = egress.and_then(|id| self.firewall.interfaces.get(id.index()));
+            let name = interface.map_or("the way out", |interface| &*interface.name);
+            (Ranges::clone(destinations), own.ok_or(name))
+        });
+        ways.collect()
+    }
+
     /// The packets for which an atom holds, or does not.
     fn atom(&self, role: &str, id: AtomId, holds: bool, space: &mut Space) -> Product {
-        let text = &self.firewall.atoms[id.index()].text;
-        let space_after = if self.dialect.is_empty() { "" } else { " " };
-        let text = format!("{role} {}{space_after}{text}", self.dialect);
+        let text = format!("{role} {}", self.text(self.atom_text(id)));
         let value = u128::from(holds);
         Product::of(space.number(Field::Atom(text.into())), joined([(value, value)]))
     }

@@ -15,6 +15,7 @@ use crate::space::{
 };
 
 /// One firewall, written out for a case.
+#[derive(Clone)]
 pub(crate) struct Side<'a> {
     /// `old` or `new`.
     pub(crate) name: &'static str,
@@ -49,6 +50,8 @@ pub(crate) struct Sight<'s, 'a> {
     pub(crate) view: View,
     /// The box, with the addresses and ports its packets may have as they leave.
     region: Region,
+    /// The same, as the last step of each table leaves them.
+    last: Region,
     /// What becomes of address and port, of the source and of the destination; `None` while it is
     /// not the same for all packets, or not known to be.
     functions: [Option<[Function; 2]>; 2],
@@ -73,7 +76,7 @@ impl<'a> Side<'a> {
     pub(crate) fn new(
         name: &'static str,
         (firewall, passage): (&'a LinkedFirewall, Passage),
-        dialect: &'a str,
+        (dialect, refusals_differ): (&'a str, bool),
         space: &mut Space,
     ) -> Self {
         let reader = Reader::new(firewall, passage, dialect, space);
@@ -88,11 +91,9 @@ impl<'a> Side<'a> {
         let mut written = [SOURCE, DESTINATION].map(|which| {
             let way = (which == SOURCE).then_some(routed);
             let table = tables[which];
-            used[which].then(|| {
-                change::table(&reader, (firewall, passage), table, (&seen[which], way), space)
-            })
+            used[which].then(|| change::table(&reader, table, (&seen[which], way), space))
         });
-        let filter = course::filter(&reader, firewall, used, space);
+        let filter = course::filter(&reader, firewall, (used, refusals_differ), space);
         let mut of_rule: BTreeMap<_, Vec<u32>> = BTreeMap::new();
         for (at, step) in (0..).zip(&filter.0) {
             of_rule.entry(step.rule).or_default().push(at);
@@ -109,12 +110,18 @@ impl<'a> Side<'a> {
         View { changes: changes.map(Option::unwrap_or_default), filter: self.filter.all() }
     }
 
+    /// Whether another way through the firewall is written out the same.
+    pub(crate) fn is_written_as(&self, other: &Self) -> bool {
+        self.changes == other.changes && self.filter == other.filter
+    }
+
     /// Looks at a box, of whose steps none but those of the view matter.
     pub(crate) fn look(&self, view: &View, region: &Region) -> Sight<'_, 'a> {
         let mut sight = Sight {
             side: self,
             view: View { changes: [vec![], vec![]], filter: vec![] },
             region: region.clone(),
+            last: region.clone(),
             functions: [SOURCE, DESTINATION].map(|_| Some(UNCHANGED)),
             verdict: None,
             cut: None,
@@ -141,7 +148,7 @@ impl<'a> Side<'a> {
     ) -> bool {
         let steps = self.of_rule.get(&rule).map(Vec::as_slice).unwrap_or_default();
         steps.iter().map(|at| self.filter.step(*at)).any(|step| {
-            step.act == Act::Decide(action) && step.product.fit(&sight.region) == Fit::Covers
+            step.act == Act::Decide(action) && step.product.fit(&sight.last) == Fit::Covers
         })
     }
 }
@@ -158,6 +165,17 @@ impl Sight<'_, '_> {
             };
             Some([on(&change.address, address)?, on(&change.port, port)?])
         });
+        let [(_, address), (_, port)] = CHANGED[which];
+        let [addresses, ports] = self.images(which, course, &live);
+        let [last_addresses, last_ports] =
+            self.images(which, course, live.last().map_or(&[], std::slice::from_ref));
+        self.region = self.region.with(address, addresses).with(port, ports);
+        self.last = self.last.with(address, last_addresses).with(port, last_ports);
+        self.view.changes[which] = live;
+    }
+
+    /// The addresses and the ports that steps of a table may yield.
+    fn images(&self, which: usize, course: &Course<Change>, live: &[u32]) -> [Ranges; 2] {
         let mut found: [Vec<Range>; 2] = [vec![], vec![]];
         for step in live.iter().map(|at| course.step(*at)) {
             let Some(part) = self.region.within(&step.product) else { continue };
@@ -175,10 +193,7 @@ impl Sight<'_, '_> {
                 }
             }
         }
-        let [addresses, ports] = found.map(joined);
-        let [(_, address), (_, port)] = CHANGED[which];
-        self.region = self.region.with(address, addresses).with(port, ports);
-        self.view.changes[which] = live;
+        found.map(joined)
     }
 
     /// What becomes of address and port of the source, then of the destination.

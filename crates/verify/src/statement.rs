@@ -2,8 +2,7 @@
 
 use parefeu_policy::{LinkedAction, LinkedFirewall, ResetSide, RuleId};
 
-use crate::change::{Agreement, Function};
-use crate::ranges::joined;
+use crate::change::{Agreement, Choice, Function};
 use crate::rejection::{Rejection, Why};
 use crate::side::Sight;
 use crate::space::{DST, DST_PORT, Region, SRC, SRC_PORT, Space};
@@ -24,9 +23,12 @@ impl Stated {
         words: &mut Words<'_>,
         firewall: &LinkedFirewall,
         space: &Space,
+        refusals_differ: bool,
     ) -> Result<Self, Rejection> {
         let action = match words.word() {
             "allow" => LinkedAction::Allow,
+            "refuse" if !refusals_differ => LinkedAction::Deny,
+            _ if !refusals_differ => return Err(words.wrong("`allow` or `refuse`")),
             "deny" => LinkedAction::Deny,
             "drop" => LinkedAction::Drop,
             "reset-client" => LinkedAction::Reset(ResetSide::Client),
@@ -51,7 +53,7 @@ impl Stated {
                 *function = match words.word() {
                     "to" => Function::Constant(space.read_value(dim, words)?),
                     "plus" => Function::Add(words.number()?),
-                    "chosen" => Function::Choose(joined([])),
+                    "chosen" => Function::Choose(Choice::Named(String::new())),
                     _ => return Err(words.wrong("`to`, `plus` or `chosen`")),
                 };
             }

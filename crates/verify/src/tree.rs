@@ -61,7 +61,7 @@ pub(crate) fn check(
             }
             "differ" => {
                 leaves.different += 1;
-                let stated = statements(&mut words, judge)?;
+                let stated = statements(&mut words, judge, header.refusals_differ)?;
                 judge.different(&next.views, &next.region, &stated)
             }
             "assumed" => {
@@ -115,12 +115,16 @@ fn cut(
 }
 
 /// What a line states of both sides.
-fn statements(words: &mut Words<'_>, judge: &Judge<'_, '_>) -> Result<[Stated; 2], Rejection> {
+fn statements(
+    words: &mut Words<'_>,
+    judge: &Judge<'_, '_>,
+    refusals_differ: bool,
+) -> Result<[Stated; 2], Rejection> {
     let [old, new] = judge.sides;
     words.expect(old.name)?;
-    let before = Stated::read(words, old.firewall, judge.space)?;
+    let before = Stated::read(words, old.firewall, judge.space, refusals_differ)?;
     words.expect(new.name)?;
-    let after = Stated::read(words, new.firewall, judge.space)?;
+    let after = Stated::read(words, new.firewall, judge.space, refusals_differ)?;
     words.end()?;
     Ok([before, after])
 }
