@@ -283,7 +283,7 @@ fn zoned(rules: &str) -> LinkedFirewall {
         zone = "outside"
         address = ["192.0.2.1/24"]
         [[route]]
-        destination = "0.0.0.0/0"
+        destination = "198.51.100.0/24"
         next_hop = "192.0.2.254"
         [[rule_base]]
         name = "main"
@@ -345,12 +345,15 @@ fn where_no_route_leads_every_way_out_is_looked_at() {
     let (out, anywhere) = (rule("\"outside\""), rule("\"outside\", \"inside\""));
     let found = found(&out, &anywhere);
     let inside = [Some("inside".into()), Some("inside".into())];
-    let [v6, v4] = &found[..] else { panic!("{found:#?}") };
-    assert_eq!((v6.family, v6.change), (Some(Family::V6), Change::Opened));
-    assert_eq!(v6.to, std::slice::from_ref(&inside), "no route of this family: it is stated");
-    assert_eq!((v4.family, v4.change), (Some(Family::V4), Change::Opened));
-    assert!(v4.to.is_empty(), "the destination tells");
-    assert_eq!(v4.sets[&Field::Dst].as_slice(), [(0x0a00_0000, 0x0aff_ffff)]);
+    let [v6, v4, routed] = &found[..] else { panic!("{found:#?}") };
+    for (it, family) in [(v6, Family::V6), (v4, Family::V4)] {
+        assert_eq!((it.family, it.change), (Some(family), Change::Opened));
+        assert_eq!(it.to, std::slice::from_ref(&inside), "no route: it is stated");
+    }
+    assert!(!v4.sets[&Field::Dst].contains(0x0a00_0001), "a route leads there");
+    assert_eq!((routed.family, routed.change), (Some(Family::V4), Change::Opened));
+    assert!(routed.to.is_empty(), "the destination tells");
+    assert_eq!(routed.sets[&Field::Dst].as_slice(), [(0x0a00_0000, 0x0aff_ffff)]);
 }
 
 #[test]

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use parefeu_net::{Protocol, TcpFlags};
-use parefeu_policy::set::{AddressSet, IdSet, MaskedAddress, PortSet};
+use parefeu_policy::set::{AddressSet, IdSet, MaskedAddress, PortSet, Ranges};
 use parefeu_policy::{
     AtomId, ConnectionState, LinkedAddresses, LinkedFirewall, LinkedMatch, LinkedRule,
     LinkedService, Span, ZoneRelation,
@@ -217,7 +217,13 @@ impl<'a> Reader<'a> {
             }
         }
         let (sure, open) = (Values::of(sure), Values::of(open));
-        if found.iter().any(|region| region.clone().narrowed(Field::Dst, &open).is_some()) {
+        let asked = |region: &Region| {
+            let mut within = self.space.within.iter();
+            let of = |values: &Ranges| Values::of(values.as_slice().iter().copied());
+            within.try_fold(region.clone(), |it, (field, set)| it.narrowed(field.clone(), &of(set)))
+        };
+        let unknown = |region| asked(region)?.narrowed(Field::Dst, &open);
+        if found.iter().any(|region| unknown(region).is_some()) {
             let enters = matches.relation == ZoneRelation::Any || self.ingress.zone.is_some();
             let reason = if enters { Obstacle::Egress } else { Obstacle::Ingress };
             return Err(self.refuse(reason, at));
