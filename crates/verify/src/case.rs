@@ -46,7 +46,14 @@ impl Case {
         words.end()?;
         let mut ways = vec![Way::read(&mut lines.next()?)?];
         while lines.peek() == "way" {
-            ways.push(Way::read(&mut lines.next()?)?);
+            let mut words = lines.next()?;
+            let way = Way::read(&mut words)?;
+            let is_known =
+                |known: &Way| (&known.enters, &known.leaves) == (&way.enters, &way.leaves);
+            if ways.iter().any(is_known) {
+                return Err(words.reject(Why::Twice("a way")));
+            }
+            ways.push(way);
         }
         Ok(Self { family, class, ways })
     }

@@ -1,7 +1,7 @@
 //! What a certificate says before its cases.
 
 use crate::place::Name;
-use crate::rejection::Rejection;
+use crate::rejection::{Rejection, Why};
 use crate::text::{Lines, Words};
 
 /// What a comparison comes to.
@@ -100,8 +100,12 @@ impl Header {
         while lines.peek() == "pair" {
             let mut words = lines.next()?;
             words.expect("pair")?;
-            header.pairs.push([Name::read(&mut words)?, Name::read(&mut words)?]);
+            let pair = [Name::read(&mut words)?, Name::read(&mut words)?];
             words.end()?;
+            if header.pairs.contains(&pair) {
+                return Err(words.reject(Why::Twice("a pair")));
+            }
+            header.pairs.push(pair);
         }
         while lines.peek() == "alone" {
             let mut words = lines.next()?;

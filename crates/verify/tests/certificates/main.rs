@@ -6,6 +6,9 @@
     reason = "a test stops where what it states does not hold"
 )]
 
+mod oracle;
+mod tampered;
+
 use std::cell::Cell;
 use std::collections::BTreeMap;
 
