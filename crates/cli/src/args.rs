@@ -152,7 +152,41 @@ pub(crate) struct Diff {
     #[arg(long, value_name = "FILE")]
     pub(crate) zone_map: Option<PathBuf>,
     #[command(flatten)]
+    pub(crate) space: Space,
+    /// Accept an assumption of the answer by its name; several times for several
+    #[arg(long, value_name = "ID")]
+    pub(crate) assume: Vec<String>,
+    #[command(flatten)]
     pub(crate) output: Output,
+}
+
+/// Which packets an exact comparison is asked about; without any of these, all.
+#[derive(Args, Debug, Default)]
+pub(crate) struct Space {
+    /// Only packets that enter by this zone or interface, of either side
+    #[arg(long, value_name = "NAME")]
+    pub(crate) from: Option<String>,
+    /// Only packets that leave by this zone or interface, where no route tells
+    #[arg(long, value_name = "NAME")]
+    pub(crate) to: Option<String>,
+    /// Only packets from these addresses (networks, hosts, ranges; commas in between)
+    #[arg(long, value_name = "ADDRESSES")]
+    pub(crate) source: Option<String>,
+    /// Only packets to these addresses
+    #[arg(long, value_name = "ADDRESSES")]
+    pub(crate) destination: Option<String>,
+    /// Only these protocols
+    #[arg(long, value_name = "PROTOCOLS")]
+    pub(crate) protocol: Option<String>,
+    /// Only packets from these ports
+    #[arg(long, value_name = "PORTS")]
+    pub(crate) source_port: Option<String>,
+    /// Only packets to these ports
+    #[arg(long, value_name = "PORTS")]
+    pub(crate) destination_port: Option<String>,
+    /// How many rules may be looked at in one part of the question before it is left undecided
+    #[arg(long, value_name = "N")]
+    pub(crate) max_work: Option<u64>,
 }
 
 /// How the two sides of a comparison keep sessions, where their configurations are not to decide.

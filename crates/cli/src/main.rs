@@ -5,6 +5,7 @@ mod draw;
 mod flow;
 mod load;
 mod output;
+mod space;
 mod verb;
 
 use std::process::ExitCode;

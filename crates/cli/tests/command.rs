@@ -77,7 +77,7 @@ fn the_same_input_gives_the_same_bytes() {
 fn a_firewall_compared_with_itself_shows_no_difference_and_proves_nothing() {
     check(&["diff", OLD, OLD, "-r", TRAFFIC], 3, "0 differently");
     check(&["diff", NEW, NEW, "-r", TRAFFIC], 3, "0 differently");
-    check(&["diff", OLD, NEW], 3, "without traffic nothing was compared");
+    check(&["diff", OLD, NEW], 3, "part of the question has no answer");
 }
 
 #[test]

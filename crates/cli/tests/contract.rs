@@ -187,13 +187,13 @@ fn the_state_policy_of_either_side_can_be_overridden() {
 #[test]
 fn zones_pair_as_the_map_says_and_the_pairing_is_printed() {
     let text = stdout(&["diff", OLD, NEW, "-r", TRAFFIC], 1);
-    assert!(text.contains("paired outside = ethernet1/1, dmz = dmz"), "{text}");
+    assert!(text.contains("paired outside = untrust, dmz = dmz"), "{text}");
     let folder = tempfile::tempdir().unwrap();
     let map = folder.path().join("map.toml");
     let map = map.to_str().unwrap();
     std::fs::write(map, "outside = \"dmz\"\n").unwrap();
     let text = stdout(&["diff", OLD, NEW, "-r", TRAFFIC, "--zone-map", map], 1);
-    assert!(text.contains("paired outside = dmz, dmz = dmz"), "{text}");
+    assert!(text.contains("paired outside = dmz, app = app"), "{text}");
     std::fs::write(map, "outside = \"nowhere\"\n").unwrap();
     let output = parefeu(&["diff", OLD, NEW, "--zone-map", map], b"");
     assert_eq!(output.status.code(), Some(2));

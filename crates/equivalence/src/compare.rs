@@ -109,6 +109,11 @@ impl Answer {
         self.compared.iter().any(|case| !case.solution.differences.is_empty())
     }
 
+    /// What the values of [`Field::Application`] stand for, from 1.
+    pub fn applications(&self) -> &[Box<str>] {
+        self.compared.first().map_or(&[], |case| &case.problem.applications)
+    }
+
     /// Whether all packets asked about are known to be treated alike.
     pub fn is_equal(&self) -> bool {
         self.undecided.is_empty() && !self.is_different()

@@ -1,12 +1,14 @@
 //! The differences of all cases together: the same region seen on several ways, in both families
 //! or for all protocols is told once.
 
+use std::cmp::Ordering;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use parefeu_policy::set::Ranges;
 use parefeu_policy::{AtomId, LinkedFirewall};
 
 use crate::compare::{Answer, Compared};
+use crate::confirm::{self, Opinion};
 use crate::crossing::{Crossing, Names};
 use crate::flatten::{Family, ProtocolClass, atom_field};
 use crate::gate::Gates;
@@ -45,9 +47,22 @@ pub struct Finding {
     pub witness: Witness,
     /// Where the witness enters and leaves.
     pub witness_way: Crossing,
+    /// What the reference evaluation says of the witness on either side; nothing for findings
+    /// beyond the first [`Finding::CONFIRMED`].
+    pub opinions: [Opinion; 2],
     /// Logarithm to base 2 of how many packet headers there are: addresses, protocols, and ports or
     /// ICMP types, on one way.
     pub packets_log2: f64,
+}
+
+impl Finding {
+    /// This many witnesses are shown to the reference evaluation.
+    pub const CONFIRMED: usize = 1000;
+
+    /// Whether the reference evaluation contradicts the finding.
+    pub fn is_contradicted(&self) -> bool {
+        self.opinions.iter().any(|it| it.agrees == Some(false))
+    }
 }
 
 /// A condition that only implied rules compare: it stands for something the text does not hold,
@@ -114,7 +129,7 @@ pub struct Decision {
     pub deciders: Vec<Origin>,
 }
 
-/// The differences an answer found, the largest first.
+/// The differences an answer found: first those that rest on nothing, the largest first.
 pub fn findings(
     old: &LinkedFirewall,
     new: &LinkedFirewall,
@@ -142,7 +157,16 @@ pub fn findings(
     }
     let found = united(found, Shape::without_protocols, all_protocols);
     let mut found = united(found, Shape::without_family, both_families);
-    found.sort_by(|a, b| b.packets_log2.total_cmp(&a.packets_log2));
+    let order = |it: &Finding| (!it.rests_on.is_empty(), -it.packets_log2);
+    found.sort_by(|a, b| order(a).partial_cmp(&order(b)).unwrap_or(Ordering::Equal));
+    let applications = answer.applications();
+    for it in found.iter_mut().take(Finding::CONFIRMED) {
+        let ask = |firewall, passage, decision: &Decision| {
+            confirm::ask(firewall, passage, &it.witness, applications, &decision.outcome)
+        };
+        let way = &it.witness_way;
+        it.opinions = [ask(old, way.old, &it.old), ask(new, way.new, &it.new)];
+    }
     found
 }
 
@@ -205,6 +229,7 @@ fn finding(
         old,
         new,
         rests_on: Vec::new(),
+        opinions: [Opinion::default(), Opinion::default()],
         packets_log2: packets_log2(problem, region),
         witness,
         witness_way: way,

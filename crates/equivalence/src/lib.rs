@@ -1,14 +1,15 @@
 //! The exact comparison of two firewalls: every packet on which they do not agree, and no other.
 //!
-//! The filter layers of each side become ordered lists over the new connections of one case
-//! ([`flatten()`], [`Problem`]); the two lists of a problem are compared in lock step, and where
-//! they part is cut out exactly ([`solve()`]). Nothing is sampled: an answer is a proof, or says
-//! what it leaves open. What cannot be written out exactly yet, translations among it, is refused
-//! with its lines ([`NotFlattened`]).
+//! Filter layers and translations of each side become ordered lists over the new connections of one
+//! case ([`flatten()`], [`Problem`]); the two lists of a problem are compared in lock step, and
+//! where they part is cut out exactly ([`solve()`]). Nothing is sampled: an answer is a proof, or
+//! says what it leaves open. What cannot be written out exactly is refused with its lines
+//! ([`NotFlattened`]).
 
 mod align;
 mod certificate;
 mod compare;
+mod confirm;
 mod crossing;
 mod finding;
 mod flatten;
@@ -21,15 +22,17 @@ mod proof;
 mod region;
 mod solve;
 mod tree;
+mod verdict;
 mod witness;
 
 pub use certificate::{Certified, NotCertified, certificate};
 pub use compare::{Answer, Compared, Request, Undecided, Unproved, compare};
+pub use confirm::Opinion;
 pub use crossing::{Crossing, Names};
 pub use finding::{Change, Decision, Finding, Missing, findings};
 pub use flatten::{
-    Case, Family, MAX_MASKED_RANGES, MAX_STEPS, NotFlattened, Obstacle, Passage, Place,
-    ProtocolClass, flatten, ways,
+    Case, Family, MAX_MASKED_RANGES, MAX_REPLACED_PREFIXES, MAX_STEPS, NotFlattened, Obstacle,
+    Passage, Place, ProtocolClass, RULES_A_STEP, flatten, ways,
 };
 pub use gate::{Gate, Gates};
 pub use pairing::{Pair, PairedBy, Pairing};
@@ -42,4 +45,5 @@ pub use region::{Fate, Region, regions};
 pub use solve::{
     Area, Comparison, Decided, DifferenceBox, OpenBox, OpenReason, Solution, SolveLimits, solve,
 };
+pub use verdict::{Assumption, Conclusion, Stated, Verdict, conclude};
 pub use witness::Witness;

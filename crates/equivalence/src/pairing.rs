@@ -116,9 +116,10 @@ impl Pairing {
 
     /// The names of gates without a partner: of the old side, and of the new one.
     pub fn unpaired(&self) -> [Vec<&str>; 2] {
-        let paired_old: BTreeSet<usize> = self.pairs.iter().map(|pair| pair.old).collect();
-        let paired_new: BTreeSet<usize> = self.pairs.iter().map(|pair| pair.new).collect();
-        [alone(&self.old, &paired_old), alone(&self.new, &paired_new)]
+        [
+            alone(&self.old, &self.pairs.iter().map(|pair| pair.old).collect()),
+            alone(&self.new, &self.pairs.iter().map(|pair| pair.new).collect()),
+        ]
     }
 }
 

@@ -7,14 +7,14 @@ use std::sync::Arc;
 
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use parefeu_engine::EngineConfig;
+use parefeu_equivalence::Verdict;
 use parefeu_net::{DecodeLimits, LinkType, Timestamp};
 use parefeu_policy::{LinkedFirewall, Source, link, native};
 use parefeu_replay::{
     CapturedAt, Comparison, IngressChoice, Lockstep, LockstepLimits, ReplayFrame, Side,
 };
 use parefeu_report::{
-    CaptureInfo, DiffReport, DiffVerdict, FirewallInfo, Language, diff_document, diff_page,
-    diff_table,
+    CaptureInfo, DiffReport, FirewallInfo, Language, diff_document, diff_page, diff_table,
 };
 use parefeu_testkit::frames;
 
@@ -73,10 +73,10 @@ fn diff(c: &mut Criterion) {
         new: info(&new),
         captures: &captures,
         comparison: Some(&comparison),
-        pairing: &[],
+        exact: None,
         not_modelled: &[],
         clock_held: 0,
-        verdict: DiffVerdict::Different,
+        verdict: Verdict::Different,
     };
     let mut group = c.benchmark_group("report/diff");
     group.sample_size(10).throughput(Throughput::Elements(groups as u64));

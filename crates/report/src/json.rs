@@ -1,12 +1,14 @@
 //! JSON documents, with the fields scripts rely on.
 
+use parefeu_equivalence::Pairing;
 use parefeu_policy::LinkedFirewall;
 use parefeu_replay::{DifferenceClass, Group, GroupSide, RuleHits};
 use serde_json::{Map, Value, json};
 
+use crate::region::{place, region_document, undecided_documents};
 use crate::rule::rule_line;
 use crate::session::FlowDocument;
-use crate::{DiffReport, FirewallInfo};
+use crate::{DiffReport, Exact, FirewallInfo};
 
 /// `parefeu/diff/1`.
 pub fn diff_document(report: &DiffReport<'_>) -> Value {
@@ -27,22 +29,46 @@ pub fn diff_document(report: &DiffReport<'_>) -> Value {
             })
         })
         .collect();
-    let pairing: Vec<Value> =
-        report.pairing.iter().map(|(old, new)| json!({ "old": old, "new": new })).collect();
+    let exact = report.exact.as_ref();
+    let findings = exact.map_or(&[][..], |exact| exact.findings);
+    let regions = (1..)
+        .zip(findings)
+        .filter_map(|(id, finding)| Some(region_document(id, finding, exact?, report)));
+    let undecided = exact.map_or_else(Vec::new, |exact| undecided_documents(exact, report));
     json!({
         "schema": "parefeu/diff/1",
         "verdict": report.verdict.name(),
         "old": firewall_document(&report.old),
         "new": firewall_document(&report.new),
-        "assumptions": [],
+        "assumptions": exact.map_or_else(Vec::new, |exact| assumptions(exact, report)),
         "not_modelled": not_modelled,
-        "pairing": pairing,
+        "pairing": exact.map_or_else(Vec::new, pairing),
         "captures": captures,
         "clock_held": report.clock_held,
-        "regions": [],
+        "regions": regions.collect::<Vec<Value>>(),
+        "undecided": undecided,
         "traffic": traffic(report),
         "certificate": null,
     })
+}
+
+fn assumptions(exact: &Exact<'_>, report: &DiffReport<'_>) -> Vec<Value> {
+    let documents = exact.conclusion.assumptions.iter().map(|it| {
+        let lines: Vec<String> = place(it.side, it.at, report).into_iter().collect();
+        let accepted = exact.accepted.contains(&it.id);
+        json!({ "id": it.id, "text": it.text, "lines": lines, "accepted": accepted })
+    });
+    documents.collect()
+}
+
+/// The places of both sides that stand for each other; `null` for one without a name.
+fn pairing(exact: &Exact<'_>) -> Vec<Value> {
+    let Pairing { old, new, pairs } = exact.pairing;
+    let documents = pairs.iter().map(|pair| {
+        let names = (old.gates[pair.old].name.as_deref(), new.gates[pair.new].name.as_deref());
+        json!({ "old": names.0, "new": names.1, "by": pair.by.name() })
+    });
+    documents.collect()
 }
 
 fn firewall_document(info: &FirewallInfo<'_>) -> Value {

@@ -7,6 +7,7 @@ mod json;
 mod lint;
 mod markdown;
 mod page;
+mod region;
 mod rule;
 mod session;
 mod table;
@@ -22,6 +23,7 @@ pub use rule::{RuleLine, rule_line};
 pub use session::SessionDocument;
 pub use table::{diff_table, session_table};
 
+use parefeu_equivalence::{Answer, Conclusion, Finding, Pairing, Verdict};
 use parefeu_policy::LinkedFirewall;
 use parefeu_replay::Comparison;
 
@@ -51,22 +53,28 @@ pub struct CaptureInfo {
     pub ended_early: Option<String>,
 }
 
-/// The answer of a comparison.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum DiffVerdict {
-    /// Some traffic is treated differently.
-    Different,
-    /// Nothing seen is treated differently, which proves nothing about what was not seen.
-    Undecided,
+/// The exact comparison of two firewalls, with what it comes to.
+#[derive(Clone, Copy, Debug)]
+pub struct Exact<'a> {
+    /// What was compared, and what has no answer.
+    pub answer: &'a Answer,
+    /// Where the firewalls differ.
+    pub findings: &'a [Finding],
+    /// Which places stand for each other.
+    pub pairing: &'a Pairing,
+    /// What it comes to.
+    pub conclusion: &'a Conclusion,
+    /// The assumptions the user accepts, by name.
+    pub accepted: &'a [String],
 }
 
-impl DiffVerdict {
-    /// The name in JSON.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Different => "different",
-            Self::Undecided => "undecided",
-        }
+impl Exact<'_> {
+    /// The names of the assumptions a finding rests on.
+    fn ids_of(&self, finding: &Finding) -> Vec<&str> {
+        let assumptions = self.conclusion.assumptions.iter();
+        let rests = assumptions
+            .filter(|it| finding.rests_on.iter().any(|missing| it.missing == Some(*missing)));
+        rests.map(|it| &*it.id).collect()
     }
 }
 
@@ -92,12 +100,26 @@ pub struct DiffReport<'a> {
     pub captures: &'a [CaptureInfo],
     /// What the replay found; `None` when there was no traffic.
     pub comparison: Option<&'a Comparison>,
-    /// Interfaces of both sides where the capture's frames entered: old, new.
-    pub pairing: &'a [(String, String)],
+    /// The comparison of every packet; `None` where it was not asked for.
+    pub exact: Option<Exact<'a>>,
     /// Lines that are not modelled.
     pub not_modelled: &'a [NotModelled],
     /// Frames whose time ran backwards and were replayed with the clock held.
     pub clock_held: u64,
     /// The answer.
-    pub verdict: DiffVerdict,
+    pub verdict: Verdict,
+}
+
+impl DiffReport<'_> {
+    /// The names of places of both sides that stand for each other: old, new.
+    fn pairing(&self) -> Vec<(&str, &str)> {
+        let Some(Pairing { old, new, pairs }) = self.exact.map(|exact| exact.pairing) else {
+            return Vec::new();
+        };
+        let named = pairs.iter().filter_map(|pair| {
+            let names = (&old.gates[pair.old].name, &new.gates[pair.new].name);
+            names.0.as_deref().zip(names.1.as_deref())
+        });
+        named.collect()
+    }
 }

@@ -2,12 +2,13 @@
 
 use std::fmt::Write;
 
+use parefeu_equivalence::Verdict;
 use parefeu_policy::LinkedFirewall;
 use parefeu_replay::{DifferenceClass, Group, GroupSide};
 
+use crate::DiffReport;
 use crate::rule::rule_line;
 use crate::table::{bytes, conclusion, tally};
-use crate::{DiffReport, DiffVerdict};
 
 /// More groups than this are counted; JSON and CSV have them all.
 const MOST_GROUPS: usize = 200;
@@ -16,8 +17,10 @@ const MOST_GROUPS: usize = 200;
 pub fn diff_markdown(report: &DiffReport<'_>) -> String {
     let mut text = String::new();
     let verdict = match report.verdict {
-        DiffVerdict::Different => "Different",
-        DiffVerdict::Undecided => "Undecided",
+        Verdict::Different => "Different",
+        Verdict::Undecided => "Undecided",
+        Verdict::Equivalent => "Equivalent",
+        Verdict::EquivalentUnderAssumptions => "Equivalent under assumptions",
     };
     let _ = writeln!(text, "# {verdict}\n");
     let _ = writeln!(text, "| | file | SHA-256 |\n|---|---|---|");

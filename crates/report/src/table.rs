@@ -4,11 +4,17 @@ use std::fmt::Write;
 
 use comfy_table::{CellAlignment, ContentArrangement, Table, presets};
 use parefeu_engine::SessionSummary;
+use parefeu_equivalence::{Decision, Family, Field, Finding, ProtocolClass, Verdict};
 use parefeu_policy::LinkedFirewall;
-use parefeu_replay::{Comparison, DifferenceClass, DifferenceReport, Group, GroupSide};
+use parefeu_replay::{DifferenceClass, DifferenceReport, Group, GroupSide};
+use serde_json::Value;
 
+use crate::region::{
+    address_texts, application_names, change, icmp_texts, names, place, protocol_names,
+    range_texts, rule_name, undecided_documents, verdict,
+};
 use crate::rule::rule_line;
-use crate::{DiffReport, DiffVerdict};
+use crate::{DiffReport, Exact};
 
 /// The result of `diff`, at most `width` columns wide.
 pub fn diff_table(report: &DiffReport<'_>, width: u16) -> String {
@@ -19,10 +25,13 @@ pub fn diff_table(report: &DiffReport<'_>, width: u16) -> String {
         let early = capture.ended_early.as_ref().map(|why| format!("; {why}")).unwrap_or_default();
         let _ = writeln!(text, "with {}  ({} frames{early})", capture.file, capture.frames);
     }
-    if !report.pairing.is_empty() {
-        let pairs: Vec<String> =
-            report.pairing.iter().map(|(old, new)| format!("{old} = {new}")).collect();
+    let pairs: Vec<String> =
+        report.pairing().iter().map(|(old, new)| format!("{old} = {new}")).collect();
+    if !pairs.is_empty() {
         let _ = writeln!(text, "paired {}", pairs.join(", "));
+    }
+    if let Some(exact) = &report.exact {
+        write_exact(&mut text, exact, report, width);
     }
     if let Some(comparison) = report.comparison {
         let differences = &comparison.differences;
@@ -69,20 +78,142 @@ pub fn diff_table(report: &DiffReport<'_>, width: u16) -> String {
     text
 }
 
+/// The exact comparison: regions, then what has no answer, then what the answer rests on.
+fn write_exact(text: &mut String, exact: &Exact<'_>, report: &DiffReport<'_>, width: u16) {
+    if !exact.findings.is_empty() {
+        let _ = writeln!(text, "\n{}\n", region_table(exact, report, width));
+    }
+    if let more @ 1.. = exact.findings.len().saturating_sub(MOST_REGIONS) {
+        let _ = writeln!(text, "and {more} more regions (--format json has them all)\n");
+    }
+    let undecided = undecided_documents(exact, report);
+    for (at, it) in undecided.iter().enumerate() {
+        if at == 0 {
+            let _ = writeln!(text, "undecided:");
+        }
+        let word = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+        let list = |name: &str| it[name].as_array().into_iter().flatten().map(word).collect();
+        let (lines, from): (Vec<String>, Vec<String>) = (list("lines"), list("from"));
+        let lines =
+            if lines.is_empty() { String::new() } else { format!("{}: ", lines.join(", ")) };
+        let from =
+            if from.is_empty() { String::new() } else { format!(" (from {})", from.join(", ")) };
+        let _ = writeln!(text, "  {lines}{}{from}", word(&it["text"]));
+    }
+    for (at, it) in exact.conclusion.assumptions.iter().enumerate() {
+        if at == 0 {
+            let _ = writeln!(text, "assumed:");
+        }
+        let accepted = if exact.accepted.contains(&it.id) { " (accepted)" } else { "" };
+        let place = place(it.side, it.at, report).map(|place| format!("{place}: "));
+        let _ = writeln!(text, "  {}{accepted}  {}{}", it.id, place.unwrap_or_default(), it.text);
+    }
+}
+
+/// More regions than this are counted.
+const MOST_REGIONS: usize = 100;
+
+fn region_table(exact: &Exact<'_>, report: &DiffReport<'_>, width: u16) -> Table {
+    let mut table = plain_table(&["change", "packets", "old rule", "new rule"], width);
+    for finding in exact.findings.iter().take(MOST_REGIONS) {
+        let rules = |decision: &Decision, firewall: &LinkedFirewall| {
+            let names = decision.deciders.iter().map(|origin| rule_name(*origin, firewall));
+            format!("{} {}", verdict(&decision.outcome), few(names.collect()))
+        };
+        table.add_row([
+            change(finding).to_owned(),
+            packets(finding, exact),
+            rules(&finding.old, report.old.firewall),
+            rules(&finding.new, report.new.firewall),
+        ]);
+    }
+    table
+}
+
+/// The packets of a region in words, a field a line.
+fn packets(finding: &Finding, exact: &Exact<'_>) -> String {
+    let mut lines = Vec::new();
+    let places = (names(&finding.from, 0), names(&finding.to, 0));
+    match places {
+        (from, to) if from.is_empty() && to.is_empty() => {}
+        (from, to) if to.is_empty() => lines.push(format!("from {}", few(from))),
+        (from, to) => lines.push(format!("from {} to {}", few(from), few(to))),
+    }
+    for (name, field) in [("source", Field::Src), ("destination", Field::Dst)] {
+        let every = |texts: &Vec<String>| texts.len() != 1 || !texts[0].ends_with("/0");
+        if let Some(texts) = address_texts(finding, &field).filter(every) {
+            lines.push(format!("{name} {}", few(texts)));
+        }
+    }
+    let family = match finding.family {
+        Some(Family::V4) => "IPv4 ",
+        Some(Family::V6) => "IPv6 ",
+        None => "",
+    };
+    let whole = finding.protocols.is_none_or(|class| {
+        finding.sets.get(&Field::Protocol).is_some_and(|set| *set == class.values())
+    });
+    let protocols = match finding.protocols {
+        None => "any protocol".to_owned(),
+        Some(ProtocolClass::Other) if whole => "protocols without ports".to_owned(),
+        Some(_) => few(protocol_names(finding).unwrap_or_default()),
+    };
+    lines.push(format!("{family}{protocols}"));
+    let ports = [("source port", Field::SrcPort), ("port", Field::DstPort)];
+    let sets = ports.each_ref().map(|(_, field)| finding.sets.get(field));
+    if finding.protocols == Some(ProtocolClass::Icmp) {
+        if sets != [None, None] {
+            lines.push(format!("type {}", few(icmp_texts(sets[0], sets[1]))));
+        }
+    } else {
+        for ((name, _), set) in ports.iter().zip(sets) {
+            lines.extend(set.map(|set| format!("{name} {}", few(range_texts(set)))));
+        }
+    }
+    if let Some(set) = finding.sets.get(&Field::Application) {
+        let names = application_names(set, exact.answer.applications());
+        lines.push(format!("application {}", few(names)));
+    }
+    for (field, set) in &finding.sets {
+        let (text, holds) = match field {
+            Field::Category(text) | Field::User(text) | Field::Atom(text) => {
+                (text, set.contains(1))
+            }
+            _ => continue,
+        };
+        lines.push(format!("{} {text}", if holds { "if" } else { "unless" }));
+    }
+    lines.join("\n")
+}
+
+/// The first few of many.
+fn few(mut texts: Vec<String>) -> String {
+    let more = texts.len().saturating_sub(FEW);
+    texts.truncate(FEW);
+    match more {
+        0 => texts.join(", "),
+        more => format!("{} and {more} more", texts.join(", ")),
+    }
+}
+
+/// This many addresses, ports or rules are listed in a table.
+const FEW: usize = 4;
+
 /// The answer in one line.
 pub(crate) fn conclusion(report: &DiffReport<'_>) -> String {
-    let unjudged =
-        |comparison: &Comparison| comparison.differences.count(DifferenceClass::is_unjudged);
-    match (report.verdict, report.comparison) {
-        (DiffVerdict::Different, _) => "different".to_owned(),
-        (DiffVerdict::Undecided, Some(comparison)) => match unjudged(comparison) {
-            0 => "undecided: this traffic is treated alike, which says nothing of other traffic"
-                .to_owned(),
-            count => format!("undecided: {count} sessions could not be judged"),
-        },
-        (DiffVerdict::Undecided, None) => {
-            "undecided: without traffic nothing was compared (give captures with -r)".to_owned()
+    let unjudged = report
+        .comparison
+        .map_or(0, |comparison| comparison.differences.count(DifferenceClass::is_unjudged));
+    let regions = report.exact.map_or(0, |exact| exact.findings.len());
+    match report.verdict {
+        Verdict::Different if regions > 0 => format!("different: {regions} regions"),
+        Verdict::Different => "different: in this traffic, not in what rules decide".to_owned(),
+        Verdict::Undecided if unjudged > 0 => {
+            format!("undecided: {unjudged} sessions could not be judged")
         }
+        Verdict::Undecided => "undecided: part of the question has no answer".to_owned(),
+        Verdict::Equivalent => "equivalent: every new connection is treated alike".to_owned(),
+        Verdict::EquivalentUnderAssumptions => "equivalent under the assumptions listed".to_owned(),
     }
 }
 

@@ -6,10 +6,11 @@ use std::path::Path;
 use std::sync::Arc;
 
 use anyhow::Context;
+use parefeu_equivalence::{Conclusion, Pairing, Stated, Verdict, compare, conclude, findings};
 use parefeu_policy::{Diagnostics, LinkedFirewall, Severity};
-use parefeu_replay::{IngressChoice, Lockstep, LockstepLimits, Side};
+use parefeu_replay::{Comparison, DifferenceClass, IngressChoice, Lockstep, LockstepLimits, Side};
 use parefeu_report::{
-    DiffReport, DiffVerdict, FirewallInfo, GROUP_COLUMNS, NotModelled, csv_header, csv_row,
+    DiffReport, Exact, FirewallInfo, GROUP_COLUMNS, NotModelled, csv_header, csv_row,
     diff_document, diff_markdown, diff_page, diff_table,
 };
 use serde_json::Value;
@@ -19,6 +20,7 @@ use crate::args::{Diff, Format, Global, Language};
 use crate::draw::{Drawer, terminal_width};
 use crate::load::{Loaded, load};
 use crate::output::Sink;
+use crate::space::request;
 use crate::verb::traffic::{Frames, ReadSummary, engine_config, ingress_choice};
 
 pub(crate) fn run(args: &Diff, global: &Global, drawer: &Drawer) -> anyhow::Result<Status> {
@@ -63,28 +65,62 @@ pub(crate) fn run(args: &Diff, global: &Global, drawer: &Drawer) -> anyhow::Resu
     let comparison = lockstep.finish();
     let read = frames.finish(drawer)?;
 
-    let different = comparison.differences.different() > 0;
-    let verdict = if different { DiffVerdict::Different } else { DiffVerdict::Undecided };
+    let pairing = Pairing::of(&old.firewall, &new.firewall, &pairs);
+    let asked = request(&args.space, pairing)?;
+    let answer = compare(&old.firewall, &new.firewall, &asked);
+    let findings = findings(&old.firewall, &new.firewall, &answer, &asked.pairing);
+    let sides = [&old, &new].map(|it| Stated { firewall: &it.firewall, problems: &it.problems });
+    let conclusion = conclude(sides, &answer, &findings, &asked.pairing);
+    let exact = Exact {
+        answer: &answer,
+        findings: &findings,
+        pairing: &asked.pairing,
+        conclusion: &conclusion,
+        accepted: &args.assume,
+    };
+    let traffic = (!traffic.captures.is_empty()).then_some(&comparison);
+    let verdict = verdict(&conclusion, traffic);
     let not_modelled = not_modelled(&[&old, &new]);
     let report = DiffReport {
         old: info(&old),
         new: info(&new),
         captures: &read.captures,
-        comparison: (!traffic.captures.is_empty()).then_some(&comparison),
-        pairing: &pairing,
+        comparison: traffic,
+        exact: Some(exact),
         not_modelled: &not_modelled,
         clock_held: read.clock_held,
         verdict,
     };
     write(sink, format, global.lang, &report)?;
-    Ok(status(verdict, &read))
+    Ok(status(&report, &read))
 }
 
-fn status(verdict: DiffVerdict, read: &ReadSummary) -> Status {
-    match verdict {
-        DiffVerdict::Different if read.is_truncated() => Status::Undecided,
-        DiffVerdict::Different => Status::Findings,
-        DiffVerdict::Undecided => Status::Undecided,
+/// What both comparisons come to together: traffic that is treated differently is a difference,
+/// even where rules decide alike.
+fn verdict(conclusion: &Conclusion, traffic: Option<&Comparison>) -> Verdict {
+    match traffic {
+        Some(it) if it.differences.different() > 0 => Verdict::Different,
+        Some(it)
+            if it.differences.count(DifferenceClass::is_unjudged) > 0
+                && conclusion.verdict != Verdict::Different =>
+        {
+            Verdict::Undecided
+        }
+        _ => conclusion.verdict,
+    }
+}
+
+fn status(report: &DiffReport<'_>, read: &ReadSummary) -> Status {
+    let accepted = report.exact.is_some_and(|exact| {
+        let mut assumptions = exact.conclusion.assumptions.iter();
+        assumptions.all(|assumption| exact.accepted.contains(&assumption.id))
+    });
+    match report.verdict {
+        _ if read.is_truncated() => Status::Undecided,
+        Verdict::Equivalent => Status::Clean,
+        Verdict::EquivalentUnderAssumptions if accepted => Status::Clean,
+        Verdict::Different => Status::Findings,
+        Verdict::EquivalentUnderAssumptions | Verdict::Undecided => Status::Undecided,
     }
 }
 

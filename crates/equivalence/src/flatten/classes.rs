@@ -1,13 +1,13 @@
 //! From values to classes.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use super::Space;
 use super::values::Values;
 use super::walk::{DraftStep, Drafts};
 use crate::{
-    Dimension, DimensionId, Entry, Field, List, Origin, Outcome, OutcomeId, Problem, Set, SetId,
-    Step,
+    Dimension, DimensionId, Entry, Field, Function, List, Outcome, OutcomeId, Problem, Set, SetId,
+    Step, Translate,
 };
 
 /// Cuts the values of each field wherever a set of either list begins or ends.
@@ -27,6 +27,14 @@ pub(super) fn problem(space: &Space<'_>, old: &Drafts, new: &Drafts) -> Problem 
             starts.extend(end.checked_add(1).filter(|next| *next <= last));
         }
     }
+    for (field, meetings) in meetings(space, old, new) {
+        let Some(starts) = starts.get_mut(&field) else { continue };
+        let last = space.last(&field);
+        for value in meetings.into_iter().filter(|value| *value <= last) {
+            starts.push(value);
+            starts.extend(value.checked_add(1).filter(|next| *next <= last));
+        }
+    }
     let dimensions = starts.into_iter().map(|(field, mut starts)| {
         starts.push(0);
         starts.sort_unstable();
@@ -35,8 +43,12 @@ pub(super) fn problem(space: &Space<'_>, old: &Drafts, new: &Drafts) -> Problem 
         Dimension { field, starts, last }
     });
     let dimensions: Vec<Dimension> = dimensions.collect();
-    let mut interning =
-        Interning { dimensions: &dimensions, sets: BTreeMap::new(), outcomes: Vec::new() };
+    let mut interning = Interning {
+        dimensions: &dimensions,
+        sets: BTreeMap::new(),
+        outcomes: Vec::new(),
+        numbers: HashMap::new(),
+    };
     let (old, new) = (interning.list(old), interning.list(new));
     let Interning { sets, outcomes, .. } = interning;
     let mut named: Vec<(Set, SetId)> = sets.into_iter().collect();
@@ -50,10 +62,67 @@ fn sets(draft: &super::walk::Draft) -> impl Iterator<Item = (&Field, &Values)> {
     draft.region.sets().iter()
 }
 
+/// The values on which a constant and a shift come to the same: where two outcomes meet, and where
+/// both would else agree on part of a class.
+fn meetings(space: &Space<'_>, old: &Drafts, new: &Drafts) -> BTreeMap<Field, BTreeSet<u128>> {
+    let mut changes: BTreeMap<Field, Changes> = BTreeMap::new();
+    for draft in [old, new].into_iter().flat_map(|list| &list.entries) {
+        let DraftStep::Decide(Outcome::Allow(translate)) = &draft.step else { continue };
+        let Translate { src, src_port, dst, dst_port } = translate;
+        let functions = [
+            (Field::Src, src),
+            (Field::SrcPort, src_port),
+            (Field::Dst, dst),
+            (Field::DstPort, dst_port),
+        ];
+        for (field, function) in functions {
+            let known = draft.region.sets().get(&field).map(Values::ranges);
+            let all = [(0, space.last(&field))];
+            changes.entry(field).or_default().note(function, known.unwrap_or(&all));
+        }
+    }
+    changes.into_iter().map(|(field, changes)| (field, changes.meetings())).collect()
+}
+
+/// What outcomes make of one field.
+#[derive(Default)]
+struct Changes {
+    constants: BTreeSet<u128>,
+    /// What is added, with the least and the greatest value it is added to.
+    shifts: BTreeMap<u128, (u128, u128)>,
+}
+
+impl Changes {
+    fn note(&mut self, function: &Function, values: &[(u128, u128)]) {
+        let (Some(&(first, _)), Some(&(_, last))) = (values.first(), values.last()) else { return };
+        let by = match function {
+            Function::Constant(to) => {
+                self.constants.insert(*to);
+                return;
+            }
+            Function::Chosen(_) => return,
+            Function::Keep => 0,
+            Function::Shift(by) => *by,
+        };
+        let known = self.shifts.entry(by).or_insert((first, last));
+        *known = (known.0.min(first), known.1.max(last));
+    }
+
+    fn meetings(&self) -> BTreeSet<u128> {
+        // No sum leaves the range of the field, and so none of those between.
+        let met = self.shifts.iter().flat_map(|(by, (first, last))| {
+            let sums = first.wrapping_add(*by)..=last.wrapping_add(*by);
+            self.constants.range(sums).map(|to| to.wrapping_sub(*by))
+        });
+        met.collect()
+    }
+}
+
 struct Interning<'a> {
     dimensions: &'a [Dimension],
     sets: BTreeMap<Set, SetId>,
     outcomes: Vec<Outcome>,
+    numbers: HashMap<Outcome, OutcomeId>,
 }
 
 impl Interning<'_> {
@@ -64,7 +133,7 @@ impl Interning<'_> {
                 DraftStep::Decide(outcome) => Step::Decide(self.outcome(outcome)),
                 DraftStep::GoTo(label) => Step::Skip(drafts.position(*label)),
             };
-            Entry { sets, step, origin: Origin { rule: draft.rule, ..Origin::default() } }
+            Entry { sets, step, origin: draft.origin }
         });
         List { entries: entries.collect() }
     }
@@ -81,11 +150,12 @@ impl Interning<'_> {
     }
 
     fn outcome(&mut self, outcome: &Outcome) -> OutcomeId {
-        let known = self.outcomes.iter().position(|known| known == outcome);
-        let at = known.unwrap_or_else(|| {
-            self.outcomes.push(outcome.clone());
-            self.outcomes.len() - 1
-        });
-        OutcomeId(at as u32)
+        if let Some(known) = self.numbers.get(outcome) {
+            return *known;
+        }
+        let next = OutcomeId(self.outcomes.len() as u32);
+        self.outcomes.push(outcome.clone());
+        self.numbers.insert(outcome.clone(), next);
+        next
     }
 }

@@ -2,13 +2,17 @@
 //!
 //! What `parefeu_policy::reference::judge` answers for new connections of one [`Case`], once their
 //! application is finally identified, is written out as one first-match list for each side: jumps
-//! are put in place by conjunction, returns and layers that accept become skips. A condition
-//! without a value at analysis time becomes a dimension of its own, so that a list says what is
-//! decided whichever way it turns out. Whatever cannot be written out exactly is refused by name.
+//! are put in place by conjunction, returns and layers that accept become skips. Packets that are
+//! translated in one way are written out together, each condition as the values that become what it
+//! compares. A condition without a value at analysis time becomes a dimension of its own, so that a
+//! list says what is decided whichever way it turns out. Whatever cannot be written out exactly is
+//! refused by name.
 
 mod classes;
 mod rule;
+mod translate;
 mod values;
+mod view;
 mod walk;
 mod way;
 
@@ -97,9 +101,15 @@ pub struct NotFlattened {
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq, thiserror::Error)]
 #[non_exhaustive]
 pub enum Obstacle {
-    /// An address translation.
-    #[error("addresses are translated")]
+    /// A translation to what has no value at analysis time, where a route or a rule depends on it.
+    #[error("what an address becomes is not known, and matters")]
     Translation,
+    /// A pool, where a route or a rule tells its addresses apart.
+    #[error("which address of a pool is chosen matters")]
+    Choice,
+    /// A translation between IPv4 and IPv6.
+    #[error("addresses are translated into the other family")]
+    OtherFamily,
     /// A condition on an ingress interface or zone, where the case states none.
     #[error("where the packet enters is not stated")]
     Ingress,
@@ -124,6 +134,9 @@ pub enum Obstacle {
     /// Masks with holes that stand for more than [`MAX_MASKED_RANGES`] ranges.
     #[error("address masks have too many holes")]
     Masked,
+    /// A prefix that replaces more than [`MAX_REPLACED_PREFIXES`] others.
+    #[error("one prefix replaces too many")]
+    ManyPrefixes,
     /// More than [`MAX_STEPS`] steps.
     #[error("the rules unfold into too long a list")]
     TooLong,
@@ -132,9 +145,16 @@ pub enum Obstacle {
 /// Masks with holes are written out as ranges up to this number for one address set.
 pub const MAX_MASKED_RANGES: usize = 1024;
 
-/// Rules read and entries written for one side, at most: rules reached by several jumps are
-/// written out each time.
+/// A translation that replaces a prefix is written out as one shift for each prefix it replaces, up
+/// to this number for one rule and one product of what it matches.
+pub const MAX_REPLACED_PREFIXES: u128 = 1024;
+
+/// Entries written for one side, at most, and of rules read [`RULES_A_STEP`] times as many: rules
+/// reached by several jumps, or by packets of several translations, are written out each time.
 pub const MAX_STEPS: u32 = 1 << 22;
+
+/// Rules read that count as one entry written.
+pub const RULES_A_STEP: u32 = 64;
 
 /// Writes two firewalls out as lists over one space.
 ///
@@ -251,12 +271,13 @@ pub(crate) fn atom_field(
     id: AtomId,
     one_dialect: bool,
 ) -> Field {
-    let text = &firewall.atoms[id.index()].text;
-    Field::Atom(if one_dialect {
-        format!("{role} {text}").into()
-    } else {
-        format!("{role} {} {text}", firewall.dialect).into()
-    })
+    let text = dialect_text(firewall, &firewall.atoms[id.index()].text, one_dialect);
+    Field::Atom(format!("{role} {text}").into())
+}
+
+/// A text that means the same on both sides, if it is the same.
+fn dialect_text(firewall: &LinkedFirewall, text: &str, one_dialect: bool) -> Box<str> {
+    if one_dialect { text.into() } else { format!("{} {text}", firewall.dialect).into() }
 }
 
 fn protocols(protocols: impl Iterator<Item = Protocol>) -> Values {

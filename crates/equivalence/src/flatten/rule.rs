@@ -3,9 +3,9 @@
 use std::collections::BTreeMap;
 
 use parefeu_net::{Protocol, TcpFlags};
-use parefeu_policy::set::{AddressSet, IdSet, MaskedAddress, PortSet, Ranges};
+use parefeu_policy::set::{AddressSet, IdSet, MaskedAddress, PortSet};
 use parefeu_policy::{
-    AtomId, ConnectionState, LinkedAddresses, LinkedFirewall, LinkedMatch, LinkedRule,
+    AtomId, ConnectionState, LinkedAddresses, LinkedFirewall, LinkedMatch, LinkedNatRule,
     LinkedService, Span, ZoneRelation,
 };
 
@@ -17,17 +17,38 @@ use super::{
 };
 use crate::{Field, Side};
 
+/// What a rule matches, in the fields its stage sees.
+pub(super) struct Conditions {
+    /// The products that together hold what headers and identification leave; none names a full
+    /// set.
+    pub(super) regions: Vec<Region>,
+    /// What conditions on the way out leave; `None` for all.
+    pub(super) leaving: Option<Leaving>,
+}
+
+/// A condition on the way out, in the destinations that are routed.
+pub(super) struct Leaving {
+    /// Those that surely match.
+    pub(super) sure: Values,
+    /// Those of which nobody can tell.
+    pub(super) open: Values,
+    /// Why not.
+    pub(super) reason: Obstacle,
+    /// The packets that are asked about: of others it does not matter.
+    pub(super) asked: Region,
+}
+
 /// Reads the rules of one side.
 pub(super) struct Reader<'a> {
     pub(super) firewall: &'a LinkedFirewall,
     pub(super) side: Side,
-    space: &'a Space<'a>,
+    pub(super) space: &'a Space<'a>,
     /// Where packets enter, the zone filled in.
     ingress: Place,
     /// What the firewall calls each name of [`Space::applications`].
     applications: Vec<Option<u32>>,
     /// The destinations of each way out.
-    ways: BTreeMap<Way, Values>,
+    pub(super) ways: BTreeMap<Way, Values>,
 }
 
 impl<'a> Reader<'a> {
@@ -50,20 +71,23 @@ impl<'a> Reader<'a> {
         NotFlattened { side: self.side, at, reason }
     }
 
-    /// The products that together are what the rule matches; none names a full set.
-    pub(super) fn regions(&self, rule: &LinkedRule) -> Result<Vec<Region>, NotFlattened> {
-        let matches = &rule.matches;
+    /// What a rule matches.
+    pub(super) fn conditions(
+        &self,
+        matches: &LinkedMatch,
+        at: Span,
+    ) -> Result<Conditions, NotFlattened> {
+        let never = Conditions { regions: Vec::new(), leaving: None };
         let here = [
             stated(&matches.ingress, self.ingress.interface.map(|id| id.0)),
             stated(&matches.from, self.ingress.zone.map(|id| id.0)),
         ];
-        let never = rule.disabled || !matches.states.contains(ConnectionState::New);
-        if never || here.contains(&Some(false)) {
-            return Ok(Vec::new());
+        if !matches.states.contains(ConnectionState::New) || here.contains(&Some(false)) {
+            return Ok(never);
         }
-        let found = self.headers(matches, rule.at)?;
+        let found = self.headers(matches, at)?;
         if found.is_empty() {
-            return Ok(found);
+            return Ok(never);
         }
         let obstacles = [
             (here.contains(&None), Obstacle::Ingress),
@@ -74,11 +98,24 @@ impl<'a> Reader<'a> {
             (matches.services.application_default, Obstacle::ApplicationDefault),
         ];
         if let Some((_, reason)) = obstacles.into_iter().find(|(met, _)| *met) {
-            return Err(self.refuse(reason, rule.at));
+            return Err(self.refuse(reason, at));
         }
-        let found = self.leaving(matches, found, rule.at)?;
         let simple = |region: Region| region.without_full(|field| self.space.last(field));
-        Ok(found.into_iter().map(simple).collect())
+        let regions = found.into_iter().map(simple).collect();
+        Ok(Conditions { regions, leaving: self.leaving(matches) })
+    }
+
+    /// The same of a translation rule, which compares no more than headers.
+    pub(super) fn header_conditions(
+        &self,
+        rule: &LinkedNatRule,
+    ) -> Result<Conditions, NotFlattened> {
+        let mut headers = rule.matches.clone();
+        headers.applications = IdSet::Any;
+        headers.url_categories = IdSet::Any;
+        headers.users = IdSet::Any;
+        headers.services.application_default = false;
+        self.conditions(&headers, rule.at)
     }
 
     /// What the packet's own fields, the application and the atoms leave.
@@ -124,6 +161,12 @@ impl<'a> Reader<'a> {
 
     fn atom(&self, role: &str, id: AtomId) -> Field {
         super::atom_field(self.firewall, role, id, self.space.one_dialect)
+    }
+
+    /// A text that means the same on both sides, if it is the same: what a text means is for its
+    /// dialect to say.
+    pub(super) fn dialect_text(&self, text: &str) -> Box<str> {
+        super::dialect_text(self.firewall, text, self.space.one_dialect)
     }
 
     fn services(&self, matches: &LinkedMatch) -> Vec<Region> {
@@ -197,17 +240,17 @@ impl<'a> Reader<'a> {
         Some(Values::of(plain.chain(set.masked().iter().flat_map(|pattern| unfolded(*pattern)))))
     }
 
-    /// What conditions on the way out leave of the regions.
-    fn leaving(
-        &self,
-        matches: &LinkedMatch,
-        found: Vec<Region>,
-        at: Span,
-    ) -> Result<Vec<Region>, NotFlattened> {
-        let open = matches.egress.is_any() && matches.to.is_any();
-        if open && matches.relation == ZoneRelation::Any {
-            return Ok(found);
-        }
+    /// What the case asks about.
+    fn asked(&self) -> Region {
+        let within = self.space.within.iter();
+        let sets =
+            within.map(|(field, set)| (field.clone(), Values::of(set.as_slice().iter().copied())));
+        let whole = Region::default();
+        sets.fold(whole, |asked, (field, set)| asked.clone().narrowed(field, &set).unwrap_or(asked))
+    }
+
+    /// What conditions on the way out leave; `None` for everything.
+    fn leaving(&self, matches: &LinkedMatch) -> Option<Leaving> {
         let (mut sure, mut open) = (Vec::new(), Vec::new());
         for (way, values) in &self.ways {
             match self.leaves(matches, *way) {
@@ -217,18 +260,10 @@ impl<'a> Reader<'a> {
             }
         }
         let (sure, open) = (Values::of(sure), Values::of(open));
-        let asked = |region: &Region| {
-            let mut within = self.space.within.iter();
-            let of = |values: &Ranges| Values::of(values.as_slice().iter().copied());
-            within.try_fold(region.clone(), |it, (field, set)| it.narrowed(field.clone(), &of(set)))
-        };
-        let unknown = |region| asked(region)?.narrowed(Field::Dst, &open);
-        if found.iter().any(|region| unknown(region).is_some()) {
-            let enters = matches.relation == ZoneRelation::Any || self.ingress.zone.is_some();
-            let reason = if enters { Obstacle::Egress } else { Obstacle::Ingress };
-            return Err(self.refuse(reason, at));
-        }
-        Ok(found.into_iter().filter_map(|region| region.narrowed(Field::Dst, &sure)).collect())
+        let enters = matches.relation == ZoneRelation::Any || self.ingress.zone.is_some();
+        let reason = if enters { Obstacle::Egress } else { Obstacle::Ingress };
+        let everything = sure.is_full(self.space.last(&Field::Dst));
+        (!everything).then(|| Leaving { sure, open, reason, asked: self.asked() })
     }
 
     /// Whether a packet that leaves there matches; `None` when nobody can tell.

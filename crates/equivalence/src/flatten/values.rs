@@ -42,6 +42,16 @@ impl Values {
         Self(Arc::new(Ranges::span(0, last).difference(&self.0)))
     }
 
+    /// Whether some number is in both sets.
+    pub(super) fn overlaps(&self, other: &Self) -> bool {
+        self.0.overlaps(&other.0)
+    }
+
+    /// Whether every number of `other` is in this set.
+    pub(super) fn covers(&self, other: &Self) -> bool {
+        self.0.covers(&other.0)
+    }
+
     /// The numbers in both sets.
     pub(super) fn intersection(&self, other: &Self) -> Self {
         Self(Arc::new(self.0.intersection(&other.0)))

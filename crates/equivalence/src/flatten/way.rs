@@ -68,14 +68,14 @@ pub fn ways(
     found.into_iter().map(|(egress, ranges)| (egress, ranges.into_iter().collect())).collect()
 }
 
-const fn bits(address: IpAddr) -> u128 {
+pub(super) const fn bits(address: IpAddr) -> u128 {
     match address {
         IpAddr::V4(v4) => v4.to_bits() as u128,
         IpAddr::V6(v6) => v6.to_bits(),
     }
 }
 
-const fn address(bits: u128, is_v4: bool) -> IpAddr {
+pub(super) const fn address(bits: u128, is_v4: bool) -> IpAddr {
     if is_v4 {
         IpAddr::V4(Ipv4Addr::from_bits(bits as u32))
     } else {

@@ -1,20 +1,22 @@
 //! The answer, what it rests on and what it leaves open.
 
+use parefeu_equivalence::Verdict;
 use parefeu_replay::{Comparison, DifferenceClass};
 
 use super::Context;
 use super::html::Html;
 use super::locale::{Noun, moment};
 use super::words::fill;
-use crate::DiffVerdict;
 
 /// Writes the head of the page.
 pub(super) fn write(html: &mut Html, context: &Context<'_>) {
     let words = context.words;
     let report = context.report;
     let (class, answer) = match report.verdict {
-        DiffVerdict::Different => ("different", words.different),
-        DiffVerdict::Undecided => ("undecided", words.undecided),
+        Verdict::Different => ("different", words.different),
+        Verdict::Undecided => ("undecided", words.undecided),
+        Verdict::Equivalent => ("equivalent", words.equivalent),
+        Verdict::EquivalentUnderAssumptions => ("undecided", words.under_assumptions),
     };
     html.raw("<header>\n");
     html.element("p class=\"kicker\"", words.kicker);
@@ -42,13 +44,17 @@ pub(super) fn write(html: &mut Html, context: &Context<'_>) {
 
 fn lead(context: &Context<'_>) -> String {
     let (words, locale) = (context.words, context.locale);
+    let equal = [Verdict::Equivalent, Verdict::EquivalentUnderAssumptions];
+    if equal.contains(&context.report.verdict) {
+        return words.equivalent_lead.to_owned();
+    }
     let Some(Comparison { differences, .. }) = context.report.comparison else {
         return words.no_traffic_lead.to_owned();
     };
     let flows = differences.flows();
     let sessions = locale.count(flows, Noun::Session);
     match context.report.verdict {
-        DiffVerdict::Different => {
+        Verdict::Different => {
             let lost = locale.integer(differences.count(DifferenceClass::is_loss));
             let different = differences.different();
             let (part, whole) = match context.language {
@@ -59,7 +65,7 @@ fn lead(context: &Context<'_>) -> String {
             };
             fill(words.different_lead, &[&part, &whole, &lost])
         }
-        DiffVerdict::Undecided => match differences.count(DifferenceClass::is_unjudged) {
+        _ => match differences.count(DifferenceClass::is_unjudged) {
             0 => fill(words.undecided_lead, &[&sessions]),
             unjudged => fill(words.unjudged_lead, &[&sessions, &locale.integer(unjudged)]),
         },
@@ -98,7 +104,9 @@ fn limits(context: &Context<'_>) -> Vec<String> {
             items.push(fill(words.limit_undecodable, &[&locale.integer(undecodable)]));
         }
     }
-    items.push(words.limit_regions.to_owned());
+    if report.exact.is_none() {
+        items.push(words.limit_regions.to_owned());
+    }
     let not_modelled = report.not_modelled.len() as u64;
     if not_modelled > 0 {
         items.push(fill(words.limit_not_modelled, &[&locale.integer(not_modelled)]));

@@ -29,11 +29,11 @@ pub(super) fn write(html: &mut Html, context: &Context<'_>) {
         row(html, [words.capture, words.no_captures, "", "", ""]);
     }
     html.close_table();
-    if !report.pairing.is_empty() {
+    if !report.pairing().is_empty() {
         html.raw("<details>").element("summary", words.pairing);
         html.element("p", words.pairing_lead);
         html.open_table("pairing", words.pairing, &[words.old, words.new]);
-        for (old, new) in report.pairing {
+        for (old, new) in report.pairing() {
             html.raw("<tr>").element("td", old).element("td", new).raw("</tr>\n");
         }
         html.close_table().raw("</details>\n");

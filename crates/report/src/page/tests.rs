@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use parefeu_engine::EngineConfig;
+use parefeu_equivalence::Verdict;
 use parefeu_net::{DecodeLimits, LinkType, MalformedReason, Timestamp};
 use parefeu_policy::{Diagnostics, LinkedFirewall, Source, link, native};
 use parefeu_replay::{
@@ -13,7 +14,7 @@ use parefeu_replay::{
 use roxmltree::{Document, Node, ParsingOptions};
 
 use super::html::{cut, escape};
-use crate::{CaptureInfo, DiffReport, DiffVerdict, FirewallInfo, Language, NotModelled, diff_page};
+use crate::{CaptureInfo, DiffReport, FirewallInfo, Language, NotModelled, diff_page};
 
 const OLD: &str = r#"
 [[rule_base]]
@@ -108,15 +109,15 @@ fn page(language: Language, change: impl FnOnce(&mut Comparison)) -> String {
         [NotModelled { file: "new".to_owned(), line: 7, text: "x < y && z".repeat(100) }];
     let info = |firewall| FirewallInfo { file: "f'w", sha256: "cd", dialect: "parefeu", firewall };
     let verdict = match comparison.differences.different() {
-        0 => DiffVerdict::Undecided,
-        _ => DiffVerdict::Different,
+        0 => Verdict::Undecided,
+        _ => Verdict::Different,
     };
     let report = DiffReport {
         old: info(&old),
         new: info(&new),
         captures: &captures,
         comparison: Some(&comparison),
-        pairing: &[("<outside>".to_owned(), "untrust".to_owned())],
+        exact: None,
         not_modelled: &not_modelled,
         clock_held: 3,
         verdict,
@@ -295,10 +296,10 @@ fn without_traffic_nothing_is_claimed() {
         new: info(&new),
         captures: &[],
         comparison: None,
-        pairing: &[],
+        exact: None,
         not_modelled: &[],
         clock_held: 0,
-        verdict: DiffVerdict::Undecided,
+        verdict: Verdict::Undecided,
     };
     let page = diff_page(&report, Language::En);
     let document = parse(&page);

@@ -24,6 +24,11 @@ words! {
     // Verdict.
     different: "Different", "Différents";
     undecided: "Undecided", "Indécis";
+    equivalent: "Equivalent", "Équivalents";
+    under_assumptions: "Equivalent under assumptions", "Équivalents sous hypothèses";
+    equivalent_lead:
+        "Every new connection is treated alike: this is proved, not sampled.",
+        "Toute nouvelle connexion reçoit le même traitement\u{a0}: c’est démontré, non échantillonné.";
     different_lead:
         "{} of {} treated differently, {} losing service.",
         "Traitement différent pour {} sur {}\u{a0}; perte de service pour {}.";

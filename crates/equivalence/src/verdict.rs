@@ -1,0 +1,200 @@
+//! What a comparison comes to, and what it rests on.
+
+use std::collections::BTreeMap;
+
+use parefeu_policy::{
+    Diagnostic, Diagnostics, LinkedAddresses, LinkedFirewall, LinkedMatch, Severity, Span,
+};
+
+use crate::compare::Answer;
+use crate::finding::{Finding, Missing};
+use crate::pairing::Pairing;
+use crate::problem::Side;
+
+/// What a comparison comes to.
+#[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+pub enum Verdict {
+    /// All packets asked about are treated alike.
+    Equivalent,
+    /// They are, if what is listed holds.
+    EquivalentUnderAssumptions,
+    /// Some packet is treated differently.
+    Different,
+    /// No difference is known, and part of the question has no answer.
+    Undecided,
+}
+
+impl Verdict {
+    /// The name in JSON.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Equivalent => "equivalent",
+            Self::EquivalentUnderAssumptions => "equivalent-under-assumptions",
+            Self::Different => "different",
+            Self::Undecided => "undecided",
+        }
+    }
+}
+
+/// Something an answer rests on.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Assumption {
+    /// What it is accepted by; unique in a comparison.
+    pub id: String,
+    /// What is assumed.
+    pub text: String,
+    /// The firewall concerned.
+    pub side: Side,
+    /// The lines.
+    pub at: Span,
+    /// What the firewall lacks, if that is why.
+    pub missing: Option<Missing>,
+}
+
+/// One firewall of a comparison, with what is known to be wrong with its text.
+#[derive(Clone, Copy, Debug)]
+pub struct Stated<'a> {
+    /// The firewall.
+    pub firewall: &'a LinkedFirewall,
+    /// Its problems.
+    pub problems: &'a Diagnostics,
+}
+
+/// What a comparison comes to, with everything it rests on.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Conclusion {
+    /// What it comes to.
+    pub verdict: Verdict,
+    /// What has to hold for it.
+    pub assumptions: Vec<Assumption>,
+    /// Names of places that have no partner on the other side: of the old one, of the new one. What
+    /// enters there was not compared.
+    pub unpaired: [Vec<Box<str>>; 2],
+}
+
+/// Concludes from a comparison's findings.
+///
+/// Lines that are not modelled and read the same in one dialect on both sides are alike, whatever
+/// they mean. Other ones that no condition stands for become assumptions. A finding the reference
+/// evaluation contradicts makes the whole undecided: one of the two is wrong.
+pub fn conclude(
+    [old, new]: [Stated<'_>; 2],
+    answer: &Answer,
+    findings: &[Finding],
+    pairing: &Pairing,
+) -> Conclusion {
+    let mut assumptions = ignored([old, new]);
+    let missing = findings.iter().flat_map(|it| &it.rests_on).map(|missing| {
+        let firewall = if missing.side == Side::Old { old.firewall } else { new.firewall };
+        let atom = &firewall.atoms[missing.atom.index()];
+        let text = format!("both sides treat alike what rests on: {}", atom.text);
+        Draft { side: missing.side, at: atom.at, code: "missing", text, missing: Some(*missing) }
+    });
+    assumptions.extend(missing);
+    assumptions.sort();
+    assumptions.dedup();
+    let unpaired = pairing.unpaired().map(|names| names.into_iter().map(Box::from).collect());
+    let mut alone = unpaired.iter().filter(|names: &&Vec<Box<str>>| !names.is_empty());
+    let verdict = if findings.iter().any(Finding::is_contradicted) {
+        Verdict::Undecided
+    } else if findings.iter().any(|it| it.rests_on.is_empty()) {
+        Verdict::Different
+    } else if !answer.undecided.is_empty() || alone.next().is_some() {
+        Verdict::Undecided
+    } else if !assumptions.is_empty() {
+        Verdict::EquivalentUnderAssumptions
+    } else {
+        Verdict::Equivalent
+    };
+    Conclusion { verdict, assumptions: named([old, new], assumptions), unpaired }
+}
+
+/// An assumption before it has a name.
+#[derive(Debug, Eq, Ord, PartialEq, PartialOrd)]
+struct Draft {
+    side: Side,
+    at: Span,
+    code: &'static str,
+    text: String,
+    missing: Option<Missing>,
+}
+
+fn named([old, new]: [Stated<'_>; 2], drafts: Vec<Draft>) -> Vec<Assumption> {
+    let mut used: BTreeMap<String, u32> = BTreeMap::new();
+    let named = drafts.into_iter().map(|it| {
+        let Draft { side, at, code, text, missing } = it;
+        let (name, stated) = match side {
+            Side::Old => ("old", old),
+            Side::New => ("new", new),
+        };
+        let line = stated.firewall.sources.line_number(at);
+        let mut id = format!("{name}-{code}-{line}");
+        let count = used.entry(id.clone()).or_default();
+        *count += 1;
+        if *count > 1 {
+            id = format!("{id}-{count}");
+        }
+        Assumption { id, text, side, at, missing }
+    });
+    named.collect()
+}
+
+/// The lines of either side that are not modelled, that no condition stands for and that the other
+/// side does not repeat.
+fn ignored(sides: [Stated<'_>; 2]) -> Vec<Draft> {
+    let one_dialect = sides[0].firewall.dialect == sides[1].firewall.dialect;
+    let mut found = Vec::new();
+    let [old, new] = sides;
+    for (side, stated, other) in [(Side::Old, old, new), (Side::New, new, old)] {
+        let mut others: BTreeMap<_, u32> = BTreeMap::new();
+        for it in lost(&other).filter(|_| one_dialect) {
+            *others.entry(reading(&other, it)).or_default() += 1;
+        }
+        for it in lost(&stated) {
+            match others.get_mut(&reading(&stated, it)) {
+                Some(left) if *left > 0 => *left -= 1,
+                _ => {
+                    let text = format!("this decides nothing: {}", it.message);
+                    let (at, code) = (it.at.unwrap_or_default(), it.code);
+                    found.push(Draft { side, at, code, text, missing: None });
+                }
+            }
+        }
+        if stated.problems.len() > stated.problems.iter().count() {
+            let text = "the problems beyond those kept do not matter".to_owned();
+            let (at, code) = (Span::default(), "problems");
+            found.push(Draft { side, at, code, text, missing: None });
+        }
+    }
+    found
+}
+
+/// What a diagnostic says, and the text it says it of.
+fn reading<'a>(stated: &Stated<'a>, it: &'a Diagnostic) -> (&'static str, &'a str, &'a str) {
+    let text = it.at.and_then(|at| {
+        stated.firewall.sources.of(at)?.text().get(at.start as usize..at.end as usize)
+    });
+    (it.code, &it.message, text.unwrap_or_default())
+}
+
+/// What is not modelled and has no condition that stands for it.
+fn lost<'a>(stated: &Stated<'a>) -> impl Iterator<Item = &'a Diagnostic> {
+    let firewall = stated.firewall;
+    let atoms = firewall.atoms.iter().map(|atom| atom.at);
+    let rules = firewall.rules.iter().filter(|rule| has_atoms(&rule.matches)).map(|rule| rule.at);
+    let tables = [&firewall.destination_nat, &firewall.source_nat];
+    let translations = tables.into_iter().flat_map(|table| &table.rules);
+    let translations = translations.filter(|rule| has_atoms(&rule.matches)).map(|rule| rule.at);
+    let stood_for: Vec<Span> = atoms.chain(rules).chain(translations).collect();
+    let unsupported = stated.problems.iter().filter(|it| it.severity == Severity::Unsupported);
+    unsupported.filter(move |it| {
+        let meets = |a: &Span, b: Span| a.source == b.source && a.start < b.end && b.start < a.end;
+        !it.at.is_some_and(|at| stood_for.iter().any(|span| meets(span, at)))
+    })
+}
+
+fn has_atoms(matches: &LinkedMatch) -> bool {
+    let of = |addresses: &LinkedAddresses| !addresses.atoms.is_empty();
+    let services = !matches.services.atoms.is_empty();
+    !matches.atoms.is_empty() || of(&matches.src) || of(&matches.dst) || services
+}
