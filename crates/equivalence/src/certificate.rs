@@ -15,6 +15,7 @@ use crate::flatten::{Family, Passage, Place, ProtocolClass};
 use crate::problem::{Dimension, Field, Function, Outcome, Problem, Translate};
 use crate::proof::{Part, Proof};
 use crate::solve::{Decided, OpenReason};
+use crate::verdict::{Conclusion, Verdict};
 
 /// A firewall that was compared, and the file it was read from.
 #[derive(Clone, Copy, Debug)]
@@ -39,6 +40,9 @@ pub enum NotCertified {
     /// The solutions do not say how they were found.
     #[error("the comparison did not record how it took the packets apart")]
     NotRecorded,
+    /// The reference evaluation contradicts a difference that was found.
+    #[error("the reference evaluation contradicts a difference that was found")]
+    Contradicted,
     /// A field that certificates have no word for.
     #[error("a certificate has no word for the field {0:?}")]
     Field(Field),
@@ -50,7 +54,7 @@ pub enum NotCertified {
 /// [`NotCertified`] where the comparison cannot be told in a certificate.
 pub fn certificate(
     request: &Request,
-    answer: &Answer,
+    (answer, conclusion): (&Answer, &Conclusion),
     sides: [&Certified<'_>; 2],
     program: &str,
 ) -> Result<String, NotCertified> {
@@ -78,12 +82,23 @@ pub fn certificate(
     line(&mut text, format_args!("refusals {refusals}"));
     let (pairs, alone) = places(request, firewalls);
     let open = !answer.undecided.is_empty() || !alone.is_empty();
-    let verdict = match (answer.is_different(), open) {
-        (true, _) => "different",
-        (false, true) => "undecided",
-        (false, false) => "equivalent",
+    let assumptions = &conclusion.assumptions;
+    // Differences that rest on what a configuration lacks are assumed away.
+    let missing = assumptions.iter().find(|it| it.missing.is_some()).map(|it| it.id.as_str());
+    let assumed = missing.filter(|_| conclusion.verdict != Verdict::Different);
+    let verdict = match (answer.is_different() && assumed.is_none(), open) {
+        (true, _) => Verdict::Different,
+        (false, true) => Verdict::Undecided,
+        (false, false) if assumptions.is_empty() => Verdict::Equivalent,
+        (false, false) => Verdict::EquivalentUnderAssumptions,
     };
-    line(&mut text, format_args!("verdict {verdict}"));
+    if verdict == Verdict::Different && conclusion.verdict != verdict {
+        return Err(NotCertified::Contradicted);
+    }
+    line(&mut text, format_args!("verdict {}", verdict.name()));
+    for it in assumptions {
+        line(&mut text, format_args!("assume {} {}", quoted(&it.id), quoted(&it.text)));
+    }
     for it in pairs.iter().chain(&alone) {
         line(&mut text, format_args!("{it}"));
     }
@@ -104,7 +119,12 @@ pub fn certificate(
         let case = (it.case.family, it.case.protocols, it.crossings.as_slice());
         begin(&mut text, case, &it.case.within, firewalls)?;
         let proof = it.solution.proof.as_ref().ok_or(NotCertified::NotRecorded)?;
-        tree(&mut text, it, (proof, request.limits.compare_refusals), firewalls)?;
+        let differ = match assumed {
+            Some(id) => Differ::Assumed(id),
+            None if request.limits.compare_refusals => Differ::Exactly,
+            None => Differ::Alike,
+        };
+        tree(&mut text, it, (proof, differ), firewalls)?;
     }
     let digest = Sha256::digest(text.as_bytes());
     text.push_str("sha256 ");
@@ -174,11 +194,22 @@ fn begin(
     Ok(())
 }
 
+/// How a difference is told.
+#[derive(Clone, Copy, Eq, PartialEq)]
+enum Differ<'a> {
+    /// With the kind of refusal.
+    Exactly,
+    /// All refusals by one name.
+    Alike,
+    /// As none, by an assumption.
+    Assumed(&'a str),
+}
+
 /// The cuts and leaves of a case.
 fn tree(
     text: &mut String,
     case: &Compared,
-    (proof, refusals_differ): (&Proof, bool),
+    (proof, differ): (&Proof, Differ<'_>),
     firewalls: [&LinkedFirewall; 2],
 ) -> Result<(), NotCertified> {
     let Compared { problem, solution, .. } = case;
@@ -197,12 +228,18 @@ fn tree(
             }
             Part::Same => line(text, format_args!("same")),
             Part::Different(at) => {
+                if let Differ::Assumed(id) = differ {
+                    line(text, format_args!("assumed {}", quoted(id)));
+                    continue;
+                }
                 let found = &solution.differences[at as usize];
                 let [old, new] = [(found.old, firewalls[0]), (found.new, firewalls[1])]
                     .map(|(decided, firewall)| decision(problem, decided, firewall, family));
                 let [old, new] = [old, new].map(|(kind, rest)| match kind {
                     "allow" => format!("{kind} {rest}"),
-                    kind if refusals_differ => format!("{} {rest}", kind.replace(' ', "-")),
+                    kind if differ == Differ::Exactly => {
+                        format!("{} {rest}", kind.replace(' ', "-"))
+                    }
                     _ => format!("refuse {rest}"),
                 });
                 line(text, format_args!("differ old {old} new {new}"));

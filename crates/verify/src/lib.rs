@@ -126,7 +126,7 @@ pub fn verify(
     }
     let Checked { covered, leaves, left, .. } = checked;
     let left_out = covered.check(firewalls, &header).map_err(Rejection::whole)?;
-    check_verdict(header.verdict, &leaves, left_out).map_err(Rejection::whole)?;
+    check_verdict(&header, &leaves, left_out).map_err(Rejection::whole)?;
     let pairs = header.pairs.iter().map(|pair| pair.each_ref().map(place::Name::text));
     let [old, new] = header.files;
     Ok(Accepted {
@@ -184,15 +184,14 @@ fn check_file(file: &File, input: &Input<'_>, side: &'static str) -> Result<(), 
 }
 
 /// Whether the leaves come to what is claimed.
-fn check_verdict(verdict: Verdict, leaves: &Leaves, left_out: u64) -> Result<(), Why> {
-    let Leaves { different, assumed, open, .. } = *leaves;
-    let expected = match (different, open + left_out, assumed) {
-        (1.., _, _) => Verdict::Different,
-        (0, 1.., _) => Verdict::Undecided,
-        (0, 0, 1..) => Verdict::EquivalentUnderAssumptions,
-        (0, 0, 0) => Verdict::Equivalent,
+fn check_verdict(header: &Header, leaves: &Leaves, left_out: u64) -> Result<(), Why> {
+    let expected = match (leaves.different, leaves.open + left_out) {
+        (1.., _) => Verdict::Different,
+        (0, 1..) => Verdict::Undecided,
+        (0, 0) if header.assumptions.is_empty() => Verdict::Equivalent,
+        (0, 0) => Verdict::EquivalentUnderAssumptions,
     };
-    if verdict == expected { Ok(()) } else { Err(Why::Verdict(expected.name())) }
+    if header.verdict == expected { Ok(()) } else { Err(Why::Verdict(expected.name())) }
 }
 
 /// What has been checked of a certificate.

@@ -132,7 +132,8 @@ impl<'a> Side<'a> {
                 sight.translate(which, course, &view.changes[which]);
             }
         }
-        let filter = self.filter.live(&view.filter, &sight.region);
+        let listed = sight.possible(&self.filter, &view.filter);
+        let filter = self.filter.live(&listed, &sight.region);
         sight.verdict = self.filter.only(&filter).copied();
         sight.view.filter = filter;
         sight
@@ -156,7 +157,7 @@ impl<'a> Side<'a> {
 impl Sight<'_, '_> {
     /// Follows the box through a table of translations.
     fn translate(&mut self, which: usize, course: &Course<Change>, listed: &[u32]) {
-        let live = course.live(listed, &self.region);
+        let live = course.live(&self.possible(course, listed), &self.region);
         self.functions[which] = course.only(&live).and_then(|change| {
             let [(address, _), (port, _)] = CHANGED[which];
             let mut on = |rewrite: &Rewrite, dim: Dim| {
@@ -172,6 +173,16 @@ impl Sight<'_, '_> {
         self.region = self.region.with(address, addresses).with(port, ports);
         self.last = self.last.with(address, last_addresses).with(port, last_ports);
         self.view.changes[which] = live;
+    }
+
+    /// The steps some packet may match, where what is compared as it arrives and as it leaves are
+    /// looked at together.
+    fn possible<D: PartialEq>(&self, course: &Course<D>, listed: &[u32]) -> Vec<u32> {
+        if self.side.changes.iter().all(Option::is_none) {
+            return listed.to_vec();
+        }
+        let can_match = |at: &u32| self.as_arrived(&course.step(*at).product).is_some();
+        listed.iter().copied().filter(can_match).collect()
     }
 
     /// The addresses and the ports that steps of a table may yield.
@@ -268,7 +279,8 @@ impl Sight<'_, '_> {
                 Act::GoOn(to) => Act::GoOn(place(*to)),
                 act => act.clone(),
             };
-            (self.as_arrived(&step.product), act)
+            // What cannot match is not among the steps that are left.
+            (self.as_arrived(&step.product).unwrap_or_default(), act)
         });
         let mut steps: Steps<D> = steps.collect();
         if !steps.iter().any(|(_, act)| matches!(act, Act::GoOn(_))) {
@@ -281,8 +293,9 @@ impl Sight<'_, '_> {
         steps
     }
 
-    /// What a product narrows of the box, told by packets as they arrive where that can be told.
-    fn as_arrived(&self, product: &Product) -> Product {
+    /// What a product narrows of the box, told by packets as they arrive where that can be told;
+    /// `None` where it holds none of them.
+    fn as_arrived(&self, product: &Product) -> Option<Product> {
         let mut found: BTreeMap<Dim, Ranges> = BTreeMap::new();
         for (&dim, set) in &product.0 {
             let whole = &self.region.0[dim];
@@ -292,10 +305,13 @@ impl Sight<'_, '_> {
             let (dim, part) = self.origin(dim, both(set, whole).into());
             let whole = &self.region.0[dim];
             let part = both(found.get(&dim).unwrap_or(whole), &part);
+            if part.is_empty() {
+                return None;
+            }
             found.insert(dim, part.into());
         }
         found.retain(|dim, part| *part != self.region.0[*dim]);
-        Product(found)
+        Some(Product(found))
     }
 
     /// The values a field has as packets arrive that leave with these.

@@ -12,8 +12,10 @@ mod tampered;
 use std::cell::Cell;
 use std::collections::BTreeMap;
 
-use parefeu_equivalence::{Certified, Pairing, Request, SolveLimits, certificate, compare};
-use parefeu_policy::{Firewall, LinkedFirewall, Names, NatTable};
+use parefeu_equivalence::{
+    Certified, Pairing, Request, SolveLimits, Stated, certificate, compare, conclude, findings,
+};
+use parefeu_policy::{Diagnostics, Firewall, LinkedFirewall, Names, NatTable};
 use parefeu_testkit::{Random, firewalls};
 use parefeu_verify::{Accepted, Input, Limits, Rejection, Verdict, verify};
 use proptest::prelude::*;
@@ -23,9 +25,12 @@ const OLD: &str = "0000000000000000000000000000000000000000000000000000000000000
 const NEW: &str = "0000000000000000000000000000000000000000000000000000000000000002";
 
 /// Leaves out what is refused, so that cases are written out.
+fn untranslated(firewall: Firewall) -> Firewall {
+    let (destination_nat, source_nat) = (NatTable::default(), NatTable::default());
+    supported(Firewall { destination_nat, source_nat, ..firewall })
+}
+
 fn supported(mut firewall: Firewall) -> Firewall {
-    firewall.destination_nat = NatTable::default();
-    firewall.source_nat = NatTable::default();
     for rule in firewall.rule_bases.iter_mut().flat_map(|rule_base| &mut rule_base.rules) {
         rule.matches.users = Names::Any;
         rule.matches.devices.clear();
@@ -37,11 +42,16 @@ fn supported(mut firewall: Firewall) -> Firewall {
 
 fn written(old: &LinkedFirewall, new: &LinkedFirewall, limits: SolveLimits) -> String {
     let mut request = Request::all(Pairing::of(old, new, &BTreeMap::new()));
-    request.limits = SolveLimits { record: true, ..limits };
+    request.limits = SolveLimits { record: true, work: 100_000, boxes: 500, ..limits };
     let answer = compare(old, new, &request);
+    let findings = findings(old, new, &answer, &request.pairing);
+    let problems = Diagnostics::default();
+    let stated = [old, new].map(|firewall| Stated { firewall, problems: &problems });
+    let conclusion = conclude(stated, &answer, &findings, &request.pairing);
     let side =
         |firewall, sha256| Certified { firewall, file: "a file", sha256, dialect: "parefeu" };
-    certificate(&request, &answer, [&side(old, OLD), &side(new, NEW)], "a test").unwrap()
+    certificate(&request, (&answer, &conclusion), [&side(old, OLD), &side(new, NEW)], "a test")
+        .unwrap()
 }
 
 fn checked(text: &str, old: &LinkedFirewall, new: &LinkedFirewall) -> Result<Accepted, Rejection> {

@@ -9,7 +9,7 @@ use proptest::test_runner::TestRunner;
 use sha2::{Digest, Sha256};
 
 use crate::oracle::{Case, cases, end_of_tree};
-use crate::{SolveLimits, check_accepted, checked, edited, supported, written};
+use crate::{SolveLimits, check_accepted, checked, edited, untranslated, written};
 
 /// A way to change a certificate.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -211,7 +211,7 @@ fn a_thousand_tampered_certificates_are_rejected() {
     let (mut rejected, mut still_true) = ([0; Tampering::ALL.len()], 0);
     while rejected.iter().sum::<usize>() < 1000 {
         let mut firewall = || firewalls::small().new_tree(&mut runner).unwrap().current();
-        let (old, other) = (supported(firewall()), supported(firewall()));
+        let (old, other) = (untranslated(firewall()), untranslated(firewall()));
         let new = if random.percent(30) { other } else { edited(&old, &mut random) };
         let (old, new) = (firewalls::linked(&old), firewalls::linked(&new));
         let text = written(&old, &new, SolveLimits::default());
@@ -237,7 +237,7 @@ fn a_thousand_tampered_certificates_are_rejected() {
 fn a_certificate_that_is_cut_off_or_changed_by_a_byte_is_rejected() {
     let mut runner = TestRunner::deterministic();
     let mut firewall = || firewalls::small().new_tree(&mut runner).unwrap().current();
-    let (old, new) = (supported(firewall()), supported(firewall()));
+    let (old, new) = (untranslated(firewall()), untranslated(firewall()));
     let (old, new) = (firewalls::linked(&old), firewalls::linked(&new));
     let text = written(&old, &new, SolveLimits::default());
     let mut random = Random::new(7);
