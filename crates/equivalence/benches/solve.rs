@@ -11,7 +11,7 @@ use std::path::Path;
 
 use criterion::{BenchmarkId, Criterion, criterion_group, criterion_main};
 use parefeu_equivalence::{
-    Case, Family, Place, Problem, ProtocolClass, SolveLimits, flatten, solve,
+    Case, Family, Passage, Problem, ProtocolClass, SolveLimits, flatten, solve,
 };
 use parefeu_policy::{LinkedAction, LinkedFirewall};
 use parefeu_testkit::classbench::{FilterSet, SETS};
@@ -51,8 +51,9 @@ fn problem(old: &LinkedFirewall, family: Addresses, rewrite: bool, edits: usize)
         Addresses::V4 => Family::V4,
         Addresses::V6 => Family::V6,
     };
-    let (protocols, place) = (ProtocolClass::WithPorts, Place::default());
-    flatten(old, &new, &Case { family, protocols, old: place, new: place }).expect("plain rules")
+    let (protocols, passage) = (ProtocolClass::WithPorts, Passage::default());
+    let case = Case { family, protocols, old: passage, new: passage, within: Vec::new() };
+    flatten(old, &new, &case).expect("plain rules")
 }
 
 fn compare(c: &mut Criterion) {
