@@ -48,7 +48,7 @@ pub fn diff_document(report: &DiffReport<'_>) -> Value {
         "regions": regions.collect::<Vec<Value>>(),
         "undecided": undecided,
         "traffic": traffic(report),
-        "certificate": null,
+        "certificate": exact.and_then(|exact| exact.certificate),
     })
 }
 

@@ -6,7 +6,10 @@ use std::path::Path;
 use std::sync::Arc;
 
 use anyhow::Context;
-use parefeu_equivalence::{Conclusion, Pairing, Stated, Verdict, compare, conclude, findings};
+use parefeu_equivalence::{
+    Answer, Certified, Conclusion, Pairing, Request, Stated, Verdict, certificate, compare,
+    conclude, findings,
+};
 use parefeu_policy::{Diagnostics, LinkedFirewall, Severity};
 use parefeu_replay::{Comparison, DifferenceClass, IngressChoice, Lockstep, LockstepLimits, Side};
 use parefeu_report::{
@@ -66,17 +69,24 @@ pub(crate) fn run(args: &Diff, global: &Global, drawer: &Drawer) -> anyhow::Resu
     let read = frames.finish(drawer)?;
 
     let pairing = Pairing::of(&old.firewall, &new.firewall, &pairs);
-    let asked = request(&args.space, pairing)?;
+    let mut asked = request(&args.space, pairing)?;
+    asked.limits.record = args.certificate.is_some();
     let answer = compare(&old.firewall, &new.firewall, &asked);
     let findings = findings(&old.firewall, &new.firewall, &answer, &asked.pairing);
     let sides = [&old, &new].map(|it| Stated { firewall: &it.firewall, problems: &it.problems });
     let conclusion = conclude(sides, &answer, &findings, &asked.pairing);
+    let certificate_file = args.certificate.as_ref().map(|path| path.display().to_string());
+    if let Some(path) = &args.certificate {
+        let sink = Sink::open(Some(path), [&args.old, &args.new])?;
+        write_certificate(sink, &asked, (&answer, &conclusion), [&old, &new])?;
+    }
     let exact = Exact {
         answer: &answer,
         findings: &findings,
         pairing: &asked.pairing,
         conclusion: &conclusion,
         accepted: &args.assume,
+        certificate: certificate_file.as_deref(),
     };
     let traffic = (!traffic.captures.is_empty()).then_some(&comparison);
     let verdict = verdict(&conclusion, traffic);
@@ -93,6 +103,25 @@ pub(crate) fn run(args: &Diff, global: &Global, drawer: &Drawer) -> anyhow::Resu
     };
     write(sink, format, global.lang, &report)?;
     Ok(status(&report, &read))
+}
+
+/// Writes down what the comparison of all packets found.
+fn write_certificate(
+    mut sink: Sink,
+    asked: &Request,
+    found: (&Answer, &Conclusion),
+    sides: [&Loaded; 2],
+) -> anyhow::Result<()> {
+    let [old, new] = sides.map(|it| Certified {
+        firewall: &it.firewall,
+        file: &it.file,
+        sha256: &it.sha256,
+        dialect: it.dialect,
+    });
+    let program = concat!("parefeu ", env!("CARGO_PKG_VERSION"));
+    let text = certificate(asked, found, [&old, &new], program);
+    write!(sink, "{}", text.context("cannot write a certificate")?)?;
+    sink.finish()
 }
 
 /// What both comparisons come to together: traffic that is treated differently is a difference,
