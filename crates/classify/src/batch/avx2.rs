@@ -4,10 +4,11 @@
 use std::arch::x86_64::{
     __m256i, _mm_cvtsi32_si128, _mm256_add_epi32, _mm256_and_si256, _mm256_blendv_epi8,
     _mm256_castsi256_pd, _mm256_castsi256_ps, _mm256_cmpeq_epi32, _mm256_cmpgt_epi64,
-    _mm256_i32gather_epi32, _mm256_loadu_si256, _mm256_max_epu32, _mm256_min_epu32,
-    _mm256_movemask_pd, _mm256_movemask_ps, _mm256_mullo_epi32, _mm256_set_epi32,
+    _mm256_i32gather_epi32, _mm256_loadu_si256, _mm256_loadu2_m128i, _mm256_max_epu32,
+    _mm256_min_epu32, _mm256_movemask_pd, _mm256_movemask_ps, _mm256_mullo_epi32, _mm256_set_epi32,
     _mm256_set1_epi32, _mm256_set1_epi64x, _mm256_setzero_si256, _mm256_sll_epi32,
-    _mm256_srl_epi32, _mm256_srlv_epi32, _mm256_storeu_si256, _mm256_xor_si256,
+    _mm256_srl_epi32, _mm256_srlv_epi32, _mm256_storeu_si256, _mm256_unpackhi_epi32,
+    _mm256_unpackhi_epi64, _mm256_unpacklo_epi32, _mm256_unpacklo_epi64, _mm256_xor_si256,
 };
 
 use super::Task;
@@ -88,6 +89,29 @@ impl Lanes for Avx2 {
         let to = &mut to[at..at + Self::WIDTH];
         // SAFETY: the slice holds the eight values written; the store needs no alignment.
         unsafe { _mm256_storeu_si256(to.as_mut_ptr().cast(), vector) }
+    }
+
+    #[inline(always)]
+    fn words(self, addresses: &[u128]) -> [Self::Vector; 4] {
+        let addresses = &addresses[..Self::WIDTH];
+        // Addresses that end up in the two halves of a register.
+        let pair = |at: usize| {
+            // SAFETY: the slice holds eight addresses; the loads need no alignment.
+            unsafe {
+                let (low, high) = (&raw const addresses[at], &raw const addresses[at + 4]);
+                _mm256_loadu2_m128i(high.cast(), low.cast())
+            }
+        };
+        let (a, b, c, d) = (pair(0), pair(1), pair(2), pair(3));
+        // The last word of an address comes first.
+        let ab = arithmetic!((_mm256_unpacklo_epi32(a, b), _mm256_unpackhi_epi32(a, b)));
+        let cd = arithmetic!((_mm256_unpacklo_epi32(c, d), _mm256_unpackhi_epi32(c, d)));
+        [
+            arithmetic!(_mm256_unpackhi_epi64(ab.1, cd.1)),
+            arithmetic!(_mm256_unpacklo_epi64(ab.1, cd.1)),
+            arithmetic!(_mm256_unpackhi_epi64(ab.0, cd.0)),
+            arithmetic!(_mm256_unpacklo_epi64(ab.0, cd.0)),
+        ]
     }
 
     #[inline(always)]

@@ -5,9 +5,9 @@ use std::arch::x86_64::{
     __m512i, __mmask16, _mm_cvtsi32_si128, _mm512_add_epi32, _mm512_and_si512,
     _mm512_cmple_epu64_mask, _mm512_cmplt_epu32_mask, _mm512_i32gather_epi32, _mm512_loadu_si512,
     _mm512_mask_blend_epi32, _mm512_mask_i32scatter_epi32, _mm512_maskz_compress_epi32,
-    _mm512_min_epu32, _mm512_mullo_epi32, _mm512_set_epi32, _mm512_set1_epi32, _mm512_set1_epi64,
-    _mm512_sll_epi32, _mm512_srl_epi32, _mm512_srlv_epi32, _mm512_storeu_si512,
-    _mm512_testn_epi32_mask, _mm512_xor_si512,
+    _mm512_min_epu32, _mm512_mullo_epi32, _mm512_permutex2var_epi32, _mm512_set_epi32,
+    _mm512_set1_epi32, _mm512_set1_epi64, _mm512_shuffle_i64x2, _mm512_sll_epi32, _mm512_srl_epi32,
+    _mm512_srlv_epi32, _mm512_storeu_si512, _mm512_testn_epi32_mask, _mm512_xor_si512,
 };
 
 use super::Task;
@@ -69,6 +69,32 @@ impl Lanes for Avx512 {
         let to = &mut to[at..at + Self::WIDTH];
         // SAFETY: the slice holds the sixteen values written; the store needs no alignment.
         unsafe { _mm512_storeu_si512(to.as_mut_ptr().cast(), vector) }
+    }
+
+    #[inline(always)]
+    fn words(self, addresses: &[u128]) -> [Self::Vector; 4] {
+        let quarter = |from: usize| {
+            let addresses = &addresses[from..from + 4];
+            // SAFETY: the slice holds the four addresses read; the load needs no alignment.
+            unsafe { _mm512_loadu_si512(addresses.as_ptr().cast()) }
+        };
+        let halves = [(quarter(0), quarter(4)), (quarter(8), quarter(12))];
+        // Two words of eight addresses side by side; the last word of an address comes first.
+        let pairs = |at: i32| {
+            let lanes = arithmetic!(_mm512_set_epi32(
+                29, 25, 21, 17, 13, 9, 5, 1, 28, 24, 20, 16, 12, 8, 4, 0
+            ));
+            let lanes = self.add(lanes, self.splat(at.cast_unsigned()));
+            let half = |(a, b)| arithmetic!(_mm512_permutex2var_epi32(a, lanes, b));
+            [half(halves[0]), half(halves[1])]
+        };
+        let ([low, high], [low_rest, high_rest]) = (pairs(2), pairs(0));
+        [
+            arithmetic!(_mm512_shuffle_i64x2::<0xee>(low, high)),
+            arithmetic!(_mm512_shuffle_i64x2::<0x44>(low, high)),
+            arithmetic!(_mm512_shuffle_i64x2::<0xee>(low_rest, high_rest)),
+            arithmetic!(_mm512_shuffle_i64x2::<0x44>(low_rest, high_rest)),
+        ]
     }
 
     #[inline(always)]

@@ -19,6 +19,8 @@ pub(crate) trait Lanes: Copy {
     /// The values from `at` on.
     fn load(self, from: &[u32], at: usize) -> Self::Vector;
     fn store(self, vector: Self::Vector, to: &mut [u32], at: usize);
+    /// The four words of as many addresses, the first bits first.
+    fn words(self, addresses: &[u128]) -> [Self::Vector; 4];
     /// `at`, `at + 1`, …
     fn count_from(self, at: u32) -> Self::Vector;
 
@@ -100,6 +102,12 @@ impl Lanes for Portable {
     #[inline(always)]
     fn store(self, vector: Self::Vector, to: &mut [u32], at: usize) {
         to[at..at + WIDTH].copy_from_slice(&vector);
+    }
+
+    #[inline(always)]
+    fn words(self, addresses: &[u128]) -> [Self::Vector; 4] {
+        let word = |shift: u32| each(|lane| (addresses[lane] >> shift) as u32);
+        [word(96), word(64), word(32), word(0)]
     }
 
     #[inline(always)]

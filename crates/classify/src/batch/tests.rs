@@ -59,6 +59,36 @@ fn keys_are_counted_alike() {
     }
 }
 
+/// The words of addresses, in order.
+fn words_of<L: Lanes>(lanes: L, addresses: &[u128]) -> Vec<Vec<u32>> {
+    let mut words = vec![Vec::new(); 4];
+    for addresses in addresses.chunks(L::WIDTH) {
+        for (vector, words) in lanes.words(addresses).into_iter().zip(&mut words) {
+            let mut values = vec![0; L::WIDTH];
+            lanes.store(vector, &mut values, 0);
+            words.extend(values);
+        }
+    }
+    words
+}
+
+#[test]
+fn addresses_become_words_the_first_bits_first() {
+    let number = |at: usize, word: usize| (at * 4 + word) as u32;
+    let address = |at| (0..4).fold(0, |bits, word| bits << 32 | u128::from(number(at, word)));
+    let addresses: Vec<u128> = (0..32).map(address).collect();
+    let expected: Vec<Vec<u32>> =
+        (0..4).map(|word| (0..32).map(|at| number(at, word)).collect()).collect();
+    assert_eq!(words_of(Portable, &addresses), expected);
+    #[cfg(target_arch = "x86_64")]
+    {
+        let avx2 = super::avx2::Avx2::detect().map(|lanes| words_of(lanes, &addresses));
+        assert!(avx2.is_none_or(|words| words == expected));
+        let avx512 = super::avx512::Avx512::detect().map(|lanes| words_of(lanes, &addresses));
+        assert!(avx512.is_none_or(|words| words == expected));
+    }
+}
+
 /// What every operation gives, over as many vectors as it takes.
 fn transcript<L: Lanes>(lanes: L) -> Vec<Vec<u32>> {
     let table16 = Table16::new((0..40u16).map(|value| value.wrapping_mul(0x6b5d)).collect());
