@@ -261,7 +261,7 @@ impl CompiledPolicy {
 
     /// The same of IPv6 packets.
     ///
-    /// Addresses cost a search, three to five nodes of a tree deep, on each side.
+    /// Addresses cost two or three more reads on each side.
     pub fn first_match_headers_v6(
         &self,
         rule_base: RuleBaseId,
