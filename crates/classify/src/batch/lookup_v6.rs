@@ -112,12 +112,7 @@ fn class_of<L: Lanes>(
     let part = |leaf, at: u32| lanes.gather32(&addresses.leaves, lanes.add(leaf, lanes.splat(at)));
     let mut leaf = lanes.and(place, lanes.splat(!v6::EDGE));
     let key = lanes.gather_words(&addresses.leaves, leaf);
-    let mut shared = lanes.splat(0);
-    for word in [3, 2, 1, 0] {
-        let differing = lanes.xor(key[word], words[word]);
-        let more = lanes.add(shared, lanes.splat(32));
-        shared = lanes.select(lanes.is_zero(differing), more, lanes.leading_zeros(differing));
-    }
+    let shared = shared_bits(lanes, key, words);
     let mut link = links_passed(lanes, part(leaf, v6::LENGTHS_AT), shared);
     if addresses.has_edges {
         let is_leaf = lanes.is_zero(lanes.and(place, lanes.splat(v6::EDGE)));
@@ -139,6 +134,18 @@ fn class_of<L: Lanes>(
         let passed = links_passed(lanes, part(leaf, v6::LENGTHS_AT), shared);
         link = lanes.select(open, passed, link);
     }
+}
+
+/// How many bits addresses share with others, from the first on.
+#[inline(always)]
+fn shared_bits<L: Lanes>(lanes: L, words: [L::Vector; 4], others: [L::Vector; 4]) -> L::Vector {
+    let mut shared = lanes.splat(0);
+    for word in [3, 2, 1, 0] {
+        let differing = lanes.xor(words[word], others[word]);
+        let more = lanes.add(shared, lanes.splat(32));
+        shared = lanes.select(lanes.is_zero(differing), more, lanes.leading_zeros(differing));
+    }
+    shared
 }
 
 /// How many links of a leaf are for more bits than are shared.
@@ -229,7 +236,7 @@ fn find_runs<L: Lanes>(lanes: L, tuples: &Tuples, tuple: &Tuple, chunk: &mut Chu
     chunk.queue.length = waiting;
 }
 
-/// Whether each packet lies outside the prefix of `length` bits whose four words are at `from`.
+/// The packets outside of the prefix of `length` bits whose four words are at `from`.
 #[inline(always)]
 fn outside<L: Lanes>(
     lanes: L,
@@ -237,20 +244,16 @@ fn outside<L: Lanes>(
     words: Words<'_>,
     packet: L::Vector,
     (from, length): (L::Vector, L::Vector),
-) -> L::Vector {
-    let mut differing = lanes.splat(0);
-    for (number, words) in (0u32..).zip(words) {
-        let before = lanes.splat(32 * number);
-        let left = lanes.add(length, lanes.splat((32 * number).wrapping_neg()));
-        let reaches = lanes.less(before, length);
-        let bits = lanes.select(reaches, lanes.min(left, lanes.splat(32)), lanes.splat(0));
-        let host_bits = lanes.add(lanes.xor(bits, lanes.splat(u32::MAX)), lanes.splat(33));
-        let prefix = lanes.gather32(&tuples.entries, lanes.add(from, lanes.splat(number)));
-        let other = lanes.xor(prefix, lanes.pick(words, packet));
-        let other = lanes.shift_right_each(other, host_bits);
-        differing = lanes.select(lanes.is_zero(other), differing, lanes.splat(1));
-    }
-    differing
+) -> L::Mask {
+    let prefix = lanes.gather_words(&tuples.entries, from);
+    let [a, b, c, d] = words;
+    let words = [
+        lanes.pick(a, packet),
+        lanes.pick(b, packet),
+        lanes.pick(c, packet),
+        lanes.pick(d, packet),
+    ];
+    lanes.less(shared_bits(lanes, prefix, words), length)
 }
 
 /// The first entry of each queued run against its packet; packets with more to compare stay queued.
@@ -277,7 +280,7 @@ fn compare_entries<L: Lanes>(
         let length = lanes.and(lanes.shift_right(lengths, 16), byte);
         let behind = lanes.add(word, lanes.splat(4));
         let dst = outside(lanes, tuples, dst, packet, (behind, length));
-        let same = lanes.both(lanes.is_zero(src), lanes.is_zero(dst));
+        let same = lanes.without(lanes.without(lanes.first(L::WIDTH), src), dst);
         let rule = lanes.gather32(&tuples.entries, lanes.add(word, lanes.splat(9)));
         let more =
             take(lanes, conditions, chunk, (packet, live, run), Entry { same, lengths, rule });
