@@ -69,8 +69,8 @@ pub fn native(data: &[u8]) {
     assert_eq!(again.as_deref(), Some(written.as_str()));
 }
 
-/// Any text, sealed as a certificate is, is accepted or rejected without a panic, and within the work
-/// allowed.
+/// Any text, sealed as a certificate is, is accepted or rejected without a panic, and within the
+/// work allowed.
 pub fn certificate(data: &[u8]) {
     static FIREWALL: LazyLock<Option<LinkedFirewall>> = LazyLock::new(|| {
         let (firewall, mut problems) = native::read(Source::new("fuzz.toml", CERTIFIED));

@@ -134,8 +134,8 @@ pub(crate) fn moved(values: &[Range], number: u128, last: u128) -> Ranges {
     }))
 }
 
-/// A translation table as a course. Where a packet leaves is told by the route to `routed`; not yet,
-/// without.
+/// A translation table as a course. Where a packet leaves is told by the route to `routed`; not
+/// yet, without.
 pub(crate) fn table(
     reader: &Reader<'_>,
     table: &LinkedNatTable,

@@ -109,8 +109,8 @@ impl<D: PartialEq> Course<D> {
 /// The filter layers of a firewall as one course.
 ///
 /// `changes` says whether the source and the destination are translated at all: where they are not,
-/// the fields of the packet as it leaves are those as it arrives. Where `refusals_differ` is not set,
-/// every refusal is a denial.
+/// the fields of the packet as it leaves are those as it arrives. Where `refusals_differ` is not
+/// set, every refusal is a denial.
 pub(crate) fn filter(
     reader: &Reader<'_>,
     firewall: &LinkedFirewall,
