@@ -8,6 +8,7 @@ mod chart;
 mod coverage;
 mod difference;
 mod doubt;
+mod excerpt;
 mod html;
 mod input;
 mod locale;

@@ -74,7 +74,7 @@ pub(crate) fn run(args: &Diff, global: &Global, drawer: &Drawer) -> anyhow::Resu
     let exact = Exact {
         answer: &answer,
         findings: &findings,
-        pairing: &asked.pairing,
+        asked: &asked,
         conclusion: &conclusion,
         accepted: &args.assume,
     };
