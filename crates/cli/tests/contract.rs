@@ -116,6 +116,106 @@ fn a_document_with_a_fault_is_not_as_its_schema_says() {
 }
 
 #[test]
+fn a_comparison_with_a_fault_is_not_as_its_schema_says() {
+    let document: Value =
+        serde_json::from_str(&stdout(&["diff", OLD, NEW, "--format", "json"], 1)).unwrap();
+    for (place, value) in [
+        ("/regions/0/change", json!("logging")),
+        ("/regions/0/direction", json!("application")),
+        ("/regions/0/id", json!(0)),
+        ("/regions/0/source", json!([])),
+        ("/regions/0/source", json!("192.0.2.0/24")),
+        ("/regions/0/packets_log2", json!(-1.0)),
+        ("/regions/0/old/verdict", json!("unknown")),
+        ("/regions/0/old/rules", json!([])),
+        ("/regions/0/old/rules/0/line", json!(0)),
+        ("/regions/0/witness/source_port", json!(65536)),
+        ("/regions/0/witness/port", json!(1)),
+        ("/regions/0/ports", json!(["1"])),
+        ("/pairing/0/by", json!("guess")),
+        ("/pairing/0/old", json!(1)),
+        ("/asked", json!({ "vlan": ["1"] })),
+        ("/undecided", json!([{ "text": "why", "lines": [], "families": ["ip"], "from": [] }])),
+        ("/assumptions", json!([{ "id": "a", "text": "why", "lines": [] }])),
+    ] {
+        let mut changed = document.clone();
+        let (parent, name) = place.rsplit_once('/').unwrap();
+        match changed.pointer_mut(parent).unwrap() {
+            Value::Array(items) => items[name.parse::<usize>().unwrap()] = value,
+            fields => fields[name] = value,
+        }
+        assert_eq!(schema::faults("diff", &changed).len(), 1, "{place}");
+    }
+}
+
+/// A firewall with what no demonstration has: a condition, a schedule and a line that is unknown.
+const CONDITIONS: &str = r#"
+[[zone]]
+name = "in"
+[[zone]]
+name = "out"
+[[rule_base]]
+name = "all"
+[[rule_base.rule]]
+name = "by condition"
+source = ["192.0.2.1/32"]
+unknown = ["a vendor's own match"]
+action = "allow"
+[[rule_base.rule]]
+name = "by user"
+source = ["192.0.2.2/32"]
+user = ["anna"]
+action = "allow"
+[[rule_base.rule]]
+name = "by device"
+source = ["192.0.2.3/32"]
+device = ["02:00:5e:10:00:01"]
+action = "allow"
+[[layer]]
+rule_base = "all"
+default = "deny"
+"#;
+
+#[test]
+fn comparisons_of_conditions_places_and_parts_are_as_the_schema_says() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = |name: &str, text: &str| {
+        let path = folder.path().join(name);
+        std::fs::write(&path, text).unwrap();
+        path.to_str().unwrap().to_owned()
+    };
+    let conditions = file("conditions.toml", CONDITIONS);
+    let nothing = "[[layer]]\nrule_base = \"r\"\ndefault = \"drop\"\n[[rule_base]]\nname = \"r\"\n";
+    let bare = file("bare.toml", nothing);
+    let other = file("other.toml", &CONDITIONS.replace("name = \"out\"", "name = \"away\""));
+    let mut seen = BTreeSet::new();
+    for args in [
+        vec![&*conditions, &*bare],
+        vec![&*bare, &*conditions, "--destination", "198.51.100.0/24", "--destination-port", "1-9"],
+        vec![&*conditions, &*other],
+        vec![OLD, NEW, "--from", "dmz", "--protocol", "tcp,icmp"],
+        vec![OLD, NEW, "--max-work", "10"],
+        vec![&*conditions, &*conditions],
+    ] {
+        let args = [&["diff"], &args[..], &["--format", "json"]].concat();
+        let document: Value = serde_json::from_slice(&parefeu(&args, b"").stdout).unwrap();
+        schema::check("diff", &document);
+        for region in document["regions"].as_array().unwrap() {
+            let conditions = region["conditions"].as_array().into_iter().flatten();
+            seen.extend(conditions.flat_map(|it| it.as_object().unwrap().keys().cloned()));
+        }
+        for (place, name) in [("/asked/destination", "asked"), ("/undecided/0", "undecided")] {
+            seen.extend(document.pointer(place).map(|_| name.to_owned()));
+        }
+        let pairing = document["pairing"].as_array().unwrap().iter();
+        seen.extend(pairing.map(|pair| pair["by"].as_str().unwrap().to_owned()));
+    }
+    let expected =
+        ["asked", "device", "everywhere", "holds", "name", "network", "text", "undecided", "user"];
+    assert_eq!(seen.into_iter().collect::<Vec<_>>(), expected);
+}
+
+#[test]
 fn a_format_that_a_verb_does_not_write_is_refused() {
     for (args, format) in [
         (vec!["check", OLD], "html"),
