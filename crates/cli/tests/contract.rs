@@ -216,6 +216,22 @@ fn comparisons_of_conditions_places_and_parts_are_as_the_schema_says() {
 }
 
 #[test]
+fn csv_has_a_line_for_each_region_or_with_traffic_for_each_group_of_sessions() {
+    let document: Value =
+        serde_json::from_str(&stdout(&["diff", OLD, NEW, "--format", "json"], 1)).unwrap();
+    let regions = stdout(&["diff", OLD, NEW, "--format", "csv"], 1);
+    let mut lines = regions.split_terminator("\r\n");
+    assert!(lines.next().unwrap().starts_with("id,change,direction,old_verdict,old_rules,"));
+    let numbers: Vec<&str> = lines.map(|line| line.split(',').next().unwrap()).collect();
+    assert_eq!(numbers.len(), document["regions"].as_array().unwrap().len());
+    assert_eq!(numbers[..2], ["1", "2"]);
+    let planted = "opened,opened,deny,mon_access_in line 22,519,allow,mon-exporters-data,4882,mon,";
+    assert!(regions.contains(planted), "{regions}");
+    let groups = stdout(&["diff", OLD, NEW, "-r", TRAFFIC, "--format", "csv"], 1);
+    assert!(groups.starts_with("change,sessions,packets,"), "{groups}");
+}
+
+#[test]
 fn a_format_that_a_verb_does_not_write_is_refused() {
     for (args, format) in [
         (vec!["check", OLD], "html"),

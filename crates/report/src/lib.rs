@@ -17,7 +17,8 @@ mod table;
 mod witness;
 
 pub use csv::{
-    ANSWER_COLUMNS, CsvColumn, GROUP_COLUMNS, PACKET_COLUMNS, SESSION_COLUMNS, csv_header, csv_row,
+    ANSWER_COLUMNS, CsvColumn, GROUP_COLUMNS, PACKET_COLUMNS, REGION_COLUMNS, SESSION_COLUMNS,
+    csv_header, csv_row,
 };
 pub use json::diff_document;
 pub use lint::{LintReport, finding_document, lint_document, lint_sarif, lint_table};
