@@ -215,6 +215,44 @@ fn comparisons_of_conditions_places_and_parts_are_as_the_schema_says() {
     assert_eq!(seen.into_iter().collect::<Vec<_>>(), expected);
 }
 
+/// The words of a command as a POSIX shell splits them.
+fn words(command: &str) -> Vec<String> {
+    let mut words = vec![String::new()];
+    for (at, piece) in command.split('\'').enumerate() {
+        for (place, part) in piece.split(if at % 2 == 0 { ' ' } else { '\0' }).enumerate() {
+            if place > 0 {
+                words.push(String::new());
+            }
+            words.last_mut().unwrap().push_str(part);
+        }
+    }
+    words
+}
+
+#[test]
+fn the_commands_of_a_page_answer_what_it_says() {
+    let page = stdout(&["diff", OLD, NEW, "--format", "html"], 1);
+    let commands: Vec<(&str, &str)> = page
+        .split("<p><span class=\"badge ")
+        .skip(1)
+        .map(|it| {
+            let (verdict, rest) = it.split_once('>').unwrap().1.split_once('<').unwrap();
+            let command = rest.split_once("<code>").unwrap().1.split_once('<').unwrap().0;
+            (verdict, command)
+        })
+        .collect();
+    assert!(commands.len() > 100, "{}", commands.len());
+    for (verdict, command) in commands {
+        assert!(!command.contains('&'), "nothing of the demonstration is escaped: {command}");
+        let words = words(command);
+        assert_eq!(words[0], "parefeu");
+        let words: Vec<&str> = words[1..].iter().map(String::as_str).collect();
+        let output = parefeu(&[&words[..], &["--format", "json"]].concat(), b"");
+        let answer: Value = serde_json::from_slice(&output.stdout).unwrap();
+        assert_eq!(answer["verdict"], verdict, "{command}");
+    }
+}
+
 #[test]
 fn csv_has_a_line_for_each_region_or_with_traffic_for_each_group_of_sessions() {
     let document: Value =

@@ -29,6 +29,7 @@ pub use session::SessionDocument;
 pub use table::{diff_table, session_table};
 
 use parefeu_equivalence::{Answer, Conclusion, Finding, Pairing, Request, Verdict};
+use parefeu_net::Timestamp;
 use parefeu_policy::LinkedFirewall;
 use parefeu_replay::Comparison;
 
@@ -74,6 +75,11 @@ pub struct Exact<'a> {
 }
 
 impl Exact<'_> {
+    /// What the values of [`Field::Time`](parefeu_equivalence::Field::Time) stand for.
+    fn moments(&self) -> &[Timestamp] {
+        self.answer.compared.first().map_or(&[], |case| &case.problem.moments)
+    }
+
     /// The names of the assumptions a finding rests on.
     fn ids_of(&self, finding: &Finding) -> Vec<&str> {
         let assumptions = self.conclusion.assumptions.iter();

@@ -4,7 +4,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use ipnet::{Ipv4Subnets, Ipv6Subnets};
 use parefeu_equivalence::{Family, Field, Finding, Names, ProtocolClass};
-use parefeu_net::Protocol;
+use parefeu_net::{Protocol, Timestamp};
 use parefeu_policy::set::Ranges;
 
 use crate::Exact;
@@ -40,6 +40,10 @@ pub(crate) enum Term {
     If,
     /// A condition that does not hold.
     Unless,
+    /// Moments that stand for all that no schedule tells apart from them.
+    Time,
+    /// Source MAC addresses.
+    Device,
     /// Anything else that is compared, by the name it has in JSON.
     Other,
 }
@@ -59,6 +63,8 @@ impl Term {
             Self::Port => "port ",
             Self::Icmp => "type ",
             Self::Application => "application ",
+            Self::Time => "at times like ",
+            Self::Device => "device ",
             Self::If => "if ",
             Self::Unless => "unless ",
         }
@@ -77,7 +83,7 @@ impl Term {
             Self::Port => "destination_port",
             Self::Icmp => "icmp",
             Self::Application => "application",
-            Self::If | Self::Unless | Self::Other => "conditions",
+            Self::If | Self::Unless | Self::Time | Self::Device | Self::Other => "conditions",
         }
     }
 
@@ -144,12 +150,9 @@ pub(crate) fn parts(finding: &Finding, exact: &Exact<'_>) -> Vec<Part> {
             Field::Category(text) | Field::User(text) | Field::Atom(text) => {
                 put(holds, vec![text.to_string()]);
             }
-            Field::Ingress
-            | Field::Egress
-            | Field::State
-            | Field::Flags
-            | Field::Device
-            | Field::Time => {
+            Field::Time => put(Term::Time, moments(set, exact.moments())),
+            Field::Device => put(Term::Device, devices(set)),
+            Field::Ingress | Field::Egress | Field::State | Field::Flags => {
                 let values = range_texts(set).join(" ");
                 put(Term::Other, vec![format!("{} {values}", field_name(field))]);
             }
@@ -317,14 +320,35 @@ pub(crate) fn icmp_texts(types: Option<&Ranges>, codes: Option<&Ranges>) -> Vec<
 pub(crate) fn application_names(set: &Ranges, names: &[Box<str>]) -> Vec<String> {
     let values = set.as_slice().iter().flat_map(|&(first, last)| first..=last);
     let named = values.filter_map(|value| match value.checked_sub(1) {
-        None => Some(OTHER_APPLICATION.to_owned()),
+        None => Some(OTHER.to_owned()),
         Some(at) => names.get(at as usize).map(ToString::to_string),
     });
     named.collect()
 }
 
-/// What stands for all applications that neither side names.
-pub(crate) const OTHER_APPLICATION: &str = "other";
+/// Moments by their places in a list of them.
+fn moments(set: &Ranges, moments: &[Timestamp]) -> Vec<String> {
+    let places = set.as_slice().iter().flat_map(|&(first, last)| first..=last);
+    places.filter_map(|at| Some(moments.get(at as usize)?.to_string())).collect()
+}
+
+/// MAC addresses, and ranges of them.
+fn devices(set: &Ranges) -> Vec<String> {
+    let device = |bits: u128| {
+        let bytes = (bits as u64).to_be_bytes().map(|byte| format!("{byte:02x}"));
+        bytes[2..].join(":")
+    };
+    let text = |&(first, last): &(u128, u128)| {
+        if first == last {
+            return device(first);
+        }
+        format!("{}-{}", device(first), device(last))
+    };
+    set.as_slice().iter().map(text).collect()
+}
+
+/// What stands for everything that neither side names.
+pub(crate) const OTHER: &str = "other";
 
 /// What JSON calls a field without a name of its own.
 pub(crate) fn field_name(field: &Field) -> String {
@@ -347,6 +371,13 @@ mod tests {
         }
         let Size::About(lead, power) = Size::of(296.0) else { panic!("it is large") };
         assert_eq!((format!("{lead:.1}"), power), ("1.3".to_owned(), 89));
+    }
+
+    #[test]
+    fn devices_read_as_mac_addresses() {
+        let set = [(0x0002_a5ff_0001, 0x0002_a5ff_0001), (0x0a00_0000_0000, 0x0aff_ffff_ffff)];
+        let texts = devices(&set.into_iter().collect());
+        assert_eq!(texts, ["00:02:a5:ff:00:01", "0a:00:00:00:00:00-0a:ff:ff:ff:ff:ff"]);
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! How a rule is named in reports.
 
 use parefeu_equivalence::Origin;
-use parefeu_policy::{Hit, LinkedFirewall, Span};
+use parefeu_policy::{Hit, LinkedFirewall, LinkedNatRule, Span};
 
 /// A rule with its place and its text.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -63,6 +63,12 @@ pub(crate) fn origin_name(origin: Origin, firewall: &LinkedFirewall) -> String {
         Some(id) if firewall.rule(id).name.is_empty() => format!("rule {}", id.0),
         Some(id) => firewall.rule(id).name.to_string(),
     }
+}
+
+/// Names a translation.
+pub(crate) fn translation_line(firewall: &LinkedFirewall, rule: &LinkedNatRule) -> RuleLine {
+    let (line, excerpt) = excerpt(firewall, rule.at, RuleLine::MAX_LINES);
+    RuleLine { name: rule.name.to_string(), rule_base: None, line, excerpt }
 }
 
 /// The first line of a span, and the text of at most so many.
