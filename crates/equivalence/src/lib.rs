@@ -7,6 +7,7 @@
 //! ([`NotFlattened`]).
 
 mod align;
+mod certificate;
 mod compare;
 mod confirm;
 mod crossing;
@@ -27,6 +28,7 @@ mod tree;
 mod verdict;
 mod witness;
 
+pub use certificate::{Certified, NotCertified, certificate};
 pub use compare::{Answer, Compared, Request, Undecided, Unproved, compare};
 pub use confirm::Opinion;
 pub use crossing::{Crossing, Names};

@@ -118,7 +118,7 @@ pub enum Step {
     Skip(u32),
 }
 
-/// The rules whose conditions an entry stands for; all absent for a default.
+/// The rules whose conditions an entry stands for; a default has none of its own.
 #[derive(Clone, Copy, Debug, Default, Eq, Hash, Ord, PartialEq, PartialOrd)]
 pub struct Origin {
     /// The rule that decides.

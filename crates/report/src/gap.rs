@@ -63,6 +63,9 @@ impl fmt::Display for Why {
 /// place: it is told once.
 pub(crate) fn gaps(exact: &Exact<'_>, report: &DiffReport<'_>) -> Vec<Gap> {
     let mut found: Vec<Gap> = Vec::new();
+    if exact.conclusion.identical {
+        return found;
+    }
     let mut known: HashMap<(Why, Vec<String>), usize> = HashMap::new();
     for it in &exact.answer.undecided {
         let from: Vec<_> = it.crossings.iter().map(|way| way.from.clone()).collect();

@@ -2,12 +2,12 @@
 
 use std::collections::BTreeSet;
 
-use parefeu_equivalence::{Case, Field, Problem, SolveLimits, flatten, solve};
+use parefeu_equivalence::{Case, Field, Obstacle, Problem, SolveLimits, flatten, solve};
 use parefeu_net::{Protocol, Timestamp};
 use parefeu_policy::set::Ranges;
 
 use crate::oracle::check_form;
-use crate::written::{TCP_V4, linked, one_rule};
+use crate::written::{TCP_V4, check_refused, linked, one_rule};
 
 fn problem(old: &str, new: &str) -> Problem {
     let only = |protocol: Protocol| (Field::Protocol, Ranges::one(protocol.0));
@@ -209,4 +209,19 @@ fn schedules_that_never_meet_are_never_on_together() {
     check_moments(&tuesday, CLOSED, &[]);
     let week = both("2026-11-20T08:00:00Z/2026-11-24T18:00:00Z");
     check_moments(&week, CLOSED, &["2026-11-23T08:00:00Z"]);
+}
+
+#[test]
+fn too_many_schedules_are_refused() {
+    let clock = |minute: u32| format!("{:02}:{:02}", minute / 60, minute % 60);
+    let weekly = (0..700).map(|at| format!("\"mon {}-{}\"", clock(2 * at), clock(2 * at + 1)));
+    let absolute = (0..1500).map(|at| {
+        let (month, day, hour) = (1 + at / 168, 1 + at / 6 % 28, at % 6 * 2);
+        let time = |hour: u32| format!("2026-{month:02}-{day:02}T{hour:02}:00:00Z");
+        format!("\"{}/{}\"", time(hour), time(hour + 1))
+    });
+    let list = |items: Vec<String>| items.join(", ");
+    let (weekly, absolute) = (list(weekly.collect()), list(absolute.collect()));
+    let times = format!("weekly = [{weekly}]\nabsolute = [{absolute}]");
+    check_refused(&scheduled(&times), Obstacle::Schedule, "it");
 }

@@ -57,6 +57,10 @@ fn write_basis(html: &mut Html, context: &Context<'_>, exact: &Exact<'_>) {
     let words = context.words;
     html.raw("<section aria-labelledby=\"basis\">\n").element("h2 id=\"basis\"", words.basis);
     let assumptions = &exact.conclusion.assumptions;
+    if exact.conclusion.identical {
+        html.element("p", words.basis_identical).raw("</section>\n");
+        return;
+    }
     if assumptions.is_empty() {
         html.element("p", words.basis_none).raw("</section>\n");
         return;

@@ -179,6 +179,10 @@ words! {
     basis_none:
         "On the two configurations as they were read, and on no assumption.",
         "Sur les deux configurations telles que lues, et sur aucune hypothèse.";
+    basis_identical:
+        "Both sides are one text read in one way: they do the same, whatever in it is not known.",
+        "Les deux côtés sont un même texte lu de la même façon\u{a0}: ils font la même chose, \
+         quoi qu’on ignore de ce texte.";
     basis_caption: "Assumptions", "Hypothèses";
     assumption: "Name", "Nom";
     accepted: "Accepted", "Acceptée";

@@ -218,6 +218,7 @@ fn each_verdict_has_its_banner() {
     let alike = Compared::of(OLD, OLD);
     let mut assumed = Compared::of(OLD, OLD);
     assumed.conclusion.verdict = Verdict::EquivalentUnderAssumptions;
+    assumed.conclusion.identical = false;
     let at = assumed.firewalls[1].rule(RuleId(1)).at;
     let ids = ["new-line-14", "new-line-<i>"];
     assumed.conclusion.assumptions = ids
@@ -232,6 +233,7 @@ fn each_verdict_has_its_banner() {
     assumed.accepted = vec![ids[0].to_owned()];
     let mut undecided = Compared::of(OLD, OLD);
     undecided.conclusion.verdict = Verdict::Undecided;
+    undecided.conclusion.identical = false;
     let because = Unproved::NotWrittenOut { side: Side::Old, at, obstacle: Obstacle::Egress };
     for (family, protocols) in
         [(Family::V4, ProtocolClass::WithPorts), (Family::V6, ProtocolClass::Other)]
@@ -271,6 +273,8 @@ fn each_verdict_has_its_banner() {
             assert!(document.descendants().any(|node| node.attribute("class") == Some(class)));
         }
     }
+    let basis = section(&alike.page(Language::En), "basis");
+    assert!(basis.ends_with("Both sides are one text read in one way: they do the same, whatever in it is not known."), "{basis}");
     let basis = section(&assumed.page(Language::En), "basis");
     let expected = "new-line-14 yes new.toml:15 this decides nothing: <u> \
         new-line-<i> no new.toml:15 this decides nothing: <u>";
