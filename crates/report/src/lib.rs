@@ -2,18 +2,23 @@
 //! self-contained HTML for the change ticket. The crate computes nothing: it names, orders and lays
 //! out what a replay found.
 
+mod asked;
 mod csv;
+mod gap;
 mod json;
 mod lint;
 mod markdown;
+mod packets;
 mod page;
 mod region;
 mod rule;
 mod session;
 mod table;
+mod witness;
 
 pub use csv::{
-    ANSWER_COLUMNS, CsvColumn, GROUP_COLUMNS, PACKET_COLUMNS, SESSION_COLUMNS, csv_header, csv_row,
+    ANSWER_COLUMNS, CsvColumn, GROUP_COLUMNS, PACKET_COLUMNS, REGION_COLUMNS, SESSION_COLUMNS,
+    csv_header, csv_row,
 };
 pub use json::diff_document;
 pub use lint::{LintReport, finding_document, lint_document, lint_sarif, lint_table};
@@ -23,7 +28,8 @@ pub use rule::{RuleLine, rule_line};
 pub use session::SessionDocument;
 pub use table::{diff_table, session_table};
 
-use parefeu_equivalence::{Answer, Conclusion, Finding, Pairing, Verdict};
+use parefeu_equivalence::{Answer, Conclusion, Finding, Pairing, Request, Verdict};
+use parefeu_net::Timestamp;
 use parefeu_policy::LinkedFirewall;
 use parefeu_replay::Comparison;
 
@@ -60,8 +66,8 @@ pub struct Exact<'a> {
     pub answer: &'a Answer,
     /// Where the firewalls differ.
     pub findings: &'a [Finding],
-    /// Which places stand for each other.
-    pub pairing: &'a Pairing,
+    /// What was asked, with the places that stand for each other.
+    pub asked: &'a Request,
     /// What it comes to.
     pub conclusion: &'a Conclusion,
     /// The assumptions the user accepts, by name.
@@ -71,6 +77,11 @@ pub struct Exact<'a> {
 }
 
 impl Exact<'_> {
+    /// What the values of [`Field::Time`](parefeu_equivalence::Field::Time) stand for.
+    fn moments(&self) -> &[Timestamp] {
+        self.answer.compared.first().map_or(&[], |case| &case.problem.moments)
+    }
+
     /// The names of the assumptions a finding rests on.
     fn ids_of(&self, finding: &Finding) -> Vec<&str> {
         let assumptions = self.conclusion.assumptions.iter();
@@ -115,7 +126,7 @@ pub struct DiffReport<'a> {
 impl DiffReport<'_> {
     /// The names of places of both sides that stand for each other: old, new.
     fn pairing(&self) -> Vec<(&str, &str)> {
-        let Some(Pairing { old, new, pairs }) = self.exact.map(|exact| exact.pairing) else {
+        let Some(Pairing { old, new, pairs }) = self.exact.map(|exact| &exact.asked.pairing) else {
             return Vec::new();
         };
         let named = pairs.iter().filter_map(|pair| {
