@@ -5,14 +5,15 @@ use std::collections::BTreeSet;
 use parefeu_equivalence::{Case, Field, Obstacle, Problem, SolveLimits, flatten, solve};
 use parefeu_net::{Protocol, Timestamp};
 use parefeu_policy::set::Ranges;
+use parefeu_testkit::firewalls::stated;
 
 use crate::oracle::check_form;
-use crate::written::{TCP_V4, check_refused, linked, one_rule};
+use crate::written::{TCP_V4, check_refused, one_rule};
 
 fn problem(old: &str, new: &str) -> Problem {
     let only = |protocol: Protocol| (Field::Protocol, Ranges::one(protocol.0));
     let case = Case { within: vec![only(Protocol::TCP)], ..TCP_V4 };
-    let problem = flatten(&linked(old), &linked(new), &case).unwrap();
+    let problem = flatten(&stated(old), &stated(new), &case).unwrap();
     check_form(&problem);
     problem
 }

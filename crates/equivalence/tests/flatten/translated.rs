@@ -3,9 +3,10 @@
 use parefeu_equivalence::{Case, Field, Obstacle, Problem, SolveLimits, flatten, solve};
 use parefeu_net::Protocol;
 use parefeu_policy::set::Ranges;
+use parefeu_testkit::firewalls::stated;
 
 use crate::oracle::{address, check_form};
-use crate::written::{TCP_V4, check_refused, linked};
+use crate::written::{TCP_V4, check_refused};
 
 /// A firewall that lets everything through, with these translations.
 fn open(translations: &str) -> String {
@@ -27,7 +28,7 @@ fn destination(destination: &str, translation: &str) -> String {
 fn problem(old: &str, new: &str) -> Problem {
     let within = vec![(Field::Protocol, Ranges::one(Protocol::TCP.0))];
     let case = Case { within, ..TCP_V4 };
-    let problem = flatten(&linked(old), &linked(new), &case).unwrap();
+    let problem = flatten(&stated(old), &stated(new), &case).unwrap();
     check_form(&problem);
     problem
 }

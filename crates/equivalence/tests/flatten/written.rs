@@ -5,18 +5,11 @@ use parefeu_equivalence::{
     solve, ways,
 };
 use parefeu_net::{Protocol, TcpFlags};
+use parefeu_policy::PacketKey;
 use parefeu_policy::set::Ranges;
-use parefeu_policy::{LinkedFirewall, PacketKey, Source, link, native};
+use parefeu_testkit::firewalls::stated;
 
 use crate::oracle::{Flow, check_flow, check_form, decide};
-
-/// Links a firewall written in the native syntax.
-#[track_caller]
-pub(crate) fn linked(text: &str) -> LinkedFirewall {
-    let (firewall, mut problems) = native::read(Source::new("test.toml", text));
-    let linked = firewall.and_then(|firewall| link(&firewall, &mut problems));
-    linked.unwrap_or_else(|| panic!("{problems:#?}"))
-}
 
 const ANY_WAY: Passage = Passage { ingress: Place { interface: None, zone: None }, egress: None };
 
@@ -32,7 +25,7 @@ pub(crate) const TCP_V4: Case = Case {
 /// rule that decides.
 #[track_caller]
 fn check(text: &str, src: &str, holding: &[&str], expected: Option<&str>) {
-    let firewall = linked(text);
+    let firewall = stated(text);
     let problem = flatten(&firewall, &firewall, &TCP_V4).unwrap();
     let held = holding.iter().map(|text| Field::Atom((*text).into()));
     let key = PacketKey {
@@ -145,7 +138,7 @@ fn an_atom_adds_to_a_list_and_takes_from_its_opposite() {
 #[test]
 fn a_list_holds_sources_and_destinations_apart() {
     let [old, new] = ["source", "destination"]
-        .map(|field| linked(&one_rule(&format!("{field} = [\"unknown:fqdn a\"]"))));
+        .map(|field| stated(&one_rule(&format!("{field} = [\"unknown:fqdn a\"]"))));
     let problem = flatten(&old, &new, &TCP_V4).unwrap();
     assert_ne!(problem.old, problem.new);
 }
@@ -153,7 +146,7 @@ fn a_list_holds_sources_and_destinations_apart() {
 /// What is refused, and the text that states it.
 #[track_caller]
 pub(crate) fn check_refused(text: &str, expected: Obstacle, place: &str) {
-    let (old, new) = (linked(&one_rule("")), linked(text));
+    let (old, new) = (stated(&one_rule("")), stated(text));
     let refused = flatten(&old, &new, &TCP_V4).unwrap_err();
     assert_eq!((refused.reason, refused.side), (expected, Side::New));
     let at = refused.at;
@@ -224,7 +217,7 @@ const TWO_WAYS: &str = r#"
 
 #[test]
 fn a_stated_way_out_counts_for_every_destination() {
-    let firewall = linked(TWO_WAYS);
+    let firewall = stated(TWO_WAYS);
     assert_eq!(flatten(&firewall, &firewall, &TCP_V4).unwrap_err().reason, Obstacle::Egress);
     let to = |name: &str| {
         let egress = Place { interface: firewall.interface_named(name), zone: None };
@@ -246,7 +239,7 @@ fn a_stated_way_out_counts_for_every_destination() {
 
 #[test]
 fn ways_are_every_address_by_the_interface_it_is_routed_to() {
-    let firewall = linked(TWO_WAYS);
+    let firewall = stated(TWO_WAYS);
     let found = ways(&firewall, None, Family::V4);
     let [lan, wan] = ["lan", "wan"].map(|name| firewall.interface_named(name));
     let names: Vec<_> = found.iter().map(|(egress, _)| *egress).collect();
@@ -263,7 +256,7 @@ fn applications_are_numbered_by_name() {
     let application = |name: &str| format!("[[application]]\nname = \"{name}\"\n");
     let rule = |name: &str| {
         let lines = format!("application = [\"{name}\"]");
-        linked(&format!("{}{}", application(name), one_rule(&lines)))
+        stated(&format!("{}{}", application(name), one_rule(&lines)))
     };
     let problem = flatten(&rule("web"), &rule("dns"), &TCP_V4).unwrap();
     assert_eq!(problem.applications, ["dns".into(), "web".into()]);

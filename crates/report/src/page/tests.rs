@@ -8,11 +8,12 @@ use std::sync::Arc;
 use parefeu_engine::EngineConfig;
 use parefeu_equivalence::Verdict;
 use parefeu_net::{DecodeLimits, LinkType, MalformedReason, Timestamp};
-use parefeu_policy::{Diagnostics, LinkedFirewall, Source, link, native};
+use parefeu_policy::LinkedFirewall;
 use parefeu_replay::{
     CapturedAt, Comparison, DifferenceClass, IngressChoice, Lockstep, LockstepLimits, ReplayFrame,
     Side,
 };
+use parefeu_testkit::firewalls::stated;
 use roxmltree::{Document, Node, ParsingOptions};
 
 use super::html::{cut, escape};
@@ -55,10 +56,7 @@ default = "drop"
 "#;
 
 fn firewall(text: &str) -> Arc<LinkedFirewall> {
-    let (written, problems) = native::read(Source::new("fw.toml", text));
-    let mut problems_of_linking = Diagnostics::default();
-    let linked = written.and_then(|written| link(&written, &mut problems_of_linking));
-    Arc::new(linked.unwrap_or_else(|| panic!("{problems:?} {problems_of_linking:?}")))
+    Arc::new(stated(text))
 }
 
 /// A UDP datagram of eight bytes to `192.0.2.host`, without link header.

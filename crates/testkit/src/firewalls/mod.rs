@@ -13,7 +13,7 @@ use ipnet::IpNet;
 use parefeu_net::MacAddress;
 use parefeu_policy::{
     Action, At, Diagnostics, Firewall, Interface, Layer, LinkedFirewall, Route, RuleBase, Sees,
-    Span, Zone, link,
+    Source, Span, Zone, link, native,
 };
 use proptest::prelude::*;
 
@@ -50,6 +50,18 @@ pub fn linked(firewall: &Firewall) -> Arc<LinkedFirewall> {
         panic!("the firewall does not link: {problems:#?}");
     };
     Arc::new(linked)
+}
+
+/// The linked firewall a text in the native syntax states.
+///
+/// # Panics
+/// When the text does not read or link.
+#[expect(clippy::panic, reason = "a test stops where its own text is wrong")]
+#[track_caller]
+pub fn stated(text: &str) -> LinkedFirewall {
+    let (firewall, mut problems) = native::read(Source::new("test.toml", text));
+    let linked = firewall.and_then(|firewall| link(&firewall, &mut problems));
+    linked.unwrap_or_else(|| panic!("{problems:#?}"))
 }
 
 fn with(weights: Weights) -> impl Strategy<Value = Firewall> {
