@@ -183,10 +183,10 @@ pub(crate) struct Space {
     /// Only these protocols
     #[arg(long, value_name = "PROTOCOLS")]
     pub(crate) protocol: Option<String>,
-    /// Only packets from these ports
+    /// Only packets from these ports, of protocols that have ports
     #[arg(long, value_name = "PORTS")]
     pub(crate) source_port: Option<String>,
-    /// Only packets to these ports
+    /// Only packets to these ports, of protocols that have ports
     #[arg(long, value_name = "PORTS")]
     pub(crate) destination_port: Option<String>,
     /// How many rules may be looked at in one part of the question before it is left undecided

@@ -4,7 +4,7 @@ use std::net::IpAddr;
 
 use anyhow::Context;
 use ipnet::IpNet;
-use parefeu_equivalence::{Family, Field, Pairing, Request};
+use parefeu_equivalence::{Family, Field, Pairing, ProtocolClass, Request};
 use parefeu_net::Protocol;
 use parefeu_policy::set::Ranges;
 
@@ -51,6 +51,8 @@ pub(crate) fn request(space: &Space, pairing: Pairing) -> anyhow::Result<Request
         let Some(text) = option else { continue };
         let set = ports(text).with_context(|| format!("--{name}"))?;
         request.within.push((field, set));
+        // ICMP has types and codes in their place, and other protocols have none.
+        request.protocols = vec![ProtocolClass::WithPorts];
     }
     if let Some(work) = space.max_work {
         request.limits.work = work;

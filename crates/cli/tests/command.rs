@@ -142,3 +142,18 @@ fn every_document_has_a_schema_and_every_verb_a_manual() {
     }
     check(&["completions", "bash"], 0, "parefeu");
 }
+
+#[test]
+fn a_question_about_ports_is_about_protocols_that_have_ports() {
+    let folder = tempfile::tempdir().unwrap();
+    let write = |name: &str, rule: &str| {
+        let path = folder.path().join(name);
+        let layer = "[[layer]]\nrule_base = \"main\"\ndefault = \"deny\"\n";
+        fs::write(&path, format!("[[rule_base]]\nname = \"main\"\n{rule}{layer}")).unwrap();
+        path.to_str().unwrap().to_owned()
+    };
+    let ping = "[[rule_base.rule]]\nname = \"ping\"\nservice = [\"icmp\"]\naction = \"allow\"\n";
+    let (old, new) = (write("old.toml", ping), write("new.toml", ""));
+    check(&["diff", &old, &new], 1, "icmp");
+    check(&["diff", &old, &new, "--destination-port", "0-443"], 0, "equivalent");
+}

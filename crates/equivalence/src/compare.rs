@@ -23,6 +23,9 @@ pub struct Request {
     pub within: Vec<(Field, Ranges)>,
     /// Only packets of these families.
     pub families: Vec<Family>,
+    /// Only packets of these classes of protocols. [`Field::SrcPort`] and [`Field::DstPort`] of
+    /// `within` are ports in one class and type and code in another: who limits them says which.
+    pub protocols: Vec<ProtocolClass>,
     /// Only packets that enter by a place of this name, on either side.
     pub from: Option<Box<str>>,
     /// Only packets that leave by a place of this name, on either side, where that is stated.
@@ -37,6 +40,7 @@ impl Request {
             limits: SolveLimits::default(),
             within: Vec::new(),
             families: vec![Family::V4, Family::V6],
+            protocols: ProtocolClass::ALL.to_vec(),
             from: None,
             to: None,
         }
@@ -129,7 +133,7 @@ pub fn compare(old: &LinkedFirewall, new: &LinkedFirewall, request: &Request) ->
     for &family in &request.families {
         let groups = crossings(old, new, &request.pairing, family);
         for group in groups.into_iter().filter_map(|group| asked(group, request)) {
-            for protocols in ProtocolClass::ALL {
+            for &protocols in &request.protocols {
                 one_case(old, new, request, (family, protocols), &group, &mut answer);
             }
         }

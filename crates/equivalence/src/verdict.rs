@@ -79,7 +79,8 @@ pub struct Conclusion {
 ///
 /// Lines that are not modelled and read the same in one dialect on both sides are alike, whatever
 /// they mean. Other ones that no condition stands for become assumptions. A finding the reference
-/// evaluation contradicts makes the whole undecided: one of the two is wrong.
+/// evaluation contradicts makes the whole undecided: one of the two is wrong. So does a question
+/// that no packet fits: nothing was compared.
 pub fn conclude(
     [old, new]: [Stated<'_>; 2],
     answer: &Answer,
@@ -105,7 +106,7 @@ pub fn conclude(
         Verdict::Undecided
     } else if findings.iter().any(|it| it.rests_on.is_empty()) {
         Verdict::Different
-    } else if !answer.undecided.is_empty() || alone.next().is_some() {
+    } else if !answer.undecided.is_empty() || answer.compared.is_empty() || alone.next().is_some() {
         Verdict::Undecided
     } else if !assumptions.is_empty() {
         Verdict::EquivalentUnderAssumptions

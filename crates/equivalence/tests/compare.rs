@@ -1,22 +1,22 @@
 //! Whole firewalls compared: every finding and every packet outside of them, against the reference
 //! evaluation.
 
-#![expect(clippy::panic, reason = "a test stops where what it states does not hold")]
-
 use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 
 use parefeu_equivalence::{
     Change, Compared, Family, Field, Finding, PairedBy, Pairing, Passage, ProtocolClass, Request,
-    compare, findings,
+    Stated, Verdict, compare, conclude, findings,
 };
 use parefeu_net::{Protocol, TcpFlags};
+use parefeu_policy::set::Ranges;
 use parefeu_policy::{
-    Answer, ConnectionState, Firewall, Identified, Knowledge, LinkedFirewall, Names, NatTable,
-    PacketKey, Source, UserKnowledge, link, native, reference,
+    Answer, ConnectionState, Diagnostics, Firewall, Identified, Knowledge, LinkedFirewall, Names,
+    NatTable, PacketKey, UserKnowledge, reference,
 };
-use parefeu_testkit::{Random, firewalls, keys};
+use parefeu_testkit::firewalls::{self, stated};
+use parefeu_testkit::{Random, keys};
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
 
@@ -193,17 +193,9 @@ fn findings_hold_exactly_what_the_reference_tells_apart() {
     assert!(inside > 100 && outside > 100, "{inside} inside, {outside} outside");
 }
 
-/// Links a firewall written in the native syntax.
-#[track_caller]
-fn linked(text: &str) -> LinkedFirewall {
-    let (firewall, mut problems) = native::read(Source::new("test.toml", text));
-    let linked = firewall.and_then(|firewall| link(&firewall, &mut problems));
-    linked.unwrap_or_else(|| panic!("{problems:#?}"))
-}
-
 fn pairs(old: &str, new: &str, mapped: &[(&str, &str)]) -> Vec<(String, String, PairedBy)> {
     let mapped = mapped.iter().map(|(a, b)| ((*a).to_owned(), (*b).to_owned())).collect();
-    let pairing = Pairing::of(&linked(old), &linked(new), &mapped);
+    let pairing = Pairing::of(&stated(old), &stated(new), &mapped);
     let name = |name: &Option<Box<str>>| name.as_deref().unwrap_or("-").to_owned();
     let pairs = pairing.pairs.iter().map(|pair| {
         let [old, new] = [&pairing.old.gates[pair.old].name, &pairing.new.gates[pair.new].name];
@@ -244,7 +236,7 @@ fn places_are_paired_as_mapped_then_by_name_then_by_network() {
     let by_map = [pair("dmz", "outside", PairedBy::Map), pair("lab", "guests", PairedBy::Map)];
     let [to_outside, to_guests] = by_map;
     assert_eq!(mapped, [inside, to_outside, to_guests], "the caller's word goes first");
-    let pairing = Pairing::of(&linked(&old), &linked(&new), &BTreeMap::new());
+    let pairing = Pairing::of(&stated(&old), &stated(&new), &BTreeMap::new());
     assert_eq!(pairing.unpaired(), [vec!["lab"], vec!["guests"]]);
 }
 
@@ -265,7 +257,7 @@ fn a_side_without_places_stands_against_every_place() {
 
 /// A firewall of two zones, `inside` and `outside`, with routes, and rules.
 fn zoned(rules: &str) -> LinkedFirewall {
-    linked(&format!(
+    stated(&format!(
         r#"
         [[application]]
         name = "tls"
@@ -399,4 +391,27 @@ fn a_translated_destination_leaves_where_it_is_sent_after_translation() {
     let found = found(&old, &none);
     assert!(!found.is_empty() && found.iter().all(|it| it.change == Change::Closed));
     assert!(found.iter().all(|it| it.to.is_empty()), "routes tell: {found:#?}");
+}
+
+#[test]
+fn ports_of_protocols_that_have_ports_and_a_question_no_packet_fits() {
+    let open = "[[rule_base.rule]]\nname = \"all\"\naction = \"allow\"\n";
+    let (old, new) = (zoned(open), zoned(""));
+    let pairing = Pairing::of(&old, &new, &BTreeMap::new());
+    let mut request = Request::all(pairing.clone());
+    request.within.push((Field::DstPort, Ranges::span(0, 443)));
+    request.protocols = vec![ProtocolClass::WithPorts];
+    let answer = compare(&old, &new, &request);
+    let found = findings(&old, &new, &answer, &pairing);
+    assert!(!found.is_empty());
+    for it in &found {
+        assert_eq!(it.protocols, Some(ProtocolClass::WithPorts), "no type, no code: {it:#?}");
+        assert_eq!(it.sets[&Field::DstPort].as_slice(), [(0, 443)]);
+    }
+
+    request.protocols.clear();
+    let answer = compare(&old, &new, &request);
+    let problems = Diagnostics::default();
+    let sides = [&old, &new].map(|firewall| Stated { firewall, problems: &problems });
+    assert_eq!(conclude(sides, &answer, &[], &pairing).verdict, Verdict::Undecided);
 }
