@@ -3,7 +3,6 @@
 //! The grammar and its meaning: `docs/certificate.md`. Every cut is told by the value it is behind,
 //! so that whoever reads it needs no class, no list and no dimension of this crate.
 
-use std::collections::BTreeSet;
 use std::fmt::Write;
 use std::net::{Ipv4Addr, Ipv6Addr};
 
@@ -13,6 +12,7 @@ use sha2::{Digest, Sha256};
 use crate::compare::{Answer, Compared, Request, Unproved};
 use crate::crossing::Crossing;
 use crate::flatten::{Family, Passage, Place, ProtocolClass};
+use crate::gate::matches;
 use crate::problem::{Dimension, Field, Function, Outcome, Problem, Translate};
 use crate::proof::{Part, Proof};
 use crate::solve::{Decided, OpenReason};
@@ -60,7 +60,8 @@ pub fn certificate(
     program: &str,
 ) -> Result<String, NotCertified> {
     let all = request.within.is_empty()
-        && [Family::V4, Family::V6].iter().all(|it| request.families.contains(it));
+        && [Family::V4, Family::V6].iter().all(|it| request.families.contains(it))
+        && ProtocolClass::ALL.iter().all(|it| request.protocols.contains(it));
     if !all || request.from.is_some() || request.to.is_some() {
         return Err(NotCertified::Restricted);
     }
@@ -145,24 +146,19 @@ pub fn certificate(
 }
 
 /// Why a case that was compared is open in its certificate.
-const BEYOND: &str = "schedules, users, categories, devices and default ports are not checked";
+const BEYOND: &str = "schedules, users, URL categories and devices are not checked";
 
-/// Whether the checker knows everything the rules of a case compare.
+/// Whether the checker knows everything that rules may compare in a case.
 fn is_checkable(case: &Compared, firewalls: [&LinkedFirewall; 2]) -> bool {
     let known = |field: &Field| {
         !matches!(field, Field::Time | Field::Category(_) | Field::User(_) | Field::Device)
     };
-    let problem = &case.problem;
-    let sides = [(&problem.old, firewalls[0]), (&problem.new, firewalls[1])];
-    problem.dimensions.iter().all(|dimension| known(&dimension.field))
-        && sides.iter().all(|(list, firewall)| {
-            let rules: BTreeSet<RuleId> =
-                list.entries.iter().filter_map(|entry| entry.origin.rule).collect();
-            let rules = rules.into_iter().map(|id| &firewall.rule(id).matches);
-            let tables = [&firewall.destination_nat, &firewall.source_nat];
-            let translations = tables.into_iter().flat_map(|table| &table.rules);
-            let translations = translations.filter(|rule| !rule.disabled);
-            rules.chain(translations.map(|rule| &rule.matches)).all(is_plain)
+    let ways = case.crossings.iter();
+    let mut sides = ways.flat_map(|way| [(way.old, firewalls[0]), (way.new, firewalls[1])]);
+    case.problem.dimensions.iter().all(|dimension| known(&dimension.field))
+        && sides.all(|(passage, firewall)| {
+            let mut rules = matches(firewall);
+            rules.all(|it| is_plain(it) || !enters(it, passage.ingress, firewall))
         })
 }
 
@@ -172,7 +168,13 @@ fn is_plain(matches: &LinkedMatch) -> bool {
         && matches.devices.is_empty()
         && matches.users.is_any()
         && matches.url_categories.is_any()
-        && !matches.services.application_default
+}
+
+/// Whether packets that enter there may match.
+fn enters(matches: &LinkedMatch, place: Place, firewall: &LinkedFirewall) -> bool {
+    let Place { interface, zone } = place.with_zone(firewall);
+    interface.is_none_or(|id| matches.ingress.contains(id.0))
+        && zone.is_none_or(|id| matches.from.contains(id.0))
 }
 
 /// The lines that say which places stand for each other, and which stand alone.

@@ -32,8 +32,6 @@ pub(crate) enum Doubt {
     Device,
     #[error("a schedule")]
     Schedule,
-    #[error("the default ports of applications")]
-    ApplicationDefault,
     #[error("an address mask with too many holes")]
     Mask,
     #[error("a translation into the other address family")]
@@ -118,7 +116,6 @@ impl<'a> Reader<'a> {
             (matches.schedule.is_some(), Doubt::Schedule),
             (identified && !matches.url_categories.is_any(), Doubt::Category),
             (identified && !matches.users.is_any(), Doubt::User),
-            (identified && matches.services.application_default, Doubt::ApplicationDefault),
         ];
         let mut doubt = doubts.into_iter().find(|(met, _)| *met).map(|(_, doubt)| doubt);
         let mut common = vec![Product::default()];
@@ -137,7 +134,9 @@ impl<'a> Reader<'a> {
         let (src, dst) = (&matches.src, &matches.dst);
         let sides = [(seen.src, "source", src), (seen.dst, "destination", dst)];
         let sides = sides.map(|(dim, role, wanted)| self.addresses(dim, role, wanted, space));
-        for side in std::iter::once(Some(services)).chain(sides) {
+        let held = identified && matches.services.application_default;
+        let defaults = held.then(|| Some(self.default_services(seen, space)));
+        for side in std::iter::once(Some(services)).chain(defaults).chain(sides) {
             match side {
                 Some(side) if common.len().saturating_mul(side.len()) > MAX_PIECES => {
                     doubt = doubt.or(Some(Doubt::TooLong));
@@ -191,6 +190,35 @@ impl<'a> Reader<'a> {
         let mut found: Vec<Product> =
             wanted.terms.iter().filter_map(|term| service(term, seen, space.class)).collect();
         found.extend(wanted.atoms.iter().map(|id| self.atom("service", *id, true, space)));
+        found
+    }
+
+    /// The packets of applications on the ports the firewall gives them; of those it does not name
+    /// an atom tells.
+    fn default_services(&self, seen: &Seen, space: &mut Space) -> Vec<Product> {
+        // A service with all its applications is one product, so that one holds a whole box.
+        let mut holders: Vec<(&LinkedService, Vec<Range>)> = Vec::new();
+        let mut unnamed = vec![(0, 0)];
+        for (value, id) in (1..).zip(&self.applications) {
+            let Some(id) = id else {
+                unnamed.push((value, value));
+                continue;
+            };
+            for term in &self.firewall.applications[*id as usize].default_services {
+                match holders.iter_mut().find(|(known, _)| *known == term) {
+                    Some((_, values)) => values.push((value, value)),
+                    None => holders.push((term, vec![(value, value)])),
+                }
+            }
+        }
+        let of = |values: Vec<Range>| Product::of(APPLICATION, joined(values));
+        let terms = holders.into_iter();
+        let mut found: Vec<Product> = terms
+            .filter_map(|(term, values)| service(term, seen, space.class)?.and(&of(values)))
+            .collect();
+        let atom = Field::Atom(self.text("application-default").into());
+        let holds = Product::of(space.number(atom), joined([(1, 1)]));
+        found.extend(holds.and(&of(unnamed)));
         found
     }
 

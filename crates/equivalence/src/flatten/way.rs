@@ -18,7 +18,7 @@ pub(super) struct Way {
 
 impl Place {
     /// The place with the zone of its interface, unless another one is stated.
-    pub(super) fn with_zone(self, firewall: &LinkedFirewall) -> Self {
+    pub(crate) fn with_zone(self, firewall: &LinkedFirewall) -> Self {
         let zone = self.zone.or(self.interface.and_then(|id| firewall.zone_of(id)));
         Self { zone, ..self }
     }

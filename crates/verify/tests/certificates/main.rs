@@ -15,7 +15,7 @@ use std::collections::BTreeMap;
 use parefeu_equivalence::{
     Certified, Pairing, Request, SolveLimits, Stated, certificate, compare, conclude, findings,
 };
-use parefeu_policy::{At, Diagnostics, Firewall, LinkedFirewall, Names, NatTable, ServiceItem};
+use parefeu_policy::{Diagnostics, Firewall, LinkedFirewall, Names, NatTable};
 use parefeu_testkit::{Random, firewalls};
 use parefeu_verify::{Accepted, Input, Limits, Rejection, Verdict, verify};
 use proptest::prelude::*;
@@ -32,16 +32,15 @@ fn untranslated(firewall: Firewall) -> Firewall {
 
 /// Leaves out what the checker does not check: its statements would be rejected as such.
 fn supported(mut firewall: Firewall) -> Firewall {
-    for rule in firewall.rule_bases.iter_mut().flat_map(|rule_base| &mut rule_base.rules) {
-        rule.matches.users = Names::Any;
-        rule.matches.devices.clear();
-        rule.matches.schedule = None;
-        rule.matches.url_categories = Names::Any;
-        let items = &mut rule.matches.services;
-        items.retain(|item| item.value != ServiceItem::ApplicationDefault);
-        if items.is_empty() {
-            items.push(At::new(ServiceItem::Any, rule.at));
-        }
+    let rules = firewall.rule_bases.iter_mut().flat_map(|rule_base| &mut rule_base.rules);
+    let tables = [&mut firewall.destination_nat, &mut firewall.source_nat];
+    let translations = tables.into_iter().flat_map(|table| &mut table.rules);
+    let filter = rules.map(|rule| &mut rule.matches);
+    for matches in filter.chain(translations.map(|rule| &mut rule.matches)) {
+        matches.users = Names::Any;
+        matches.devices.clear();
+        matches.schedule = None;
+        matches.url_categories = Names::Any;
     }
     firewall
 }

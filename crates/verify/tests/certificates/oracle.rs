@@ -178,7 +178,10 @@ impl<'a> Case<'a> {
     ) -> Option<(bool, bool)> {
         let (enters, leaves) = end.split_once(" leaving ").unwrap();
         let (enters, leaves) = (place(firewall, enters), place(firewall, leaves));
-        let settled = settled(firewall, packet);
+        let name = packet["application"].checked_sub(1).map(|at| names[at as usize]);
+        let id = name
+            .and_then(|name| firewall.applications.iter().position(|known| &*known.name == name));
+        let settled = settled(firewall, packet, id.is_some());
         let protocol = Protocol(packet["protocol"] as u8);
         let address = |bits: u128| -> IpAddr {
             if self.is_v4 {
@@ -205,9 +208,6 @@ impl<'a> Case<'a> {
             tcp_flags: (protocol == Protocol::TCP).then_some(TcpFlags::SYN),
             ..PacketKey::UNSTATED
         };
-        let name = packet["application"].checked_sub(1).map(|at| names[at as usize]);
-        let id = name
-            .and_then(|name| firewall.applications.iter().position(|known| &*known.name == name));
         let known = Knowledge {
             application: Identified::Finally(id.map(|id| ApplicationId(id as u32))),
             users: UserKnowledge::NotStated,
@@ -274,8 +274,10 @@ fn place(firewall: &LinkedFirewall, text: &str) -> (Option<InterfaceId>, Option<
     }
 }
 
-/// The firewall in the world in which the atoms turn out as the packet says.
-fn settled(firewall: &LinkedFirewall, packet: &Packet) -> LinkedFirewall {
+/// The firewall in the world in which the atoms turn out as the packet says; whether an application
+/// without a name here is on its default ports is one of them.
+fn settled(firewall: &LinkedFirewall, packet: &Packet, is_named: bool) -> LinkedFirewall {
+    let on_default_ports = packet.get("atom \"application-default\"") == Some(&1);
     let mut settled = firewall.clone();
     let holds = |role: &str, id: &AtomId| {
         let text = &firewall.atoms[id.index()].text;
@@ -290,6 +292,10 @@ fn settled(firewall: &LinkedFirewall, packet: &Packet) -> LinkedFirewall {
     for rule in &mut settled.rules {
         let matches = &mut rule.matches;
         rule.disabled |= !matches.atoms.iter().all(|id| holds("condition", id));
+        if !is_named && matches.services.application_default {
+            matches.services.application_default = false;
+            rule.disabled |= !on_default_ports;
+        }
         matches.atoms.clear();
         addresses(&mut matches.src, "source");
         addresses(&mut matches.dst, "destination");
