@@ -14,6 +14,7 @@ mod finding;
 mod flatten;
 mod gate;
 mod merge;
+mod naming;
 mod outcome;
 mod pairing;
 mod problem;
@@ -33,6 +34,7 @@ pub use flatten::{
     Passage, Place, ProtocolClass, RULES_A_STEP, flatten, ways,
 };
 pub use gate::{Gate, Gates};
+pub use naming::{ObjectNames, RegionNames};
 pub use pairing::{Pair, PairedBy, Pairing};
 pub use problem::{
     Dimension, DimensionId, Entry, Field, Function, List, Origin, Outcome, OutcomeId, Problem, Set,
