@@ -10,6 +10,7 @@ mod align;
 mod compare;
 mod confirm;
 mod crossing;
+mod explain;
 mod finding;
 mod flatten;
 mod gate;
@@ -28,6 +29,7 @@ mod witness;
 pub use compare::{Answer, Compared, Request, Undecided, Unproved, compare};
 pub use confirm::Opinion;
 pub use crossing::{Crossing, Names};
+pub use explain::{Carrier, EXPLAIN_WORK, Explanation, Mapping, explain};
 pub use finding::{Change, Decision, Finding, Missing, findings};
 pub use flatten::{
     Case, Family, MAX_MASKED_RANGES, MAX_REPLACED_PREFIXES, MAX_STEPS, NotFlattened, Obstacle,
