@@ -7,6 +7,7 @@
 //! ([`NotFlattened`]).
 
 mod align;
+mod because;
 mod compare;
 mod confirm;
 mod crossing;
@@ -26,6 +27,7 @@ mod tree;
 mod verdict;
 mod witness;
 
+pub use because::{Edit, Edited, Edits, WithObjects};
 pub use compare::{Answer, Compared, Request, Undecided, Unproved, compare};
 pub use confirm::Opinion;
 pub use crossing::{Crossing, Names};
