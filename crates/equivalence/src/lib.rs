@@ -25,6 +25,7 @@ mod region;
 mod solve;
 mod tree;
 mod verdict;
+mod weigh;
 mod witness;
 
 pub use because::{Edit, Edited, Edits, WithObjects};
@@ -50,4 +51,5 @@ pub use solve::{
     Area, Comparison, Decided, DifferenceBox, OpenBox, OpenReason, Solution, SolveLimits, solve,
 };
 pub use verdict::{Assumption, Conclusion, Stated, Verdict, conclude};
+pub use weigh::{Sighting, Weighed, Weight, Weights, Whereabouts};
 pub use witness::Witness;
