@@ -153,6 +153,9 @@ pub(crate) struct Diff {
     pub(crate) zone_map: Option<PathBuf>,
     #[command(flatten)]
     pub(crate) space: Space,
+    /// Say which new rules carry the traffic of each old rule, and which rules decide nothing
+    #[arg(long)]
+    pub(crate) explain: bool,
     /// Accept an assumption of the answer by its name; several times for several
     #[arg(long, value_name = "ID")]
     pub(crate) assume: Vec<String>,

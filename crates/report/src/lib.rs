@@ -3,6 +3,7 @@
 //! out what a replay found.
 
 mod csv;
+mod explained;
 mod json;
 mod lint;
 mod markdown;
@@ -23,7 +24,9 @@ pub use rule::{RuleLine, rule_line};
 pub use session::SessionDocument;
 pub use table::{diff_table, session_table};
 
-use parefeu_equivalence::{Answer, Conclusion, Finding, Pairing, Verdict};
+use parefeu_equivalence::{
+    Answer, Conclusion, Edit, Explanation, Finding, Pairing, RegionNames, Verdict, Weighed, Weight,
+};
 use parefeu_policy::LinkedFirewall;
 use parefeu_replay::Comparison;
 
@@ -60,6 +63,12 @@ pub struct Exact<'a> {
     pub answer: &'a Answer,
     /// Where the firewalls differ.
     pub findings: &'a [Finding],
+    /// What else is known of each finding; nothing of those past the end.
+    pub details: &'a [Detail],
+    /// Which rules stand for each other, where that was asked for.
+    pub explained: Option<&'a Explanation>,
+    /// The traffic of each finding, where there was any.
+    pub weighed: Option<&'a Weighed>,
     /// Which places stand for each other.
     pub pairing: &'a Pairing,
     /// What it comes to.
@@ -68,7 +77,21 @@ pub struct Exact<'a> {
     pub accepted: &'a [String],
 }
 
+/// What is known of a finding beside the finding itself.
+#[derive(Clone, Debug, Default)]
+pub struct Detail {
+    /// What its sets are called on the old and on the new side.
+    pub names: [RegionNames; 2],
+    /// The edited objects that account for it.
+    pub because: Vec<Edit>,
+}
+
 impl Exact<'_> {
+    /// The traffic of a finding, by index.
+    fn weight_of(&self, finding: usize) -> Option<&Weight> {
+        self.weighed?.findings.get(finding)
+    }
+
     /// The names of the assumptions a finding rests on.
     fn ids_of(&self, finding: &Finding) -> Vec<&str> {
         let assumptions = self.conclusion.assumptions.iter();

@@ -5,14 +5,15 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use ipnet::{Ipv4Subnets, Ipv6Subnets};
 use parefeu_equivalence::{
     Decision, Family, Field, Finding, Function, Names, OpenReason, Origin, Outcome, ProtocolClass,
-    Side, Translate, Unproved, Witness,
+    RegionNames, Side, Translate, Unproved, Weight, Witness,
 };
 use parefeu_net::Protocol;
 use parefeu_policy::set::Ranges;
 use parefeu_policy::{LinkedFirewall, Span};
 use serde_json::{Map, Value, json};
 
-use crate::{DiffReport, Exact};
+use crate::explained::edit_text;
+use crate::{Detail, DiffReport, Exact};
 
 /// Rules named for one side of a region; more are counted.
 const MOST_RULES: usize = 64;
@@ -70,12 +71,45 @@ pub(crate) fn region_document(
     if !rests_on.is_empty() {
         put("assumptions", rests_on.into());
     }
+    if let Some(detail) = exact.details.get(id - 1) {
+        put_detail(detail, &mut put);
+    }
     put("witness", witness_document(finding, exact));
     put("packets_log2", finding.packets_log2.into());
-    put("sessions", 0.into());
-    put("bytes", 0.into());
+    put_traffic(exact.weight_of(id - 1), &mut put);
     put("waived_by", Value::Null);
     Value::Object(document)
+}
+
+/// What its sets are called, and which edited objects account for it.
+fn put_detail(detail: &Detail, mut put: impl FnMut(&str, Value) -> Option<Value>) {
+    for (name, names) in ["old_names", "new_names"].into_iter().zip(&detail.names) {
+        if !names.is_empty() {
+            put(name, names_document(names));
+        }
+    }
+    if !detail.because.is_empty() {
+        put("because", detail.because.iter().map(edit_text).collect());
+    }
+}
+
+/// What was seen of a region; without a capture, nothing but zeros.
+fn put_traffic(weight: Option<&Weight>, mut put: impl FnMut(&str, Value) -> Option<Value>) {
+    put("sessions", weight.map_or(0, |it| it.sessions).into());
+    put("bytes", weight.map_or(0, |it| it.bytes).into());
+    let Some(weight) = weight else { return };
+    let (first, last) = weight.seen.unzip();
+    put("sources", weight.sources.into());
+    put("first_seen", first.map(|it| it.to_string()).into());
+    put("last_seen", last.map(|it| it.to_string()).into());
+}
+
+/// What one side calls the sets of a region; a set without a name is not listed.
+fn names_document(names: &RegionNames) -> Value {
+    let RegionNames { source, destination, service } = names;
+    let fields = [("source", source), ("destination", destination), ("service", service)];
+    let named = fields.into_iter().filter(|(_, names)| !names.is_empty());
+    named.map(|(field, names)| (field.to_owned(), json!(names))).collect::<Map<_, _>>().into()
 }
 
 /// The kind of change: what happens to the packets, or *application* where only what they are
@@ -194,7 +228,7 @@ pub(crate) fn address_texts(finding: &Finding, field: &Field) -> Option<Vec<Stri
 }
 
 /// A range of addresses: as networks where two are enough.
-fn networks(first: u128, last: u128, family: Family) -> Vec<String> {
+pub(crate) fn networks(first: u128, last: u128, family: Family) -> Vec<String> {
     let ends = [first, last].map(|bits| address(bits, family));
     let networks: Vec<String> = match ends {
         [IpAddr::V4(first), IpAddr::V4(last)] => {
@@ -231,10 +265,11 @@ pub(crate) fn protocol_names(finding: &Finding) -> Option<Vec<String>> {
 
 /// Numbers as single values and ranges.
 pub(crate) fn range_texts(set: &Ranges) -> Vec<String> {
-    let text = |&(first, last): &(u128, u128)| {
-        if first == last { first.to_string() } else { format!("{first}-{last}") }
-    };
-    set.as_slice().iter().map(text).collect()
+    set.as_slice().iter().map(|&(first, last)| range_text(first, last)).collect()
+}
+
+pub(crate) fn range_text(first: u128, last: u128) -> String {
+    if first == last { first.to_string() } else { format!("{first}-{last}") }
 }
 
 /// Types, each with its codes where not all are meant: `8`, `3/1`, `0-7/0`.

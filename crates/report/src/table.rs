@@ -4,17 +4,19 @@ use std::fmt::Write;
 
 use comfy_table::{CellAlignment, ContentArrangement, Table, presets};
 use parefeu_engine::SessionSummary;
-use parefeu_equivalence::{Decision, Family, Field, Finding, ProtocolClass, Verdict};
+use parefeu_equivalence::{Decision, Family, Field, Finding, ProtocolClass, Verdict, Weight};
 use parefeu_policy::LinkedFirewall;
-use parefeu_replay::{DifferenceClass, DifferenceReport, Group, GroupSide};
+use parefeu_replay::{Comparison, DifferenceClass, DifferenceReport, Group, GroupSide};
 use serde_json::Value;
 
+use crate::explained::{edit_text, explanation_text};
+use crate::json::rules_hit;
 use crate::region::{
     address_texts, application_names, change, icmp_texts, names, place, protocol_names,
     range_texts, rule_name, undecided_documents, verdict,
 };
 use crate::rule::rule_line;
-use crate::{DiffReport, Exact};
+use crate::{Detail, DiffReport, Exact};
 
 /// The result of `diff`, at most `width` columns wide.
 pub fn diff_table(report: &DiffReport<'_>, width: u16) -> String {
@@ -34,32 +36,7 @@ pub fn diff_table(report: &DiffReport<'_>, width: u16) -> String {
         write_exact(&mut text, exact, report, width);
     }
     if let Some(comparison) = report.comparison {
-        let differences = &comparison.differences;
-        let _ = writeln!(text, "\n{}", tally(differences));
-        if differences.answered > 0 {
-            let _ = writeln!(
-                text,
-                "of {} with an answer in the capture, the old firewall's model lets {} pass",
-                differences.answered, differences.answered_and_allowed
-            );
-        }
-        let _ = writeln!(text);
-        let mut classes = bare_table(&["change", "sessions", "bytes"], width);
-        for (class, totals) in &differences.totals {
-            classes.add_row([
-                class.name().to_owned(),
-                totals.flows.to_string(),
-                bytes(totals.bytes),
-            ]);
-        }
-        right(&mut classes, &[1, 2]);
-        let _ = writeln!(text, "{classes}\n");
-        if !differences.groups.is_empty() {
-            let _ = writeln!(text, "{}\n", group_table(&differences.groups, report, width));
-        }
-        for (reason, frames) in &differences.malformed {
-            let _ = writeln!(text, "{frames} frames undecodable: {reason}");
-        }
+        write_traffic(&mut text, comparison, report, width);
     }
     if report.clock_held > 0 {
         let _ =
@@ -78,6 +55,41 @@ pub fn diff_table(report: &DiffReport<'_>, width: u16) -> String {
     text
 }
 
+/// What a replay found: sessions by class, then groups of those not treated alike.
+fn write_traffic(text: &mut String, comparison: &Comparison, report: &DiffReport<'_>, width: u16) {
+    let differences = &comparison.differences;
+    let _ = writeln!(text, "\n{}", tally(differences));
+    if differences.answered > 0 {
+        let _ = writeln!(
+            text,
+            "of {} with an answer in the capture, the old firewall's model lets {} pass",
+            differences.answered, differences.answered_and_allowed
+        );
+    }
+    if let Some((first, last)) = differences.span {
+        let hit = |firewall, hits| {
+            let (rules, hit) = rules_hit(firewall, hits);
+            format!("{hit} of {rules}")
+        };
+        let old = hit(report.old.firewall, &comparison.old_hits);
+        let new = hit(report.new.firewall, &comparison.new_hits);
+        let _ = writeln!(text, "rules hit from {first} to {last}: old {old}, new {new}");
+    }
+    let _ = writeln!(text);
+    let mut classes = bare_table(&["change", "sessions", "bytes"], width);
+    for (class, totals) in &differences.totals {
+        classes.add_row([class.name().to_owned(), totals.flows.to_string(), bytes(totals.bytes)]);
+    }
+    right(&mut classes, &[1, 2]);
+    let _ = writeln!(text, "{classes}\n");
+    if !differences.groups.is_empty() {
+        let _ = writeln!(text, "{}\n", group_table(&differences.groups, report, width));
+    }
+    for (reason, frames) in &differences.malformed {
+        let _ = writeln!(text, "{frames} frames undecodable: {reason}");
+    }
+}
+
 /// The exact comparison: regions, then what has no answer, then what the answer rests on.
 fn write_exact(text: &mut String, exact: &Exact<'_>, report: &DiffReport<'_>, width: u16) {
     if !exact.findings.is_empty() {
@@ -85,6 +97,9 @@ fn write_exact(text: &mut String, exact: &Exact<'_>, report: &DiffReport<'_>, wi
     }
     if let more @ 1.. = exact.findings.len().saturating_sub(MOST_REGIONS) {
         let _ = writeln!(text, "and {more} more regions (--format json has them all)\n");
+    }
+    if let Some(explained) = exact.explained {
+        let _ = writeln!(text, "{}", explanation_text(explained, report));
     }
     let undecided = undecided_documents(exact, report);
     for (at, it) in undecided.iter().enumerate() {
@@ -114,24 +129,44 @@ fn write_exact(text: &mut String, exact: &Exact<'_>, report: &DiffReport<'_>, wi
 const MOST_REGIONS: usize = 100;
 
 fn region_table(exact: &Exact<'_>, report: &DiffReport<'_>, width: u16) -> Table {
-    let mut table = plain_table(&["change", "packets", "old rule", "new rule"], width);
-    for finding in exact.findings.iter().take(MOST_REGIONS) {
+    let mut header = vec!["change", "packets", "old rule", "new rule"];
+    header.extend(exact.weighed.map(|_| "traffic"));
+    let mut table = plain_table(&header, width);
+    for (at, finding) in exact.findings.iter().take(MOST_REGIONS).enumerate() {
+        let detail = exact.details.get(at);
         let rules = |decision: &Decision, firewall: &LinkedFirewall| {
             let names = decision.deciders.iter().map(|origin| rule_name(*origin, firewall));
             format!("{} {}", verdict(&decision.outcome), few(names.collect()))
         };
-        table.add_row([
+        let mut row = vec![
             change(finding).to_owned(),
-            packets(finding, exact),
+            packets(finding, detail, exact),
             rules(&finding.old, report.old.firewall),
             rules(&finding.new, report.new.firewall),
-        ]);
+        ];
+        row.extend(exact.weight_of(at).map(traffic));
+        table.add_row(row);
     }
     table
 }
 
-/// The packets of a region in words, a field a line.
-fn packets(finding: &Finding, exact: &Exact<'_>) -> String {
+/// What was seen of a region.
+fn traffic(weight: &Weight) -> String {
+    let Some((_, last)) = weight.seen else { return "not seen".to_owned() };
+    let count = |count: u64, what: &str| match count {
+        1 => format!("1 {what}"),
+        _ => format!("{count} {what}s"),
+    };
+    let sessions = count(weight.sessions, "session");
+    let sources = count(weight.sources as u64, "source");
+    // To the second.
+    let last: String = last.to_string().chars().take(19).collect();
+    format!("{sessions}, {}\nof {sources}\nlast seen {last}", bytes(weight.bytes))
+}
+
+/// The packets of a region in words, a field a line. Long lists of addresses give way to the names
+/// of objects.
+fn packets(finding: &Finding, detail: Option<&Detail>, exact: &Exact<'_>) -> String {
     let mut lines = Vec::new();
     let places = (names(&finding.from, 0), names(&finding.to, 0));
     match places {
@@ -139,10 +174,16 @@ fn packets(finding: &Finding, exact: &Exact<'_>) -> String {
         (from, to) if to.is_empty() => lines.push(format!("from {}", few(from))),
         (from, to) => lines.push(format!("from {} to {}", few(from), few(to))),
     }
-    for (name, field) in [("source", Field::Src), ("destination", Field::Dst)] {
+    let [sources, destinations] = [
+        detail.map(|it| it.names.each_ref().map(|side| &*side.source)),
+        detail.map(|it| it.names.each_ref().map(|side| &*side.destination)),
+    ];
+    for (name, field, called) in
+        [("source", Field::Src, sources), ("destination", Field::Dst, destinations)]
+    {
         let every = |texts: &Vec<String>| texts.len() != 1 || !texts[0].ends_with("/0");
         if let Some(texts) = address_texts(finding, &field).filter(every) {
-            lines.push(format!("{name} {}", few(texts)));
+            lines.push(format!("{name} {}", few(shorter(texts, called))));
         }
     }
     let family = match finding.family {
@@ -183,7 +224,15 @@ fn packets(finding: &Finding, exact: &Exact<'_>) -> String {
         };
         lines.push(format!("{} {text}", if holds { "if" } else { "unless" }));
     }
+    lines.extend(detail.iter().flat_map(|it| &it.because).map(edit_text));
     lines.join("\n")
+}
+
+/// The names either side has for addresses, where that is the shorter list.
+fn shorter(texts: Vec<String>, called: Option<[&[Box<str>]; 2]>) -> Vec<String> {
+    let mut sides = called.into_iter().flatten();
+    let names = sides.find(|names| !names.is_empty() && names.len() < texts.len());
+    names.map_or(texts, |names| names.iter().map(ToString::to_string).collect())
 }
 
 /// The first few of many.

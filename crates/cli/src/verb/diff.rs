@@ -6,11 +6,16 @@ use std::path::Path;
 use std::sync::Arc;
 
 use anyhow::Context;
-use parefeu_equivalence::{Conclusion, Pairing, Stated, Verdict, compare, conclude, findings};
-use parefeu_policy::{Diagnostics, LinkedFirewall, Severity};
+use parefeu_equivalence::{
+    Conclusion, EXPLAIN_WORK, Edits, Finding, ObjectNames, Pairing, Sighting, Stated, Verdict,
+    Weighed, Weights, WithObjects, compare, conclude, explain, findings,
+};
+use parefeu_identify::Application;
+use parefeu_net::FiveTuple;
+use parefeu_policy::{Diagnostics, LinkedFirewall, Objects, Severity};
 use parefeu_replay::{Comparison, DifferenceClass, IngressChoice, Lockstep, LockstepLimits, Side};
 use parefeu_report::{
-    DiffReport, Exact, FirewallInfo, GROUP_COLUMNS, NotModelled, csv_header, csv_row,
+    Detail, DiffReport, Exact, FirewallInfo, GROUP_COLUMNS, NotModelled, csv_header, csv_row,
     diff_document, diff_markdown, diff_page, diff_table,
 };
 use serde_json::Value;
@@ -45,25 +50,9 @@ pub(crate) fn run(args: &Diff, global: &Global, drawer: &Drawer) -> anyhow::Resu
     let sink = Sink::open(args.output.output.as_deref(), inputs)?;
 
     let traffic = &args.traffic;
-    let [old_config, new_config] =
-        [&old_reading, &new_reading].map(|reading| engine_config(traffic, reading, false));
-    let decode = old_config.decode;
     let hashed = !matches!(format, Format::Table | Format::Csv);
     let mut frames = Frames::open(&traffic.captures, drawer, hashed)?;
-    let choice = ingress_choice(traffic)?;
-    let old_side = Side::new(Arc::clone(&old.firewall), &choice, old_config)
-        .with_context(|| old.file.clone())?;
-    let new_choice = translated_choice(&choice, &pairing, &new.firewall);
-    let new_side = Side::new(Arc::clone(&new.firewall), &new_choice, new_config)
-        .with_context(|| new.file.clone())?;
-    let limits = LockstepLimits { max_flows: traffic.max_sessions, ..LockstepLimits::default() };
-    let mut lockstep = Lockstep::new(old_side, new_side, decode, limits);
-    frames.for_each(|frame| {
-        lockstep.handle_frame(frame.replay);
-        Ok(())
-    })?;
-    let comparison = lockstep.finish();
-    let read = frames.finish(drawer)?;
+    let lockstep = lockstep(args, [&old, &new], &pairing)?;
 
     let pairing = Pairing::of(&old.firewall, &new.firewall, &pairs);
     let asked = request(&args.space, pairing)?;
@@ -71,9 +60,18 @@ pub(crate) fn run(args: &Diff, global: &Global, drawer: &Drawer) -> anyhow::Resu
     let findings = findings(&old.firewall, &new.firewall, &answer, &asked.pairing);
     let sides = [&old, &new].map(|it| Stated { firewall: &it.firewall, problems: &it.problems });
     let conclusion = conclude(sides, &answer, &findings, &asked.pairing);
+    let details = details([&old, &new], &findings);
+    let firewalls = [&*old.firewall, &*new.firewall];
+    let explained = args.explain.then(|| explain(firewalls, &answer, EXPLAIN_WORK));
+    let weights = Weights::new(&answer, &findings, &asked.pairing);
+    let (comparison, weighed) = replay(&mut frames, lockstep, weights)?;
+    let read = frames.finish(drawer)?;
     let exact = Exact {
         answer: &answer,
         findings: &findings,
+        details: &details,
+        explained: explained.as_ref(),
+        weighed: (!traffic.captures.is_empty()).then_some(&weighed),
         pairing: &asked.pairing,
         conclusion: &conclusion,
         accepted: &args.assume,
@@ -93,6 +91,80 @@ pub(crate) fn run(args: &Diff, global: &Global, drawer: &Drawer) -> anyhow::Resu
     };
     write(sink, format, global.lang, &report)?;
     Ok(status(&report, &read))
+}
+
+/// What else is known of each finding.
+fn details(sides: [&Loaded; 2], findings: &[Finding]) -> Vec<Detail> {
+    let objects = sides.map(|side| Objects::of(&side.written));
+    let mut names = objects.each_ref().map(ObjectNames::of);
+    let [old, new] = [0, 1].map(|side| WithObjects {
+        written: &sides[side].written,
+        linked: &sides[side].firewall,
+        objects: &objects[side],
+    });
+    let edits = Edits::between(old, new);
+    let details = findings.iter().map(|finding| Detail {
+        names: names.each_mut().map(|side| side.name(finding)),
+        because: edits.because(finding),
+    });
+    details.collect()
+}
+
+/// Both firewalls, ready for the frames of the captures.
+fn lockstep(
+    args: &Diff,
+    [old, new]: [&Loaded; 2],
+    pairing: &[(String, String)],
+) -> anyhow::Result<Lockstep> {
+    let traffic = &args.traffic;
+    let [old_config, new_config] =
+        args.readings().map(|reading| engine_config(traffic, &reading, false));
+    let decode = old_config.decode;
+    let choice = ingress_choice(traffic)?;
+    let old_side = Side::new(Arc::clone(&old.firewall), &choice, old_config)
+        .with_context(|| old.file.clone())?;
+    let new_choice = translated_choice(&choice, pairing, &new.firewall);
+    let new_side = Side::new(Arc::clone(&new.firewall), &new_choice, new_config)
+        .with_context(|| new.file.clone())?;
+    let limits = LockstepLimits { max_flows: traffic.max_sessions, ..LockstepLimits::default() };
+    let mut lockstep = Lockstep::new(old_side, new_side, decode, limits);
+    lockstep.report_flows();
+    Ok(lockstep)
+}
+
+/// Shows both firewalls every frame, and weighs the findings with the flows.
+fn replay(
+    frames: &mut Frames,
+    mut lockstep: Lockstep,
+    mut weights: Weights<'_>,
+) -> anyhow::Result<(Comparison, Weighed)> {
+    frames.for_each(|frame| {
+        lockstep.handle_frame(frame.replay);
+        weigh(&mut lockstep, &mut weights);
+        Ok(())
+    })?;
+    lockstep.end_flows();
+    weigh(&mut lockstep, &mut weights);
+    Ok((lockstep.finish(), weights.finish()))
+}
+
+/// Puts the flows that are over on the scales.
+fn weigh(lockstep: &mut Lockstep, weights: &mut Weights<'_>) {
+    while let Some(settled) = lockstep.poll_flow() {
+        let FiveTuple { src, dst, src_port, dst_port, protocol } = settled.flow;
+        weights.add(&Sighting {
+            ingress: settled.ingress,
+            src,
+            dst,
+            protocol,
+            ports: (src_port, dst_port),
+            icmp: settled.icmp,
+            application: settled.application.map(Application::name),
+            bytes: settled.bytes,
+            first: settled.first,
+            last: settled.last,
+        });
+    }
 }
 
 /// What both comparisons come to together: traffic that is treated differently is a difference,
