@@ -8,11 +8,12 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use parefeu_policy::{LinkedFirewall, RuleId};
 
-use crate::align::merge;
+use crate::align::{alike, merge};
 use crate::compare::{Answer, Compared, Undecided, Unproved};
+use crate::lines::Lines;
 use crate::outcome::Outcomes;
 use crate::problem::{Field, List, Outcome, OutcomeId, Problem, Step};
-use crate::tree::{Lists, Node};
+use crate::tree::{Ends, Lists, Node};
 
 /// What becomes of rules from one firewall to the other, in the cases that were compared.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -158,12 +159,14 @@ fn overlay(case: &Compared, budget: u64, tally: &mut Tally) -> u64 {
     let outcomes = std::mem::take(&mut labels.outcomes);
     let problem = Problem { outcomes, old, new, ..case.problem.clone() };
     let outcomes = Outcomes::new(&problem, true);
-    let merged = merge(&problem, &outcomes);
-    let lists = Lists { problem: &problem, outcomes, merged };
+    let lines = Lines::new(&problem, &outcomes);
+    let merged = merge(&lines, &alike(&problem, &outcomes));
+    let lists = Lists::new(&problem, outcomes, lines, merged);
     let measure = Measure { problem: &problem, ways: case.crossings.len() as f64 };
     let decider = |place: u32, side: usize| -> Option<Decider> {
         labels.deciders[lists.outcome(place, side)? as usize]
     };
+    let mut room = Ends::default();
     let (mut pending, mut unspent) = (vec![(Node::root(&lists), budget)], 0);
     while let Some((mut node, budget)) = pending.pop() {
         // What one part did not need, the next may use.
@@ -179,7 +182,7 @@ fn overlay(case: &Compared, budget: u64, tally: &mut Tally) -> u64 {
             }
             continue;
         }
-        match node.cut(&lists).filter(|_| cost < budget) {
+        match node.cut(&lists, &mut room).filter(|_| cost < budget) {
             Some(cut) => {
                 let upper = node.split(&lists, cut);
                 let [below, above] = [&node, &upper].map(|node| node.items.len() as u64 + 1);

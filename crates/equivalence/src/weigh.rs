@@ -225,14 +225,14 @@ fn ways_in(pairing: &Pairing, finding: &Finding) -> Vec<usize> {
     pairs.map(|(at, _)| at).collect()
 }
 
-/// The gate an interface belongs to. Without one, that of a firewall that names no place; an
-/// interface no rule names belongs to the gate that stands for those.
+/// The gate an interface belongs to. A firewall that names no place has one for all, unless zones
+/// that nobody names matter; an interface no rule names belongs to the gate that stands for those.
 fn gate(gates: &Gates, interface: Option<InterfaceId>) -> Option<usize> {
-    let last = gates.gates.len().checked_sub(1);
-    match interface {
-        Some(id) => gates.of_interface(id).or(last.filter(|_| gates.open || gates.is_bare())),
-        None => last.filter(|_| gates.is_bare()),
+    if gates.is_bare() {
+        return (gates.gates.len() == 1).then_some(0);
     }
+    let others = gates.gates.len().checked_sub(1).filter(|_| gates.open);
+    gates.of_interface(interface?).or(others)
 }
 
 /// Whether a finding holds a session; `None` where that depends on what no capture shows.

@@ -364,6 +364,9 @@ fn witness_document(finding: &Finding, exact: &Exact<'_>) -> Value {
 /// What has no answer, with the lines that cause it.
 pub(crate) fn undecided_documents(exact: &Exact<'_>, report: &DiffReport<'_>) -> Vec<Value> {
     let mut found: Vec<Value> = Vec::new();
+    if exact.conclusion.identical {
+        return found;
+    }
     for it in &exact.answer.undecided {
         let from: Vec<Names> = it.crossings.iter().map(|way| way.from.clone()).collect();
         let (text, lines) = because(&it.because, report);
