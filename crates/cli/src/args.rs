@@ -60,6 +60,8 @@ pub(crate) enum Verb {
     Replay(Replay),
     /// Compare two firewalls, with the same traffic through both
     Diff(Diff),
+    /// Check a certificate of `diff` against both firewalls: accepted 0, rejected 1, unusable 2
+    Verify(crate::verb::verify::Verify),
     /// Measure building and lookup on a rule base, with a header trace or headers drawn from it
     Bench(Bench),
     /// Print the JSON Schema of a document this command writes
@@ -156,6 +158,9 @@ pub(crate) struct Diff {
     /// Say which new rules carry the traffic of each old rule, and which rules decide nothing
     #[arg(long)]
     pub(crate) explain: bool,
+    /// Write down what was found so that `verify` can check it; for comparisons of all packets
+    #[arg(long, value_name = "FILE")]
+    pub(crate) certificate: Option<PathBuf>,
     /// Accept an assumption of the answer by its name; several times for several
     #[arg(long, value_name = "ID")]
     pub(crate) assume: Vec<String>,

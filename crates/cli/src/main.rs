@@ -46,6 +46,7 @@ fn main() -> ExitCode {
         Verb::Trace(args) => verb::trace::run(args, &drawer),
         Verb::Replay(args) => verb::replay::run(&args, &drawer),
         Verb::Diff(args) => verb::diff::run(&args, &cli.global, &drawer),
+        Verb::Verify(args) => verb::verify::run(&args, &drawer),
         Verb::Bench(args) => verb::bench::run(&args, &drawer),
         Verb::Schema(args) => verb::schema::run(&args),
         Verb::Completions(args) => verb::document::completions(&args),

@@ -8,6 +8,7 @@
 
 mod align;
 mod because;
+mod certificate;
 mod compare;
 mod confirm;
 mod crossing;
@@ -32,6 +33,7 @@ mod weigh;
 mod witness;
 
 pub use because::{Edit, Edited, Edits, WithObjects};
+pub use certificate::{Certified, NotCertified, certificate};
 pub use compare::{Answer, Compared, Request, Undecided, Unproved, compare};
 pub use confirm::Opinion;
 pub use crossing::{Crossing, Names};

@@ -8,7 +8,7 @@ use oxidd::bdd::{BDDFunction, BDDManagerRef};
 use oxidd::util::SatCountCache;
 use oxidd::{BooleanFunction, Manager, ManagerRef};
 use parefeu_equivalence::{
-    Case, Comparison, Family, List, Outcome, Place, Problem, ProtocolClass, SolveLimits, Step,
+    Case, Comparison, Family, List, Outcome, Passage, Problem, ProtocolClass, SolveLimits, Step,
     flatten, solve,
 };
 use parefeu_testkit::firewalls::{self, Large, Rewriting, Shape};
@@ -134,8 +134,9 @@ fn both_kernels_find_the_same_points() {
     let case = |family| Case {
         family,
         protocols: ProtocolClass::WithPorts,
-        old: Place::default(),
-        new: Place::default(),
+        old: Passage::default(),
+        new: Passage::default(),
+        within: Vec::new(),
     };
     for (seed, shape) in (0..).zip(Shape::REALISTIC) {
         for (family, rules) in [(Family::V4, 300), (Family::V6, 100)] {
@@ -159,8 +160,9 @@ fn both_kernels_find_the_same_points_of_three_thousand_rules() {
     let case = Case {
         family: Family::V4,
         protocols: ProtocolClass::WithPorts,
-        old: Place::default(),
-        new: Place::default(),
+        old: Passage::default(),
+        new: Passage::default(),
+        within: Vec::new(),
     };
     let large =
         Large { shape: Shape::AccessList, family: firewalls::Family::V4, rules: 3_000, seed: 3 };

@@ -49,7 +49,7 @@ pub fn diff_document(report: &DiffReport<'_>) -> Value {
         "regions": regions.collect::<Vec<Value>>(),
         "undecided": undecided,
         "traffic": traffic(report),
-        "certificate": null,
+        "certificate": exact.and_then(|exact| exact.certificate),
     });
     if let Some(explained) = exact.and_then(|exact| exact.explained) {
         document["rule_mapping"] = mapping_documents(explained, report).into();

@@ -75,6 +75,8 @@ pub struct Exact<'a> {
     pub conclusion: &'a Conclusion,
     /// The assumptions the user accepts, by name.
     pub accepted: &'a [String],
+    /// The file its certificate was written to.
+    pub certificate: Option<&'a str>,
 }
 
 /// What is known of a finding beside the finding itself.

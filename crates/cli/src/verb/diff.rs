@@ -7,8 +7,9 @@ use std::sync::Arc;
 
 use anyhow::Context;
 use parefeu_equivalence::{
-    Conclusion, EXPLAIN_WORK, Edits, Finding, ObjectNames, Pairing, Sighting, Stated, Verdict,
-    Weighed, Weights, WithObjects, compare, conclude, explain, findings,
+    Answer, Certified, Conclusion, EXPLAIN_WORK, Edits, Finding, ObjectNames, Pairing, Request,
+    Sighting, Stated, Verdict, Weighed, Weights, WithObjects, certificate, compare, conclude,
+    explain, findings,
 };
 use parefeu_identify::Application;
 use parefeu_net::FiveTuple;
@@ -55,17 +56,23 @@ pub(crate) fn run(args: &Diff, global: &Global, drawer: &Drawer) -> anyhow::Resu
     let lockstep = lockstep(args, [&old, &new], &pairing)?;
 
     let pairing = Pairing::of(&old.firewall, &new.firewall, &pairs);
-    let asked = request(&args.space, pairing)?;
+    let mut asked = request(&args.space, pairing)?;
+    asked.limits.record = args.certificate.is_some();
     let answer = compare(&old.firewall, &new.firewall, &asked);
     let findings = findings(&old.firewall, &new.firewall, &answer, &asked.pairing);
     let sides = [&old, &new].map(|it| Stated { firewall: &it.firewall, problems: &it.problems });
     let conclusion = conclude(sides, &answer, &findings, &asked.pairing);
     let details = details([&old, &new], &findings);
-    let firewalls = [&*old.firewall, &*new.firewall];
-    let explained = args.explain.then(|| explain(firewalls, &answer, EXPLAIN_WORK));
+    let explained =
+        args.explain.then(|| explain([&old.firewall, &new.firewall], &answer, EXPLAIN_WORK));
     let weights = Weights::new(&answer, &findings, &asked.pairing);
     let (comparison, weighed) = replay(&mut frames, lockstep, weights)?;
     let read = frames.finish(drawer)?;
+    let certificate_file = args.certificate.as_ref().map(|path| path.display().to_string());
+    if let Some(path) = &args.certificate {
+        let sink = Sink::open(Some(path), [&args.old, &args.new])?;
+        write_certificate(sink, &asked, (&answer, &conclusion), [&old, &new])?;
+    }
     let exact = Exact {
         answer: &answer,
         findings: &findings,
@@ -75,6 +82,7 @@ pub(crate) fn run(args: &Diff, global: &Global, drawer: &Drawer) -> anyhow::Resu
         pairing: &asked.pairing,
         conclusion: &conclusion,
         accepted: &args.assume,
+        certificate: certificate_file.as_deref(),
     };
     let traffic = (!traffic.captures.is_empty()).then_some(&comparison);
     let verdict = verdict(&conclusion, traffic);
@@ -165,6 +173,25 @@ fn weigh(lockstep: &mut Lockstep, weights: &mut Weights<'_>) {
             last: settled.last,
         });
     }
+}
+
+/// Writes down what the comparison of all packets found.
+fn write_certificate(
+    mut sink: Sink,
+    asked: &Request,
+    found: (&Answer, &Conclusion),
+    sides: [&Loaded; 2],
+) -> anyhow::Result<()> {
+    let [old, new] = sides.map(|it| Certified {
+        firewall: &it.firewall,
+        file: &it.file,
+        sha256: &it.sha256,
+        dialect: it.dialect,
+    });
+    let program = concat!("parefeu ", env!("CARGO_PKG_VERSION"));
+    let text = certificate(asked, found, [&old, &new], program);
+    write!(sink, "{}", text.context("cannot write a certificate")?)?;
+    sink.finish()
 }
 
 /// What both comparisons come to together: traffic that is treated differently is a difference,

@@ -10,3 +10,4 @@ pub(crate) mod schema;
 pub(crate) mod test;
 pub(crate) mod trace;
 mod traffic;
+pub(crate) mod verify;
