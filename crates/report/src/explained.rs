@@ -8,8 +8,9 @@ use parefeu_policy::set::Ranges;
 use parefeu_policy::{LinkedFirewall, RuleId};
 use serde_json::{Value, json};
 
-use crate::DiffReport;
-use crate::region::{networks, range_text, rule_name};
+use crate::packets::{Part, Term, networks, range_text};
+use crate::rule::origin_name;
+use crate::{Detail, DiffReport};
 
 /// Changes of an object written out; more are counted.
 const MOST_CHANGES: usize = 16;
@@ -49,7 +50,23 @@ fn rule_document(rule: Option<RuleId>, firewall: &LinkedFirewall) -> Value {
 }
 
 fn called(rule: Option<RuleId>, firewall: &LinkedFirewall) -> String {
-    rule_name(Origin { rule, ..Origin::default() }, firewall)
+    origin_name(Origin { rule, ..Origin::default() }, firewall)
+}
+
+/// Puts the names either side has for addresses in the place of longer lists.
+pub(crate) fn by_name(parts: &mut [Part], detail: &Detail) {
+    let [old, new] = &detail.names;
+    for Part { term, values } in parts {
+        let names = match term {
+            Term::Source => [&old.source, &new.source],
+            Term::Destination => [&old.destination, &new.destination],
+            _ => continue,
+        };
+        let shorter = |names: &&Vec<Box<str>>| !names.is_empty() && names.len() < values.len();
+        if let Some(names) = names.into_iter().find(shorter) {
+            *values = names.iter().map(ToString::to_string).collect();
+        }
+    }
 }
 
 /// `object web: +192.0.2.9/32, -192.0.2.8/32`.
@@ -142,9 +159,30 @@ fn percent(share: f64) -> String {
 
 #[cfg(test)]
 mod tests {
-    use parefeu_equivalence::Family;
+    use parefeu_equivalence::{Family, RegionNames};
 
     use super::*;
+
+    #[test]
+    fn names_stand_where_they_are_the_shorter_list() {
+        let texts = |texts: &[&str]| texts.iter().map(ToString::to_string).collect::<Vec<_>>();
+        let names = |destination: &[&str]| RegionNames {
+            destination: destination.iter().map(|name| Box::from(*name)).collect(),
+            ..RegionNames::default()
+        };
+        for (old, new, expected) in [
+            (names(&["servers"]), names(&["H-1", "H-2"]), &["servers"][..]),
+            (names(&[]), names(&["G-servers"]), &["G-servers"]),
+            (names(&["a", "b"]), names(&[]), &["192.0.2.1/32", "192.0.2.9/32"]),
+        ] {
+            let values = texts(&["192.0.2.1/32", "192.0.2.9/32"]);
+            let source = Part { term: Term::Source, values: values.clone() };
+            let mut parts = [source.clone(), Part { term: Term::Destination, values }];
+            by_name(&mut parts, &Detail { names: [old, new], because: Vec::new() });
+            assert_eq!(parts[1].values, texts(expected));
+            assert_eq!(parts[0], source);
+        }
+    }
 
     #[test]
     fn edits_are_written_as_configurations_write_values() {

@@ -2,19 +2,24 @@
 //! self-contained HTML for the change ticket. The crate computes nothing: it names, orders and lays
 //! out what a replay found.
 
+mod asked;
 mod csv;
 mod explained;
+mod gap;
 mod json;
 mod lint;
 mod markdown;
+mod packets;
 mod page;
 mod region;
 mod rule;
 mod session;
 mod table;
+mod witness;
 
 pub use csv::{
-    ANSWER_COLUMNS, CsvColumn, GROUP_COLUMNS, PACKET_COLUMNS, SESSION_COLUMNS, csv_header, csv_row,
+    ANSWER_COLUMNS, CsvColumn, GROUP_COLUMNS, PACKET_COLUMNS, REGION_COLUMNS, SESSION_COLUMNS,
+    csv_header, csv_row,
 };
 pub use json::diff_document;
 pub use lint::{LintReport, finding_document, lint_document, lint_sarif, lint_table};
@@ -25,8 +30,10 @@ pub use session::SessionDocument;
 pub use table::{diff_table, session_table};
 
 use parefeu_equivalence::{
-    Answer, Conclusion, Edit, Explanation, Finding, Pairing, RegionNames, Verdict, Weighed, Weight,
+    Answer, Conclusion, Edit, Explanation, Finding, Pairing, RegionNames, Request, Verdict,
+    Weighed, Weight,
 };
+use parefeu_net::Timestamp;
 use parefeu_policy::LinkedFirewall;
 use parefeu_replay::Comparison;
 
@@ -69,8 +76,8 @@ pub struct Exact<'a> {
     pub explained: Option<&'a Explanation>,
     /// The traffic of each finding, where there was any.
     pub weighed: Option<&'a Weighed>,
-    /// Which places stand for each other.
-    pub pairing: &'a Pairing,
+    /// What was asked, with the places that stand for each other.
+    pub asked: &'a Request,
     /// What it comes to.
     pub conclusion: &'a Conclusion,
     /// The assumptions the user accepts, by name.
@@ -92,6 +99,11 @@ impl Exact<'_> {
     /// The traffic of a finding, by index.
     fn weight_of(&self, finding: usize) -> Option<&Weight> {
         self.weighed?.findings.get(finding)
+    }
+
+    /// What the values of [`Field::Time`](parefeu_equivalence::Field::Time) stand for.
+    fn moments(&self) -> &[Timestamp] {
+        self.answer.compared.first().map_or(&[], |case| &case.problem.moments)
     }
 
     /// The names of the assumptions a finding rests on.
@@ -138,7 +150,7 @@ pub struct DiffReport<'a> {
 impl DiffReport<'_> {
     /// The names of places of both sides that stand for each other: old, new.
     fn pairing(&self) -> Vec<(&str, &str)> {
-        let Some(Pairing { old, new, pairs }) = self.exact.map(|exact| exact.pairing) else {
+        let Some(Pairing { old, new, pairs }) = self.exact.map(|exact| &exact.asked.pairing) else {
             return Vec::new();
         };
         let named = pairs.iter().filter_map(|pair| {

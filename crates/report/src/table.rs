@@ -4,19 +4,18 @@ use std::fmt::Write;
 
 use comfy_table::{CellAlignment, ContentArrangement, Table, presets};
 use parefeu_engine::SessionSummary;
-use parefeu_equivalence::{Decision, Family, Field, Finding, ProtocolClass, Verdict, Weight};
+use parefeu_equivalence::{Finding, Verdict, Weight};
 use parefeu_policy::LinkedFirewall;
 use parefeu_replay::{Comparison, DifferenceClass, DifferenceReport, Group, GroupSide};
-use serde_json::Value;
 
-use crate::explained::{edit_text, explanation_text};
+use crate::asked::asked;
+use crate::explained::{by_name, edit_text, explanation_text};
+use crate::gap::gaps;
 use crate::json::rules_hit;
-use crate::region::{
-    address_texts, application_names, change, icmp_texts, names, place, protocol_names,
-    range_texts, rule_name, undecided_documents, verdict,
-};
+use crate::packets::{in_words, parts};
+use crate::region::{Kind, decision_text, place};
 use crate::rule::rule_line;
-use crate::{Detail, DiffReport, Exact};
+use crate::{DiffReport, Exact};
 
 /// The result of `diff`, at most `width` columns wide.
 pub fn diff_table(report: &DiffReport<'_>, width: u16) -> String {
@@ -33,6 +32,9 @@ pub fn diff_table(report: &DiffReport<'_>, width: u16) -> String {
         let _ = writeln!(text, "paired {}", pairs.join(", "));
     }
     if let Some(exact) = &report.exact {
+        if let limits @ [_, ..] = &asked(exact.asked)[..] {
+            let _ = writeln!(text, "only {}", in_words(limits, ", "));
+        }
         write_exact(&mut text, exact, report, width);
     }
     if let Some(comparison) = report.comparison {
@@ -101,19 +103,19 @@ fn write_exact(text: &mut String, exact: &Exact<'_>, report: &DiffReport<'_>, wi
     if let Some(explained) = exact.explained {
         let _ = writeln!(text, "{}", explanation_text(explained, report));
     }
-    let undecided = undecided_documents(exact, report);
-    for (at, it) in undecided.iter().enumerate() {
+    for (at, gap) in gaps(exact, report).into_iter().enumerate() {
         if at == 0 {
             let _ = writeln!(text, "undecided:");
         }
-        let word = |value: &Value| value.as_str().unwrap_or_default().to_owned();
-        let list = |name: &str| it[name].as_array().into_iter().flatten().map(word).collect();
-        let (lines, from): (Vec<String>, Vec<String>) = (list("lines"), list("from"));
-        let lines =
-            if lines.is_empty() { String::new() } else { format!("{}: ", lines.join(", ")) };
-        let from =
-            if from.is_empty() { String::new() } else { format!(" (from {})", from.join(", ")) };
-        let _ = writeln!(text, "  {lines}{}{from}", word(&it["text"]));
+        let lines = match &gap.lines[..] {
+            [] => String::new(),
+            lines => format!("{}: ", lines.join(", ")),
+        };
+        let from = match &gap.from[..] {
+            [] => String::new(),
+            from => format!(" (from {})", from.join(", ")),
+        };
+        let _ = writeln!(text, "  {lines}{}{from}", gap.why);
     }
     for (at, it) in exact.conclusion.assumptions.iter().enumerate() {
         if at == 0 {
@@ -133,21 +135,26 @@ fn region_table(exact: &Exact<'_>, report: &DiffReport<'_>, width: u16) -> Table
     header.extend(exact.weighed.map(|_| "traffic"));
     let mut table = plain_table(&header, width);
     for (at, finding) in exact.findings.iter().take(MOST_REGIONS).enumerate() {
-        let detail = exact.details.get(at);
-        let rules = |decision: &Decision, firewall: &LinkedFirewall| {
-            let names = decision.deciders.iter().map(|origin| rule_name(*origin, firewall));
-            format!("{} {}", verdict(&decision.outcome), few(names.collect()))
-        };
         let mut row = vec![
-            change(finding).to_owned(),
-            packets(finding, detail, exact),
-            rules(&finding.old, report.old.firewall),
-            rules(&finding.new, report.new.firewall),
+            Kind::of(finding).name().to_owned(),
+            packets(at, finding, exact),
+            decision_text(&finding.old, report.old.firewall),
+            decision_text(&finding.new, report.new.firewall),
         ];
         row.extend(exact.weight_of(at).map(traffic));
         table.add_row(row);
     }
     table
+}
+
+/// The packets of a region, a property a line, long lists of addresses by the names of objects; then
+/// the edited objects that account for it.
+fn packets(at: usize, finding: &Finding, exact: &Exact<'_>) -> String {
+    let mut parts = parts(finding, exact);
+    let Some(detail) = exact.details.get(at) else { return in_words(&parts, "\n") };
+    by_name(&mut parts, detail);
+    let edits = detail.because.iter().map(edit_text);
+    std::iter::once(in_words(&parts, "\n")).chain(edits).collect::<Vec<_>>().join("\n")
 }
 
 /// What was seen of a region.
@@ -164,96 +171,13 @@ fn traffic(weight: &Weight) -> String {
     format!("{sessions}, {}\nof {sources}\nlast seen {last}", bytes(weight.bytes))
 }
 
-/// The packets of a region in words, a field a line. Long lists of addresses give way to the names
-/// of objects.
-fn packets(finding: &Finding, detail: Option<&Detail>, exact: &Exact<'_>) -> String {
-    let mut lines = Vec::new();
-    let places = (names(&finding.from, 0), names(&finding.to, 0));
-    match places {
-        (from, to) if from.is_empty() && to.is_empty() => {}
-        (from, to) if to.is_empty() => lines.push(format!("from {}", few(from))),
-        (from, to) => lines.push(format!("from {} to {}", few(from), few(to))),
-    }
-    let [sources, destinations] = [
-        detail.map(|it| it.names.each_ref().map(|side| &*side.source)),
-        detail.map(|it| it.names.each_ref().map(|side| &*side.destination)),
-    ];
-    for (name, field, called) in
-        [("source", Field::Src, sources), ("destination", Field::Dst, destinations)]
-    {
-        let every = |texts: &Vec<String>| texts.len() != 1 || !texts[0].ends_with("/0");
-        if let Some(texts) = address_texts(finding, &field).filter(every) {
-            lines.push(format!("{name} {}", few(shorter(texts, called))));
-        }
-    }
-    let family = match finding.family {
-        Some(Family::V4) => "IPv4 ",
-        Some(Family::V6) => "IPv6 ",
-        None => "",
-    };
-    let whole = finding.protocols.is_none_or(|class| {
-        finding.sets.get(&Field::Protocol).is_some_and(|set| *set == class.values())
-    });
-    let protocols = match finding.protocols {
-        None => "any protocol".to_owned(),
-        Some(ProtocolClass::Other) if whole => "protocols without ports".to_owned(),
-        Some(_) => few(protocol_names(finding).unwrap_or_default()),
-    };
-    lines.push(format!("{family}{protocols}"));
-    let ports = [("source port", Field::SrcPort), ("port", Field::DstPort)];
-    let sets = ports.each_ref().map(|(_, field)| finding.sets.get(field));
-    if finding.protocols == Some(ProtocolClass::Icmp) {
-        if sets != [None, None] {
-            lines.push(format!("type {}", few(icmp_texts(sets[0], sets[1]))));
-        }
-    } else {
-        for ((name, _), set) in ports.iter().zip(sets) {
-            lines.extend(set.map(|set| format!("{name} {}", few(range_texts(set)))));
-        }
-    }
-    if let Some(set) = finding.sets.get(&Field::Application) {
-        let names = application_names(set, exact.answer.applications());
-        lines.push(format!("application {}", few(names)));
-    }
-    for (field, set) in &finding.sets {
-        let (text, holds) = match field {
-            Field::Category(text) | Field::User(text) | Field::Atom(text) => {
-                (text, set.contains(1))
-            }
-            _ => continue,
-        };
-        lines.push(format!("{} {text}", if holds { "if" } else { "unless" }));
-    }
-    lines.extend(detail.iter().flat_map(|it| &it.because).map(edit_text));
-    lines.join("\n")
-}
-
-/// The names either side has for addresses, where that is the shorter list.
-fn shorter(texts: Vec<String>, called: Option<[&[Box<str>]; 2]>) -> Vec<String> {
-    let mut sides = called.into_iter().flatten();
-    let names = sides.find(|names| !names.is_empty() && names.len() < texts.len());
-    names.map_or(texts, |names| names.iter().map(ToString::to_string).collect())
-}
-
-/// The first few of many.
-fn few(mut texts: Vec<String>) -> String {
-    let more = texts.len().saturating_sub(FEW);
-    texts.truncate(FEW);
-    match more {
-        0 => texts.join(", "),
-        more => format!("{} and {more} more", texts.join(", ")),
-    }
-}
-
-/// This many addresses, ports or rules are listed in a table.
-const FEW: usize = 4;
-
 /// The answer in one line.
 pub(crate) fn conclusion(report: &DiffReport<'_>) -> String {
     let unjudged = report
         .comparison
         .map_or(0, |comparison| comparison.differences.count(DifferenceClass::is_unjudged));
     let regions = report.exact.map_or(0, |exact| exact.findings.len());
+    let is_part = report.exact.is_some_and(|exact| !asked(exact.asked).is_empty());
     match report.verdict {
         Verdict::Different if regions > 0 => format!("different: {regions} regions"),
         Verdict::Different => "different: in this traffic, not in what rules decide".to_owned(),
@@ -261,6 +185,9 @@ pub(crate) fn conclusion(report: &DiffReport<'_>) -> String {
             format!("undecided: {unjudged} sessions could not be judged")
         }
         Verdict::Undecided => "undecided: part of the question has no answer".to_owned(),
+        Verdict::Equivalent if is_part => {
+            "equivalent: every new connection asked about is treated alike".to_owned()
+        }
         Verdict::Equivalent => "equivalent: every new connection is treated alike".to_owned(),
         Verdict::EquivalentUnderAssumptions => "equivalent under the assumptions listed".to_owned(),
     }

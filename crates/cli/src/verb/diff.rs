@@ -16,8 +16,8 @@ use parefeu_net::FiveTuple;
 use parefeu_policy::{Diagnostics, LinkedFirewall, Objects, Severity};
 use parefeu_replay::{Comparison, DifferenceClass, IngressChoice, Lockstep, LockstepLimits, Side};
 use parefeu_report::{
-    Detail, DiffReport, Exact, FirewallInfo, GROUP_COLUMNS, NotModelled, csv_header, csv_row,
-    diff_document, diff_markdown, diff_page, diff_table,
+    Detail, DiffReport, Exact, FirewallInfo, GROUP_COLUMNS, NotModelled, REGION_COLUMNS,
+    csv_header, csv_row, diff_document, diff_markdown, diff_page, diff_table,
 };
 use serde_json::Value;
 
@@ -29,15 +29,11 @@ use crate::output::Sink;
 use crate::space::request;
 use crate::verb::traffic::{Frames, ReadSummary, engine_config, ingress_choice};
 
+const FORMATS: [Format; 6] =
+    [Format::Table, Format::Json, Format::Ndjson, Format::Csv, Format::Md, Format::Html];
+
 pub(crate) fn run(args: &Diff, global: &Global, drawer: &Drawer) -> anyhow::Result<Status> {
-    let format = args.output.format(&[
-        Format::Table,
-        Format::Json,
-        Format::Ndjson,
-        Format::Csv,
-        Format::Md,
-        Format::Html,
-    ])?;
+    let format = args.output.format(&FORMATS)?;
     let [old_reading, new_reading] = args.readings();
     let old = load(&args.old, &old_reading, drawer)?;
     let new = load(&args.new, &new_reading, drawer)?;
@@ -79,7 +75,7 @@ pub(crate) fn run(args: &Diff, global: &Global, drawer: &Drawer) -> anyhow::Resu
         details: &details,
         explained: explained.as_ref(),
         weighed: (!traffic.captures.is_empty()).then_some(&weighed),
-        pairing: &asked.pairing,
+        asked: &asked,
         conclusion: &conclusion,
         accepted: &args.assume,
         certificate: certificate_file.as_deref(),
@@ -235,11 +231,15 @@ fn write(
         }
         Format::Ndjson => writeln!(sink, "{}", diff_document(report))?,
         Format::Csv => {
-            write!(sink, "{}", csv_header(GROUP_COLUMNS))?;
             let document = diff_document(report);
-            let groups = document.pointer("/traffic/groups").and_then(Value::as_array);
-            for group in groups.into_iter().flatten() {
-                write!(sink, "{}", csv_row(GROUP_COLUMNS, group))?;
+            // Lines of one kind make a sheet: sessions where there was traffic, else regions.
+            let (columns, rows) = match report.comparison {
+                Some(_) => (GROUP_COLUMNS, document.pointer("/traffic/groups")),
+                None => (REGION_COLUMNS, document.get("regions")),
+            };
+            write!(sink, "{}", csv_header(columns))?;
+            for row in rows.and_then(Value::as_array).into_iter().flatten() {
+                write!(sink, "{}", csv_row(columns, row))?;
             }
         }
         Format::Md => write!(sink, "{}", diff_markdown(report))?,
