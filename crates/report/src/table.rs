@@ -147,8 +147,8 @@ fn region_table(exact: &Exact<'_>, report: &DiffReport<'_>, width: u16) -> Table
     table
 }
 
-/// The packets of a region, a property a line, long lists of addresses by the names of objects; then
-/// the edited objects that account for it.
+/// The packets of a region, a property a line, long lists of addresses by the names of objects;
+/// then the edited objects that account for it.
 fn packets(at: usize, finding: &Finding, exact: &Exact<'_>) -> String {
     let mut parts = parts(finding, exact);
     let Some(detail) = exact.details.get(at) else { return in_words(&parts, "\n") };
