@@ -62,10 +62,13 @@ pub fn explain(firewalls: [&LinkedFirewall; 2], answer: &Answer, work: u64) -> E
     let without = |it: &Undecided| matches!(it.because, Unproved::NotWrittenOut { .. });
     let partial = answer.undecided.iter().any(without);
     let mut tally = Tally { partial, ..Tally::default() };
-    let mut carry = 0;
-    for case in &answer.compared {
-        let budget = work / answer.compared.len() as u64 + carry;
-        carry = overlay(case, budget, &mut tally);
+    // What short lists leave, long ones may use.
+    let mut cases: Vec<&Compared> = answer.compared.iter().collect();
+    cases.sort_by_key(|case| case.problem.old.entries.len() + case.problem.new.entries.len());
+    let mut left = work;
+    for (at, case) in cases.iter().enumerate() {
+        let budget = left / (cases.len() - at) as u64;
+        left -= budget - overlay(case, budget, &mut tally);
     }
     tally.finish(firewalls)
 }
@@ -184,11 +187,13 @@ fn overlay(case: &Compared, budget: u64, tally: &mut Tally) -> u64 {
         }
         match node.cut(&lists, &mut room).filter(|_| cost < budget) {
             Some(cut) => {
-                let upper = node.split(&lists, cut);
-                let [below, above] = [&node, &upper].map(|node| node.items.len() as u64 + 1);
-                let part =
-                    (u128::from(unspent) * u128::from(above) / u128::from(below + above)) as u64;
-                pending.extend([(upper, part), (node, unspent - part)]);
+                let mut parts = [node.split(&lists, cut), node];
+                parts.sort_by_key(|part| std::cmp::Reverse(part.items.len()));
+                let [most, least] = parts.each_ref().map(|part| part.items.len() as u128 + 1);
+                let few = (u128::from(unspent) * least / (most + least)) as u64;
+                let [more, less] = parts;
+                // The smaller part comes first: what it does not need is there for the larger.
+                pending.extend([(more, unspent - few), (less, few)]);
                 unspent = 0;
             }
             None => {

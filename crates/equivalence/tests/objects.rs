@@ -5,8 +5,10 @@
 use std::collections::BTreeMap;
 
 use parefeu_equivalence::{
-    Change, Edits, Family, Finding, ObjectNames, Pairing, Request, WithObjects, compare, findings,
+    Change, Edits, Family, Field, Finding, ObjectNames, Pairing, Request, WithObjects, compare,
+    findings,
 };
+use parefeu_policy::set::Ranges;
 use parefeu_policy::{Firewall, LinkedFirewall, Objects, Source, link, native};
 
 #[track_caller]
@@ -168,4 +170,23 @@ fn a_difference_with_another_cause_is_not_put_down_to_an_object() {
     let blocked = filter(clients, web, front, &block("192.0.2.1/32"));
     let told = because(&old, &blocked);
     assert_eq!(told.iter().map(|(_, edits)| edits.len()).collect::<Vec<_>>(), [0]);
+}
+
+#[test]
+fn an_edit_is_named_only_where_it_holds_the_whole_finding() {
+    let (clients, web, front) = ("\"10.0.0.0/24\"", "\"192.0.2.1/32\"", "\"tcp/443\"");
+    let old = filter(clients, web, front, "");
+    let more_web = "\"192.0.2.1/32\", \"192.0.2.9/32\"";
+    let new = filter(clients, more_web, "\"tcp/443\", \"tcp/8443\"", "");
+    let told = because(&old, &new);
+    let added = Ranges::one(0xc000_0209u32);
+    let port = Ranges::one(8443u16);
+    for (finding, edits) in &told {
+        let names: Vec<&str> = edits.iter().map(|(name, ..)| &**name).collect();
+        let by_web = finding.sets[&Field::Dst] == added;
+        let by_front = finding.sets[&Field::DstPort] == port;
+        assert_eq!(names.contains(&"web"), by_web, "{finding:#?}");
+        assert_eq!(names.contains(&"front"), by_front, "{finding:#?}");
+    }
+    assert!(told.len() > 1, "{told:#?}");
 }
