@@ -155,6 +155,9 @@ pub(crate) struct Diff {
     pub(crate) zone_map: Option<PathBuf>,
     #[command(flatten)]
     pub(crate) space: Space,
+    /// Say which new rules carry the traffic of each old rule, and which rules decide nothing
+    #[arg(long)]
+    pub(crate) explain: bool,
     /// Write down what was found so that `verify` can check it; for comparisons of all packets
     #[arg(long, value_name = "FILE")]
     pub(crate) certificate: Option<PathBuf>,

@@ -20,6 +20,8 @@ use crate::draw::Drawer;
 /// A firewall read from a file.
 pub(crate) struct Loaded {
     pub(crate) firewall: Arc<LinkedFirewall>,
+    /// The firewall as it was read.
+    pub(crate) written: Firewall,
     pub(crate) file: String,
     pub(crate) sha256: String,
     pub(crate) dialect: &'static str,
@@ -63,9 +65,9 @@ pub(crate) fn attempt(path: &Path, reading: &Reading) -> anyhow::Result<Attempt>
 /// A firewall that can be evaluated; problems are drawn as far as `drawer` shows them.
 pub(crate) fn load(path: &Path, reading: &Reading, drawer: &Drawer) -> anyhow::Result<Loaded> {
     let attempt = attempt(path, reading)?;
-    let Attempt { file, sha256, dialect, sources, problems, firewall, .. } = attempt;
+    let Attempt { file, sha256, dialect, sources, problems, written, firewall } = attempt;
     drawer.draw(&problems, &sources, Severity::Error);
-    let Some(firewall) = firewall else {
+    let (Some(written), Some(firewall)) = (written, firewall) else {
         anyhow::bail!("`{file}` is no usable firewall");
     };
     if firewall.layers.is_empty() && !firewall.rule_bases.is_empty() {
@@ -76,7 +78,7 @@ pub(crate) fn load(path: &Path, reading: &Reading, drawer: &Drawer) -> anyhow::R
         );
     }
     let dialect = dialect.unwrap_or("unknown");
-    Ok(Loaded { firewall: Arc::new(firewall), file, sha256, dialect, problems })
+    Ok(Loaded { firewall: Arc::new(firewall), written, file, sha256, dialect, problems })
 }
 
 fn dialect_named(name: &str) -> anyhow::Result<Dialect> {

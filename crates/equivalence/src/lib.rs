@@ -7,15 +7,18 @@
 //! ([`NotFlattened`]).
 
 mod align;
+mod because;
 mod certificate;
 mod compare;
 mod confirm;
 mod crossing;
+mod explain;
 mod finding;
 mod flatten;
 mod gate;
 mod lines;
 mod merge;
+mod naming;
 mod normalise;
 mod outcome;
 mod pairing;
@@ -26,18 +29,22 @@ mod search;
 mod solve;
 mod tree;
 mod verdict;
+mod weigh;
 mod witness;
 
+pub use because::{Edit, Edited, Edits, WithObjects};
 pub use certificate::{Certified, NotCertified, certificate};
 pub use compare::{Answer, Compared, Request, Undecided, Unproved, compare};
 pub use confirm::Opinion;
 pub use crossing::{Crossing, Names};
+pub use explain::{Carrier, EXPLAIN_WORK, Explanation, Mapping, explain};
 pub use finding::{Change, Decision, Finding, Missing, findings};
 pub use flatten::{
     Case, Family, MAX_MASKED_RANGES, MAX_REPLACED_PREFIXES, MAX_STEPS, NotFlattened, Obstacle,
     Passage, Place, ProtocolClass, RULES_A_STEP, flatten, ways,
 };
 pub use gate::{Gate, Gates};
+pub use naming::{ObjectNames, RegionNames};
 pub use pairing::{Pair, PairedBy, Pairing};
 pub use problem::{
     Dimension, DimensionId, Entry, Field, Function, List, Origin, Outcome, OutcomeId, Problem, Set,
@@ -49,4 +56,5 @@ pub use solve::{
     Area, Comparison, Decided, DifferenceBox, OpenBox, OpenReason, Solution, SolveLimits, solve,
 };
 pub use verdict::{Assumption, Conclusion, Stated, Verdict, conclude};
+pub use weigh::{Sighting, Weighed, Weight, Weights, Whereabouts};
 pub use witness::Witness;

@@ -46,7 +46,7 @@ pub use behaviour::{Behaviour, Pending, Preset, SetBehaviourError, Timers};
 pub use diagnostic::{Diagnostic, Diagnostics, Severity};
 pub use evaluation::{Answer, Evaluation, Hit};
 pub use key::{Cause, Identified, Knowledge, PacketKey, Truth, UserKnowledge};
-pub use link::{MAX_NESTING, link};
+pub use link::{MAX_NESTING, Objects, Resolved, link};
 pub use linked::{
     ApplicationId, Atom, AtomId, CategoryId, InterfaceId, LinkedAction, LinkedAddresses,
     LinkedApplication, LinkedCategory, LinkedFirewall, LinkedInterface, LinkedLayer, LinkedMatch,

@@ -7,7 +7,7 @@ use std::time::Duration;
 use parefeu_engine::{Counters, Reason, Verdict};
 use parefeu_identify::Application;
 use parefeu_net::{FiveTuple, MalformedReason, Timestamp};
-use parefeu_policy::Hit;
+use parefeu_policy::{Hit, InterfaceId};
 
 use crate::side::RuleHits;
 
@@ -186,6 +186,8 @@ pub(crate) struct FlowRecord {
     pub(crate) last: Timestamp,
     pub(crate) flow: FiveTuple,
     pub(crate) icmp: Option<(u8, u8)>,
+    /// Where the first packet entered either side, where somebody asks.
+    pub(crate) ingress: [Option<InterfaceId>; 2],
     pub(crate) packets: u64,
     pub(crate) bytes: u64,
     pub(crate) closed: bool,
@@ -211,6 +213,7 @@ impl FlowRecord {
             last: now,
             flow,
             icmp,
+            ingress: [None; 2],
             packets: 0,
             bytes: 0,
             closed: false,

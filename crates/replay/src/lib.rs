@@ -22,5 +22,5 @@ pub use difference::{
     Comparison, DifferenceClass, DifferenceReport, Group, GroupSide, Timeline, Totals,
 };
 pub use ingress::{CapturedAt, IngressChoice, IngressMap, UnknownInterface};
-pub use lockstep::{Lockstep, LockstepLimits, ReplayFrame};
+pub use lockstep::{Lockstep, LockstepLimits, ReplayFrame, SettledFlow};
 pub use side::{RuleHits, Side};

@@ -1,14 +1,16 @@
 //! The same frames through the old and the new firewall, side by side.
 
+use std::collections::VecDeque;
 use std::time::Duration;
 
 use foldhash::fast::RandomState;
 use hashbrown::HashMap;
 use parefeu_engine::{Decision, Reason, Verdict};
+use parefeu_identify::{Application, Identifier};
 use parefeu_net::{
     DecodeLimits, FiveTuple, LinkType, Packet, Protocol, TcpFlags, Timestamp, Transport, decode,
 };
-use parefeu_policy::Timers;
+use parefeu_policy::{InterfaceId, Timers};
 
 use crate::counterpart::Counterparts;
 use crate::difference::{Comparison, DifferenceClass, Differences, FlowRecord, Refusal, Track};
@@ -55,6 +57,8 @@ pub struct Lockstep {
     translates: bool,
     counterparts: Counterparts,
     differences: Differences,
+    /// Flows that are over and not yet collected, where somebody asks for them.
+    settled: Option<VecDeque<SettledFlow>>,
     next_sweep: u64,
     frames: u64,
 }
@@ -74,10 +78,44 @@ pub struct ReplayFrame<'a> {
     pub wire_len: u32,
 }
 
+/// A flow that is over.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct SettledFlow {
+    /// The flow as its first packet shows it.
+    pub flow: FiveTuple,
+    /// ICMP type and code of the first packet.
+    pub icmp: Option<(u8, u8)>,
+    /// Where the first packet entered the old and the new firewall.
+    pub ingress: [Option<InterfaceId>; 2],
+    /// What it was identified as in the end: by the old firewall, else by the new one.
+    pub application: Option<Application>,
+    /// How its treatment differs.
+    pub class: DifferenceClass,
+    /// Its bytes on the wire.
+    pub bytes: u64,
+    /// When it began.
+    pub first: Timestamp,
+    /// When its last packet came.
+    pub last: Timestamp,
+}
+
+impl SettledFlow {
+    fn new(record: &FlowRecord, class: DifferenceClass) -> Self {
+        let &FlowRecord { flow, icmp, ingress, bytes, start, last, .. } = record;
+        let kind = icmp.map(|(kind, _)| kind);
+        // What has no payload to look at is known by its headers.
+        let plain = Identifier::classify_without_payload(flow.protocol, kind);
+        let [old, new] = record.tracks.each_ref().map(|track| track.application);
+        let application = plain.or(old).or(new);
+        Self { flow, icmp, ingress, application, class, bytes, first: start, last }
+    }
+}
+
 /// A frame of a flow.
 #[derive(Clone, Copy)]
 struct Seen<'a> {
     now: Timestamp,
+    captured: CapturedAt<'a>,
     flow: FiveTuple,
     key: FiveTuple,
     packet: &'a Packet<'a>,
@@ -105,9 +143,21 @@ impl Lockstep {
             flows: HashMap::default(),
             replies: HashMap::default(),
             differences: Differences::default(),
+            settled: None,
             next_sweep: SWEEP_EVERY as u64,
             frames: 0,
         }
+    }
+
+    /// From now on every flow that is over is kept for [`Lockstep::poll_flow`].
+    pub fn report_flows(&mut self) {
+        self.settled.get_or_insert_default();
+    }
+
+    /// The oldest flow that is over and not yet collected. Collected after every frame, no more
+    /// wait than flows end at once.
+    pub fn poll_flow(&mut self) -> Option<SettledFlow> {
+        self.settled.as_mut()?.pop_front()
     }
 
     /// Shows both firewalls one frame, and returns what each did.
@@ -126,7 +176,7 @@ impl Lockstep {
         self.frames += 1;
         self.differences.count_frame(now, packet.malformed);
         if let (Some(flow), Some(key), None) = (packet.five_tuple(), key, packet.malformed) {
-            let seen = Seen { now, flow, key, packet: &packet, wire_len };
+            let seen = Seen { now, captured, flow, key, packet: &packet, wire_len };
             self.follow(seen, [old, new]);
         }
         if self.frames >= self.next_sweep {
@@ -194,6 +244,10 @@ impl Lockstep {
         };
         let patience = self.patience(seen.key.protocol);
         let mut record = Box::new(FlowRecord::new(seen.now, seen.flow, icmp, patience));
+        if self.settled.is_some() {
+            let sides = [&mut self.old, &mut self.new];
+            record.ingress = sides.map(|side| side.ingress(seen.captured, seen.packet));
+        }
         if let Some(reply) = record.note(&seen, decisions) {
             self.replies.insert(reply, seen.key);
         }
@@ -226,6 +280,9 @@ impl Lockstep {
             class = DifferenceClass::OtherRule;
         }
         self.differences.add(record, class);
+        if let Some(settled) = &mut self.settled {
+            settled.push_back(SettledFlow::new(record, class));
+        }
     }
 
     fn sweep(&mut self, now: Timestamp) {
@@ -251,13 +308,18 @@ impl Lockstep {
         }
     }
 
-    /// Judges the flows still live, and gives the result with both sides.
-    pub fn finish(mut self) -> Comparison {
+    /// Judges the flows still live as they stand.
+    pub fn end_flows(&mut self) {
         let mut rest: Vec<Box<FlowRecord>> = self.flows.drain().map(|(_, record)| record).collect();
         in_order(&mut rest);
         for record in rest {
             self.settle(&record);
         }
+    }
+
+    /// Judges the flows still live, and gives the result with both sides.
+    pub fn finish(mut self) -> Comparison {
+        self.end_flows();
         Comparison {
             frames: self.frames,
             differences: self.differences.finish(),

@@ -1,11 +1,12 @@
 //! JSON documents, with the fields scripts rely on.
 
-use parefeu_equivalence::Pairing;
+use parefeu_equivalence::{Pairing, Weighed};
 use parefeu_policy::LinkedFirewall;
 use parefeu_replay::{DifferenceClass, Group, GroupSide, RuleHits};
 use serde_json::{Map, Value, json};
 
 use crate::asked::asked_document;
+use crate::explained::{idle_document, mapping_documents};
 use crate::gap::{gap_document, gaps};
 use crate::region::{place, region_document};
 use crate::rule::rule_line;
@@ -37,7 +38,7 @@ pub fn diff_document(report: &DiffReport<'_>) -> Value {
         .zip(findings)
         .filter_map(|(id, finding)| Some(region_document(id, finding, exact?, report)));
     let gaps = exact.map_or_else(Vec::new, |exact| gaps(exact, report));
-    json!({
+    let mut document = json!({
         "schema": "parefeu/diff/1",
         "verdict": report.verdict.name(),
         "old": firewall_document(&report.old),
@@ -52,7 +53,12 @@ pub fn diff_document(report: &DiffReport<'_>) -> Value {
         "undecided": gaps.iter().map(gap_document).collect::<Vec<Value>>(),
         "traffic": traffic(report),
         "certificate": exact.and_then(|exact| exact.certificate),
-    })
+    });
+    if let Some(explained) = exact.and_then(|exact| exact.explained) {
+        document["rule_mapping"] = mapping_documents(explained, report).into();
+        document["idle_rules"] = idle_document(explained, report);
+    }
+    document
 }
 
 fn assumptions(exact: &Exact<'_>, report: &DiffReport<'_>) -> Vec<Value> {
@@ -101,8 +107,12 @@ fn traffic(report: &DiffReport<'_>) -> Value {
         .iter()
         .map(|(reason, frames)| (reason.name().to_owned(), (*frames).into()))
         .collect();
+    let (first, last) = differences.span.unzip();
     json!({
         "frames": comparison.frames,
+        "first_seen": first.map(|it| it.to_string()),
+        "last_seen": last.map(|it| it.to_string()),
+        "placed": report.exact.and_then(|exact| exact.weighed).map(placed),
         "sessions": differences.flows(),
         "same": differences.count(DifferenceClass::is_alike),
         "different": differences.different(),
@@ -116,6 +126,15 @@ fn traffic(report: &DiffReport<'_>) -> Value {
             "old": coverage(report.old.firewall, &comparison.old_hits),
             "new": coverage(report.new.firewall, &comparison.new_hits),
         },
+    })
+}
+
+/// Sessions by where their first packet lies in the comparison of every packet.
+fn placed(weighed: &Weighed) -> Value {
+    let sessions: u64 = weighed.findings.iter().map(|weight| weight.sessions).sum();
+    let Weighed { outside, untold, undecided, .. } = weighed;
+    json!({
+        "in_regions": sessions, "outside": outside, "untold": untold, "undecided": undecided,
     })
 }
 
@@ -151,8 +170,14 @@ fn side_document(side: &GroupSide, firewall: &LinkedFirewall) -> Value {
 }
 
 fn coverage(firewall: &LinkedFirewall, hits: &RuleHits) -> Value {
+    let (rules, hit) = rules_hit(firewall, hits);
+    json!({ "rules": rules, "hit": hit, "default_sessions": hits.default_flows })
+}
+
+/// How many rules are written and switched on, and how many of the written ones traffic hit.
+pub(crate) fn rules_hit(firewall: &LinkedFirewall, hits: &RuleHits) -> (usize, usize) {
     let written = firewall.rules.iter().filter(|rule| !rule.implied && !rule.disabled).count();
     let rules = firewall.rules.iter().zip(&hits.flows);
     let hit = rules.filter(|(rule, flows)| !rule.implied && **flows > 0).count();
-    json!({ "rules": written, "hit": hit, "default_sessions": hits.default_flows })
+    (written, hit)
 }

@@ -4,6 +4,7 @@
 
 mod asked;
 mod csv;
+mod explained;
 mod gap;
 mod json;
 mod lint;
@@ -28,7 +29,10 @@ pub use rule::{RuleLine, rule_line};
 pub use session::SessionDocument;
 pub use table::{diff_table, session_table};
 
-use parefeu_equivalence::{Answer, Conclusion, Finding, Pairing, Request, Verdict};
+use parefeu_equivalence::{
+    Answer, Conclusion, Edit, Explanation, Finding, Pairing, RegionNames, Request, Verdict,
+    Weighed, Weight,
+};
 use parefeu_net::Timestamp;
 use parefeu_policy::LinkedFirewall;
 use parefeu_replay::Comparison;
@@ -66,6 +70,12 @@ pub struct Exact<'a> {
     pub answer: &'a Answer,
     /// Where the firewalls differ.
     pub findings: &'a [Finding],
+    /// What else is known of each finding; nothing of those past the end.
+    pub details: &'a [Detail],
+    /// Which rules stand for each other, where that was asked for.
+    pub explained: Option<&'a Explanation>,
+    /// The traffic of each finding, where there was any.
+    pub weighed: Option<&'a Weighed>,
     /// What was asked, with the places that stand for each other.
     pub asked: &'a Request,
     /// What it comes to.
@@ -76,7 +86,21 @@ pub struct Exact<'a> {
     pub certificate: Option<&'a str>,
 }
 
+/// What is known of a finding beside the finding itself.
+#[derive(Clone, Debug, Default)]
+pub struct Detail {
+    /// What its sets are called on the old and on the new side.
+    pub names: [RegionNames; 2],
+    /// The edited objects that account for it.
+    pub because: Vec<Edit>,
+}
+
 impl Exact<'_> {
+    /// The traffic of a finding, by index.
+    fn weight_of(&self, finding: usize) -> Option<&Weight> {
+        self.weighed?.findings.get(finding)
+    }
+
     /// What the values of [`Field::Time`](parefeu_equivalence::Field::Time) stand for.
     fn moments(&self) -> &[Timestamp] {
         self.answer.compared.first().map_or(&[], |case| &case.problem.moments)

@@ -260,7 +260,7 @@ pub(crate) fn address_set(set: &Ranges, family: Family) -> Vec<String> {
 }
 
 /// A range of addresses: as networks where two are enough.
-fn networks(first: u128, last: u128, family: Family) -> Vec<String> {
+pub(crate) fn networks(first: u128, last: u128, family: Family) -> Vec<String> {
     let ends = [first, last].map(|bits| address(bits, family));
     let networks: Vec<String> = match ends {
         [IpAddr::V4(first), IpAddr::V4(last)] => {
@@ -301,10 +301,11 @@ pub(crate) fn protocol_set(set: &Ranges) -> Vec<String> {
 
 /// Numbers as single values and ranges.
 pub(crate) fn range_texts(set: &Ranges) -> Vec<String> {
-    let text = |&(first, last): &(u128, u128)| {
-        if first == last { first.to_string() } else { format!("{first}-{last}") }
-    };
-    set.as_slice().iter().map(text).collect()
+    set.as_slice().iter().map(|&(first, last)| range_text(first, last)).collect()
+}
+
+pub(crate) fn range_text(first: u128, last: u128) -> String {
+    if first == last { first.to_string() } else { format!("{first}-{last}") }
 }
 
 /// Types, each with its codes where not all are meant: `8`, `3/1`, `0-7/0`.

@@ -3,18 +3,19 @@
 
 use parefeu_equivalence::{
     Change, Decision, Family, Field, Finding, Function, Names, Origin, Outcome, ProtocolClass,
-    Side, Translate, Witness,
+    RegionNames, Side, Translate, Weight, Witness,
 };
 use parefeu_policy::set::Ranges;
 use parefeu_policy::{LinkedFirewall, LinkedNatRule, Span};
 use serde_json::{Map, Value, json};
 
+use crate::explained::edit_text;
 use crate::packets::{
     address, address_texts, application_names, few, field_name, icmp_texts, names, protocol_names,
     range_texts,
 };
 use crate::rule::origin_name;
-use crate::{DiffReport, Exact, FirewallInfo};
+use crate::{Detail, DiffReport, Exact, FirewallInfo};
 
 /// Rules named for one side of a region; more are counted.
 const MOST_RULES: usize = 64;
@@ -72,12 +73,45 @@ pub(crate) fn region_document(
     if !rests_on.is_empty() {
         put("assumptions", rests_on.into());
     }
+    if let Some(detail) = exact.details.get(id - 1) {
+        put_detail(detail, &mut put);
+    }
     put("witness", witness_document(finding, exact));
     put("packets_log2", finding.packets_log2.into());
-    put("sessions", 0.into());
-    put("bytes", 0.into());
+    put_traffic(exact.weight_of(id - 1), &mut put);
     put("waived_by", Value::Null);
     Value::Object(document)
+}
+
+/// What its sets are called, and which edited objects account for it.
+fn put_detail(detail: &Detail, mut put: impl FnMut(&str, Value) -> Option<Value>) {
+    for (name, names) in ["old_names", "new_names"].into_iter().zip(&detail.names) {
+        if !names.is_empty() {
+            put(name, names_document(names));
+        }
+    }
+    if !detail.because.is_empty() {
+        put("because", detail.because.iter().map(edit_text).collect());
+    }
+}
+
+/// What was seen of a region; without a capture, nothing but zeros.
+fn put_traffic(weight: Option<&Weight>, mut put: impl FnMut(&str, Value) -> Option<Value>) {
+    put("sessions", weight.map_or(0, |it| it.sessions).into());
+    put("bytes", weight.map_or(0, |it| it.bytes).into());
+    let Some(weight) = weight else { return };
+    let (first, last) = weight.seen.unzip();
+    put("sources", weight.sources.into());
+    put("first_seen", first.map(|it| it.to_string()).into());
+    put("last_seen", last.map(|it| it.to_string()).into());
+}
+
+/// What one side calls the sets of a region; a set without a name is not listed.
+fn names_document(names: &RegionNames) -> Value {
+    let RegionNames { source, destination, service } = names;
+    let fields = [("source", source), ("destination", destination), ("service", service)];
+    let named = fields.into_iter().filter(|(_, names)| !names.is_empty());
+    named.map(|(field, names)| (field.to_owned(), json!(names))).collect::<Map<_, _>>().into()
 }
 
 /// The kind of change: what happens to the packets, or *application* where only what they are

@@ -4,12 +4,14 @@ use std::fmt::Write;
 
 use comfy_table::{CellAlignment, ContentArrangement, Table, presets};
 use parefeu_engine::SessionSummary;
-use parefeu_equivalence::Verdict;
+use parefeu_equivalence::{Finding, Verdict, Weight};
 use parefeu_policy::LinkedFirewall;
-use parefeu_replay::{DifferenceClass, DifferenceReport, Group, GroupSide};
+use parefeu_replay::{Comparison, DifferenceClass, DifferenceReport, Group, GroupSide};
 
 use crate::asked::asked;
+use crate::explained::{by_name, edit_text, explanation_text};
 use crate::gap::gaps;
+use crate::json::rules_hit;
 use crate::packets::{in_words, parts};
 use crate::region::{Kind, decision_text, place};
 use crate::rule::rule_line;
@@ -36,32 +38,7 @@ pub fn diff_table(report: &DiffReport<'_>, width: u16) -> String {
         write_exact(&mut text, exact, report, width);
     }
     if let Some(comparison) = report.comparison {
-        let differences = &comparison.differences;
-        let _ = writeln!(text, "\n{}", tally(differences));
-        if differences.answered > 0 {
-            let _ = writeln!(
-                text,
-                "of {} with an answer in the capture, the old firewall's model lets {} pass",
-                differences.answered, differences.answered_and_allowed
-            );
-        }
-        let _ = writeln!(text);
-        let mut classes = bare_table(&["change", "sessions", "bytes"], width);
-        for (class, totals) in &differences.totals {
-            classes.add_row([
-                class.name().to_owned(),
-                totals.flows.to_string(),
-                bytes(totals.bytes),
-            ]);
-        }
-        right(&mut classes, &[1, 2]);
-        let _ = writeln!(text, "{classes}\n");
-        if !differences.groups.is_empty() {
-            let _ = writeln!(text, "{}\n", group_table(&differences.groups, report, width));
-        }
-        for (reason, frames) in &differences.malformed {
-            let _ = writeln!(text, "{frames} frames undecodable: {reason}");
-        }
+        write_traffic(&mut text, comparison, report, width);
     }
     if report.clock_held > 0 {
         let _ =
@@ -80,6 +57,41 @@ pub fn diff_table(report: &DiffReport<'_>, width: u16) -> String {
     text
 }
 
+/// What a replay found: sessions by class, then groups of those not treated alike.
+fn write_traffic(text: &mut String, comparison: &Comparison, report: &DiffReport<'_>, width: u16) {
+    let differences = &comparison.differences;
+    let _ = writeln!(text, "\n{}", tally(differences));
+    if differences.answered > 0 {
+        let _ = writeln!(
+            text,
+            "of {} with an answer in the capture, the old firewall's model lets {} pass",
+            differences.answered, differences.answered_and_allowed
+        );
+    }
+    if let Some((first, last)) = differences.span {
+        let hit = |firewall, hits| {
+            let (rules, hit) = rules_hit(firewall, hits);
+            format!("{hit} of {rules}")
+        };
+        let old = hit(report.old.firewall, &comparison.old_hits);
+        let new = hit(report.new.firewall, &comparison.new_hits);
+        let _ = writeln!(text, "rules hit from {first} to {last}: old {old}, new {new}");
+    }
+    let _ = writeln!(text);
+    let mut classes = bare_table(&["change", "sessions", "bytes"], width);
+    for (class, totals) in &differences.totals {
+        classes.add_row([class.name().to_owned(), totals.flows.to_string(), bytes(totals.bytes)]);
+    }
+    right(&mut classes, &[1, 2]);
+    let _ = writeln!(text, "{classes}\n");
+    if !differences.groups.is_empty() {
+        let _ = writeln!(text, "{}\n", group_table(&differences.groups, report, width));
+    }
+    for (reason, frames) in &differences.malformed {
+        let _ = writeln!(text, "{frames} frames undecodable: {reason}");
+    }
+}
+
 /// The exact comparison: regions, then what has no answer, then what the answer rests on.
 fn write_exact(text: &mut String, exact: &Exact<'_>, report: &DiffReport<'_>, width: u16) {
     if !exact.findings.is_empty() {
@@ -87,6 +99,9 @@ fn write_exact(text: &mut String, exact: &Exact<'_>, report: &DiffReport<'_>, wi
     }
     if let more @ 1.. = exact.findings.len().saturating_sub(MOST_REGIONS) {
         let _ = writeln!(text, "and {more} more regions (--format json has them all)\n");
+    }
+    if let Some(explained) = exact.explained {
+        let _ = writeln!(text, "{}", explanation_text(explained, report));
     }
     for (at, gap) in gaps(exact, report).into_iter().enumerate() {
         if at == 0 {
@@ -116,16 +131,44 @@ fn write_exact(text: &mut String, exact: &Exact<'_>, report: &DiffReport<'_>, wi
 const MOST_REGIONS: usize = 100;
 
 fn region_table(exact: &Exact<'_>, report: &DiffReport<'_>, width: u16) -> Table {
-    let mut table = plain_table(&["change", "packets", "old rule", "new rule"], width);
-    for finding in exact.findings.iter().take(MOST_REGIONS) {
-        table.add_row([
+    let mut header = vec!["change", "packets", "old rule", "new rule"];
+    header.extend(exact.weighed.map(|_| "traffic"));
+    let mut table = plain_table(&header, width);
+    for (at, finding) in exact.findings.iter().take(MOST_REGIONS).enumerate() {
+        let mut row = vec![
             Kind::of(finding).name().to_owned(),
-            in_words(&parts(finding, exact), "\n"),
+            packets(at, finding, exact),
             decision_text(&finding.old, report.old.firewall),
             decision_text(&finding.new, report.new.firewall),
-        ]);
+        ];
+        row.extend(exact.weight_of(at).map(traffic));
+        table.add_row(row);
     }
     table
+}
+
+/// The packets of a region, a property a line, long lists of addresses by the names of objects;
+/// then the edited objects that account for it.
+fn packets(at: usize, finding: &Finding, exact: &Exact<'_>) -> String {
+    let mut parts = parts(finding, exact);
+    let Some(detail) = exact.details.get(at) else { return in_words(&parts, "\n") };
+    by_name(&mut parts, detail);
+    let edits = detail.because.iter().map(edit_text);
+    std::iter::once(in_words(&parts, "\n")).chain(edits).collect::<Vec<_>>().join("\n")
+}
+
+/// What was seen of a region.
+fn traffic(weight: &Weight) -> String {
+    let Some((_, last)) = weight.seen else { return "not seen".to_owned() };
+    let count = |count: u64, what: &str| match count {
+        1 => format!("1 {what}"),
+        _ => format!("{count} {what}s"),
+    };
+    let sessions = count(weight.sessions, "session");
+    let sources = count(weight.sources as u64, "source");
+    // To the second.
+    let last: String = last.to_string().chars().take(19).collect();
+    format!("{sessions}, {}\nof {sources}\nlast seen {last}", bytes(weight.bytes))
 }
 
 /// The answer in one line.

@@ -7,14 +7,17 @@ use std::sync::Arc;
 
 use anyhow::Context;
 use parefeu_equivalence::{
-    Answer, Certified, Conclusion, Pairing, Request, Stated, Verdict, certificate, compare,
-    conclude, findings,
+    Answer, Certified, Conclusion, EXPLAIN_WORK, Edits, Finding, ObjectNames, Pairing, Request,
+    Sighting, Stated, Verdict, Weighed, Weights, WithObjects, certificate, compare, conclude,
+    explain, findings,
 };
-use parefeu_policy::{Diagnostics, LinkedFirewall, Severity};
+use parefeu_identify::Application;
+use parefeu_net::FiveTuple;
+use parefeu_policy::{Diagnostics, LinkedFirewall, Objects, Severity};
 use parefeu_replay::{Comparison, DifferenceClass, IngressChoice, Lockstep, LockstepLimits, Side};
 use parefeu_report::{
-    DiffReport, Exact, FirewallInfo, GROUP_COLUMNS, NotModelled, REGION_COLUMNS, csv_header,
-    csv_row, diff_document, diff_markdown, diff_page, diff_table,
+    Detail, DiffReport, Exact, FirewallInfo, GROUP_COLUMNS, NotModelled, REGION_COLUMNS,
+    csv_header, csv_row, diff_document, diff_markdown, diff_page, diff_table,
 };
 use serde_json::Value;
 
@@ -26,15 +29,11 @@ use crate::output::Sink;
 use crate::space::request;
 use crate::verb::traffic::{Frames, ReadSummary, engine_config, ingress_choice};
 
+const FORMATS: [Format; 6] =
+    [Format::Table, Format::Json, Format::Ndjson, Format::Csv, Format::Md, Format::Html];
+
 pub(crate) fn run(args: &Diff, global: &Global, drawer: &Drawer) -> anyhow::Result<Status> {
-    let format = args.output.format(&[
-        Format::Table,
-        Format::Json,
-        Format::Ndjson,
-        Format::Csv,
-        Format::Md,
-        Format::Html,
-    ])?;
+    let format = args.output.format(&FORMATS)?;
     let [old_reading, new_reading] = args.readings();
     let old = load(&args.old, &old_reading, drawer)?;
     let new = load(&args.new, &new_reading, drawer)?;
@@ -48,25 +47,9 @@ pub(crate) fn run(args: &Diff, global: &Global, drawer: &Drawer) -> anyhow::Resu
     let sink = Sink::open(args.output.output.as_deref(), inputs)?;
 
     let traffic = &args.traffic;
-    let [old_config, new_config] =
-        [&old_reading, &new_reading].map(|reading| engine_config(traffic, reading, false));
-    let decode = old_config.decode;
     let hashed = !matches!(format, Format::Table | Format::Csv);
     let mut frames = Frames::open(&traffic.captures, drawer, hashed)?;
-    let choice = ingress_choice(traffic)?;
-    let old_side = Side::new(Arc::clone(&old.firewall), &choice, old_config)
-        .with_context(|| old.file.clone())?;
-    let new_choice = translated_choice(&choice, &pairing, &new.firewall);
-    let new_side = Side::new(Arc::clone(&new.firewall), &new_choice, new_config)
-        .with_context(|| new.file.clone())?;
-    let limits = LockstepLimits { max_flows: traffic.max_sessions, ..LockstepLimits::default() };
-    let mut lockstep = Lockstep::new(old_side, new_side, decode, limits);
-    frames.for_each(|frame| {
-        lockstep.handle_frame(frame.replay);
-        Ok(())
-    })?;
-    let comparison = lockstep.finish();
-    let read = frames.finish(drawer)?;
+    let lockstep = lockstep(args, [&old, &new], &pairing)?;
 
     let pairing = Pairing::of(&old.firewall, &new.firewall, &pairs);
     let mut asked = request(&args.space, pairing)?;
@@ -75,6 +58,12 @@ pub(crate) fn run(args: &Diff, global: &Global, drawer: &Drawer) -> anyhow::Resu
     let findings = findings(&old.firewall, &new.firewall, &answer, &asked.pairing);
     let sides = [&old, &new].map(|it| Stated { firewall: &it.firewall, problems: &it.problems });
     let conclusion = conclude(sides, &answer, &findings, &asked.pairing);
+    let details = details([&old, &new], &findings);
+    let explained =
+        args.explain.then(|| explain([&old.firewall, &new.firewall], &answer, EXPLAIN_WORK));
+    let weights = Weights::new(&answer, &findings, &asked.pairing);
+    let (comparison, weighed) = replay(&mut frames, lockstep, weights)?;
+    let read = frames.finish(drawer)?;
     let certificate_file = args.certificate.as_ref().map(|path| path.display().to_string());
     if let Some(path) = &args.certificate {
         let sink = Sink::open(Some(path), [&args.old, &args.new])?;
@@ -83,6 +72,9 @@ pub(crate) fn run(args: &Diff, global: &Global, drawer: &Drawer) -> anyhow::Resu
     let exact = Exact {
         answer: &answer,
         findings: &findings,
+        details: &details,
+        explained: explained.as_ref(),
+        weighed: (!traffic.captures.is_empty()).then_some(&weighed),
         asked: &asked,
         conclusion: &conclusion,
         accepted: &args.assume,
@@ -103,6 +95,80 @@ pub(crate) fn run(args: &Diff, global: &Global, drawer: &Drawer) -> anyhow::Resu
     };
     write(sink, format, global.lang, &report)?;
     Ok(status(&report, &read))
+}
+
+/// What else is known of each finding.
+fn details(sides: [&Loaded; 2], findings: &[Finding]) -> Vec<Detail> {
+    let objects = sides.map(|side| Objects::of(&side.written));
+    let mut names = objects.each_ref().map(ObjectNames::of);
+    let [old, new] = [0, 1].map(|side| WithObjects {
+        written: &sides[side].written,
+        linked: &sides[side].firewall,
+        objects: &objects[side],
+    });
+    let edits = Edits::between(old, new);
+    let details = findings.iter().map(|finding| Detail {
+        names: names.each_mut().map(|side| side.name(finding)),
+        because: edits.because(finding),
+    });
+    details.collect()
+}
+
+/// Both firewalls, ready for the frames of the captures.
+fn lockstep(
+    args: &Diff,
+    [old, new]: [&Loaded; 2],
+    pairing: &[(String, String)],
+) -> anyhow::Result<Lockstep> {
+    let traffic = &args.traffic;
+    let [old_config, new_config] =
+        args.readings().map(|reading| engine_config(traffic, &reading, false));
+    let decode = old_config.decode;
+    let choice = ingress_choice(traffic)?;
+    let old_side = Side::new(Arc::clone(&old.firewall), &choice, old_config)
+        .with_context(|| old.file.clone())?;
+    let new_choice = translated_choice(&choice, pairing, &new.firewall);
+    let new_side = Side::new(Arc::clone(&new.firewall), &new_choice, new_config)
+        .with_context(|| new.file.clone())?;
+    let limits = LockstepLimits { max_flows: traffic.max_sessions, ..LockstepLimits::default() };
+    let mut lockstep = Lockstep::new(old_side, new_side, decode, limits);
+    lockstep.report_flows();
+    Ok(lockstep)
+}
+
+/// Shows both firewalls every frame, and weighs the findings with the flows.
+fn replay(
+    frames: &mut Frames,
+    mut lockstep: Lockstep,
+    mut weights: Weights<'_>,
+) -> anyhow::Result<(Comparison, Weighed)> {
+    frames.for_each(|frame| {
+        lockstep.handle_frame(frame.replay);
+        weigh(&mut lockstep, &mut weights);
+        Ok(())
+    })?;
+    lockstep.end_flows();
+    weigh(&mut lockstep, &mut weights);
+    Ok((lockstep.finish(), weights.finish()))
+}
+
+/// Puts the flows that are over on the scales.
+fn weigh(lockstep: &mut Lockstep, weights: &mut Weights<'_>) {
+    while let Some(settled) = lockstep.poll_flow() {
+        let FiveTuple { src, dst, src_port, dst_port, protocol } = settled.flow;
+        weights.add(&Sighting {
+            ingress: settled.ingress,
+            src,
+            dst,
+            protocol,
+            ports: (src_port, dst_port),
+            icmp: settled.icmp,
+            application: settled.application.map(Application::name),
+            bytes: settled.bytes,
+            first: settled.first,
+            last: settled.last,
+        });
+    }
 }
 
 /// Writes down what the comparison of all packets found.

@@ -5,7 +5,7 @@ use std::rc::Rc;
 
 use ipnet::IpNet;
 
-use super::{Interner, Linker, MAX_NESTING};
+use super::{Interner, Linker, MAX_NESTING, UNRESOLVED};
 use crate::linked::{Atom, AtomId, LinkedAddresses};
 use crate::model::{AddressItem, AddressMatch, AddressObject, Firewall};
 use crate::set::AddressSet;
@@ -46,6 +46,15 @@ pub(super) struct Context<'p> {
     pub(super) atoms: &'p mut Interner<Atom>,
 }
 
+impl Context<'_> {
+    /// What stands for an object that cannot be resolved: nobody can say what it holds.
+    fn unresolved(&mut self, code: &'static str, at: Span, message: String) -> Rc<Resolved> {
+        self.problems.error(code, at, message);
+        let atoms = vec![self.atoms.atom(UNRESOLVED, at)];
+        Rc::new(Resolved { atoms, ..Resolved::default() })
+    }
+}
+
 impl<'a> AddressResolver<'a> {
     pub(super) fn new(firewall: &'a Firewall) -> Self {
         let objects = firewall.addresses.iter().map(|object| (object.name.as_str(), object));
@@ -59,18 +68,15 @@ impl<'a> AddressResolver<'a> {
         }
         if done.is_some() || above >= MAX_NESTING {
             let message = format!("address groups nest deeper than {MAX_NESTING}");
-            context.problems.error("nesting-too-deep", at, message);
-            return Rc::default();
+            return context.unresolved("nesting-too-deep", at, message);
         }
         let Some((&name, &object)) = self.objects.get_key_value(name) else {
             let message = format!("unknown address object `{name}`");
-            context.problems.error("unknown-object", at, message);
-            return Rc::default();
+            return context.unresolved("unknown-object", at, message);
         };
         if self.open.contains(&name) {
             let message = format!("address group `{name}` contains itself");
-            context.problems.error("cycle", at, message);
-            return Rc::default();
+            return context.unresolved("cycle", at, message);
         }
         self.open.push(name);
         let mut resolved = self.items(&object.items, context);
@@ -104,7 +110,8 @@ impl<'a> AddressResolver<'a> {
                 AddressItem::Network(network) => networks.push(*network),
                 AddressItem::Range(first, last) => {
                     if let Err(error) = all.set.insert_range(*first, *last) {
-                        context.problems.error("bad-range", *at, error.to_string());
+                        let unresolved = context.unresolved("bad-range", *at, error.to_string());
+                        all.insert(&unresolved);
                     }
                 }
                 AddressItem::Masked(pattern) => all.set.insert_masked(*pattern),
@@ -173,6 +180,14 @@ impl Linker<'_> {
             }
             _ => LinkedAddresses { set, atoms, negated: true },
         }
+    }
+
+    /// The addresses of an object; `None` when it has members without a value at analysis time, or
+    /// that cannot be resolved.
+    pub(super) fn address_object(&mut self, name: &str, at: Span) -> Option<AddressSet> {
+        let mut context = Context { problems: self.problems, atoms: &mut self.atoms };
+        let resolved = self.addresses.object(name, at, &mut context);
+        resolved.atoms.is_empty().then(|| resolved.set.clone())
     }
 
     /// Resolves the addresses of a translation pool; the second part is the first atom among them.

@@ -4,12 +4,15 @@ mod address;
 mod application;
 mod cycle;
 mod network;
+mod objects;
 mod rule;
 mod service;
 #[cfg(test)]
 mod tests;
 
 use std::collections::BTreeMap;
+
+pub use objects::{Objects, Resolved};
 
 use crate::linked::{
     ApplicationId, Atom, AtomId, CategoryId, LinkedCategory, LinkedFirewall, LinkedSchedule,
@@ -20,6 +23,9 @@ use crate::{Diagnostics, Span, UrlPattern};
 
 /// Groups inside groups, or jumps inside jumps, deeper than this are an error.
 pub const MAX_NESTING: usize = 64;
+
+/// The atom of an object that linking refuses.
+const UNRESOLVED: &str = "an object that cannot be resolved";
 
 /// Resolves every name of `firewall`. Problems are added to `problems`; the result is `None` when
 /// one of them is an error.

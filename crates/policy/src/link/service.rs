@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::rc::Rc;
 
-use super::{Linker, MAX_NESTING};
+use super::{Linker, MAX_NESTING, UNRESOLVED};
 use crate::linked::{AtomId, LinkedService, LinkedServices};
 use crate::model::{Firewall, ServiceItem, ServiceObject, ServiceTerm};
 use crate::set::{PortSet, ProtocolSet};
@@ -43,6 +43,13 @@ impl Linker<'_> {
         LinkedServices { terms, atoms, application_default }
     }
 
+    /// Resolves a service object.
+    pub(super) fn link_service_object(&mut self, name: &str, at: Span) -> LinkedServices {
+        let Resolved { terms, atoms, application_default, .. } = &*self.service_object(name, at);
+        let (terms, atoms) = (terms.clone(), atoms.clone());
+        LinkedServices { terms, atoms, application_default: *application_default }
+    }
+
     fn service_items(&mut self, items: &[At<ServiceItem>]) -> Resolved {
         let mut all = Resolved::default();
         for At { value, at } in items {
@@ -70,6 +77,13 @@ impl Linker<'_> {
         all
     }
 
+    /// What stands for an object that cannot be resolved: nobody can say what it holds.
+    fn unresolved(&mut self, code: &'static str, at: Span, message: String) -> Rc<Resolved> {
+        self.problems.error(code, at, message);
+        let atoms = vec![self.atom(UNRESOLVED, at)];
+        Rc::new(Resolved { atoms, ..Resolved::default() })
+    }
+
     fn service_object(&mut self, name: &str, at: Span) -> Rc<Resolved> {
         let above = self.services.open.len();
         let done = self.services.done.get(name);
@@ -78,16 +92,14 @@ impl Linker<'_> {
         }
         if done.is_some() || above >= MAX_NESTING {
             let message = format!("service groups nest deeper than {MAX_NESTING}");
-            self.problems.error("nesting-too-deep", at, message);
-            return Rc::default();
+            return self.unresolved("nesting-too-deep", at, message);
         }
         let Some((&name, &object)) = self.services.objects.get_key_value(name) else {
-            self.problems.error("unknown-service", at, format!("unknown service object `{name}`"));
-            return Rc::default();
+            let message = format!("unknown service object `{name}`");
+            return self.unresolved("unknown-service", at, message);
         };
         if self.services.open.contains(&name) {
-            self.problems.error("cycle", at, format!("service group `{name}` contains itself"));
-            return Rc::default();
+            return self.unresolved("cycle", at, format!("service group `{name}` contains itself"));
         }
         self.services.open.push(name);
         let mut resolved = self.service_items(&object.items);

@@ -89,6 +89,9 @@ impl Compared {
             exact: Some(Exact {
                 answer: &self.answer,
                 findings: &self.findings,
+                details: &[],
+                explained: None,
+                weighed: None,
                 asked: &self.asked,
                 conclusion: &self.conclusion,
                 certificate: None,
