@@ -156,6 +156,10 @@ pub(crate) struct Diff {
     /// Accept an assumption of the answer by its name; several times for several
     #[arg(long, value_name = "ID")]
     pub(crate) assume: Vec<String>,
+    /// Write a capture whose packet N is the witness of region N, to be sent through real devices
+    /// or replayed (pcapng where the name ends so, else pcap)
+    #[arg(long, value_name = "FILE")]
+    pub(crate) witnesses: Option<PathBuf>,
     #[command(flatten)]
     pub(crate) output: Output,
 }

@@ -7,6 +7,7 @@ mod load;
 mod output;
 mod space;
 mod verb;
+mod witnesses;
 
 use std::process::ExitCode;
 

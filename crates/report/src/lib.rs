@@ -11,6 +11,7 @@ mod region;
 mod rule;
 mod session;
 mod table;
+mod witnesses;
 
 pub use csv::{
     ANSWER_COLUMNS, CsvColumn, GROUP_COLUMNS, PACKET_COLUMNS, SESSION_COLUMNS, csv_header, csv_row,
@@ -22,6 +23,7 @@ pub use page::{Language, diff_page};
 pub use rule::{RuleLine, rule_line};
 pub use session::SessionDocument;
 pub use table::{diff_table, session_table};
+pub use witnesses::{APART, WitnessFormat, witness_frame, write_witnesses};
 
 use parefeu_equivalence::{Answer, Conclusion, Finding, Pairing, Verdict};
 use parefeu_policy::LinkedFirewall;

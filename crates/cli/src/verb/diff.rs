@@ -22,6 +22,7 @@ use crate::load::{Loaded, load};
 use crate::output::Sink;
 use crate::space::request;
 use crate::verb::traffic::{Frames, ReadSummary, engine_config, ingress_choice};
+use crate::witnesses::WitnessFile;
 
 pub(crate) fn run(args: &Diff, global: &Global, drawer: &Drawer) -> anyhow::Result<Status> {
     let format = args.output.format(&[
@@ -42,7 +43,11 @@ pub(crate) fn run(args: &Diff, global: &Global, drawer: &Drawer) -> anyhow::Resu
     let pairing = pair(&old.firewall, &new.firewall, &pairs);
     let inputs = [&args.old, &args.new].into_iter().chain(&args.zone_map);
     let inputs = inputs.chain(&args.traffic.captures);
-    let sink = Sink::open(args.output.output.as_deref(), inputs)?;
+    let report_file = args.output.output.as_deref();
+    let witnesses = args.witnesses.as_deref();
+    let witnesses = witnesses.map(|path| WitnessFile::open(path, inputs.clone(), report_file));
+    let witnesses = witnesses.transpose()?;
+    let sink = Sink::open(report_file, inputs)?;
 
     let traffic = &args.traffic;
     let [old_config, new_config] =
@@ -71,6 +76,9 @@ pub(crate) fn run(args: &Diff, global: &Global, drawer: &Drawer) -> anyhow::Resu
     let findings = findings(&old.firewall, &new.firewall, &answer, &asked.pairing);
     let sides = [&old, &new].map(|it| Stated { firewall: &it.firewall, problems: &it.problems });
     let conclusion = conclude(sides, &answer, &findings, &asked.pairing);
+    if let Some(file) = witnesses {
+        file.write(&findings, answer.applications())?;
+    }
     let exact = Exact {
         answer: &answer,
         findings: &findings,
