@@ -181,7 +181,7 @@ fn one_case(
 }
 
 /// What a solution leaves open, by reason.
-fn open(solution: &Solution) -> Vec<Unproved> {
+pub(crate) fn open(solution: &Solution) -> Vec<Unproved> {
     let mut found: BTreeMap<OpenReason, (usize, Vec<(Side, Origin)>)> = BTreeMap::new();
     for it in &solution.open {
         let (boxes, involved) = found.entry(it.reason).or_default();

@@ -6,6 +6,7 @@
 //! says what it leaves open. What cannot be written out exactly is refused with its lines
 //! ([`NotFlattened`]).
 
+mod accept;
 mod align;
 mod compare;
 mod confirm;
@@ -13,26 +14,33 @@ mod crossing;
 mod finding;
 mod flatten;
 mod gate;
+mod intent;
 mod merge;
+mod narrowing;
 mod outcome;
 mod pairing;
 mod problem;
 mod proof;
 mod region;
+mod scope;
+mod search;
 mod solve;
 mod tree;
 mod verdict;
+mod waiver;
 mod witness;
 
+pub use accept::Terms;
 pub use compare::{Answer, Compared, Request, Undecided, Unproved, compare};
 pub use confirm::Opinion;
 pub use crossing::{Crossing, Names};
-pub use finding::{Change, Decision, Finding, Missing, findings};
+pub use finding::{Acceptance, Change, Decision, Finding, Missing, findings, findings_apart};
 pub use flatten::{
     Case, Family, MAX_MASKED_RANGES, MAX_REPLACED_PREFIXES, MAX_STEPS, NotFlattened, Obstacle,
     Passage, Place, ProtocolClass, RULES_A_STEP, flatten, ways,
 };
 pub use gate::{Gate, Gates};
+pub use intent::{Intent, Proved, Standing, prove};
 pub use pairing::{Pair, PairedBy, Pairing};
 pub use problem::{
     Dimension, DimensionId, Entry, Field, Function, List, Origin, Outcome, OutcomeId, Problem, Set,
@@ -40,8 +48,11 @@ pub use problem::{
 };
 pub use proof::{Cut, Part, Proof};
 pub use region::{Fate, Region, regions};
+pub use scope::{Addresses, Scope};
+pub use search::{Found, Search, Wanted, search};
 pub use solve::{
     Area, Comparison, Decided, DifferenceBox, OpenBox, OpenReason, Solution, SolveLimits, solve,
 };
 pub use verdict::{Assumption, Conclusion, Stated, Verdict, conclude};
+pub use waiver::{Date, Reviewed, Waiver, WaiverProblem, review};
 pub use witness::Witness;
