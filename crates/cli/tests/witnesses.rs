@@ -1,6 +1,7 @@
 //! `diff --witnesses`: the capture replays to what the regions state.
 #![expect(clippy::unwrap_used, reason = "a test that cannot start the command has failed")]
 
+use std::fmt::Write;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
@@ -80,11 +81,14 @@ fn firewall(rules: &[&str]) -> String {
     for (number, rule) in rules.iter().enumerate() {
         let words: Vec<&str> = rule.split(' ').collect();
         let (action, service) = (words[0], words[1]);
-        text += &format!(
+        let _ = writeln!(
+            text,
             "[[rule_base.rule]]\nname = \"{number}\"\nfrom = \"in\"\naction = \"{action}\"\n\
-             service = \"{service}\"\n"
+             service = \"{service}\""
         );
-        text += &words.get(2).map(|it| format!("source = \"{it}\"\n")).unwrap_or_default();
+        if let Some(source) = words.get(2) {
+            let _ = writeln!(text, "source = \"{source}\"");
+        }
     }
     text + "[[layer]]\nrule_base = \"main\"\ndefault = \"drop\"\n"
 }

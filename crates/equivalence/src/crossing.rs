@@ -102,7 +102,7 @@ pub(crate) fn grouped(
     found
 }
 
-/// The ways through one firewall between two of its gates, whatever routes say.
+/// The ways through one firewall between two of its gates, for every destination.
 pub(crate) fn stated(from: &Gate, to: &Gate) -> Vec<Crossing> {
     let pairs =
         from.places.iter().flat_map(|enter| to.places.iter().map(move |leave| (enter, leave)));

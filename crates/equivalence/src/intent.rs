@@ -2,10 +2,10 @@
 
 use parefeu_policy::LinkedFirewall;
 
+use crate::flows::{Found, Search, Wanted, search_between};
 use crate::pairing::Pairing;
 use crate::problem::Side;
 use crate::scope::Scope;
-use crate::search::{Found, Search, Wanted, search_between};
 use crate::solve::SolveLimits;
 
 /// What somebody says of all packets of a scope.

@@ -8,13 +8,16 @@
 
 mod accept;
 mod align;
+mod certain;
 mod compare;
 mod confirm;
 mod crossing;
 mod finding;
 mod flatten;
+mod flows;
 mod gate;
 mod intent;
+mod leaving;
 mod merge;
 mod narrowing;
 mod outcome;
@@ -23,7 +26,6 @@ mod problem;
 mod proof;
 mod region;
 mod scope;
-mod search;
 mod solve;
 mod tree;
 mod verdict;
@@ -39,6 +41,7 @@ pub use flatten::{
     Case, Family, MAX_MASKED_RANGES, MAX_REPLACED_PREFIXES, MAX_STEPS, NotFlattened, Obstacle,
     Passage, Place, ProtocolClass, RULES_A_STEP, flatten, ways,
 };
+pub use flows::{Found, Search, Wanted, search};
 pub use gate::{Gate, Gates};
 pub use intent::{Intent, Proved, Standing, prove};
 pub use pairing::{Pair, PairedBy, Pairing};
@@ -49,10 +52,9 @@ pub use problem::{
 pub use proof::{Cut, Part, Proof};
 pub use region::{Fate, Region, regions};
 pub use scope::{Addresses, Scope};
-pub use search::{Found, Search, Wanted, search};
 pub use solve::{
     Area, Comparison, Decided, DifferenceBox, OpenBox, OpenReason, Solution, SolveLimits, solve,
 };
-pub use verdict::{Assumption, Conclusion, Stated, Verdict, conclude};
+pub use verdict::{Assumption, Conclusion, Stated, Verdict, conclude, unread};
 pub use waiver::{Date, Reviewed, Waiver, WaiverProblem, review};
 pub use witness::Witness;

@@ -4,11 +4,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::compare::Compared;
+use crate::flows::{Wanted, one_sided};
 use crate::merge::{Merger, Product};
 use crate::problem::{Field, Outcome, Problem, Side};
-use crate::scope::{Sets, every, split};
-use crate::search::{Wanted, one_sided};
-use crate::solve::{Area, SolveLimits, solve};
+use crate::scope::{Sets, area_sets, every, split};
+use crate::solve::{SolveLimits, solve};
 
 /// The headers of a case by what applications they may have, without the application itself.
 pub(crate) struct Narrowing {
@@ -68,23 +68,17 @@ fn headers(
     let solution = solve(&problem, &SolveLimits { record: false, ..*limits });
     let boxes = solution.differences.iter().map(|it| &it.area);
     let open = solution.open.iter().map(|it| &it.area).filter(|_| with_open);
-    let mut found: Vec<Sets> = boxes.chain(open).map(|area| header(&problem, area)).collect();
+    let mut found: Vec<Sets> = boxes
+        .chain(open)
+        .map(|area| {
+            let mut sets = area_sets(&problem, area);
+            sets.remove(&Field::Application);
+            sets
+        })
+        .collect();
     found.sort_unstable();
     found.dedup();
     found
-}
-
-/// The values of a box in every field but the application.
-fn header(problem: &Problem, area: &Area) -> Sets {
-    let fields = problem.dimensions.iter().zip(area.iter());
-    let narrowed = fields.filter(|(dimension, (low, high))| {
-        dimension.field != Field::Application && (*low, *high + 1) != (0, dimension.classes())
-    });
-    let sets = narrowed.map(|(dimension, &(low, high))| {
-        let values = (dimension.values(low).0, dimension.values(high).1);
-        (dimension.field.clone(), [values].into_iter().collect())
-    });
-    sets.collect()
 }
 
 /// Disjoint products as few larger ones that hold the same packets.

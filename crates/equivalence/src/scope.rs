@@ -1,13 +1,14 @@
 //! Packets told by the fields people name: what a waiver, an intent or a search is about.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use parefeu_policy::set::Ranges;
 
 use crate::compare::Compared;
 use crate::crossing::{Crossing, Names};
 use crate::flatten::{Family, ProtocolClass};
-use crate::problem::Field;
+use crate::problem::{Field, Problem};
+use crate::solve::Area;
 
 /// Addresses of both families.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
@@ -133,6 +134,18 @@ pub(crate) fn split(case: &Compared, sets: &Sets, by: &Sets) -> (Option<Sets>, V
     (Some(inside), rest)
 }
 
+/// The values of a box.
+pub(crate) fn area_sets(problem: &Problem, area: &Area) -> Sets {
+    let fields = problem.dimensions.iter().zip(area.iter());
+    let narrowed =
+        fields.filter(|(dimension, (low, high))| (*low, *high + 1) != (0, dimension.classes()));
+    let sets = narrowed.map(|(dimension, &(low, high))| {
+        let values = Ranges::span(dimension.values(low).0, dimension.values(high).1);
+        (dimension.field.clone(), values)
+    });
+    sets.collect()
+}
+
 /// Every value of a field in a case.
 pub(crate) fn every(case: &Compared, field: &Field) -> Ranges {
     let known = case.problem.dimensions.iter().find(|dimension| dimension.field == *field);
@@ -152,7 +165,7 @@ pub(crate) fn every(case: &Compared, field: &Field) -> Ranges {
 pub(crate) fn volume(case: &Compared, sets: &Sets) -> f64 {
     let compared = case.problem.dimensions.iter().map(|dimension| &dimension.field);
     let application = [Field::Application];
-    let fields: std::collections::BTreeSet<&Field> = compared.chain(&application).collect();
+    let fields: BTreeSet<&Field> = compared.chain(&application).collect();
     let sizes = fields.into_iter().map(|field| {
         let set = sets.get(field).cloned().unwrap_or_else(|| every(case, field));
         set.as_slice().iter().map(|&(first, last)| (last - first) as f64 + 1.0).sum::<f64>()

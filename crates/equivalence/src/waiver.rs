@@ -4,9 +4,9 @@
 use crate::compare::{Answer, Compared};
 use crate::finding::{Acceptance, Finding};
 use crate::flatten::Family;
+use crate::flows::Wanted;
 use crate::problem::{Field, Outcome};
 use crate::scope::{Scope, Sets, split, volume};
-use crate::search::Wanted;
 
 /// A difference somebody answers for.
 #[derive(Clone, Debug, Eq, PartialEq)]

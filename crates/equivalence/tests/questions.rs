@@ -6,6 +6,7 @@ mod packets;
 
 use std::cell::Cell;
 use std::collections::BTreeMap;
+use std::fmt::Write;
 
 use parefeu_equivalence::{
     Acceptance, Addresses, Change, Compared, Crossing, Date, Field, Finding, Intent, Pairing,
@@ -185,6 +186,11 @@ fn linked(text: &str) -> LinkedFirewall {
 
 /// A firewall between two zones with these rules: `ACTION SERVICE [MORE]`, where `more` are lines.
 fn zoned(rules: &[(&str, &str, &str)]) -> LinkedFirewall {
+    linked(&written(rules))
+}
+
+/// The text of such a firewall.
+fn written(rules: &[(&str, &str, &str)]) -> String {
     let mut text = String::from(
         "[[application]]\nname = \"tls\"\nidentified_as = [\"tls\"]\n\
          [[application]]\nname = \"ssh\"\nidentified_as = [\"ssh\"]\n\
@@ -195,12 +201,13 @@ fn zoned(rules: &[(&str, &str, &str)]) -> LinkedFirewall {
          [[rule_base]]\nname = \"main\"\n",
     );
     for (action, service, more) in rules {
-        text += &format!(
+        let _ = writeln!(
+            text,
             "[[rule_base.rule]]\nname = \"{action} {service}\"\naction = \"{action}\"\n\
-             service = \"{service}\"\nfrom = \"inside\"\n{more}\n"
+             service = \"{service}\"\nfrom = \"inside\"\n{more}"
         );
     }
-    linked(&(text + "[[layer]]\nrule_base = \"main\"\ndefault = \"deny\"\n"))
+    text + "[[layer]]\nrule_base = \"main\"\ndefault = \"deny\"\n"
 }
 
 /// The findings between two firewalls, with what is known of each waiver.
@@ -217,16 +224,16 @@ fn waived(
     (found, reviewed.into_iter().map(|it| it.problem).collect())
 }
 
-fn v4(first: [u8; 4], last: [u8; 4]) -> Option<Addresses> {
+fn v4(first: [u8; 4], last: [u8; 4]) -> Addresses {
     let [first, last] = [first, last].map(|it| u128::from(u32::from_be_bytes(it)));
-    Some(Addresses { v4: Ranges::span(first, last), v6: Ranges::default() })
+    Addresses { v4: Ranges::span(first, last), v6: Ranges::default() }
 }
 
 /// TCP to port 22 from the first 256 hosts: half of a difference over 512.
 fn half() -> Scope {
     Scope {
         from: vec!["inside".into()],
-        src: v4([10, 0, 0, 0], [10, 0, 0, 255]),
+        src: Some(v4([10, 0, 0, 0], [10, 0, 0, 255])),
         protocols: Some(Ranges::one(6u8)),
         dst_ports: Some(Ranges::one(22u8)),
         ..Scope::default()
@@ -270,7 +277,7 @@ fn a_waiver_holds_only_until_its_last_day_and_for_the_change_it_names() {
 fn the_first_waiver_takes_a_difference_and_one_too_wide_is_named() {
     let old = zoned(&[("allow", "tcp/22", "source = \"10.0.0.0/24\"")]);
     let new = zoned(&[]);
-    let wide = |last: u8| Scope { src: v4([10, 0, 0, 0], [10, 0, last, 255]), ..half() };
+    let wide = |last: u8| Scope { src: Some(v4([10, 0, 0, 0], [10, 0, last, 255])), ..half() };
     let problem = |scopes: &[Scope]| {
         let waivers = scopes.iter().cloned();
         let waivers: Vec<Waiver> =
@@ -325,10 +332,20 @@ fn check_search(firewall: Firewall, seed: u64) -> (usize, usize) {
             };
             let meant = is_in(&intent.scope, &case.crossings[0], &key, name);
             let expected = meant && through == (wanted == Wanted::Allow);
-            let mut flows = found.flows.iter();
-            let held = flows.any(|it| holds(it, case, &key, application as u128));
-            assert_eq!(held, expected, "{key:?} {name:?} {wanted:?} {:?}", intent.scope);
+            let flows = found.flows.iter();
+            let held = flows.filter(|it| holds(it, case, &key, application as u128));
+            let held: Vec<&Finding> = held.collect();
+            assert_eq!(
+                !held.is_empty(),
+                expected,
+                "{key:?} {name:?} {wanted:?} {:?}",
+                intent.scope
+            );
             if expected {
+                let certain =
+                    |it: &&Finding| !it.sets.keys().any(|field| matches!(field, Field::Atom(_)));
+                let certain = held.iter().filter(|it| certain(it)).count();
+                assert_eq!(certain, 1, "no condition makes a difference: {key:?} {held:#?}");
                 assert_ne!(proved.standing, Standing::Held, "{key:?}");
                 inside += 1;
             } else {
@@ -356,6 +373,30 @@ fn searches_and_intents_hold_exactly_what_the_reference_does() {
     assert!(inside > 200 && outside > 200, "{inside} inside, {outside} outside");
 }
 
+#[test]
+fn what_leaves_by_a_place_is_what_routes_lead_there_or_a_translation_may() {
+    let rules = [("allow", "tcp/22", "")];
+    let text = |translation: &str| linked(&format!("{}{translation}", written(&rules)));
+    let to = |firewall: &LinkedFirewall, to: &str| -> Vec<(u128, u128)> {
+        let scope = Scope { to: vec![to.into()], src: half().src, ..Scope::default() };
+        let limits = SolveLimits::default();
+        let question = Search { scope, wanted: Wanted::Allow, limits, any_translation: true };
+        let found = search(firewall, &question);
+        let sets = found.flows.iter().flat_map(|flow| flow.sets[&Field::Dst].as_slice().to_vec());
+        sets.collect::<Ranges>().as_slice().to_vec()
+    };
+    let (ten, public) = ((0x0a00_0000, 0x0aff_ffff), (0xcb00_7100, 0xcb00_71ff));
+    let rest = [(0, ten.0 - 1), (ten.1 + 1, u128::from(u32::MAX))];
+    let plain = text("");
+    assert_eq!(to(&plain, "inside"), [ten]);
+    assert_eq!(to(&plain, "outside"), rest);
+    let publish = "[[destination_nat]]\nname = \"publish\"\ndestination = \"203.0.113.0/24\"\n\
+                   translation = { prefix = \"10.0.5.0/24\" }\n";
+    let publishing = text(publish);
+    assert_eq!(to(&publishing, "inside"), [ten, public], "it may be sent there");
+    assert_eq!(to(&publishing, "outside"), rest);
+}
+
 fn standing(firewall: &LinkedFirewall, scope: Scope, expect: Wanted) -> Standing {
     let pairing = Pairing::of(firewall, firewall, &BTreeMap::new());
     let intent = Intent { name: "it".into(), scope, expect, line: 1 };
@@ -376,6 +417,11 @@ fn an_intent_is_held_broken_or_undecided_where_the_text_does_not_tell() {
     let either =
         zoned(&[("allow", "tcp/22", "source = \"unknown:a list\""), ("allow", "tcp/22", "")]);
     assert_eq!(standing(&either, scope(), Wanted::Allow), Standing::Held, "it makes no difference");
+    let listed = "source = [\"unknown:a list\", \"10.0.0.1\"]";
+    let listed = zoned(&[("allow", "tcp/22", listed)]);
+    assert_eq!(standing(&listed, scope(), Wanted::Deny), Standing::Broken, "10.0.0.1 is listed");
+    let rest = Scope { src: Some(v4([10, 0, 0, 2], [10, 0, 0, 255])), ..scope() };
+    assert_eq!(standing(&listed, rest, Wanted::Deny), Standing::Undecided);
     let outbound = Scope { to: vec!["outside".into()], ..scope() };
     assert_eq!(standing(&open, outbound, Wanted::Allow), Standing::Held);
     let nowhere = Scope { from: vec!["nowhere".into()], ..scope() };

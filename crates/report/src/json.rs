@@ -5,9 +5,11 @@ use parefeu_policy::LinkedFirewall;
 use parefeu_replay::{DifferenceClass, Group, GroupSide, RuleHits};
 use serde_json::{Map, Value, json};
 
+use crate::intent::intent_documents;
 use crate::region::{place, region_document, undecided_documents};
 use crate::rule::rule_line;
 use crate::session::FlowDocument;
+use crate::waiver::waiver_documents;
 use crate::{DiffReport, Exact, FirewallInfo};
 
 /// `parefeu/diff/1`.
@@ -35,6 +37,7 @@ pub fn diff_document(report: &DiffReport<'_>) -> Value {
         .zip(findings)
         .filter_map(|(id, finding)| Some(region_document(id, finding, exact?, report)));
     let undecided = exact.map_or_else(Vec::new, |exact| undecided_documents(exact, report));
+    let intents = exact.and_then(|exact| exact.intents.as_ref());
     json!({
         "schema": "parefeu/diff/1",
         "verdict": report.verdict.name(),
@@ -47,6 +50,8 @@ pub fn diff_document(report: &DiffReport<'_>) -> Value {
         "clock_held": report.clock_held,
         "regions": regions.collect::<Vec<Value>>(),
         "undecided": undecided,
+        "waivers": exact.map_or_else(Vec::new, waiver_documents),
+        "intents": intents.map_or_else(Vec::new, |intents| intent_documents(intents, report)),
         "traffic": traffic(report),
         "certificate": null,
     })

@@ -3,29 +3,36 @@
 //! out what a replay found.
 
 mod csv;
+mod intent;
 mod json;
 mod lint;
 mod markdown;
 mod page;
 mod region;
 mod rule;
+mod search;
 mod session;
 mod table;
+mod waiver;
 mod witnesses;
 
 pub use csv::{
     ANSWER_COLUMNS, CsvColumn, GROUP_COLUMNS, PACKET_COLUMNS, SESSION_COLUMNS, csv_header, csv_row,
 };
+pub use intent::Intents;
 pub use json::diff_document;
 pub use lint::{LintReport, finding_document, lint_document, lint_sarif, lint_table};
 pub use markdown::diff_markdown;
 pub use page::{Language, diff_page};
 pub use rule::{RuleLine, rule_line};
+pub use search::{FLOW_COLUMNS, SearchReport, search_document, search_table};
 pub use session::SessionDocument;
 pub use table::{diff_table, session_table};
 pub use witnesses::{APART, WitnessFormat, witness_frame, write_witnesses};
 
-use parefeu_equivalence::{Answer, Conclusion, Finding, Pairing, Verdict};
+use parefeu_equivalence::{
+    Acceptance, Answer, Conclusion, Finding, Pairing, Reviewed, Verdict, Waiver,
+};
 use parefeu_policy::LinkedFirewall;
 use parefeu_replay::Comparison;
 
@@ -68,9 +75,30 @@ pub struct Exact<'a> {
     pub conclusion: &'a Conclusion,
     /// The assumptions the user accepts, by name.
     pub accepted: &'a [String],
+    /// The waivers, where there are any.
+    pub waivers: Option<Waivers<'a>>,
+    /// The intents, where there are any.
+    pub intents: Option<Intents<'a>>,
 }
 
-impl Exact<'_> {
+/// Waivers, with what became of them.
+#[derive(Clone, Copy, Debug)]
+pub struct Waivers<'a> {
+    /// The file they come from, as the user named it.
+    pub file: &'a str,
+    /// The waivers, in order.
+    pub waivers: &'a [Waiver],
+    /// What is known of each.
+    pub reviewed: &'a [Reviewed],
+}
+
+impl<'a> Exact<'a> {
+    /// The ticket of the waiver that holds a finding.
+    fn ticket_of(&self, finding: &Finding) -> Option<&'a str> {
+        let Some(Acceptance::Waiver(at)) = finding.accepted else { return None };
+        Some(&*self.waivers?.waivers.get(at)?.ticket)
+    }
+
     /// The names of the assumptions a finding rests on.
     fn ids_of(&self, finding: &Finding) -> Vec<&str> {
         let assumptions = self.conclusion.assumptions.iter();

@@ -4,15 +4,15 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use ipnet::{Ipv4Subnets, Ipv6Subnets};
 use parefeu_equivalence::{
-    Decision, Family, Field, Finding, Function, Names, OpenReason, Origin, Outcome, ProtocolClass,
-    Side, Translate, Unproved, Witness,
+    Acceptance, Decision, Family, Field, Finding, Function, Names, OpenReason, Origin, Outcome,
+    ProtocolClass, Side, Translate, Undecided, Unproved, Witness,
 };
 use parefeu_net::Protocol;
 use parefeu_policy::set::Ranges;
 use parefeu_policy::{LinkedFirewall, Span};
 use serde_json::{Map, Value, json};
 
-use crate::{DiffReport, Exact};
+use crate::{DiffReport, Exact, FirewallInfo};
 
 /// Rules named for one side of a region; more are counted.
 const MOST_RULES: usize = 64;
@@ -31,6 +31,44 @@ pub(crate) fn region_document(
     put("direction", finding.change.name().into());
     put("old", decision_document(&finding.old, report.old.firewall));
     put("new", decision_document(&finding.new, report.new.firewall));
+    let applications = exact.answer.applications();
+    document.extend(space_document(finding, applications));
+    let mut put = |name: &str, value: Value| document.insert(name.to_owned(), value);
+    let rests_on = exact.ids_of(finding);
+    if !rests_on.is_empty() {
+        put("assumptions", rests_on.into());
+    }
+    put("witness", witness_document(finding, applications));
+    put("packets_log2", finding.packets_log2.into());
+    put("sessions", 0.into());
+    put("bytes", 0.into());
+    put("waived_by", exact.ticket_of(finding).into());
+    put("narrowing", (finding.accepted == Some(Acceptance::Narrowing)).into());
+    Value::Object(document)
+}
+
+/// Flows through one firewall, told as a region is.
+pub(crate) fn flow_document(
+    id: usize,
+    flow: &Finding,
+    applications: &[Box<str>],
+    firewall: &LinkedFirewall,
+) -> Value {
+    let mut document = Map::new();
+    document.insert("id".to_owned(), id.into());
+    if let Value::Object(decision) = decision_document(&flow.old, firewall) {
+        document.extend(decision);
+    }
+    document.extend(space_document(flow, applications));
+    document.insert("witness".to_owned(), witness_document(flow, applications));
+    document.insert("packets_log2".to_owned(), flow.packets_log2.into());
+    Value::Object(document)
+}
+
+/// The packets of a region, by field.
+fn space_document(finding: &Finding, applications: &[Box<str>]) -> Map<String, Value> {
+    let mut document = Map::new();
+    let mut put = |name: &str, value: Value| document.insert(name.to_owned(), value);
     for (name, places) in [("from", &finding.from), ("to", &finding.to)] {
         for (prefix, side) in [("", 0), ("new_", 1)] {
             let names = names(places, side);
@@ -60,22 +98,13 @@ pub(crate) fn region_document(
         }
     }
     if let Some(set) = finding.sets.get(&Field::Application) {
-        put("application", application_names(set, exact.answer.applications()).into());
+        put("application", application_names(set, applications).into());
     }
     let conditions = conditions(finding);
     if !conditions.is_empty() {
         put("conditions", conditions.into());
     }
-    let rests_on = exact.ids_of(finding);
-    if !rests_on.is_empty() {
-        put("assumptions", rests_on.into());
-    }
-    put("witness", witness_document(finding, exact));
-    put("packets_log2", finding.packets_log2.into());
-    put("sessions", 0.into());
-    put("bytes", 0.into());
-    put("waived_by", Value::Null);
-    Value::Object(document)
+    document
 }
 
 /// The kind of change: what happens to the packets, or *application* where only what they are
@@ -274,7 +303,7 @@ fn conditions(finding: &Finding) -> Vec<Value> {
     conditions.collect()
 }
 
-fn witness_document(finding: &Finding, exact: &Exact<'_>) -> Value {
+fn witness_document(finding: &Finding, applications: &[Box<str>]) -> Value {
     let Witness { src, dst, protocol, ports, icmp, .. } = &finding.witness;
     let (src_port, dst_port) = ports.unwrap_or_default();
     let way = &finding.witness_way;
@@ -311,7 +340,7 @@ fn witness_document(finding: &Finding, exact: &Exact<'_>) -> Value {
     for (field, value) in &finding.witness.others {
         match field {
             Field::Application => {
-                let names = application_names(&Ranges::one(*value), exact.answer.applications());
+                let names = application_names(&Ranges::one(*value), applications);
                 document["application"] = names.first().cloned().into();
             }
             Field::User(name) if *value == 1 => document["source_user"] = (&**name).into(),
@@ -328,10 +357,27 @@ fn witness_document(finding: &Finding, exact: &Exact<'_>) -> Value {
 
 /// What has no answer, with the lines that cause it.
 pub(crate) fn undecided_documents(exact: &Exact<'_>, report: &DiffReport<'_>) -> Vec<Value> {
+    let mut found = unanswered(&exact.answer.undecided, [report.old, report.new]);
+    for (names, side) in exact.conclusion.unpaired.iter().zip(["old", "new"]) {
+        for name in names {
+            let text = format!("`{name}` of the {side} firewall has no partner (--zone-map)");
+            found.push(json!({ "text": text, "lines": [], "families": [], "from": [&**name] }));
+        }
+    }
+    let contradicted = exact.findings.iter().filter(|it| it.is_contradicted()).count();
+    if contradicted > 0 {
+        let text = format!("{contradicted} regions contradict the reference evaluation: a defect");
+        found.push(json!({ "text": text, "lines": [], "families": [], "from": [] }));
+    }
+    found
+}
+
+/// The parts of a question that have no answer, each line once.
+pub(crate) fn unanswered(undecided: &[Undecided], firewalls: [FirewallInfo<'_>; 2]) -> Vec<Value> {
     let mut found: Vec<Value> = Vec::new();
-    for it in &exact.answer.undecided {
+    for it in undecided {
         let from: Vec<Names> = it.crossings.iter().map(|way| way.from.clone()).collect();
-        let (text, lines) = because(&it.because, report);
+        let (text, lines) = because(&it.because, firewalls);
         let family = if it.family == Family::V4 { "ipv4" } else { "ipv6" };
         let same = |known: &&mut Value| known["text"] == *text && known["lines"] == json!(lines);
         let place = json!(names(&from, 0));
@@ -352,29 +398,18 @@ pub(crate) fn undecided_documents(exact: &Exact<'_>, report: &DiffReport<'_>) ->
             })),
         }
     }
-    for (names, side) in exact.conclusion.unpaired.iter().zip(["old", "new"]) {
-        for name in names {
-            let text = format!("`{name}` of the {side} firewall has no partner (--zone-map)");
-            found.push(json!({ "text": text, "lines": [], "families": [], "from": [&**name] }));
-        }
-    }
-    let contradicted = exact.findings.iter().filter(|it| it.is_contradicted()).count();
-    if contradicted > 0 {
-        let text = format!("{contradicted} regions contradict the reference evaluation: a defect");
-        found.push(json!({ "text": text, "lines": [], "families": [], "from": [] }));
-    }
     found
 }
 
-fn because(because: &Unproved, report: &DiffReport<'_>) -> (String, Vec<String>) {
+fn because(because: &Unproved, firewalls: [FirewallInfo<'_>; 2]) -> (String, Vec<String>) {
     match because {
         Unproved::NotWrittenOut { side, at, obstacle } => {
-            (obstacle.to_string(), place(*side, *at, report).into_iter().collect())
+            (obstacle.to_string(), place_of(*side, *at, firewalls).into_iter().collect())
         }
         Unproved::Open { reason, boxes, involved } => {
             let lines = involved.iter().filter_map(|(side, origin)| {
-                let firewall = side_of(*side, report).firewall;
-                place(*side, firewall.rule(origin.rule?).at, report)
+                let firewall = side_of(*side, firewalls).firewall;
+                place_of(*side, firewall.rule(origin.rule?).at, firewalls)
             });
             let reason = match reason {
                 OpenReason::Work => "the work limit was reached",
@@ -387,16 +422,20 @@ fn because(because: &Unproved, report: &DiffReport<'_>) -> (String, Vec<String>)
     }
 }
 
-fn side_of<'a>(side: Side, report: &DiffReport<'a>) -> crate::FirewallInfo<'a> {
+const fn side_of(side: Side, [old, new]: [FirewallInfo<'_>; 2]) -> FirewallInfo<'_> {
     match side {
-        Side::Old => report.old,
-        Side::New => report.new,
+        Side::Old => old,
+        Side::New => new,
     }
 }
 
 /// `file:line`; `None` for what no line states.
 pub(crate) fn place(side: Side, at: Span, report: &DiffReport<'_>) -> Option<String> {
-    let info = side_of(side, report);
+    place_of(side, at, [report.old, report.new])
+}
+
+fn place_of(side: Side, at: Span, firewalls: [FirewallInfo<'_>; 2]) -> Option<String> {
+    let info = side_of(side, firewalls);
     let line = info.firewall.sources.line_number(at);
     (line > 0).then(|| format!("{}:{line}", info.file))
 }

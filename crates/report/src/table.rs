@@ -4,17 +4,21 @@ use std::fmt::Write;
 
 use comfy_table::{CellAlignment, ContentArrangement, Table, presets};
 use parefeu_engine::SessionSummary;
-use parefeu_equivalence::{Decision, Family, Field, Finding, ProtocolClass, Verdict};
+use parefeu_equivalence::{
+    Acceptance, Decision, Family, Field, Finding, ProtocolClass, Verdict, Waiver,
+};
 use parefeu_policy::LinkedFirewall;
 use parefeu_replay::{DifferenceClass, DifferenceReport, Group, GroupSide};
 use serde_json::Value;
 
+use crate::intent::write_intents;
 use crate::region::{
     address_texts, application_names, change, icmp_texts, names, place, protocol_names,
     range_texts, rule_name, undecided_documents, verdict,
 };
 use crate::rule::rule_line;
-use crate::{DiffReport, Exact};
+use crate::waiver::complaint;
+use crate::{DiffReport, Exact, Waivers};
 
 /// The result of `diff`, at most `width` columns wide.
 pub fn diff_table(report: &DiffReport<'_>, width: u16) -> String {
@@ -86,7 +90,39 @@ fn write_exact(text: &mut String, exact: &Exact<'_>, report: &DiffReport<'_>, wi
     if let more @ 1.. = exact.findings.len().saturating_sub(MOST_REGIONS) {
         let _ = writeln!(text, "and {more} more regions (--format json has them all)\n");
     }
-    let undecided = undecided_documents(exact, report);
+    write_undecided(text, &undecided_documents(exact, report));
+    for (at, it) in exact.conclusion.assumptions.iter().enumerate() {
+        if at == 0 {
+            let _ = writeln!(text, "assumed:");
+        }
+        let accepted = if exact.accepted.contains(&it.id) { " (accepted)" } else { "" };
+        let place = place(it.side, it.at, report).map(|place| format!("{place}: "));
+        let _ = writeln!(text, "  {}{accepted}  {}{}", it.id, place.unwrap_or_default(), it.text);
+    }
+    if let Some(waivers) = &exact.waivers {
+        write_waivers(text, waivers);
+    }
+    if let Some(intents) = &exact.intents {
+        write_intents(text, intents, report);
+    }
+}
+
+/// What is wrong with waivers, by file and line.
+fn write_waivers(text: &mut String, waivers: &Waivers<'_>) {
+    let mut begun = false;
+    for (waiver, reviewed) in waivers.waivers.iter().zip(waivers.reviewed) {
+        let Some(problem) = reviewed.problem else { continue };
+        if !std::mem::replace(&mut begun, true) {
+            let _ = writeln!(text, "waivers:");
+        }
+        let (name, why) = (problem.name(), complaint(waiver, problem));
+        let Waiver { ticket, owner, line, .. } = waiver;
+        let _ = writeln!(text, "  {}:{line}: {name}: {ticket} ({owner}): {why}", waivers.file);
+    }
+}
+
+/// What has no answer, a line each.
+pub(crate) fn write_undecided(text: &mut String, undecided: &[Value]) {
     for (at, it) in undecided.iter().enumerate() {
         if at == 0 {
             let _ = writeln!(text, "undecided:");
@@ -100,14 +136,6 @@ fn write_exact(text: &mut String, exact: &Exact<'_>, report: &DiffReport<'_>, wi
             if from.is_empty() { String::new() } else { format!(" (from {})", from.join(", ")) };
         let _ = writeln!(text, "  {lines}{}{from}", word(&it["text"]));
     }
-    for (at, it) in exact.conclusion.assumptions.iter().enumerate() {
-        if at == 0 {
-            let _ = writeln!(text, "assumed:");
-        }
-        let accepted = if exact.accepted.contains(&it.id) { " (accepted)" } else { "" };
-        let place = place(it.side, it.at, report).map(|place| format!("{place}: "));
-        let _ = writeln!(text, "  {}{accepted}  {}{}", it.id, place.unwrap_or_default(), it.text);
-    }
 }
 
 /// More regions than this are counted.
@@ -120,9 +148,16 @@ fn region_table(exact: &Exact<'_>, report: &DiffReport<'_>, width: u16) -> Table
             let names = decision.deciders.iter().map(|origin| rule_name(*origin, firewall));
             format!("{} {}", verdict(&decision.outcome), few(names.collect()))
         };
+        let mut change = change(finding).to_owned();
+        if let Some(ticket) = exact.ticket_of(finding) {
+            let _ = write!(change, "\nwaived: {ticket}");
+        }
+        if finding.accepted == Some(Acceptance::Narrowing) {
+            change += "\nnarrowing";
+        }
         table.add_row([
-            change(finding).to_owned(),
-            packets(finding, exact),
+            change,
+            packets(finding, exact.answer.applications()),
             rules(&finding.old, report.old.firewall),
             rules(&finding.new, report.new.firewall),
         ]);
@@ -131,7 +166,7 @@ fn region_table(exact: &Exact<'_>, report: &DiffReport<'_>, width: u16) -> Table
 }
 
 /// The packets of a region in words, a field a line.
-fn packets(finding: &Finding, exact: &Exact<'_>) -> String {
+pub(crate) fn packets(finding: &Finding, applications: &[Box<str>]) -> String {
     let mut lines = Vec::new();
     let places = (names(&finding.from, 0), names(&finding.to, 0));
     match places {
@@ -171,7 +206,7 @@ fn packets(finding: &Finding, exact: &Exact<'_>) -> String {
         }
     }
     if let Some(set) = finding.sets.get(&Field::Application) {
-        let names = application_names(set, exact.answer.applications());
+        let names = application_names(set, applications);
         lines.push(format!("application {}", few(names)));
     }
     for (field, set) in &finding.sets {
@@ -187,7 +222,7 @@ fn packets(finding: &Finding, exact: &Exact<'_>) -> String {
 }
 
 /// The first few of many.
-fn few(mut texts: Vec<String>) -> String {
+pub(crate) fn few(mut texts: Vec<String>) -> String {
     let more = texts.len().saturating_sub(FEW);
     texts.truncate(FEW);
     match more {
@@ -204,8 +239,13 @@ pub(crate) fn conclusion(report: &DiffReport<'_>) -> String {
     let unjudged = report
         .comparison
         .map_or(0, |comparison| comparison.differences.count(DifferenceClass::is_unjudged));
-    let regions = report.exact.map_or(0, |exact| exact.findings.len());
+    let findings = report.exact.map_or(&[][..], |exact| exact.findings);
+    let regions = findings.len();
+    let accepted = findings.iter().filter(|it| it.accepted.is_some()).count();
     match report.verdict {
+        Verdict::Different if accepted > 0 => {
+            format!("different: {regions} regions, {accepted} of them waived or accepted")
+        }
         Verdict::Different if regions > 0 => format!("different: {regions} regions"),
         Verdict::Different => "different: in this traffic, not in what rules decide".to_owned(),
         Verdict::Undecided if unjudged > 0 => {
@@ -301,7 +341,7 @@ pub fn session_table(sessions: &[SessionSummary], firewall: &LinkedFirewall, wid
     format!("{table}\n")
 }
 
-fn plain_table(header: &[&str], width: u16) -> Table {
+pub(crate) fn plain_table(header: &[&str], width: u16) -> Table {
     let mut table = Table::new();
     table
         .load_style(presets::UTF8_HORIZONTAL_ONLY)

@@ -1,4 +1,6 @@
-//! `diff`: the same traffic through the old and the new firewall.
+//! `diff`: every packet, and the same traffic, through the old and the new firewall.
+
+mod exact;
 
 use std::collections::BTreeMap;
 use std::io::Write;
@@ -6,12 +8,12 @@ use std::path::Path;
 use std::sync::Arc;
 
 use anyhow::Context;
-use parefeu_equivalence::{Conclusion, Pairing, Stated, Verdict, compare, conclude, findings};
+use parefeu_equivalence::{Conclusion, Pairing, Stated, Verdict};
 use parefeu_policy::{Diagnostics, LinkedFirewall, Severity};
 use parefeu_replay::{Comparison, DifferenceClass, IngressChoice, Lockstep, LockstepLimits, Side};
 use parefeu_report::{
-    DiffReport, Exact, FirewallInfo, GROUP_COLUMNS, NotModelled, csv_header, csv_row,
-    diff_document, diff_markdown, diff_page, diff_table,
+    DiffReport, FirewallInfo, GROUP_COLUMNS, NotModelled, csv_header, csv_row, diff_document,
+    diff_markdown, diff_page, diff_table,
 };
 use serde_json::Value;
 
@@ -21,7 +23,8 @@ use crate::draw::{Drawer, terminal_width};
 use crate::load::{Loaded, load};
 use crate::output::Sink;
 use crate::space::request;
-use crate::verb::traffic::{Frames, ReadSummary, engine_config, ingress_choice};
+use crate::verb::diff::exact::{Answered, Lists};
+use crate::verb::traffic::{Frames, engine_config, ingress_choice};
 use crate::witnesses::WitnessFile;
 
 pub(crate) fn run(args: &Diff, global: &Global, drawer: &Drawer) -> anyhow::Result<Status> {
@@ -42,12 +45,15 @@ pub(crate) fn run(args: &Diff, global: &Global, drawer: &Drawer) -> anyhow::Resu
     };
     let pairing = pair(&old.firewall, &new.firewall, &pairs);
     let inputs = [&args.old, &args.new].into_iter().chain(&args.zone_map);
-    let inputs = inputs.chain(&args.traffic.captures);
+    let inputs = inputs.chain(&args.waivers).chain(&args.intent).chain(&args.traffic.captures);
     let report_file = args.output.output.as_deref();
     let witnesses = args.witnesses.as_deref();
     let witnesses = witnesses.map(|path| WitnessFile::open(path, inputs.clone(), report_file));
     let witnesses = witnesses.transpose()?;
     let sink = Sink::open(report_file, inputs)?;
+    let paired = Pairing::of(&old.firewall, &new.firewall, &pairs);
+    let lists = Lists::read(args, [&old, &new], &paired, drawer)?;
+    let asked = request(&args.space, paired)?;
 
     let traffic = &args.traffic;
     let [old_config, new_config] =
@@ -70,37 +76,28 @@ pub(crate) fn run(args: &Diff, global: &Global, drawer: &Drawer) -> anyhow::Resu
     let comparison = lockstep.finish();
     let read = frames.finish(drawer)?;
 
-    let pairing = Pairing::of(&old.firewall, &new.firewall, &pairs);
-    let asked = request(&args.space, pairing)?;
-    let answer = compare(&old.firewall, &new.firewall, &asked);
-    let findings = findings(&old.firewall, &new.firewall, &answer, &asked.pairing);
     let sides = [&old, &new].map(|it| Stated { firewall: &it.firewall, problems: &it.problems });
-    let conclusion = conclude(sides, &answer, &findings, &asked.pairing);
+    let answered = Answered::new(sides, args, &lists, &asked);
     if let Some(file) = witnesses {
-        file.write(&findings, answer.applications())?;
+        file.write(&answered.findings, answered.answer.applications())?;
     }
-    let exact = Exact {
-        answer: &answer,
-        findings: &findings,
-        pairing: &asked.pairing,
-        conclusion: &conclusion,
-        accepted: &args.assume,
-    };
     let traffic = (!traffic.captures.is_empty()).then_some(&comparison);
-    let verdict = verdict(&conclusion, traffic);
     let not_modelled = not_modelled(&[&old, &new]);
     let report = DiffReport {
         old: info(&old),
         new: info(&new),
         captures: &read.captures,
         comparison: traffic,
-        exact: Some(exact),
+        exact: Some(answered.exact(args, &lists, &asked)),
         not_modelled: &not_modelled,
         clock_held: read.clock_held,
-        verdict,
+        verdict: verdict(&answered.conclusion, traffic),
     };
     write(sink, format, global.lang, &report)?;
-    Ok(status(&report, &read))
+    if read.is_truncated() {
+        return Ok(Status::Undecided);
+    }
+    Ok(answered.status(&report, args))
 }
 
 /// What both comparisons come to together: traffic that is treated differently is a difference,
@@ -115,20 +112,6 @@ fn verdict(conclusion: &Conclusion, traffic: Option<&Comparison>) -> Verdict {
             Verdict::Undecided
         }
         _ => conclusion.verdict,
-    }
-}
-
-fn status(report: &DiffReport<'_>, read: &ReadSummary) -> Status {
-    let accepted = report.exact.is_some_and(|exact| {
-        let mut assumptions = exact.conclusion.assumptions.iter();
-        assumptions.all(|assumption| exact.accepted.contains(&assumption.id))
-    });
-    match report.verdict {
-        _ if read.is_truncated() => Status::Undecided,
-        Verdict::Equivalent => Status::Clean,
-        Verdict::EquivalentUnderAssumptions if accepted => Status::Clean,
-        Verdict::Different => Status::Findings,
-        Verdict::EquivalentUnderAssumptions | Verdict::Undecided => Status::Undecided,
     }
 }
 

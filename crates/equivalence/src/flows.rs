@@ -5,12 +5,14 @@ use std::collections::BTreeMap;
 use parefeu_policy::LinkedFirewall;
 use parefeu_policy::set::Ranges;
 
+use crate::certain::certain;
 use crate::compare::{Answer, Compared, Undecided, Unproved, open};
 use crate::confirm::Opinion;
 use crate::crossing::{Crossing, crossings, grouped, stated};
 use crate::finding::{Finding, findings};
 use crate::flatten::{Case, Family, NotFlattened, ProtocolClass, flatten};
 use crate::gate::Gates;
+use crate::leaving::leaving;
 use crate::pairing::Pairing;
 use crate::problem::{
     Entry, Field, List, Origin, Outcome, OutcomeId, Problem, Side, Step, Translate,
@@ -54,8 +56,9 @@ impl Wanted {
 /// A question about one firewall.
 #[derive(Clone, Debug)]
 pub struct Search {
-    /// The packets. Names of places are the firewall's own. Where it names a place they leave by,
-    /// it is as if every route led there, as in a question about a single flow.
+    /// The packets. Names of places are the firewall's own. Those that leave by a place are those
+    /// routes lead there, those no route leads anywhere, and those to destinations that a
+    /// translation may change: of both latter it is asked what if they left there.
     pub scope: Scope,
     /// What is looked for.
     pub wanted: Wanted,
@@ -140,7 +143,16 @@ fn ways(
     if leave.is_some() {
         let all = (0..gates.len()).flat_map(|from| (0..gates.len()).map(move |to| (from, to)));
         let asked = all.filter(|&(from, to)| named(enter, from) && named(leave, to));
-        let asked = asked.flat_map(|(from, to)| stated(&gates[from], &gates[to]));
+        let asked = asked.flat_map(|(from, to)| {
+            let ways = stated(&gates[from], &gates[to]).into_iter();
+            ways.filter_map(move |way| {
+                let ingress = way.old.ingress;
+                let destinations = leaving(firewall, &pairing.old, ingress, to, family);
+                let whole = destinations == Ranges::span(0, family.last());
+                let destinations = Some(destinations).filter(|it| !it.is_empty())?;
+                Some(Crossing { destinations: Some(destinations).filter(|_| !whole), ..way })
+            })
+        });
         return grouped([firewall; 2], asked);
     }
     let all = crossings(firewall, firewall, pairing, family).into_iter().flatten();
@@ -179,7 +191,9 @@ fn one_case(
             answer.undecided.extend(open(&solution).into_iter().map(undecided));
             let regions = regions(&problem, &solution.differences);
             let crossings = crossings.to_vec();
-            answer.compared.push(Compared { case, crossings, problem, solution, regions });
+            let mut compared = Compared { case, crossings, problem, solution, regions };
+            compared.regions = certain(&compared, &search.limits);
+            answer.compared.push(compared);
         }
         Err(NotFlattened { side, at, reason: obstacle }) => {
             answer.undecided.push(undecided(Unproved::NotWrittenOut { side, at, obstacle }));
