@@ -15,8 +15,10 @@ use parefeu::policy::{
 };
 use parefeu::replay::{Capture, CaptureLimits};
 use parefeu_testkit::{Random, firewalls, keys};
+use parefeu_verify::{Input, Limits, verify};
 use proptest::strategy::{Strategy, ValueTree};
 use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
+use sha2::{Digest, Sha256};
 
 /// Decoding never panics, and never reads past what was captured. Two bytes choose the link type.
 pub fn decode(data: &[u8]) {
@@ -66,6 +68,51 @@ pub fn native(data: &[u8]) {
     let again = again.map(|firewall| native::write(&firewall));
     assert_eq!(again.as_deref(), Some(written.as_str()));
 }
+
+/// Any text, sealed as a certificate is, is accepted or rejected without a panic, and within the
+/// work allowed.
+pub fn certificate(data: &[u8]) {
+    static FIREWALL: LazyLock<Option<LinkedFirewall>> = LazyLock::new(|| {
+        let (firewall, mut problems) = native::read(Source::new("fuzz.toml", CERTIFIED));
+        link(&firewall?, &mut problems)
+    });
+    let firewall = FIREWALL.as_ref().expect("the firewall is usable");
+    let head = "parefeu/certificate/1\nby \"\"\n\
+        old \"\" sha256 0 dialect \"parefeu\" layers \"main\"\n\
+        new \"\" sha256 0 dialect \"parefeu\" layers \"main\"\n\
+        refusals alike\nverdict equivalent\n";
+    let text = [head.as_bytes(), data, b"\n"].concat();
+    let digest: String = Sha256::digest(&text).iter().map(|byte| format!("{byte:02x}")).collect();
+    let sealed = [&text[..], format!("sha256 {digest}\n").as_bytes()].concat();
+    let input = Input { firewall, sha256: "0", dialect: "parefeu" };
+    let limits = Limits { work: 100_000, ..Limits::default() };
+    for certificate in [data, &sealed] {
+        if let Ok(accepted) = verify(certificate, [&input, &input], &limits) {
+            assert!(accepted.work <= limits.work);
+        }
+    }
+}
+
+/// What certificates are checked against.
+const CERTIFIED: &str = r#"
+    [[interface]]
+    name = "a"
+    address = ["192.0.2.1/24"]
+    [[rule_base]]
+    name = "main"
+    [[rule_base.rule]]
+    name = "web"
+    source = ["10.0.0.0/8", "unknown:x"]
+    service = ["tcp/80-443", "icmp"]
+    action = "allow"
+    [[layer]]
+    rule_base = "main"
+    default = "deny"
+    [[source_nat]]
+    name = "hide"
+    source = ["10.0.0.0/9"]
+    translation = "egress-interface"
+"#;
 
 /// Compiled lookup answers what reading the rules one by one answers, one by one and side by side,
 /// with the instructions of every kind the processor has. The first byte chooses the structures

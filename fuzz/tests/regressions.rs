@@ -48,6 +48,11 @@ fn native() {
 }
 
 #[test]
+fn certificate() {
+    replay("certificate", parefeu_fuzz::certificate);
+}
+
+#[test]
 fn lookup() {
     replay("lookup", parefeu_fuzz::lookup);
 }

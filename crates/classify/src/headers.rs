@@ -6,11 +6,12 @@
 )]
 
 use std::net::{Ipv4Addr, Ipv6Addr};
+use std::ops::Range;
 
 use parefeu_net::Protocol;
 use parefeu_policy::PacketKey;
 
-use crate::batch::{CHUNK, Chunk, Instructions};
+use crate::batch::{CHUNK, Chunk, Instructions, Lanes};
 
 /// IPv4 packets, one slice a field: the form batch lookups read fastest.
 ///
@@ -79,8 +80,8 @@ pub(crate) trait Headers {
     /// One of the packets.
     fn key(&self, at: usize) -> PacketKey;
 
-    /// Copies `count` packets from `from` on, with the class of what they do not state.
-    fn fill(&self, chunk: &mut Chunk, from: usize, count: usize, context: u32);
+    /// Copies some of the packets, with the class of what they do not state.
+    fn fill<L: Lanes>(&self, lanes: L, chunk: &mut Chunk, packets: Range<usize>, context: u32);
 }
 
 impl Headers for HeadersV4<'_> {
@@ -100,13 +101,14 @@ impl Headers for HeadersV4<'_> {
     }
 
     #[inline(always)]
-    fn fill(&self, chunk: &mut Chunk, from: usize, count: usize, context: u32) {
+    fn fill<L: Lanes>(&self, _: L, chunk: &mut Chunk, packets: Range<usize>, context: u32) {
+        let count = packets.len();
         chunk.start(false, count);
-        chunk.src[..count].copy_from_slice(&self.src[from..][..count]);
-        chunk.dst[..count].copy_from_slice(&self.dst[from..][..count]);
-        widen(&self.src_port[from..][..count], &mut chunk.src_port);
-        widen(&self.dst_port[from..][..count], &mut chunk.dst_port);
-        widen(&self.protocol[from..][..count], &mut chunk.protocol);
+        chunk.src[..count].copy_from_slice(&self.src[packets.clone()]);
+        chunk.dst[..count].copy_from_slice(&self.dst[packets.clone()]);
+        widen(&self.src_port[packets.clone()], &mut chunk.src_port);
+        widen(&self.dst_port[packets.clone()], &mut chunk.dst_port);
+        widen(&self.protocol[packets], &mut chunk.protocol);
         chunk.context[..count].fill(context);
     }
 }
@@ -128,13 +130,14 @@ impl Headers for HeadersV6<'_> {
     }
 
     #[inline(always)]
-    fn fill(&self, chunk: &mut Chunk, from: usize, count: usize, context: u32) {
+    fn fill<L: Lanes>(&self, lanes: L, chunk: &mut Chunk, packets: Range<usize>, context: u32) {
+        let count = packets.len();
         chunk.start(true, count);
-        divide(&self.src[from..][..count], &mut chunk.src, &mut chunk.src_rest);
-        divide(&self.dst[from..][..count], &mut chunk.dst, &mut chunk.dst_rest);
-        widen(&self.src_port[from..][..count], &mut chunk.src_port);
-        widen(&self.dst_port[from..][..count], &mut chunk.dst_port);
-        widen(&self.protocol[from..][..count], &mut chunk.protocol);
+        divide(lanes, &self.src[packets.clone()], &mut chunk.src, &mut chunk.src_rest);
+        divide(lanes, &self.dst[packets.clone()], &mut chunk.dst, &mut chunk.dst_rest);
+        widen(&self.src_port[packets.clone()], &mut chunk.src_port);
+        widen(&self.dst_port[packets.clone()], &mut chunk.dst_port);
+        widen(&self.protocol[packets], &mut chunk.protocol);
         chunk.context[..count].fill(context);
     }
 }
@@ -146,9 +149,21 @@ fn widen<T: Copy + Into<u32>>(values: &[T], to: &mut [u32]) {
 
 /// Addresses → their four words.
 #[inline(always)]
-fn divide(addresses: &[u128], first: &mut [u32], rest: &mut [[u32; CHUNK]; 3]) {
+fn divide<L: Lanes>(
+    lanes: L,
+    addresses: &[u128],
+    first: &mut [u32; CHUNK],
+    rest: &mut [[u32; CHUNK]; 3],
+) {
+    let whole = addresses.len() / L::WIDTH * L::WIDTH;
     let [second, third, last] = rest;
-    for (at, address) in addresses.iter().enumerate() {
+    for at in (0..whole).step_by(L::WIDTH) {
+        let words = lanes.words(&addresses[at..at + L::WIDTH]);
+        for (words, to) in words.into_iter().zip([&mut *first, second, third, last]) {
+            lanes.store(words, to, at);
+        }
+    }
+    for (at, address) in addresses.iter().enumerate().skip(whole) {
         first[at] = (address >> 96) as u32;
         second[at] = (address >> 64) as u32;
         third[at] = (address >> 32) as u32;

@@ -1,14 +1,17 @@
 //! Packets given field by field find the rule that is found for them one by one, with instructions
 //! of every kind and in structures of every kind.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv6Addr};
 use std::sync::Arc;
 
 use parefeu_classify::{
     BatchScratch, CompileLimits, CompiledPolicy, HeadersV4, HeadersV6, Instructions,
 };
-use parefeu_policy::{PacketKey, RuleBaseId, RuleId};
-use parefeu_testkit::firewalls::{self, Family, Large, Shape};
+use parefeu_policy::{
+    AddressItem, AddressMatch, LinkedFirewall, PacketKey, RuleBaseId, RuleId, Span,
+};
+use parefeu_testkit::Random;
+use parefeu_testkit::firewalls::{self, Family, Filter, Large, Shape};
 use parefeu_testkit::traces::{Kind, Trace};
 
 fn v4(address: IpAddr) -> u32 {
@@ -65,13 +68,71 @@ fn headers_find_what_packets_find() {
                 let policy = CompiledPolicy::compile(Arc::clone(&firewall), &limits);
                 let one_by_one = keys.iter().map(|key| policy.first_match(RuleBaseId(0), key));
                 let expected: Vec<Option<RuleId>> = one_by_one.collect();
-                for instructions in Instructions::ALL {
-                    let mut scratch = BatchScratch::with(instructions);
-                    let found = by_headers(&policy, family, &keys, &mut scratch);
-                    let (shape, family) = (shape.name(), family.name());
-                    assert_eq!(found, expected, "{shape} {family} {}", instructions.name());
-                }
+                check(&policy, family, (&keys, &expected), shape.name());
             }
         }
     }
+}
+
+#[track_caller]
+fn check(
+    policy: &CompiledPolicy,
+    family: Family,
+    (keys, expected): (&[PacketKey], &[Option<RuleId>]),
+    what: &str,
+) {
+    for instructions in Instructions::ALL {
+        let mut scratch = BatchScratch::with(instructions);
+        let found = by_headers(policy, family, keys, &mut scratch);
+        assert_eq!(found, expected, "{what} {} {}", family.name(), instructions.name());
+    }
+}
+
+/// IPv6 addresses between any two others, of which no prefix begins or ends where they do, beside
+/// networks of every length around some hosts: packets at every edge.
+#[test]
+fn ranges_and_nested_networks_are_told_apart_at_their_edges() {
+    let mut random = Random::new(23);
+    let host = random.next_u128();
+    let mut ranges: Vec<(u128, u128)> = (0..=128u32)
+        .rev()
+        .map(|length| {
+            let open = u128::MAX.checked_shr(length).unwrap_or(0);
+            (host & !open, host | open)
+        })
+        .collect();
+    for number in 0..200 {
+        let near = random.next_u128();
+        let other = near ^ random.next_u128().checked_shr(number % 128).unwrap_or(0);
+        ranges.insert(random.below(ranges.len()), (near.min(other), near.max(other)));
+    }
+    let edges = ranges.iter().flat_map(|&(first, last)| {
+        [first, last, first.wrapping_sub(1), last.wrapping_add(1), first ^ 1 << 70]
+    });
+    let address = |bits| IpAddr::from(Ipv6Addr::from_bits(bits));
+    let keys: Vec<PacketKey> = edges
+        .map(|src| PacketKey { src: address(src), dst: address(!src), ..PacketKey::UNSTATED })
+        .collect();
+    let of_rule = |&(first, last): &(u128, u128)| first..=last;
+    let expected: Vec<Option<RuleId>> = keys
+        .iter()
+        .map(|key| {
+            let found = ranges.iter().position(|range| of_rule(range).contains(&v6(key.src)));
+            found.map(|rule| RuleId(rule as u32))
+        })
+        .collect();
+    let policy = CompiledPolicy::compile(from_ranges(&ranges), &CompileLimits::default());
+    check(&policy, Family::V6, (&keys, &expected), "ranges");
+}
+
+/// A rule for each range of source addresses.
+fn from_ranges(ranges: &[(u128, u128)]) -> Arc<LinkedFirewall> {
+    let mut firewall = firewalls::filtering("ranges", &vec![Filter::ANY; ranges.len()]);
+    let rules = firewall.rule_bases.iter_mut().flat_map(|rule_base| &mut rule_base.rules);
+    for (rule, &(first, last)) in rules.zip(ranges) {
+        let address = |bits| IpAddr::from(Ipv6Addr::from_bits(bits));
+        let item = AddressItem::Range(address(first), address(last));
+        rule.matches.src = AddressMatch::one(item, Span { source: 0, start: 0, end: 0 });
+    }
+    firewalls::linked(&firewall)
 }

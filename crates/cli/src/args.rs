@@ -62,6 +62,8 @@ pub(crate) enum Verb {
     Diff(Diff),
     /// Find the flows a firewall lets through, or refuses
     Search(Search),
+    /// Check a certificate of `diff` against both firewalls: accepted 0, rejected 1, unusable 2
+    Verify(crate::verb::verify::Verify),
     /// Measure building and lookup on a rule base, with a header trace or headers drawn from it
     Bench(Bench),
     /// Print the JSON Schema of a document this command writes
@@ -155,6 +157,9 @@ pub(crate) struct Diff {
     pub(crate) zone_map: Option<PathBuf>,
     #[command(flatten)]
     pub(crate) space: Space,
+    /// Write down what was found so that `verify` can check it; for comparisons of all packets
+    #[arg(long, value_name = "FILE")]
+    pub(crate) certificate: Option<PathBuf>,
     /// Accept an assumption of the answer by its name; several times for several
     #[arg(long, value_name = "ID")]
     pub(crate) assume: Vec<String>,

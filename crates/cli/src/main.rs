@@ -51,6 +51,7 @@ fn main() -> ExitCode {
         Verb::Replay(args) => verb::replay::run(&args, &drawer),
         Verb::Diff(args) => verb::diff::run(&args, &cli.global, &drawer),
         Verb::Search(args) => verb::search::run(&args, &drawer),
+        Verb::Verify(args) => verb::verify::run(&args, &drawer),
         Verb::Bench(args) => verb::bench::run(&args, &drawer),
         Verb::Schema(args) => verb::schema::run(&args),
         Verb::Completions(args) => verb::document::completions(&args),

@@ -137,7 +137,8 @@ fn every_document_has_a_schema_and_every_verb_a_manual() {
         check(&["schema", name], 0, "json-schema.org");
     }
     check(&["schema", "nonsense"], 2, "no document is called");
-    for verb in ["check", "lint", "test", "trace", "replay", "diff", "search", "bench"] {
+    let verbs = ["check", "lint", "test", "trace", "replay", "diff", "search", "verify", "bench"];
+    for verb in verbs {
         check(&["man", verb], 0, ".TH");
     }
     check(&["completions", "bash"], 0, "parefeu");

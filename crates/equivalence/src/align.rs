@@ -6,10 +6,11 @@
 
 use std::collections::HashMap;
 
+use crate::lines::{LineStep, Lines};
 use crate::outcome::Outcomes;
-use crate::problem::{DimensionId, Entry, List, Problem, SetId, Step};
+use crate::problem::{DimensionId, Entry, Problem, SetId, Step};
 
-/// An entry of the merged list: its index in the old list, in the new list, or in both.
+/// A line of the merged list: its index in the old list, in the new list, or in both.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) struct Merged {
     /// Index in each list, old and new.
@@ -18,18 +19,18 @@ pub(crate) struct Merged {
     pub(crate) target: [u32; 2],
 }
 
-/// The merged list; the order of each side is kept.
-pub(crate) fn merge(problem: &Problem, outcomes: &Outcomes) -> Vec<Merged> {
-    let lists = [&problem.old, &problem.new];
+/// The merged list, in which the order of each side is kept: of the pairs, which ascend in the
+/// first number, those that ascend in the second too are one line.
+pub(crate) fn merge(lines: &Lines, pairs: &[(u32, u32)]) -> Vec<Merged> {
     let mut merged: Vec<Merged> = Vec::new();
-    let mut places = lists.map(|list| Vec::with_capacity(list.entries.len() + 1));
-    let ends = [problem.old.entries.len() as u32, problem.new.entries.len() as u32];
+    let mut places = lines.sides.each_ref().map(|side| Vec::with_capacity(side.len() + 1));
+    let ends = lines.sides.each_ref().map(|side| side.len() as u32);
     let mut next = [0, 0];
-    for pair in pairs(problem, outcomes).into_iter().map(Some).chain([None]) {
+    for pair in in_order(lines, pairs).into_iter().map(Some).chain([None]) {
         let until = pair.map_or(ends, |(old, new)| [old, new]);
-        for side in 0..2 {
+        for (side, places) in places.iter_mut().enumerate() {
             for at in next[side]..until[side] {
-                places[side].push(merged.len() as u32);
+                places.push(merged.len() as u32);
                 let mut index = [None; 2];
                 index[side] = Some(at);
                 merged.push(Merged { index, target: [0; 2] });
@@ -44,17 +45,17 @@ pub(crate) fn merge(problem: &Problem, outcomes: &Outcomes) -> Vec<Merged> {
         }
     }
     for entry in &mut merged {
-        for side in 0..2 {
-            let step = entry.index[side].map(|at| lists[side].entries[at as usize].step);
-            if let Some(Step::Skip(to)) = step {
-                entry.target[side] = places[side][to.min(ends[side]) as usize];
+        for (side, places) in places.iter().enumerate() {
+            let step = entry.index[side].map(|at| lines.sides[side][at as usize].step);
+            if let Some(LineStep::Skip(to)) = step {
+                entry.target[side] = places[to as usize];
             }
         }
     }
     merged
 }
 
-/// What makes two entries a pair. Skips are told apart by where they go on later.
+/// What makes two entries alike. Skips are told apart by where they go on later.
 type Key<'a> = (&'a [(DimensionId, SetId)], Option<u32>);
 
 fn key<'a>(entry: &'a Entry, outcomes: &Outcomes) -> Key<'a> {
@@ -65,30 +66,32 @@ fn key<'a>(entry: &'a Entry, outcomes: &Outcomes) -> Key<'a> {
     (&entry.sets, outcome)
 }
 
-/// The pairs, ascending on both sides.
-fn pairs(problem: &Problem, outcomes: &Outcomes) -> Vec<(u32, u32)> {
+/// The entries that are alike, ascending on the old side.
+pub(crate) fn alike(problem: &Problem, outcomes: &Outcomes) -> Vec<(u32, u32)> {
     let mut places: HashMap<Key<'_>, (usize, Vec<u32>)> = HashMap::new();
     for (at, entry) in (0..).zip(&problem.new.entries) {
         places.entry(key(entry, outcomes)).or_default().1.push(at);
     }
-    let mut candidates = Vec::new();
+    let mut alike = Vec::new();
     for (at, entry) in (0..).zip(&problem.old.entries) {
         if let Some((used, places)) = places.get_mut(&key(entry, outcomes))
             && let Some(place) = places.get(*used)
         {
-            candidates.push((at, *place));
+            alike.push((at, *place));
             *used += 1;
         }
     }
-    let pairs = longest_increasing(&candidates);
+    alike
+}
+
+/// Of the pairs, those that are in order on both sides.
+fn in_order(lines: &Lines, pairs: &[(u32, u32)]) -> Vec<(u32, u32)> {
+    let pairs = longest_increasing(pairs);
     // Two skips are one if they go on before the same pair. Taking a pair away keeps that.
     let same_target = |&(old, new): &(u32, u32)| {
-        let target = |list: &List, at: u32| match list.entries[at as usize].step {
-            Step::Skip(to) => Some(to),
-            Step::Decide(_) => None,
-        };
-        match (target(&problem.old, old), target(&problem.new, new)) {
-            (Some(old), Some(new)) => {
+        let [old, new] = [(0, old), (1, new)].map(|(side, at)| lines.sides[side][at as usize].step);
+        match (old, new) {
+            (LineStep::Skip(old), LineStep::Skip(new)) => {
                 pairs.partition_point(|pair| pair.0 < old)
                     == pairs.partition_point(|pair| pair.1 < new)
             }

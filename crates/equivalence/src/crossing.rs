@@ -204,7 +204,7 @@ fn signature(firewall: &LinkedFirewall, passage: &Passage) -> Signature {
         };
         if it.relation != ZoneRelation::Any {
             // Which zone it is matters to how it relates to those routes lead to.
-            seen.extend(from.map_or([0; 4], |zone| zone.0.to_be_bytes()));
+            seen.extend(from.map_or([u8::MAX; 4], |zone| zone.0.to_be_bytes()));
             seen.push(from.zip(to).map_or(2, |(from, to)| u8::from(from == to)));
         }
         let egress = egress.map(|place| place.interface.map(|id| id.0));

@@ -220,11 +220,9 @@ pub(crate) fn one_sided(
     let all = Entry { sets: Box::new([]), step: Step::Decide(nothing), origin: Origin::default() };
     let list = if side == Side::Old { &problem.old } else { &problem.new };
     Problem {
-        dimensions: problem.dimensions.clone(),
-        sets: problem.sets.clone(),
         outcomes: outcomes.chain([Outcome::Outside]).collect(),
         old: list.clone(),
         new: List { entries: vec![all] },
-        applications: problem.applications.clone(),
+        ..problem.clone()
     }
 }

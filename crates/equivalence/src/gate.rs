@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use ipnet::IpNet;
-use parefeu_policy::{InterfaceId, LinkedFirewall, LinkedMatch, ZoneId};
+use parefeu_policy::{InterfaceId, LinkedFirewall, LinkedMatch, ZoneId, ZoneRelation};
 
 use crate::flatten::Place;
 
@@ -33,7 +33,8 @@ impl Gates {
     ///
     /// With zones, these are the gates, and so are interfaces outside of them that have an address
     /// or that a rule names. Without, every interface is one; where none has an address they are
-    /// known from rules only, and one more gate stands for all others.
+    /// known from rules only, and one more gate stands for all others. A firewall without places
+    /// has one gate, or two where rules ask whether packets stay in their zone.
     pub fn of(firewall: &LinkedFirewall) -> Self {
         let zones = (0..firewall.zones.len() as u32).map(ZoneId);
         let mut gates: Vec<Gate> = zones.map(|zone| Gate::of_zone(firewall, zone)).collect();
@@ -47,10 +48,17 @@ impl Gates {
         }
         let bare = firewall.interfaces.iter().all(|interface| interface.addresses.is_empty());
         let open = firewall.zones.is_empty() && bare && !gates.is_empty();
-        if open || gates.is_empty() {
-            let unnamed = InterfaceId(firewall.interfaces.len() as u32);
-            let place = Place { interface: open.then_some(unnamed), zone: None };
-            gates.push(Gate { name: None, places: vec![place], networks: BTreeSet::new() });
+        let unnamed = |interface, zone| {
+            let places = vec![Place { interface, zone }];
+            Gate { name: None, places, networks: BTreeSet::new() }
+        };
+        if open {
+            gates.push(unnamed(Some(InterfaceId(firewall.interfaces.len() as u32)), None));
+        } else if gates.is_empty() && matches(firewall).any(|it| it.relation != ZoneRelation::Any) {
+            // To tell traffic within a zone from traffic between zones, two are enough.
+            gates.extend((0..2).map(|zone| unnamed(None, Some(ZoneId(zone)))));
+        } else if gates.is_empty() {
+            gates.push(unnamed(None, None));
         }
         Self { gates, open }
     }

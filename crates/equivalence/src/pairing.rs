@@ -18,7 +18,7 @@ pub enum PairedBy {
     Network,
     /// One side names no place: it stands against every gate of the other.
     Everywhere,
-    /// Both stand for the interfaces their side does not name.
+    /// Both stand for places their side does not name.
     Unnamed,
 }
 
@@ -66,6 +66,12 @@ impl Pairing {
         mapped: &BTreeMap<String, String>,
     ) -> Self {
         let mut pairing = Self { old: Gates::of(old), new: Gates::of(new), pairs: Vec::new() };
+        let counts = [&pairing.old, &pairing.new].map(|side| side.gates.len());
+        if pairing.old.is_bare() && pairing.new.is_bare() && counts[0] == counts[1] {
+            let same = |at| Pair { old: at, new: at, by: PairedBy::Unnamed };
+            pairing.pairs = (0..counts[0]).map(same).collect();
+            return pairing;
+        }
         if pairing.old.is_bare() || pairing.new.is_bare() {
             let others = 0..pairing.new.gates.len();
             let all = (0..pairing.old.gates.len()).flat_map(|old| {

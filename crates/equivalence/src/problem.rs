@@ -7,6 +7,7 @@
 
 use std::sync::Arc;
 
+use parefeu_net::Timestamp;
 use parefeu_policy::RuleId;
 
 /// Index into [`Problem::dimensions`].
@@ -53,13 +54,15 @@ pub enum Field {
     Flags,
     /// Application: its place in [`Problem::applications`], from 1; 0 for one not listed there.
     Application,
-    /// Whether the URL is in this category.
+    /// Whether the URL is in this category. Those with the same patterns are one, by the name met
+    /// first.
     Category(Box<str>),
     /// Whether the user is this one, or in this group.
     User(Box<str>),
-    /// Source MAC address: 0 for one neither side names.
+    /// Source MAC address, its six bytes as one number.
     Device,
-    /// Moments that no schedule tells apart.
+    /// When it arrives: the index in [`Problem::moments`] of a moment that no schedule tells apart
+    /// from it.
     Time,
     /// Whether this condition, which has no value at analysis time, holds.
     Atom(Box<str>),
@@ -115,7 +118,7 @@ pub enum Step {
     Skip(u32),
 }
 
-/// The rules whose conditions an entry stands for; all absent for a default.
+/// The rules whose conditions an entry stands for; a default has none of its own.
 #[derive(Clone, Copy, Debug, Default, Eq, Hash, Ord, PartialEq, PartialOrd)]
 pub struct Origin {
     /// The rule that decides.
@@ -190,4 +193,6 @@ pub struct Problem {
     /// The applications either side names. Value `k` of [`Field::Application`] is the one at
     /// `k - 1`.
     pub applications: Vec<Box<str>>,
+    /// A moment of each kind that schedules tell apart, by the values of [`Field::Time`].
+    pub moments: Vec<Timestamp>,
 }

@@ -1,30 +1,44 @@
-//! The comparison of two lists in lock step: boxes on which they agree are left, boxes on which
-//! they do not are kept, others are cut in two.
+//! The comparison of two lists: what is asked, and what is answered.
 
-use crate::align::merge;
-use crate::outcome::{Agreement, Outcomes};
-use crate::problem::{Entry, Origin, OutcomeId, Problem, Side, Step};
-use crate::proof::{Part, Place, Proof, Recorder};
-use crate::tree::{Lists, Node};
+use crate::align::{alike, merge};
+use crate::lines::Lines;
+use crate::normalise::normalise;
+use crate::outcome::Outcomes;
+use crate::problem::{Origin, OutcomeId, Problem, Side};
+use crate::proof::Proof;
+use crate::search::Search;
+use crate::tree::Lists;
 
 /// How far a comparison goes, and what it compares.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct SolveLimits {
     /// Entries looked at, counted once for each box they are looked at on, before the rest is left
-    /// open. A count and not a time: the same problem ends at the same point everywhere.
+    /// open. A count and not a time: the same problem ends at the same point everywhere. It is
+    /// dealt out in rounds, to every part of the space alike, so that a hard part leaves the
+    /// others enough.
     pub work: u64,
-    /// Boxes kept, different and open, before the rest is left open. Up to as many more are kept
-    /// as the search is deep at that moment.
+    /// Boxes kept, different and open, before the rest is left open. As many more are kept as are
+    /// pending at that moment.
     pub boxes: usize,
     /// Whether two kinds of refusal differ.
     pub compare_refusals: bool,
+    /// Whether rules that were split, joined, moved or are never reached are put back before the
+    /// lists are compared. The answer is the same points, found sooner where much was rewritten;
+    /// of the proof, what is called the same may then be so for less plain reasons.
+    pub normalise: bool,
     /// Whether [`Solution::proof`] is written. It costs 24 bytes for each box looked at.
     pub record: bool,
 }
 
 impl Default for SolveLimits {
     fn default() -> Self {
-        Self { work: 1_000_000_000, boxes: 1_000_000, compare_refusals: false, record: false }
+        Self {
+            work: 1_000_000_000,
+            boxes: 1_000_000,
+            compare_refusals: false,
+            normalise: true,
+            record: false,
+        }
     }
 }
 
@@ -117,10 +131,17 @@ pub struct Solution {
 /// Compares the two lists of a problem on every point of its space.
 pub fn solve(problem: &Problem, limits: &SolveLimits) -> Solution {
     let outcomes = Outcomes::new(problem, limits.compare_refusals);
-    let merged = merge(problem, &outcomes);
-    let lists = Lists { problem, outcomes, merged };
-    let recorder = Recorder::new(limits.record);
-    let mut search = Search { lists, limits, differences: vec![], open: vec![], work: 0, recorder };
+    let mut lines = Lines::new(problem, &outcomes);
+    let mut pairs = alike(problem, &outcomes);
+    let mut work = 0;
+    if limits.normalise {
+        let budget = (limits.work / 2).saturating_mul(PAIRS);
+        let left;
+        (pairs, left) = normalise(&mut lines, problem, pairs, budget);
+        work = (budget - left) / PAIRS;
+    }
+    let merged = merge(&lines, &pairs);
+    let mut search = Search::new(Lists::new(problem, outcomes, lines, merged), limits, work);
     search.run();
     let Search { differences, open, work, recorder, .. } = search;
     let verdict = match (differences.is_empty(), open.is_empty()) {
@@ -131,124 +152,5 @@ pub fn solve(problem: &Problem, limits: &SolveLimits) -> Solution {
     Solution { verdict, differences, open, work, proof: recorder.finish() }
 }
 
-struct Search<'a> {
-    lists: Lists<'a>,
-    limits: &'a SolveLimits,
-    differences: Vec<DifferenceBox>,
-    open: Vec<OpenBox>,
-    work: u64,
-    recorder: Recorder,
-}
-
-/// What is found out about a box.
-enum Answer {
-    Same,
-    Different(Decided, Decided),
-    Open(OpenReason),
-    /// It has to be cut: the dimension, and the class behind which.
-    Cut((usize, u32)),
-}
-
-impl Search<'_> {
-    fn run(&mut self) {
-        let mut pending = vec![(Node::root(&self.lists), Place::Whole)];
-        while let Some((mut node, mut place)) = pending.pop() {
-            let answer = match self.exhausted() {
-                Some(reason) => self.leave(&mut node, reason),
-                None => self.visit(&mut node, &mut place),
-            };
-            let part = match answer {
-                Answer::Same => Part::Same,
-                Answer::Different(old, new) => {
-                    let area = node.area.into();
-                    self.differences.push(DifferenceBox { area, old, new });
-                    Part::Different(self.differences.len() as u32 - 1)
-                }
-                Answer::Open(reason) => {
-                    self.open.push(self.open_box(&node, reason));
-                    Part::Open(self.open.len() as u32 - 1)
-                }
-                Answer::Cut(cut) => {
-                    let places = self.recorder.cut(place, cut);
-                    let upper = node.split(&self.lists, cut);
-                    pending.extend([(upper, places.1), (node, places.0)]);
-                    continue;
-                }
-            };
-            self.recorder.write(place, part);
-        }
-    }
-
-    fn exhausted(&self) -> Option<OpenReason> {
-        if self.work >= self.limits.work {
-            return Some(OpenReason::Work);
-        }
-        let boxes = self.differences.len() + self.open.len();
-        (boxes >= self.limits.boxes).then_some(OpenReason::Boxes)
-    }
-
-    /// Answers for a box, or says where to cut it.
-    fn visit(&mut self, node: &mut Node, place: &mut Place) -> Answer {
-        let closing = loop {
-            self.work += node.items.len() as u64;
-            let closing = node.settle(&self.lists);
-            node.trim(&self.lists, closing);
-            if node.unpaired().next().is_none() {
-                return Answer::Same;
-            }
-            match node.shrink(&self.lists) {
-                Some(from) => *place = self.recorder.shrink(*place, &from, &node.area),
-                None => break closing,
-            }
-        };
-        if let ([Some(old), Some(new)], [1, 1]) = (closing, [0, 1].map(|side| node.left_on(side))) {
-            return self.decide(node, (old, new));
-        }
-        match node.cut(&self.lists) {
-            Some(cut) if node.left_on(0) > 0 && node.left_on(1) > 0 => Answer::Cut(cut),
-            _ => Answer::Open(OpenReason::NoDecision),
-        }
-    }
-
-    /// Answers for a box for which one entry of either side is left.
-    fn decide(&self, node: &Node, (old, new): (u32, u32)) -> Answer {
-        let decided = |place, side| decided(self.lists.entry(place, side)?);
-        let (Some(old), Some(new)) = (decided(old, 0), decided(new, 1)) else {
-            return Answer::Open(OpenReason::NoDecision);
-        };
-        let numbers = [old, new].map(|one| self.lists.outcomes.number(one.outcome));
-        let numbers = (numbers[0], numbers[1]);
-        match self.lists.outcomes.compare(self.lists.problem, numbers, &node.area) {
-            Agreement::Everywhere => Answer::Same,
-            Agreement::Nowhere => Answer::Different(old, new),
-            Agreement::Cut(dimension, class) => Answer::Cut((dimension, class)),
-            Agreement::WithinClass => Answer::Open(OpenReason::WithinClass),
-        }
-    }
-
-    /// Leaves a box open, unless it is plain that both sides agree there.
-    fn leave(&self, node: &mut Node, reason: OpenReason) -> Answer {
-        node.settle(&self.lists);
-        match node.unpaired().next() {
-            Some(_) => Answer::Open(reason),
-            None => Answer::Same,
-        }
-    }
-
-    fn open_box(&self, node: &Node, reason: OpenReason) -> OpenBox {
-        let sides = [Side::Old, Side::New].into_iter().enumerate();
-        let involved = node.unpaired().flat_map(|item| {
-            let on = sides.clone().filter(|(side, _)| item.on[*side]);
-            on.filter_map(|(at, side)| Some((side, self.lists.entry(item.place, at)?.origin)))
-        });
-        let involved = involved.take(OpenBox::INVOLVED).collect();
-        OpenBox { area: node.area.clone().into(), reason, involved }
-    }
-}
-
-fn decided(entry: &Entry) -> Option<Decided> {
-    match entry.step {
-        Step::Decide(outcome) => Some(Decided { outcome, origin: entry.origin }),
-        Step::Skip(_) => None,
-    }
-}
+/// To look at so many pairs of entries, to put lists in order, is to look at one on a box.
+const PAIRS: u64 = 16;

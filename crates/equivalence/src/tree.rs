@@ -1,42 +1,77 @@
 //! A box of the space with the entries of both lists that matter on it.
 
 use crate::align::Merged;
+use crate::lines::{Cell, Line, LineStep, Lines};
 use crate::outcome::Outcomes;
-use crate::problem::{Entry, Problem, Step};
+use crate::problem::Problem;
 
 /// Both lists, merged, with what is needed to look an entry up.
 #[derive(Debug)]
 pub(crate) struct Lists<'a> {
     pub(crate) problem: &'a Problem,
     pub(crate) outcomes: Outcomes,
+    pub(crate) lines: Lines,
     pub(crate) merged: Vec<Merged>,
+    spots: Vec<Spot>,
 }
 
-impl Lists<'_> {
-    /// The entry of a side at a place of the merged list.
-    pub(crate) fn entry(&self, place: u32, side: usize) -> Option<&Entry> {
-        let list = [&self.problem.old, &self.problem.new][side];
-        self.merged[place as usize].index[side].map(|at| &list.entries[at as usize])
+/// What is looked at again and again of a line of the merged list.
+#[derive(Debug)]
+struct Spot {
+    cells: (u32, u32),
+    /// On each side the outcome, by number, or none.
+    outcome: [Option<u32>; 2],
+}
+
+impl<'a> Lists<'a> {
+    pub(crate) fn new(
+        problem: &'a Problem,
+        outcomes: Outcomes,
+        lines: Lines,
+        merged: Vec<Merged>,
+    ) -> Self {
+        let spots = merged.iter().map(|merged| {
+            let on = |side: usize| merged.index[side].map(|at| &lines.sides[side][at as usize]);
+            let outcome = [0, 1].map(|side| match on(side)?.step {
+                LineStep::Decide(outcome) => Some(outcome),
+                LineStep::Skip(_) => None,
+            });
+            // The sets of either side are the same.
+            let cells = on(0).or_else(|| on(1)).map_or((0, 0), |line| line.cells);
+            Spot { cells, outcome }
+        });
+        let spots = spots.collect();
+        Self { problem, outcomes, lines, merged, spots }
     }
 
-    /// The entry of either side: their sets are the same.
-    fn any(&self, place: u32) -> Option<&Entry> {
-        self.entry(place, 0).or_else(|| self.entry(place, 1))
+    /// The line of a side at a place of the merged list.
+    pub(crate) fn line(&self, place: u32, side: usize) -> Option<&Line> {
+        let index = self.merged[place as usize].index[side];
+        index.map(|at| &self.lines.sides[side][at as usize])
     }
 
-    /// The outcome, by number, of an entry that decides.
+    /// The outcome, by number, of a line that decides.
     pub(crate) fn outcome(&self, place: u32, side: usize) -> Option<u32> {
-        match self.entry(place, side)?.step {
-            Step::Decide(outcome) => Some(self.outcomes.number(outcome)),
-            Step::Skip(_) => None,
-        }
+        self.spots[place as usize].outcome[side]
     }
 
-    /// The ranges of an item on a dimension; absent if it does not narrow it.
-    fn ranges(&self, item: &Item, dimension: usize) -> Option<&[(u32, u32)]> {
-        let sets = &self.any(item.place)?.sets;
-        let at = sets.binary_search_by_key(&dimension, |(id, _)| id.0 as usize).ok()?;
-        Some(&self.problem.sets[sets[at].1.0 as usize])
+    /// The sets of a line of the merged list.
+    fn cells(&self, place: u32) -> &[Cell] {
+        self.lines.cells_at(self.spots[place as usize].cells)
+    }
+
+    /// The set of an item in a dimension; absent if it does not narrow it.
+    fn cell(&self, item: &Item, dimension: usize) -> Option<&Cell> {
+        self.cells(item.place).iter().find(|cell| cell.dimension as usize == dimension)
+    }
+
+    /// What a set matches of an interval.
+    fn slice(&self, cell: &Cell, area: (u32, u32)) -> Option<Slice> {
+        if cell.gaps {
+            return slice(self.lines.ranges(cell), area);
+        }
+        let only = (cell.hull.0.max(area.0), cell.hull.1.min(area.1));
+        (only.0 <= only.1).then_some(Slice { first: only, middle: only, last: only })
     }
 }
 
@@ -55,6 +90,22 @@ pub(crate) struct Item {
 }
 
 impl Item {
+    /// The box narrows in a dimension; whether the item still meets it.
+    fn restrict(
+        &mut self,
+        lists: &Lists<'_>,
+        dimension: usize,
+        (from, to): ((u32, u32), (u32, u32)),
+    ) -> bool {
+        let Some(cell) = lists.cell(self, dimension) else { return true };
+        let Some(part) = lists.slice(cell, to) else { return false };
+        let covered = || lists.slice(cell, from).is_some_and(|part| part.first == from);
+        if part.first == to && !covered() {
+            self.narrow -= 1;
+        }
+        true
+    }
+
     /// No point of the box gets here on this side, which is not so on the other.
     fn skipped_on(&mut self, side: usize) {
         self.on[side] = false;
@@ -72,13 +123,13 @@ pub(crate) struct Node {
 }
 
 /// The parts of a set within an interval: the first and the last range, clipped, and one between.
-struct Slice {
-    first: (u32, u32),
+pub(crate) struct Slice {
+    pub(crate) first: (u32, u32),
     middle: (u32, u32),
     last: (u32, u32),
 }
 
-fn slice(ranges: &[(u32, u32)], (low, high): (u32, u32)) -> Option<Slice> {
+pub(crate) fn slice(ranges: &[(u32, u32)], (low, high): (u32, u32)) -> Option<Slice> {
     let from = ranges.partition_point(|range| range.1 < low);
     let to = ranges.partition_point(|range| range.0 <= high);
     let ranges = ranges.get(from..to)?;
@@ -92,7 +143,7 @@ impl Node {
     pub(crate) fn root(lists: &Lists<'_>) -> Self {
         let dimensions = &lists.problem.dimensions;
         let items = (0..).zip(&lists.merged).map(|(place, merged)| {
-            let narrow = lists.any(place).map_or(0, |entry| entry.sets.len()) as u32;
+            let narrow = lists.cells(place).len() as u32;
             let on = merged.index.map(|index| index.is_some());
             Item { place, on, paired: on == [true; 2], narrow }
         });
@@ -106,14 +157,7 @@ impl Node {
     /// Narrows the box in one dimension, and drops what misses it.
     pub(crate) fn restrict(&mut self, lists: &Lists<'_>, dimension: usize, to: (u32, u32)) {
         let from = std::mem::replace(&mut self.area[dimension], to);
-        let covers = |ranges, area| slice(ranges, area).is_some_and(|part| part.first == area);
-        self.items.retain_mut(|item| {
-            let Some(ranges) = lists.ranges(item, dimension) else { return true };
-            if covers(ranges, to) && !covers(ranges, from) {
-                item.narrow -= 1;
-            }
-            slice(ranges, to).is_some()
-        });
+        self.items.retain_mut(|item| item.restrict(lists, dimension, (from, to)));
     }
 
     /// Takes away what no point of the box reaches. Returns for each side the place of the entry
@@ -124,14 +168,13 @@ impl Node {
             // Where every point goes on, and up to where some point may have gone on.
             let (mut resume, mut bypass) = (0, 0);
             for item in self.items.iter_mut().filter(|item| item.on[side]) {
-                let Some(entry) = lists.entry(item.place, side) else { continue };
                 let certain = item.narrow == 0 && item.place >= bypass;
-                let target = lists.merged[item.place as usize].target[side];
                 if closing.is_some() {
                     item.on[side] = false;
                 } else if item.place < resume {
                     item.skipped_on(side);
-                } else if let Step::Skip(_) = entry.step {
+                } else if lists.outcome(item.place, side).is_none() {
+                    let target = lists.merged[item.place as usize].target[side];
                     if certain {
                         resume = target;
                         item.skipped_on(side);
@@ -191,7 +234,7 @@ impl Node {
         let mut hulls: Vec<Option<(u32, u32)>> = vec![None; self.area.len()];
         for item in self.unpaired() {
             for (hull, (at, area)) in hulls.iter_mut().zip(self.area.iter().enumerate()) {
-                let part = lists.ranges(item, at).and_then(|ranges| slice(ranges, *area));
+                let part = lists.cell(item, at).and_then(|cell| lists.slice(cell, *area));
                 let (low, high) = part.map_or(*area, |part| (part.first.0, part.last.1));
                 let (from, to) = hull.unwrap_or((low, high));
                 *hull = Some((from.min(low), to.max(high)));
@@ -208,38 +251,45 @@ impl Node {
 
     /// Where to cut: the dimension, and the class behind which. Of the ends of the sets, the one
     /// that leaves the least, by the sum of the squares of what either part still meets.
-    pub(crate) fn cut(&self, lists: &Lists<'_>) -> Option<(usize, u32)> {
+    pub(crate) fn cut(&self, lists: &Lists<'_>, room: &mut Ends) -> Option<(usize, u32)> {
         let mut best = None;
+        let all = self.items.len() as u64;
         for (at, &(low, high)) in self.area.iter().enumerate() {
             if low == high {
                 continue;
             }
-            let (mut starts, mut ends, mut candidates) = (Vec::new(), Vec::new(), Vec::new());
+            let Ends { first: starts, last: ends, cuts: candidates } = &mut *room;
+            for list in [&mut *starts, ends, candidates] {
+                list.clear();
+            }
             for item in self.items.iter().filter(|item| item.narrow > 0) {
-                let ranges = lists.ranges(item, at);
-                let Some(part) = ranges.and_then(|ranges| slice(ranges, (low, high))) else {
+                let cell = lists.cell(item, at);
+                let Some(cell) =
+                    cell.filter(|cell| cell.gaps || cell.hull.0 > low || cell.hull.1 < high)
+                else {
                     continue;
                 };
+                let Some(part) = lists.slice(cell, (low, high)) else { continue };
                 starts.push(part.first.0);
                 ends.push(part.last.1);
                 // The ends of three ranges bound what an item costs here, and still halve a set of
                 // many ranges.
-                for (from, to) in [part.first, part.middle, part.last] {
+                let parts = [part.first, part.middle, part.last];
+                for (from, to) in parts.into_iter().take(if cell.gaps { 3 } else { 1 }) {
                     candidates.extend(from.checked_sub(1).filter(|cut| *cut >= low));
                     candidates.extend(Some(to).filter(|cut| *cut < high));
                 }
             }
-            for list in [&mut starts, &mut ends, &mut candidates] {
+            for list in [&mut *starts, ends, candidates] {
                 list.sort_unstable();
             }
             candidates.dedup();
-            let all = self.items.len() as u128;
             let (mut started, mut ended) = (0, 0);
-            for cut in candidates {
-                started += starts[started..].partition_point(|start| *start <= cut);
-                ended += ends[ended..].partition_point(|end| *end <= cut);
-                let lower = all - (starts.len() - started) as u128;
-                let upper = all - ended as u128;
+            for &cut in &*candidates {
+                started += starts[started..].iter().take_while(|start| **start <= cut).count();
+                ended += ends[ended..].iter().take_while(|end| **end <= cut).count();
+                let lower = all - (starts.len() - started) as u64;
+                let upper = all - ended as u64;
                 let wider = (cut - low).max(high - cut);
                 let cost = (lower * lower + upper * upper, wider, at, cut);
                 best = Some(best.map_or(cost, |best| cost.min(best)));
@@ -251,9 +301,23 @@ impl Node {
     /// Cuts the box behind a class; what is left is the lower part, and the upper is returned.
     pub(crate) fn split(&mut self, lists: &Lists<'_>, (at, cut): (usize, u32)) -> Self {
         let (low, high) = self.area[at];
-        let mut upper = Self { area: self.area.clone(), items: self.items.clone() };
-        upper.restrict(lists, at, (cut + 1, high));
+        let above = ((low, high), (cut + 1, high));
+        let meet = |item: &Item| {
+            let mut item = *item;
+            item.restrict(lists, at, above).then_some(item)
+        };
+        let mut upper =
+            Self { area: self.area.clone(), items: self.items.iter().filter_map(meet).collect() };
+        upper.area[at] = above.1;
         self.restrict(lists, at, (low, cut));
         upper
     }
+}
+
+/// Room for the ends of sets, kept from one box to the next.
+#[derive(Debug, Default)]
+pub(crate) struct Ends {
+    first: Vec<u32>,
+    last: Vec<u32>,
+    cuts: Vec<u32>,
 }

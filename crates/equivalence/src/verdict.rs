@@ -8,7 +8,7 @@ use parefeu_policy::{
 
 use crate::compare::Answer;
 use crate::finding::{Finding, Missing};
-use crate::pairing::Pairing;
+use crate::pairing::{Pair, PairedBy, Pairing};
 use crate::problem::Side;
 
 /// What a comparison comes to.
@@ -70,6 +70,9 @@ pub struct Conclusion {
     /// Names of places that have no partner on the other side: of the old one, of the new one. What
     /// enters there was not compared.
     pub unpaired: [Vec<Box<str>>; 2],
+    /// Whether both sides are one text read in one way, place for place: they do the same, even
+    /// where it is not known what.
+    pub identical: bool,
 }
 
 /// Concludes from a comparison's findings.
@@ -95,7 +98,10 @@ pub fn conclude(
     assumptions.dedup();
     let unpaired = pairing.unpaired().map(|names| names.into_iter().map(Box::from).collect());
     let mut alone = unpaired.iter().filter(|names: &&Vec<Box<str>>| !names.is_empty());
-    let verdict = if findings.iter().any(Finding::is_contradicted) {
+    let identical = findings.is_empty() && identical(old.firewall, new.firewall, pairing);
+    let verdict = if identical {
+        Verdict::Equivalent
+    } else if findings.iter().any(Finding::is_contradicted) {
         Verdict::Undecided
     } else if findings.iter().any(|it| it.rests_on.is_empty()) {
         Verdict::Different
@@ -106,7 +112,27 @@ pub fn conclude(
     } else {
         Verdict::Equivalent
     };
-    Conclusion { verdict, assumptions: named([old, new], assumptions), unpaired }
+    Conclusion { verdict, assumptions: named([old, new], assumptions), unpaired, identical }
+}
+
+/// Whether two firewalls are one text read in one way, and every place is its own partner.
+fn identical(old: &LinkedFirewall, new: &LinkedFirewall, pairing: &Pairing) -> bool {
+    let texts = |firewall: &LinkedFirewall| {
+        let texts = firewall.sources.iter().map(|source| source.text().to_owned());
+        texts.collect::<Vec<_>>()
+    };
+    let layers = |firewall: &LinkedFirewall| {
+        let layers = firewall.layers.iter();
+        layers.map(|it| (it.rule_base, it.default, it.sees_src, it.sees_dst)).collect::<Vec<_>>()
+    };
+    let own = |pair: &Pair| pair.old == pair.new && pair.by != PairedBy::Map;
+    old.dialect == new.dialect
+        && !texts(old).is_empty()
+        && texts(old) == texts(new)
+        && layers(old) == layers(new)
+        && old.rules.len() == new.rules.len()
+        && old.behaviour == new.behaviour
+        && pairing.pairs.iter().all(own)
 }
 
 /// The lines of one firewall that are not modelled and that no condition stands for, as the

@@ -278,3 +278,20 @@ fn where_no_route_leads_every_way_out_is_looked_at() {
     assert!(routed.to.is_empty(), "the destination tells");
     assert_eq!(routed.sets[&Field::Dst].as_slice(), [(0x0a00_0000, 0x0aff_ffff)]);
 }
+
+#[test]
+fn an_interface_without_a_zone_is_not_in_the_first_one() {
+    let within =
+        "[[rule_base.rule]]\nname = \"it\"\nrelation = \"intrazone\"\naction = \"allow\"\n";
+    let other = "[[interface]]\nname = \"eth3\"\naddress = [\"10.9.0.1/24\"]\n";
+    let firewall = zoned(&format!("{within}{other}"));
+    let pairing = Pairing::of(&firewall, &firewall, &BTreeMap::new());
+    let answer = compare(&firewall, &firewall, &Request::all(pairing));
+    let names = |from: &[Option<Box<str>>; 2]| from[0].clone().unwrap_or_default();
+    let groups = answer.undecided.iter().map(|it| &it.crossings);
+    for ways in groups.chain(answer.compared.iter().map(|it| &it.crossings)) {
+        let mut from: Vec<_> = ways.iter().map(|way| names(&way.from)).collect();
+        from.sort_unstable();
+        assert_ne!(*from, ["eth3".into(), "inside".into()]);
+    }
+}

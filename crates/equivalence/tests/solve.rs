@@ -9,6 +9,7 @@ use parefeu_equivalence::{
     Translate, solve,
 };
 use parefeu_policy::RuleId;
+use parefeu_testkit::Random;
 use proptest::prelude::*;
 
 /// An entry as it is drawn: for each dimension the classes it matches, as bits (0 for any), and
@@ -247,8 +248,14 @@ fn check_proof(problem: &Problem, solution: &Solution, refusals: bool) {
     assert_eq!(open, numbered(solution.open.iter().map(|open| &open.area).collect()));
 }
 
-/// Holds a solution against every point, and its proof against the solution.
+/// Holds solutions against every point, and their proofs against them; with the lists as they are
+/// written, and brought together first, which is the one returned.
 fn check(problem: &Problem, limits: &SolveLimits) -> Solution {
+    check_as_asked(problem, &SolveLimits { normalise: false, ..*limits });
+    check_as_asked(problem, limits)
+}
+
+fn check_as_asked(problem: &Problem, limits: &SolveLimits) -> Solution {
     let mut solution = solve(problem, &SolveLimits { record: true, ..*limits });
     check_proof(problem, &solution, limits.compare_refusals);
     solution.proof = None;
@@ -328,6 +335,100 @@ fn edited(skips: u32) -> impl Strategy<Value = (Vec<Raw>, Vec<Raw>)> {
     })
 }
 
+/// A list being written differently, each entry with the number of the one it comes from.
+struct Rewrite<'a> {
+    widths: &'a [Vec<u128>],
+    old: &'a [Raw],
+    new: Vec<(usize, Raw)>,
+}
+
+impl Rewrite<'_> {
+    /// The classes an entry matches in a dimension.
+    fn mask(&self, raw: &Raw, dimension: usize) -> u8 {
+        let every = ((1_u16 << self.widths[dimension].len()) - 1) as u8;
+        if raw.masks[dimension] & every == 0 { every } else { raw.masks[dimension] & every }
+    }
+
+    /// Writes an entry as two.
+    fn split(&mut self, at: usize, dimension: usize, bits: u8) {
+        let (from, mut other) = self.new[at].clone();
+        let mask = self.mask(&other, dimension);
+        if other.step.is_ok() && mask & bits != 0 && mask & !bits != 0 {
+            self.new[at].1.masks[dimension] = mask & bits;
+            other.masks[dimension] = mask & !bits;
+            self.new.insert(at + 1, (from, other));
+        }
+    }
+
+    /// Adds an entry that is never reached.
+    fn shadow(&mut self, at: usize, dimension: usize, bits: u8, outcome: usize) {
+        let (from, mut raw) = self.new[at].clone();
+        let mask = self.mask(&raw, dimension);
+        raw.masks[dimension] = if mask & bits == 0 { mask } else { mask & bits };
+        if raw.step.is_ok() {
+            raw.step = Ok(outcome);
+            self.new.insert(at + 1, (from, raw));
+        }
+    }
+
+    /// Exchanges neighbours where that changes nothing.
+    fn exchange(&mut self, at: usize) {
+        let Some([(one, a), (other, b)]) = self.new.get(at..at + 2) else { return };
+        let target = |(from, raw): (usize, &Raw)| Some(from + 1 + raw.step.err()? as usize);
+        let between = |to: usize| *one < to && to <= *other;
+        let led_to = self.old.iter().enumerate().filter_map(target).any(between);
+        let mut dimensions = 0..self.widths.len();
+        let apart = dimensions.any(|at| self.mask(a, at) & self.mask(b, at) == 0);
+        if a.step.is_ok() && b.step.is_ok() && !led_to && (apart || a.step == b.step) {
+            // The number says which skips lead before an entry: it stays with the place.
+            let (one, other) = (*one, *other);
+            self.new.swap(at, at + 1);
+            (self.new[at].0, self.new[at + 1].0) = (one, other);
+        }
+    }
+
+    /// The list, whose skips lead where they did.
+    fn finish(self) -> Vec<Raw> {
+        let starts: Vec<usize> = self.new.iter().map(|(from, _)| *from).collect();
+        let mut new: Vec<Raw> = self.new.into_iter().map(|(_, raw)| raw).collect();
+        for (at, raw) in new.iter_mut().enumerate() {
+            if let Err(by) = &mut raw.step {
+                let to = starts[at] + 1 + *by as usize;
+                *by = (starts.partition_point(|start| *start < to) - at - 1) as u32;
+            }
+        }
+        new
+    }
+}
+
+/// A list and the same written differently, at most one entry of it with another outcome.
+fn rewritten(skips: u32) -> impl Strategy<Value = (Vec<Vec<u128>>, Vec<Raw>, Vec<Raw>)> {
+    let changes = prop::collection::vec((0..6_u8, 0..30_usize, 0..4_usize, any::<u8>()), 0..60);
+    let edit = prop::option::of((0..11_usize, 0..4_usize));
+    let widths = prop::collection::vec(prop_oneof![Just(vec![1; 3]), Just(vec![1; 6])], 3..=4);
+    (widths, list(skips), changes, edit).prop_map(|(widths, old, changes, edit)| {
+        let new = old.iter().cloned().enumerate().collect();
+        let mut rewrite = Rewrite { widths: &widths, old: &old, new };
+        for (kind, at, dimension, bits) in changes {
+            match (kind, dimension % widths.len()) {
+                (0, dimension) if at < rewrite.new.len() => rewrite.split(at, dimension, bits),
+                (1, dimension) if at < rewrite.new.len() && at % 4 == 0 => {
+                    rewrite.shadow(at, dimension, bits, usize::from(bits) % 4);
+                }
+                _ => rewrite.exchange(at),
+            }
+        }
+        let mut new = rewrite.finish();
+        if let Some((at, outcome)) = edit
+            && at < new.len()
+            && new[at].step.is_ok()
+        {
+            new[at].step = Ok(outcome);
+        }
+        (widths, old, new)
+    })
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(400))]
 
@@ -365,6 +466,18 @@ proptest! {
         let problem = problem(&widths, &lists.0, &lists.1, [0, 1]);
         check(&problem, &SolveLimits { work, ..SolveLimits::default() });
         check(&problem, &SolveLimits { boxes, ..SolveLimits::default() });
+    }
+
+    #[test]
+    fn a_list_written_differently(lists in rewritten(0), refusals: bool) {
+        let (widths, old, new) = lists;
+        check_complete(&problem(&widths, &old, &new, [0, 0]), refusals);
+    }
+
+    #[test]
+    fn a_list_written_differently_between_skips(lists in rewritten(3)) {
+        let (widths, old, new) = lists;
+        check_complete(&problem(&widths, &old, &new, [0, 0]), false);
     }
 
     #[test]
@@ -419,6 +532,102 @@ fn the_same_list_costs_one_look() {
     let list: [Line; 3] = [([0b11, 0, 0], ALLOW), ([0, 0b1010, 0], Err(1)), ([0, 0, 1], Ok(3))];
     let solution = check_complete(&example(&list, &list), true);
     assert_eq!((solution.verdict, solution.work), (Comparison::Equal, 4));
+}
+
+/// Whether the lists are found equal without a look at any part of the space.
+#[track_caller]
+fn check_brought_together(old: &[Line], new: &[Line]) {
+    let limits = SolveLimits { record: true, ..SolveLimits::default() };
+    for (old, new) in [(old, new), (new, old)] {
+        let problem = example(old, new);
+        check_complete(&problem, true);
+        let proof = solve(&problem, &limits).proof.unwrap();
+        assert_eq!((proof.whole, proof.cuts), (Part::Same, vec![]));
+    }
+}
+
+#[test]
+fn a_hard_part_leaves_the_others_enough() {
+    // In one half of the first dimension nothing is alike; in the other half lies one difference.
+    for (hard, easy) in [(0b1111, 7), (0b1111_0000, 0)] {
+        let mut random = Random::new(5);
+        let mut list = || -> Vec<Raw> {
+            let mask = |random: &mut Random| 1 + random.below(255) as u8;
+            (0..60)
+                .map(|_| {
+                    let masks = [hard, mask(&mut random), mask(&mut random), mask(&mut random), 0];
+                    Raw { masks: masks.into(), step: Ok(random.below(2)) }
+                })
+                .collect()
+        };
+        let (old, mut new) = (list(), list());
+        new.push(Raw { masks: vec![1 << easy, 2, 2, 2, 2], step: ALLOW });
+        let problem = problem(&vec![vec![1; 8]; 5], &old, &new, [0, 0]);
+        let all = solve(&problem, &SolveLimits::default());
+        for part in [4, 8, 16] {
+            let work = all.work / part;
+            let solution = solve(&problem, &SolveLimits { work, ..SolveLimits::default() });
+            let found = solution.differences.iter().any(|it| it.area[0] == (easy, easy));
+            assert!(found, "one in {part} of the work finds none of the easy part");
+            assert!(solution.open.iter().all(|open| open.reason == OpenReason::Work));
+            assert!(!solution.open.is_empty() && solution.work < all.work / 2);
+        }
+    }
+}
+
+#[test]
+fn what_was_split_is_joined() {
+    let whole: Line = ([0b11_1100, 0b11, 0], ALLOW);
+    let parts = [([0b11_0000, 0b11, 0], ALLOW), ([0b1100, 0b11, 0], ALLOW)];
+    check_brought_together(&[whole], &parts);
+    // Past what shares no point with the part that moves.
+    let (before, between): (Line, Line) = (([0b100, 0b11, 0], DENY), ([0b11, 0, 0], Ok(3)));
+    check_brought_together(&[before, whole, between], &[before, parts[0], between, parts[1]]);
+    // In two dimensions, one after the other.
+    let quarters: Vec<Line> = [(0b11_0000, 1), (0b1100, 1), (0b1100, 2), (0b11_0000, 2)]
+        .map(|(one, other)| ([one, other, 0], ALLOW))
+        .into();
+    check_brought_together(&[whole], &quarters);
+    // Two of one side are two others of the other side together.
+    let others = [([0b1_1100, 0b11, 0], ALLOW), ([0b11_1000, 0b11, 0], ALLOW)];
+    check_brought_together(&parts, &others);
+}
+
+#[test]
+fn what_was_moved_is_put_back() {
+    let list: [Line; 3] = [([0b11, 0, 0], ALLOW), ([0b1100, 0, 0], DENY), ([0b1111, 1, 0], ALLOW)];
+    check_brought_together(&list, &[list[1], list[0], list[2]]);
+    let never: Line = ([0b1, 0b10, 0], DENY);
+    check_brought_together(&list, &[list[0], list[1], never, list[2]]);
+}
+
+#[test]
+fn nothing_moves_past_what_it_shares_a_point_with() {
+    let (part, other): (Line, Line) = (([0b11_0000, 0, 0], ALLOW), ([0b1100, 0, 0], ALLOW));
+    let between: Line = ([0b1_1000, 0, 0], DENY);
+    let whole: Line = ([0b11_1100, 0, 0], ALLOW);
+    let solution = check_complete(&example(&[whole, between], &[part, between, other]), false);
+    assert_eq!(*solution.differences[0].area, [(3, 3), (0, 5), (0, 5)]);
+}
+
+#[test]
+fn nothing_moves_out_of_what_a_skip_goes_past() {
+    let (part, other): (Line, Line) = (([0b11_0000, 0, 0], ALLOW), ([0b1100, 0, 0], ALLOW));
+    let skip: Line = ([0, 0b1, 0], Err(1));
+    let whole: Line = ([0b11_1100, 0, 0], ALLOW);
+    let solution = check_complete(&example(&[skip, whole], &[skip, part, other]), false);
+    assert_eq!(*solution.differences[0].area, [(2, 3), (0, 0), (0, 5)]);
+}
+
+#[test]
+fn a_difference_names_the_entries_that_were_joined() {
+    let parts = [([0b11_0000, 0, 0], ALLOW), ([0b1100, 0, 0], ALLOW)];
+    let changed: Line = ([0b11_1100, 0, 0], ALLOW);
+    let above: Line = ([0, 0b1, 0], Ok(3));
+    let problem = example(&[parts[0], parts[1], above], &[above, changed]);
+    let solution = check_complete(&problem, false);
+    let named: Vec<_> = solution.differences.iter().map(|it| it.old.origin.rule.unwrap()).collect();
+    assert_eq!(named, [RuleId(1), RuleId(0)]);
 }
 
 #[test]

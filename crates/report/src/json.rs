@@ -53,7 +53,7 @@ pub fn diff_document(report: &DiffReport<'_>) -> Value {
         "waivers": exact.map_or_else(Vec::new, waiver_documents),
         "intents": intents.map_or_else(Vec::new, |intents| intent_documents(intents, report)),
         "traffic": traffic(report),
-        "certificate": null,
+        "certificate": exact.and_then(|exact| exact.certificate),
     })
 }
 

@@ -79,6 +79,8 @@ pub struct Exact<'a> {
     pub waivers: Option<Waivers<'a>>,
     /// The intents, where there are any.
     pub intents: Option<Intents<'a>>,
+    /// The file its certificate was written to.
+    pub certificate: Option<&'a str>,
 }
 
 /// Waivers, with what became of them.

@@ -357,6 +357,9 @@ fn witness_document(finding: &Finding, applications: &[Box<str>]) -> Value {
 
 /// What has no answer, with the lines that cause it.
 pub(crate) fn undecided_documents(exact: &Exact<'_>, report: &DiffReport<'_>) -> Vec<Value> {
+    if exact.conclusion.identical {
+        return Vec::new();
+    }
     let mut found = unanswered(&exact.answer.undecided, [report.old, report.new]);
     for (names, side) in exact.conclusion.unpaired.iter().zip(["old", "new"]) {
         for name in names {

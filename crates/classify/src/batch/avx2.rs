@@ -2,18 +2,19 @@
 #![expect(unsafe_code, reason = "vector instructions; the portable lanes are the safe twin")]
 
 use std::arch::x86_64::{
-    __m256i, _mm_cvtsi32_si128, _mm256_add_epi32, _mm256_and_si256, _mm256_blendv_epi8,
-    _mm256_castsi256_pd, _mm256_castsi256_ps, _mm256_cmpeq_epi32, _mm256_cmpgt_epi64,
-    _mm256_i32gather_epi32, _mm256_loadu_si256, _mm256_max_epu32, _mm256_min_epu32,
-    _mm256_movemask_pd, _mm256_movemask_ps, _mm256_mullo_epi32, _mm256_set_epi32,
-    _mm256_set1_epi32, _mm256_set1_epi64x, _mm256_setzero_si256, _mm256_sll_epi32,
-    _mm256_srl_epi32, _mm256_srlv_epi32, _mm256_storeu_si256, _mm256_xor_si256,
+    __m256i, _mm_cvtsi32_si128, _mm256_add_epi32, _mm256_and_si256, _mm256_andnot_si256,
+    _mm256_blendv_epi8, _mm256_castps_si256, _mm256_castsi256_ps, _mm256_cmpeq_epi32,
+    _mm256_cvtepi32_ps, _mm256_i32gather_epi32, _mm256_loadu_si256, _mm256_loadu2_m128i,
+    _mm256_max_epu32, _mm256_min_epu32, _mm256_movemask_ps, _mm256_mullo_epi32, _mm256_set_epi32,
+    _mm256_set1_epi32, _mm256_setzero_si256, _mm256_sll_epi32, _mm256_srl_epi32, _mm256_srli_epi32,
+    _mm256_srlv_epi32, _mm256_storeu_si256, _mm256_subs_epu16, _mm256_unpackhi_epi32,
+    _mm256_unpackhi_epi64, _mm256_unpacklo_epi32, _mm256_unpacklo_epi64, _mm256_xor_si256,
 };
 
 use super::Task;
 use super::chunk::CHUNK;
 use super::lanes::Lanes;
-use crate::tables::{KEYS, Node, Table16, Table32};
+use crate::tables::{Table16, Table32};
 
 /// Proof that the processor has AVX2.
 #[derive(Clone, Copy)]
@@ -91,6 +92,29 @@ impl Lanes for Avx2 {
     }
 
     #[inline(always)]
+    fn words(self, addresses: &[u128]) -> [Self::Vector; 4] {
+        let addresses = &addresses[..Self::WIDTH];
+        // Addresses that end up in the two halves of a register.
+        let pair = |at: usize| {
+            // SAFETY: the slice holds eight addresses; the loads need no alignment.
+            unsafe {
+                let (low, high) = (&raw const addresses[at], &raw const addresses[at + 4]);
+                _mm256_loadu2_m128i(high.cast(), low.cast())
+            }
+        };
+        let (a, b, c, d) = (pair(0), pair(1), pair(2), pair(3));
+        // The last word of an address comes first.
+        let ab = arithmetic!((_mm256_unpacklo_epi32(a, b), _mm256_unpackhi_epi32(a, b)));
+        let cd = arithmetic!((_mm256_unpacklo_epi32(c, d), _mm256_unpackhi_epi32(c, d)));
+        [
+            arithmetic!(_mm256_unpackhi_epi64(ab.1, cd.1)),
+            arithmetic!(_mm256_unpacklo_epi64(ab.1, cd.1)),
+            arithmetic!(_mm256_unpackhi_epi64(ab.0, cd.0)),
+            arithmetic!(_mm256_unpacklo_epi64(ab.0, cd.0)),
+        ]
+    }
+
+    #[inline(always)]
     fn count_from(self, at: u32) -> Self::Vector {
         let lanes = arithmetic!(_mm256_set_epi32(7, 6, 5, 4, 3, 2, 1, 0));
         self.add(lanes, self.splat(at))
@@ -137,6 +161,17 @@ impl Lanes for Avx2 {
     }
 
     #[inline(always)]
+    fn leading_zeros(self, a: Self::Vector) -> Self::Vector {
+        // The exponent of the number; bits that could round it up are left out.
+        let leading = arithmetic!(_mm256_andnot_si256(_mm256_srli_epi32::<8>(a), a));
+        let number = arithmetic!(_mm256_castps_si256(_mm256_cvtepi32_ps(leading)));
+        let exponent = arithmetic!(_mm256_srli_epi32::<23>(number));
+        // Zero has none, and a number that was taken for a negative one the highest.
+        let zeros = arithmetic!(_mm256_subs_epu16(_mm256_set1_epi32(158), exponent));
+        self.min(zeros, self.splat(32))
+    }
+
+    #[inline(always)]
     fn is_zero(self, a: Self::Vector) -> Self::Mask {
         Self::bits(arithmetic!(_mm256_cmpeq_epi32(a, _mm256_setzero_si256())))
     }
@@ -164,6 +199,11 @@ impl Lanes for Avx2 {
     }
 
     #[inline(always)]
+    fn is_empty(self, mask: Self::Mask) -> bool {
+        mask == 0
+    }
+
+    #[inline(always)]
     fn select(self, mask: Self::Mask, a: Self::Vector, b: Self::Vector) -> Self::Vector {
         arithmetic!(_mm256_blendv_epi8(b, a, self.widen(mask)))
     }
@@ -177,22 +217,6 @@ impl Lanes for Avx2 {
             count += usize::from(mask >> lane & 1);
         }
         count
-    }
-
-    #[inline(always)]
-    fn not_above(self, keys: &Node, value: u64) -> usize {
-        // Comparisons are signed: both sides are moved by half the range.
-        let sign = arithmetic!(_mm256_set1_epi64x(i64::MIN));
-        let value = arithmetic!(_mm256_xor_si256(_mm256_set1_epi64x(value.cast_signed()), sign));
-        let above = keys.as_chunks::<4>().0.iter().map(|keys| {
-            // SAFETY: the array holds the four values read; `self` proves that the processor has
-            // the feature.
-            unsafe {
-                let keys = _mm256_xor_si256(_mm256_loadu_si256(keys.as_ptr().cast()), sign);
-                _mm256_movemask_pd(_mm256_castsi256_pd(_mm256_cmpgt_epi64(keys, value)))
-            }
-        });
-        KEYS - above.map(i32::count_ones).sum::<u32>() as usize
     }
 
     #[inline(always)]
@@ -210,6 +234,13 @@ impl Lanes for Avx2 {
         let index = self.min(index, self.splat(table.last() as u32));
         // SAFETY: no index passes the last value.
         unsafe { _mm256_i32gather_epi32::<4>(table.values().as_ptr().cast(), index) }
+    }
+
+    #[inline(always)]
+    fn gather_words(self, table: &Table32, index: Self::Vector) -> [Self::Vector; 4] {
+        let index = self.min(index, self.splat(table.last() as u32 - 3));
+        let word = |at| self.gather32(table, self.add(index, self.splat(at)));
+        [word(0), word(1), word(2), word(3)]
     }
 
     #[inline(always)]

@@ -3,19 +3,20 @@
 
 use std::arch::x86_64::{
     __m512i, __mmask16, _mm_cvtsi32_si128, _mm512_add_epi32, _mm512_and_si512,
-    _mm512_cmple_epu64_mask, _mm512_cmplt_epu32_mask, _mm512_i32gather_epi32, _mm512_loadu_si512,
+    _mm512_castsi512_si256, _mm512_cmplt_epu32_mask, _mm512_extracti64x4_epi64,
+    _mm512_i32gather_epi32, _mm512_i32gather_epi64, _mm512_loadu_si512, _mm512_lzcnt_epi32,
     _mm512_mask_blend_epi32, _mm512_mask_i32scatter_epi32, _mm512_maskz_compress_epi32,
-    _mm512_min_epu32, _mm512_mullo_epi32, _mm512_set_epi32, _mm512_set1_epi32, _mm512_set1_epi64,
-    _mm512_sll_epi32, _mm512_srl_epi32, _mm512_srlv_epi32, _mm512_storeu_si512,
-    _mm512_testn_epi32_mask, _mm512_xor_si512,
+    _mm512_min_epu32, _mm512_mullo_epi32, _mm512_permutex2var_epi32, _mm512_set_epi32,
+    _mm512_set1_epi32, _mm512_shuffle_i64x2, _mm512_sll_epi32, _mm512_srl_epi32, _mm512_srlv_epi32,
+    _mm512_storeu_si512, _mm512_testn_epi32_mask, _mm512_xor_si512,
 };
 
 use super::Task;
 use super::chunk::CHUNK;
 use super::lanes::Lanes;
-use crate::tables::{Node, Table16, Table32};
+use crate::tables::{Table16, Table32};
 
-/// Proof that the processor has AVX-512 F, BW, DQ and VL.
+/// Proof that the processor has AVX-512 F, BW, CD, DQ and VL.
 #[derive(Clone, Copy)]
 pub(crate) struct Avx512(());
 
@@ -25,12 +26,13 @@ impl Avx512 {
             && is_x86_feature_detected!("avx512bw")
             && is_x86_feature_detected!("avx512dq")
             && is_x86_feature_detected!("avx512vl")
+            && is_x86_feature_detected!("avx512cd")
             && is_x86_feature_detected!("popcnt");
         all.then_some(Self(()))
     }
 
     pub(crate) fn run(self, task: impl Task) {
-        #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,popcnt")]
+        #[target_feature(enable = "avx512f,avx512bw,avx512cd,avx512dq,avx512vl,popcnt")]
         fn enabled(lanes: Avx512, task: impl Task) {
             task.run(lanes);
         }
@@ -69,6 +71,32 @@ impl Lanes for Avx512 {
         let to = &mut to[at..at + Self::WIDTH];
         // SAFETY: the slice holds the sixteen values written; the store needs no alignment.
         unsafe { _mm512_storeu_si512(to.as_mut_ptr().cast(), vector) }
+    }
+
+    #[inline(always)]
+    fn words(self, addresses: &[u128]) -> [Self::Vector; 4] {
+        let quarter = |from: usize| {
+            let addresses = &addresses[from..from + 4];
+            // SAFETY: the slice holds the four addresses read; the load needs no alignment.
+            unsafe { _mm512_loadu_si512(addresses.as_ptr().cast()) }
+        };
+        let halves = [(quarter(0), quarter(4)), (quarter(8), quarter(12))];
+        // Two words of eight addresses side by side; the last word of an address comes first.
+        let pairs = |at: i32| {
+            let lanes = arithmetic!(_mm512_set_epi32(
+                29, 25, 21, 17, 13, 9, 5, 1, 28, 24, 20, 16, 12, 8, 4, 0
+            ));
+            let lanes = self.add(lanes, self.splat(at.cast_unsigned()));
+            let half = |(a, b)| arithmetic!(_mm512_permutex2var_epi32(a, lanes, b));
+            [half(halves[0]), half(halves[1])]
+        };
+        let ([low, high], [low_rest, high_rest]) = (pairs(2), pairs(0));
+        [
+            arithmetic!(_mm512_shuffle_i64x2::<0xee>(low, high)),
+            arithmetic!(_mm512_shuffle_i64x2::<0x44>(low, high)),
+            arithmetic!(_mm512_shuffle_i64x2::<0xee>(low_rest, high_rest)),
+            arithmetic!(_mm512_shuffle_i64x2::<0x44>(low_rest, high_rest)),
+        ]
     }
 
     #[inline(always)]
@@ -119,6 +147,11 @@ impl Lanes for Avx512 {
     }
 
     #[inline(always)]
+    fn leading_zeros(self, a: Self::Vector) -> Self::Vector {
+        arithmetic!(_mm512_lzcnt_epi32(a))
+    }
+
+    #[inline(always)]
     fn is_zero(self, a: Self::Vector) -> Self::Mask {
         arithmetic!(_mm512_testn_epi32_mask(a, a))
     }
@@ -144,6 +177,11 @@ impl Lanes for Avx512 {
     }
 
     #[inline(always)]
+    fn is_empty(self, mask: Self::Mask) -> bool {
+        mask == 0
+    }
+
+    #[inline(always)]
     fn select(self, mask: Self::Mask, a: Self::Vector, b: Self::Vector) -> Self::Vector {
         arithmetic!(_mm512_mask_blend_epi32(mask, b, a))
     }
@@ -152,20 +190,6 @@ impl Lanes for Avx512 {
     fn compress(self, mask: Self::Mask, a: Self::Vector, to: &mut [u32], at: usize) -> usize {
         self.store(arithmetic!(_mm512_maskz_compress_epi32(mask, a)), to, at);
         mask.count_ones() as usize
-    }
-
-    #[inline(always)]
-    fn not_above(self, keys: &Node, value: u64) -> usize {
-        let half = |from: usize| {
-            let keys = &keys[from..from + 8];
-            // SAFETY: the slice holds the eight values read; `self` proves that the processor has
-            // the feature.
-            unsafe {
-                let keys = _mm512_loadu_si512(keys.as_ptr().cast());
-                _mm512_cmple_epu64_mask(keys, _mm512_set1_epi64(value.cast_signed()))
-            }
-        };
-        (u32::from(half(8)) << 8 | u32::from(half(0))).count_ones() as usize
     }
 
     #[inline(always)]
@@ -183,6 +207,34 @@ impl Lanes for Avx512 {
         let index = self.min(index, self.splat(table.last() as u32));
         // SAFETY: no index passes the last value.
         unsafe { _mm512_i32gather_epi32::<4>(index, table.values().as_ptr().cast()) }
+    }
+
+    #[inline(always)]
+    fn gather_words(self, table: &Table32, index: Self::Vector) -> [Self::Vector; 4] {
+        let values = table.values();
+        assert!(values.len() >= 4, "a table of words in fours");
+        let index = self.min(index, self.splat(values.len() as u32 - 4));
+        let (low, high) =
+            arithmetic!((_mm512_castsi512_si256(index), _mm512_extracti64x4_epi64::<1>(index)));
+        // Two words of each packet: those of the first eight, those of the others.
+        let pairs = |at: usize| {
+            let from = values[at..].as_ptr();
+            // SAFETY: no index passes the fourth value from the end: two values from `at`, which is
+            // 0 or 2, behind it are inside.
+            unsafe {
+                let low = _mm512_i32gather_epi64::<4>(low, from.cast());
+                (low, _mm512_i32gather_epi64::<4>(high, from.cast()))
+            }
+        };
+        let one_of = |(low, high), word: u32| {
+            let even = arithmetic!(_mm512_set_epi32(
+                30, 28, 26, 24, 22, 20, 18, 16, 14, 12, 10, 8, 6, 4, 2, 0
+            ));
+            let lanes = self.add(even, self.splat(word));
+            arithmetic!(_mm512_permutex2var_epi32(low, lanes, high))
+        };
+        let (first, second) = (pairs(0), pairs(2));
+        [one_of(first, 0), one_of(first, 1), one_of(second, 0), one_of(second, 1)]
     }
 
     #[inline(always)]

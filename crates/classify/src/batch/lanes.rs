@@ -1,6 +1,6 @@
 //! The operations a batch lookup is made of, on as many packets as a register holds.
 
-use crate::tables::{Node, Table16, Table32};
+use crate::tables::{Table16, Table32};
 
 /// A set of instructions, and the proof that the processor has it.
 ///
@@ -19,6 +19,8 @@ pub(crate) trait Lanes: Copy {
     /// The values from `at` on.
     fn load(self, from: &[u32], at: usize) -> Self::Vector;
     fn store(self, vector: Self::Vector, to: &mut [u32], at: usize);
+    /// The four words of as many addresses, the first bits first.
+    fn words(self, addresses: &[u128]) -> [Self::Vector; 4];
     /// `at`, `at + 1`, …
     fn count_from(self, at: u32) -> Self::Vector;
 
@@ -35,6 +37,9 @@ pub(crate) trait Lanes: Copy {
     /// Each by its own count; 32 and more leave nothing.
     fn shift_right_each(self, a: Self::Vector, counts: Self::Vector) -> Self::Vector;
 
+    /// How many zeros each begins with; 32 where there is nothing else.
+    fn leading_zeros(self, a: Self::Vector) -> Self::Vector;
+
     fn is_zero(self, a: Self::Vector) -> Self::Mask;
     fn less(self, a: Self::Vector, b: Self::Vector) -> Self::Mask;
     fn both(self, a: Self::Mask, b: Self::Mask) -> Self::Mask;
@@ -42,6 +47,7 @@ pub(crate) trait Lanes: Copy {
     fn without(self, a: Self::Mask, b: Self::Mask) -> Self::Mask;
     /// The first `count` packets.
     fn first(self, count: usize) -> Self::Mask;
+    fn is_empty(self, mask: Self::Mask) -> bool;
     /// `a` where the mask is set, else `b`.
     fn select(self, mask: Self::Mask, a: Self::Vector, b: Self::Vector) -> Self::Vector;
     /// Writes the values whose bit is set side by side from `at` on, and says how many.
@@ -49,11 +55,10 @@ pub(crate) trait Lanes: Copy {
     /// Up to [`Lanes::WIDTH`] values from `at` on are overwritten.
     fn compress(self, mask: Self::Mask, a: Self::Vector, to: &mut [u32], at: usize) -> usize;
 
-    /// How many keys are not above a value.
-    fn not_above(self, keys: &Node, value: u64) -> usize;
-
     fn gather16(self, table: &Table16, index: Self::Vector) -> Self::Vector;
     fn gather32(self, table: &Table32, index: Self::Vector) -> Self::Vector;
+    /// Four words from each index on, the last four where there are fewer. The table has four.
+    fn gather_words(self, table: &Table32, index: Self::Vector) -> [Self::Vector; 4];
     /// From an array of one chunk.
     fn pick(self, from: &[u32; super::CHUNK], index: Self::Vector) -> Self::Vector;
     /// Into an array of one chunk, where the mask is set; indices differ from one another.
@@ -103,6 +108,12 @@ impl Lanes for Portable {
     }
 
     #[inline(always)]
+    fn words(self, addresses: &[u128]) -> [Self::Vector; 4] {
+        let word = |shift: u32| each(|lane| (addresses[lane] >> shift) as u32);
+        [word(96), word(64), word(32), word(0)]
+    }
+
+    #[inline(always)]
     fn count_from(self, at: u32) -> Self::Vector {
         each(|lane| at + lane as u32)
     }
@@ -148,6 +159,11 @@ impl Lanes for Portable {
     }
 
     #[inline(always)]
+    fn leading_zeros(self, a: Self::Vector) -> Self::Vector {
+        each(|lane| a[lane].leading_zeros())
+    }
+
+    #[inline(always)]
     fn is_zero(self, a: Self::Vector) -> Self::Mask {
         which(|lane| a[lane] == 0)
     }
@@ -173,6 +189,11 @@ impl Lanes for Portable {
     }
 
     #[inline(always)]
+    fn is_empty(self, mask: Self::Mask) -> bool {
+        mask == 0
+    }
+
+    #[inline(always)]
     fn select(self, mask: Self::Mask, a: Self::Vector, b: Self::Vector) -> Self::Vector {
         each(|lane| if mask >> lane & 1 == 1 { a[lane] } else { b[lane] })
     }
@@ -188,11 +209,6 @@ impl Lanes for Portable {
     }
 
     #[inline(always)]
-    fn not_above(self, keys: &Node, value: u64) -> usize {
-        keys.iter().map(|key| usize::from(*key <= value)).sum()
-    }
-
-    #[inline(always)]
     fn gather16(self, table: &Table16, index: Self::Vector) -> Self::Vector {
         each(|lane| table.at((index[lane] as usize).min(table.last())).into())
     }
@@ -200,6 +216,13 @@ impl Lanes for Portable {
     #[inline(always)]
     fn gather32(self, table: &Table32, index: Self::Vector) -> Self::Vector {
         each(|lane| table.at((index[lane] as usize).min(table.last())))
+    }
+
+    #[inline(always)]
+    fn gather_words(self, table: &Table32, index: Self::Vector) -> [Self::Vector; 4] {
+        let index = self.min(index, self.splat(table.last() as u32 - 3));
+        let word = |at| self.gather32(table, self.add(index, self.splat(at)));
+        [word(0), word(1), word(2), word(3)]
     }
 
     #[inline(always)]

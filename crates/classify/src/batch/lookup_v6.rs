@@ -1,21 +1,22 @@
 //! The steps of a chunk of IPv6 packets that differ from those of IPv4: addresses, and tuples of
 //! four words a side.
 
-use super::chunk::{CHUNK, Chunk, Queue};
+use super::chunk::{CHUNK, Chunk};
 use super::lanes::Lanes;
 use super::lookup::{Entry, enqueue, probe, requeue, take, vectors};
-use crate::tables::{AddressesV6, Conditions, RUN_BITS, SPREAD, Tables, Tuple, Tuples};
+use crate::tables::{AddressesV6, Conditions, RUN_BITS, SPREAD, Tables, Tuple, Tuples, v6};
 
-/// A side of the packets: first words, the other words, classes.
-type Side<'a> = (&'a [u32; CHUNK], &'a [[u32; CHUNK]; 3], &'a mut [u32; CHUNK]);
+/// Nodes read side by side: the few packets that are not at a leaf then go on one by one.
+const MOST_DEPTH: usize = 6;
 
 /// Addresses → address classes, and which tuples may hold the packet.
 #[inline(always)]
 pub(super) fn classes<L: Lanes>(lanes: L, tables: &Tables, chunk: &mut Chunk) {
-    let Chunk { count, src, dst, src_rest, dst_rest, src_class, dst_class, .. } = chunk;
-    let (index, queue) = (&mut chunk.index, &mut chunk.queue);
-    search(lanes, &tables.src.v6, *count, (src, src_rest, src_class), (index, queue));
-    search(lanes, &tables.dst.v6, *count, (dst, dst_rest, dst_class), (index, queue));
+    let count = chunk.count;
+    let src = words(&chunk.src, &chunk.src_rest);
+    search(lanes, &tables.src.v6, (count, src), &mut chunk.src_class);
+    let dst = words(&chunk.dst, &chunk.dst_rest);
+    search(lanes, &tables.dst.v6, (count, dst), &mut chunk.dst_class);
     let bits = &tables.tuple_bits_v6;
     if bits.classes.is_empty() {
         return;
@@ -34,43 +35,142 @@ pub(super) fn classes<L: Lanes>(lanes: L, tables: &Tables, chunk: &mut Chunk) {
     }
 }
 
-/// One side's addresses → classes, one level of the search at a time: the packets of a level do not
-/// wait for one another.
+/// One side's addresses → classes. The nodes of a depth are read for all packets before the next
+/// ones are, then leaves: packets do not wait for one another.
 #[inline(always)]
 fn search<L: Lanes>(
     lanes: L,
     addresses: &AddressesV6,
-    count: usize,
-    (first, rest, class): Side<'_>,
-    (index, queue): (&mut [u32; CHUNK], &mut Queue),
+    (count, words): (usize, Words<'_>),
+    class: &mut [u32; CHUNK],
 ) {
-    let half = |high: u32, low: u32| u64::from(high) << 32 | u64::from(low);
-    let mut uppers = [0; CHUNK];
-    for (upper, (high, low)) in uppers.iter_mut().zip(first.iter().zip(&rest[0])) {
-        *upper = half(*high, *low);
-    }
-    index[..count].fill(0);
-    for level in addresses.levels() {
-        for (at, upper) in index[..count].iter_mut().zip(uppers) {
-            *at = level.descend(*at, |node| lanes.not_above(node, upper));
+    class.fill(addresses.root);
+    let mut is_open = addresses.root & v6::NODE != 0;
+    for _ in 0..MOST_DEPTH {
+        if !is_open {
+            break;
+        }
+        is_open = false;
+        for at in vectors::<L>(count) {
+            let here = lanes.load(class, at);
+            let words = load(lanes, words, at);
+            let is_leaf = lanes.is_zero(lanes.and(here, lanes.splat(v6::NODE)));
+            let next = lanes.gather32(&addresses.places, below(lanes, here, words));
+            let next = lanes.select(is_leaf, here, next);
+            lanes.store(next, class, at);
+            let leaves = lanes.is_zero(lanes.and(next, lanes.splat(v6::NODE)));
+            is_open |= !lanes.is_empty(lanes.without(lanes.first(L::WIDTH), leaves));
         }
     }
-    // Whether a packet is a host's is hard to foresee: those that are wait until all are known.
-    let mut length = 0;
-    for (packet, (class, (at, upper))) in
-        (0u32..).zip(class.iter_mut().zip(index[..count].iter().zip(uppers)))
-    {
-        let network = addresses.network(*at);
-        *class = network.class.into();
-        queue.packet[length] = packet;
-        length += usize::from(network.has_hosts(upper));
+    if is_open {
+        for (at, place) in class[..count].iter_mut().enumerate() {
+            let address = words.iter().fold(0, |bits, words| bits << 32 | u128::from(words[at]));
+            *place = addresses.leaf(*place, address);
+        }
+        // What stands behind the last packet is read as places too.
+        class[count..].fill(0);
     }
-    for packet in queue.packet[..length].iter().map(|packet| *packet as usize) {
-        let lower = half(rest[1][packet], rest[2][packet]);
-        let network = addresses.network(index[packet]);
-        let known = addresses.host_class(network, lower, |node| lanes.not_above(node, lower));
-        class[packet] = known.into();
+    for at in vectors::<L>(count) {
+        let words = load(lanes, words, at);
+        let found = class_of(lanes, addresses, lanes.load(class, at), words);
+        lanes.store(found, class, at);
     }
+}
+
+/// The words of the addresses from `at` on.
+#[inline(always)]
+fn load<L: Lanes>(lanes: L, [a, b, c, d]: Words<'_>, at: usize) -> [L::Vector; 4] {
+    [lanes.load(a, at), lanes.load(b, at), lanes.load(c, at), lanes.load(d, at)]
+}
+
+/// Nodes and the words of addresses → places.
+#[inline(always)]
+fn below<L: Lanes>(lanes: L, node: L::Vector, words: [L::Vector; 4]) -> L::Vector {
+    let field =
+        |shift: u32, mask: u32| lanes.and(lanes.shift_right(node, shift), lanes.splat(mask));
+    let is_even = lanes.is_zero(field(v6::WORD_SHIFT, 1));
+    let is_upper = lanes.is_zero(field(v6::WORD_SHIFT, 2));
+    let [first, second, third, last] = words;
+    let upper = lanes.select(is_even, first, second);
+    let lower = lanes.select(is_even, third, last);
+    let word = lanes.select(is_upper, upper, lower);
+    let bits = lanes.shift_right_each(word, field(v6::SHIFT_SHIFT, 31));
+    let unused = lanes.xor(field(v6::BITS_SHIFT, 15), lanes.splat(31));
+    let mask = lanes.shift_right_each(lanes.splat(u32::MAX), unused);
+    let first = lanes.shift_left(field(0, (1 << v6::BITS_SHIFT) - 1), 1);
+    lanes.add(first, lanes.and(bits, mask))
+}
+
+/// Leaves and the words of addresses → classes.
+#[inline(always)]
+fn class_of<L: Lanes>(
+    lanes: L,
+    addresses: &AddressesV6,
+    place: L::Vector,
+    words: [L::Vector; 4],
+) -> L::Vector {
+    let part = |leaf, at: u32| lanes.gather32(&addresses.leaves, lanes.add(leaf, lanes.splat(at)));
+    let mut leaf = lanes.and(place, lanes.splat(!v6::EDGE));
+    let key = lanes.gather_words(&addresses.leaves, leaf);
+    let shared = shared_bits(lanes, key, words);
+    let mut link = links_passed(lanes, part(leaf, v6::LENGTHS_AT), shared);
+    if addresses.has_edges {
+        let is_leaf = lanes.is_zero(lanes.and(place, lanes.splat(v6::EDGE)));
+        let is_first = lanes.without(lanes.is_zero(link), is_leaf);
+        let is_before = lanes.both(is_first, before(lanes, words, key));
+        link = lanes.select(is_before, lanes.splat(1), link);
+    }
+    loop {
+        let at = lanes.add(leaf, lanes.shift_right(link, 1));
+        let classes = part(at, v6::CLASSES_AT);
+        let half = lanes.shift_left(lanes.and(link, lanes.splat(1)), 4);
+        let class = lanes.and(lanes.shift_right_each(classes, half), lanes.splat(0xffff));
+        let is_final = lanes.less(class, lanes.splat(v6::FOLLOWED.into()));
+        let open = lanes.without(lanes.first(L::WIDTH), is_final);
+        if lanes.is_empty(open) {
+            return class;
+        }
+        leaf = lanes.select(open, part(leaf, v6::NEXT_AT), leaf);
+        let passed = links_passed(lanes, part(leaf, v6::LENGTHS_AT), shared);
+        link = lanes.select(open, passed, link);
+    }
+}
+
+/// How many bits addresses share with others, from the first on.
+#[inline(always)]
+fn shared_bits<L: Lanes>(lanes: L, words: [L::Vector; 4], others: [L::Vector; 4]) -> L::Vector {
+    let mut shared = lanes.splat(0);
+    for word in [3, 2, 1, 0] {
+        let differing = lanes.xor(words[word], others[word]);
+        let more = lanes.add(shared, lanes.splat(32));
+        shared = lanes.select(lanes.is_zero(differing), more, lanes.leading_zeros(differing));
+    }
+    shared
+}
+
+/// How many links of a leaf are for more bits than are shared.
+#[inline(always)]
+fn links_passed<L: Lanes>(lanes: L, lengths: L::Vector, shared: L::Vector) -> L::Vector {
+    let mut passed = lanes.splat(0);
+    for link in 0..v6::LINKS - 1 {
+        let length = lanes.and(lanes.shift_right(lengths, 8 * link), lanes.splat(0xff));
+        let more = lanes.add(passed, lanes.splat(1));
+        passed = lanes.select(lanes.less(shared, length), more, passed);
+    }
+    passed
+}
+
+/// Which addresses are before others.
+#[inline(always)]
+fn before<L: Lanes>(lanes: L, words: [L::Vector; 4], others: [L::Vector; 4]) -> L::Mask {
+    let mut before = lanes.splat(0);
+    for word in [3, 2, 1, 0] {
+        let is_same = lanes.is_zero(lanes.xor(words[word], others[word]));
+        let is_less = lanes.less(words[word], others[word]);
+        let here = lanes.select(is_less, lanes.splat(1), lanes.splat(0));
+        before = lanes.select(is_same, before, here);
+    }
+    lanes.less(lanes.splat(0), before)
 }
 
 /// The rules in tuples, against what pair tables have found.
@@ -136,7 +236,7 @@ fn find_runs<L: Lanes>(lanes: L, tuples: &Tuples, tuple: &Tuple, chunk: &mut Chu
     chunk.queue.length = waiting;
 }
 
-/// Whether each packet lies outside the prefix of `length` bits whose four words are at `from`.
+/// The packets outside of the prefix of `length` bits whose four words are at `from`.
 #[inline(always)]
 fn outside<L: Lanes>(
     lanes: L,
@@ -144,20 +244,16 @@ fn outside<L: Lanes>(
     words: Words<'_>,
     packet: L::Vector,
     (from, length): (L::Vector, L::Vector),
-) -> L::Vector {
-    let mut differing = lanes.splat(0);
-    for (number, words) in (0u32..).zip(words) {
-        let before = lanes.splat(32 * number);
-        let left = lanes.add(length, lanes.splat((32 * number).wrapping_neg()));
-        let reaches = lanes.less(before, length);
-        let bits = lanes.select(reaches, lanes.min(left, lanes.splat(32)), lanes.splat(0));
-        let host_bits = lanes.add(lanes.xor(bits, lanes.splat(u32::MAX)), lanes.splat(33));
-        let prefix = lanes.gather32(&tuples.entries, lanes.add(from, lanes.splat(number)));
-        let other = lanes.xor(prefix, lanes.pick(words, packet));
-        let other = lanes.shift_right_each(other, host_bits);
-        differing = lanes.select(lanes.is_zero(other), differing, lanes.splat(1));
-    }
-    differing
+) -> L::Mask {
+    let prefix = lanes.gather_words(&tuples.entries, from);
+    let [a, b, c, d] = words;
+    let words = [
+        lanes.pick(a, packet),
+        lanes.pick(b, packet),
+        lanes.pick(c, packet),
+        lanes.pick(d, packet),
+    ];
+    lanes.less(shared_bits(lanes, prefix, words), length)
 }
 
 /// The first entry of each queued run against its packet; packets with more to compare stay queued.
@@ -184,7 +280,7 @@ fn compare_entries<L: Lanes>(
         let length = lanes.and(lanes.shift_right(lengths, 16), byte);
         let behind = lanes.add(word, lanes.splat(4));
         let dst = outside(lanes, tuples, dst, packet, (behind, length));
-        let same = lanes.both(lanes.is_zero(src), lanes.is_zero(dst));
+        let same = lanes.without(lanes.without(lanes.first(L::WIDTH), src), dst);
         let rule = lanes.gather32(&tuples.entries, lanes.add(word, lanes.splat(9)));
         let more =
             take(lanes, conditions, chunk, (packet, live, run), Entry { same, lengths, rule });

@@ -28,7 +28,7 @@ pub enum Instructions {
     Portable,
     /// AVX2, eight packets at a time.
     Avx2,
-    /// AVX-512 F, BW, DQ and VL, sixteen packets at a time.
+    /// AVX-512 F, BW, CD, DQ and VL, sixteen packets at a time.
     Avx512,
 }
 

@@ -1,6 +1,6 @@
 use super::lanes::{Lanes, Portable};
 use super::{CHUNK, Instructions};
-use crate::tables::{Node, Table16, Table32};
+use crate::tables::{Table16, Table32};
 
 /// Values at the corners of 32 bits and between, as many as the widest vector holds.
 const VALUES: [u32; 16] = [
@@ -22,40 +22,33 @@ const VALUES: [u32; 16] = [
     u32::MAX,
 ];
 
-/// Ascending keys, the last of them unused.
-const KEYS: Node = [
-    0,
-    1,
-    2,
-    9,
-    1 << 31,
-    1 << 32,
-    (1 << 32) + 1,
-    1 << 62,
-    (1 << 63) - 1,
-    1 << 63,
-    (1 << 63) + 1,
-    u64::MAX - 1,
-    u64::MAX,
-    u64::MAX,
-    u64::MAX,
-    u64::MAX,
-];
+/// The words of addresses, in order.
+fn words_of<L: Lanes>(lanes: L, addresses: &[u128]) -> Vec<Vec<u32>> {
+    let mut words = vec![Vec::new(); 4];
+    for addresses in addresses.chunks(L::WIDTH) {
+        for (vector, words) in lanes.words(addresses).into_iter().zip(&mut words) {
+            let mut values = vec![0; L::WIDTH];
+            lanes.store(vector, &mut values, 0);
+            words.extend(values);
+        }
+    }
+    words
+}
 
 #[test]
-fn keys_are_counted_alike() {
-    let values = KEYS.into_iter().flat_map(|key| [key.wrapping_sub(1), key, key.wrapping_add(1)]);
-    for value in values {
-        let expected = KEYS.iter().filter(|key| **key <= value).count();
-        assert_eq!(Portable.not_above(&KEYS, value), expected);
-        #[cfg(target_arch = "x86_64")]
-        if let Some(lanes) = super::avx2::Avx2::detect() {
-            assert_eq!(lanes.not_above(&KEYS, value), expected, "{value:#x}");
-        }
-        #[cfg(target_arch = "x86_64")]
-        if let Some(lanes) = super::avx512::Avx512::detect() {
-            assert_eq!(lanes.not_above(&KEYS, value), expected, "{value:#x}");
-        }
+fn addresses_become_words_the_first_bits_first() {
+    let number = |at: usize, word: usize| (at * 4 + word) as u32;
+    let address = |at| (0..4).fold(0, |bits, word| bits << 32 | u128::from(number(at, word)));
+    let addresses: Vec<u128> = (0..32).map(address).collect();
+    let expected: Vec<Vec<u32>> =
+        (0..4).map(|word| (0..32).map(|at| number(at, word)).collect()).collect();
+    assert_eq!(words_of(Portable, &addresses), expected);
+    #[cfg(target_arch = "x86_64")]
+    {
+        let avx2 = super::avx2::Avx2::detect().map(|lanes| words_of(lanes, &addresses));
+        assert!(avx2.is_none_or(|words| words == expected));
+        let avx512 = super::avx512::Avx512::detect().map(|lanes| words_of(lanes, &addresses));
+        assert!(avx512.is_none_or(|words| words == expected));
     }
 }
 
@@ -69,7 +62,7 @@ fn transcript<L: Lanes>(lanes: L) -> Vec<Vec<u32>> {
     for shift in 0..VALUES.len() {
         let mut other = VALUES;
         other.rotate_left(shift);
-        let mut outcome: [Vec<u32>; 15] = Default::default();
+        let mut outcome: [Vec<u32>; 20] = Default::default();
         let mut compressed = vec![0u32; 2 * VALUES.len()];
         let mut put = [0u32; CHUNK];
         let mut length = 0;
@@ -79,6 +72,7 @@ fn transcript<L: Lanes>(lanes: L) -> Vec<Vec<u32>> {
             let less = lanes.less(a, b);
             let masked = |mask| lanes.select(mask, lanes.splat(1), lanes.splat(0));
             let own = lanes.count_from(at as u32);
+            let words = lanes.gather_words(&table32, b);
             let vectors = [
                 lanes.and(a, b),
                 lanes.xor(a, b),
@@ -88,6 +82,7 @@ fn transcript<L: Lanes>(lanes: L) -> Vec<Vec<u32>> {
                 lanes.shift_left(a, shift as u32),
                 lanes.shift_right(a, shift as u32),
                 lanes.shift_right_each(a, b),
+                lanes.leading_zeros(lanes.shift_right(a, shift as u32)),
                 masked(zero),
                 masked(less),
                 masked(lanes.both(zero, less)),
@@ -95,6 +90,10 @@ fn transcript<L: Lanes>(lanes: L) -> Vec<Vec<u32>> {
                 lanes.gather16(&table16, a),
                 lanes.gather32(&table32, b),
                 lanes.pick(&chunk, a),
+                words[0],
+                words[1],
+                words[2],
+                words[3],
             ];
             for (vector, outcome) in vectors.into_iter().zip(&mut outcome) {
                 let mut values = vec![0; L::WIDTH];
@@ -136,6 +135,7 @@ fn definition() -> Vec<Vec<u32>> {
             each(&|a, _| a << shift),
             each(&|a, _| a >> shift),
             each(&|a, b| if b > 31 { 0 } else { a >> b }),
+            each(&|a, _| (a >> shift).leading_zeros()),
             each(&|a, _| u32::from(even(a))),
             each(&|a, b| u32::from(a < b)),
             each(&|a, b| u32::from(even(a) && a < b)),
@@ -143,6 +143,10 @@ fn definition() -> Vec<Vec<u32>> {
             each(&|a, _| at16(a)),
             each(&|_, b| b.min(39).wrapping_mul(0x9e37_79b1)),
             each(&|a, _| (a % CHUNK as u32).wrapping_mul(0x85eb_ca77)),
+            each(&|_, b| b.min(36).wrapping_mul(0x9e37_79b1)),
+            each(&|_, b| (b.min(36) + 1).wrapping_mul(0x9e37_79b1)),
+            each(&|_, b| (b.min(36) + 2).wrapping_mul(0x9e37_79b1)),
+            each(&|_, b| (b.min(36) + 3).wrapping_mul(0x9e37_79b1)),
         ]);
         let pairs = || VALUES.iter().copied().zip(other);
         results.push(pairs().take(shift).filter(|(a, b)| a < b).map(|(a, _)| a).collect());
@@ -156,7 +160,7 @@ fn definition() -> Vec<Vec<u32>> {
 #[track_caller]
 fn check<L: Lanes>(lanes: L) {
     for (step, (found, expected)) in transcript(lanes).iter().zip(definition()).enumerate() {
-        assert_eq!(*found, expected, "operation {} of round {}", step % 17, step / 17);
+        assert_eq!(*found, expected, "operation {} of round {}", step % 22, step / 22);
     }
 }
 

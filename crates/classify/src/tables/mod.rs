@@ -18,7 +18,7 @@ use std::net::IpAddr;
 
 use parefeu_policy::{LinkedMatch, PacketKey};
 
-pub(crate) use address::{Addresses, AddressesV6, BLOCK, Directory, KEYS, Node};
+pub(crate) use address::{Addresses, AddressesV6, BLOCK, Directory, v6};
 pub(crate) use condition::{Conditions, Precision};
 pub(crate) use pairs::{Blocked, LAST, NONE, Pairs};
 pub(crate) use table::{Table16, Table32};

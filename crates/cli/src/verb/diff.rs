@@ -8,7 +8,9 @@ use std::path::Path;
 use std::sync::Arc;
 
 use anyhow::Context;
-use parefeu_equivalence::{Conclusion, Pairing, Stated, Verdict};
+use parefeu_equivalence::{
+    Answer, Certified, Conclusion, Pairing, Request, Stated, Verdict, certificate,
+};
 use parefeu_policy::{Diagnostics, LinkedFirewall, Severity};
 use parefeu_replay::{Comparison, DifferenceClass, IngressChoice, Lockstep, LockstepLimits, Side};
 use parefeu_report::{
@@ -53,7 +55,8 @@ pub(crate) fn run(args: &Diff, global: &Global, drawer: &Drawer) -> anyhow::Resu
     let sink = Sink::open(report_file, inputs)?;
     let paired = Pairing::of(&old.firewall, &new.firewall, &pairs);
     let lists = Lists::read(args, [&old, &new], &paired, drawer)?;
-    let asked = request(&args.space, paired)?;
+    let mut asked = request(&args.space, paired)?;
+    asked.limits.record = args.certificate.is_some();
 
     let traffic = &args.traffic;
     let [old_config, new_config] =
@@ -81,6 +84,10 @@ pub(crate) fn run(args: &Diff, global: &Global, drawer: &Drawer) -> anyhow::Resu
     if let Some(file) = witnesses {
         file.write(&answered.findings, answered.answer.applications())?;
     }
+    if let Some(path) = &args.certificate {
+        let sink = Sink::open(Some(path), [&args.old, &args.new])?;
+        write_certificate(sink, &asked, (&answered.answer, &answered.conclusion), [&old, &new])?;
+    }
     let traffic = (!traffic.captures.is_empty()).then_some(&comparison);
     let not_modelled = not_modelled(&[&old, &new]);
     let report = DiffReport {
@@ -98,6 +105,25 @@ pub(crate) fn run(args: &Diff, global: &Global, drawer: &Drawer) -> anyhow::Resu
         return Ok(Status::Undecided);
     }
     Ok(answered.status(&report, args))
+}
+
+/// Writes down what the comparison of all packets found.
+fn write_certificate(
+    mut sink: Sink,
+    asked: &Request,
+    found: (&Answer, &Conclusion),
+    sides: [&Loaded; 2],
+) -> anyhow::Result<()> {
+    let [old, new] = sides.map(|it| Certified {
+        firewall: &it.firewall,
+        file: &it.file,
+        sha256: &it.sha256,
+        dialect: it.dialect,
+    });
+    let program = concat!("parefeu ", env!("CARGO_PKG_VERSION"));
+    let text = certificate(asked, found, [&old, &new], program);
+    write!(sink, "{}", text.context("cannot write a certificate")?)?;
+    sink.finish()
 }
 
 /// What both comparisons come to together: traffic that is treated differently is a difference,

@@ -11,3 +11,4 @@ pub(crate) mod search;
 pub(crate) mod test;
 pub(crate) mod trace;
 mod traffic;
+pub(crate) mod verify;

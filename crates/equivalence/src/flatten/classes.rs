@@ -55,7 +55,8 @@ pub(super) fn problem(space: &Space<'_>, old: &Drafts, new: &Drafts) -> Problem 
     named.sort_unstable_by_key(|(_, id)| *id);
     let sets = named.into_iter().map(|(set, _)| set).collect();
     let applications = space.applications.iter().map(|name| (*name).into()).collect();
-    Problem { dimensions, sets, outcomes, old, new, applications }
+    let moments = space.moments.as_ref().map_or_else(Vec::new, |known| known.moments.clone());
+    Problem { dimensions, sets, outcomes, old, new, applications, moments }
 }
 
 fn sets(draft: &super::walk::Draft) -> impl Iterator<Item = (&Field, &Values)> {

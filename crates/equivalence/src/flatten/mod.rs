@@ -1,14 +1,16 @@
 //! From two firewalls to two lists.
 //!
-//! What `parefeu_policy::reference::judge` answers for new connections of one [`Case`], once their
-//! application is finally identified, is written out as one first-match list for each side: jumps
-//! are put in place by conjunction, returns and layers that accept become skips. Packets that are
-//! translated in one way are written out together, each condition as the values that become what it
-//! compares. A condition without a value at analysis time becomes a dimension of its own, so that a
-//! list says what is decided whichever way it turns out. Whatever cannot be written out exactly is
-//! refused by name.
+//! What `parefeu_policy::reference::judge` answers for new connections of one [`Case`], once
+//! application, URL categories and user are known for good, is written out as one first-match list
+//! for each side: jumps are put in place by conjunction, returns and layers that accept become
+//! skips. Packets that are translated in one way are written out together, each condition as the
+//! values that become what it compares. A condition without a value at analysis time becomes a
+//! dimension of its own, so that a list says what is decided whichever way it turns out. Whatever
+//! cannot be written out exactly is refused by name.
 
+mod categories;
 mod classes;
+mod moments;
 mod rule;
 mod translate;
 mod values;
@@ -23,6 +25,8 @@ use parefeu_policy::set::Ranges;
 use parefeu_policy::{AtomId, InterfaceId, LinkedFirewall, Span, ZoneId};
 
 use crate::{Field, Problem, Side};
+use categories::Categories;
+use moments::Moments;
 use values::{Region, Values};
 
 pub use way::ways;
@@ -116,21 +120,9 @@ pub enum Obstacle {
     /// A condition on an egress interface or zone that is not stated and no route gives.
     #[error("where the packet leaves is not known for every address")]
     Egress,
-    /// A condition on the URL.
-    #[error("URL categories are compared")]
-    Category,
-    /// A condition on the user.
-    #[error("users are compared")]
-    User,
-    /// A condition on the MAC address.
-    #[error("devices are compared")]
-    Device,
-    /// A schedule.
-    #[error("a schedule applies")]
+    /// A schedule, where there are too many to find the moments they tell apart.
+    #[error("schedules are too many")]
     Schedule,
-    /// The service has to be the application's default one.
-    #[error("the service depends on the application")]
-    ApplicationDefault,
     /// Masks with holes that stand for more than [`MAX_MASKED_RANGES`] ranges.
     #[error("address masks have too many holes")]
     Masked,
@@ -170,6 +162,8 @@ pub fn flatten(
         family: case.family,
         protocols: case.protocols,
         applications: applications.map(|known| &*known.name).collect(),
+        categories: Categories::of(old, new),
+        moments: Moments::of(old, new),
         one_dialect: old.dialect == new.dialect,
         within: &case.within,
     };
@@ -184,6 +178,9 @@ struct Space<'a> {
     protocols: ProtocolClass,
     /// The names either side knows; the values of [`Field::Application`] count them from 1.
     applications: BTreeSet<&'a str>,
+    categories: Categories,
+    /// The values of [`Field::Time`]; `None` when they cannot be found.
+    moments: Option<Moments>,
     /// Whether equal texts of the two sides name the same atom.
     one_dialect: bool,
     /// What is asked about.
@@ -197,6 +194,10 @@ impl Space<'_> {
             (Field::Src | Field::Dst, _) => self.family.last(),
             (Field::SrcPort | Field::DstPort, ProtocolClass::WithPorts) => u16::MAX.into(),
             (Field::Application, _) => self.applications.len() as u128,
+            (Field::Device, _) => MAX_DEVICE,
+            (Field::Time, _) => {
+                self.moments.as_ref().map_or(0, |known| known.moments.len() as u128 - 1)
+            }
             (Field::Category(_) | Field::User(_) | Field::Atom(_), _) => 1,
             _ => u8::MAX.into(),
         }
@@ -212,7 +213,7 @@ impl Space<'_> {
         }
     }
 
-    /// What is no part of the case.
+    /// What is no part of the case, or cannot be.
     fn outside(&self) -> impl Iterator<Item = Region> {
         let protocols = (Field::Protocol, self.other_protocols());
         let unasked = self.within.iter().map(|(field, asked)| {
@@ -222,6 +223,7 @@ impl Space<'_> {
         let outside = std::iter::once(protocols).chain(unasked);
         let outside =
             outside.filter_map(|(field, values)| Region::default().narrowed(field, &values));
+        let outside = outside.chain(self.categories.contradictions());
         outside.map(|region| region.without_full(|field| self.last(field)))
     }
 
@@ -271,14 +273,18 @@ pub(crate) fn atom_field(
     id: AtomId,
     one_dialect: bool,
 ) -> Field {
-    let text = dialect_text(firewall, &firewall.atoms[id.index()].text, one_dialect);
+    let text = dialect_text(&firewall.atoms[id.index()].text, firewall.dialect, one_dialect);
     Field::Atom(format!("{role} {text}").into())
 }
 
-/// A text that means the same on both sides, if it is the same.
-fn dialect_text(firewall: &LinkedFirewall, text: &str, one_dialect: bool) -> Box<str> {
-    if one_dialect { text.into() } else { format!("{} {text}", firewall.dialect).into() }
+/// A text that means the same on both sides, if it is the same: what it means is for its dialect to
+/// say.
+fn dialect_text(text: &str, dialect: &str, one_dialect: bool) -> Box<str> {
+    if one_dialect { text.into() } else { format!("{dialect} {text}").into() }
 }
+
+/// The greatest MAC address.
+const MAX_DEVICE: u128 = (1 << 48) - 1;
 
 fn protocols(protocols: impl Iterator<Item = Protocol>) -> Values {
     Values::of(protocols.map(|protocol| (protocol.0.into(), protocol.0.into())))

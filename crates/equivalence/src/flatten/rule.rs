@@ -1,8 +1,8 @@
 //! What one rule matches, as products of sets.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
-use parefeu_net::{Protocol, TcpFlags};
+use parefeu_net::{MacAddress, Protocol, TcpFlags};
 use parefeu_policy::set::{AddressSet, IdSet, MaskedAddress, PortSet};
 use parefeu_policy::{
     AtomId, ConnectionState, LinkedAddresses, LinkedFirewall, LinkedMatch, LinkedNatRule,
@@ -13,7 +13,7 @@ use super::values::{Region, Values};
 use super::way::{self, Way};
 use super::{
     Family, MAX_MASKED_RANGES, MAX_STEPS, NotFlattened, Obstacle, Passage, Place, ProtocolClass,
-    Space,
+    Space, dialect_text,
 };
 use crate::{Field, Side};
 
@@ -47,6 +47,9 @@ pub(super) struct Reader<'a> {
     ingress: Place,
     /// What the firewall calls each name of [`Space::applications`].
     applications: Vec<Option<u32>>,
+    users: Vec<Field>,
+    /// What [`Reader::default_services`] found.
+    defaults: Vec<Region>,
     /// The destinations of each way out.
     pub(super) ways: BTreeMap<Way, Values>,
 }
@@ -63,7 +66,12 @@ impl<'a> Reader<'a> {
         let known = &firewall.applications;
         let known: BTreeMap<&str, u32> = known.iter().map(|it| &*it.name).zip(0..).collect();
         let applications = space.applications.iter().map(|name| known.get(name).copied()).collect();
-        Self { firewall, side, space, ingress, applications, ways }
+        let users = firewall.users.iter().map(|name| Field::User(name.clone())).collect();
+        let defaults = Vec::new();
+        let mut reader =
+            Self { firewall, side, space, ingress, applications, users, defaults, ways };
+        reader.defaults = reader.default_services();
+        reader
     }
 
     /// An obstacle of this side.
@@ -85,20 +93,12 @@ impl<'a> Reader<'a> {
         if !matches.states.contains(ConnectionState::New) || here.contains(&Some(false)) {
             return Ok(never);
         }
-        let found = self.headers(matches, at)?;
+        let found = self.products(matches, at)?;
         if found.is_empty() {
             return Ok(never);
         }
-        let obstacles = [
-            (here.contains(&None), Obstacle::Ingress),
-            (!matches.url_categories.is_any(), Obstacle::Category),
-            (!matches.users.is_any(), Obstacle::User),
-            (!matches.devices.is_empty(), Obstacle::Device),
-            (matches.schedule.is_some(), Obstacle::Schedule),
-            (matches.services.application_default, Obstacle::ApplicationDefault),
-        ];
-        if let Some((_, reason)) = obstacles.into_iter().find(|(met, _)| *met) {
-            return Err(self.refuse(reason, at));
+        if here.contains(&None) {
+            return Err(self.refuse(Obstacle::Ingress, at));
         }
         let simple = |region: Region| region.without_full(|field| self.space.last(field));
         let regions = found.into_iter().map(simple).collect();
@@ -118,23 +118,20 @@ impl<'a> Reader<'a> {
         self.conditions(&headers, rule.at)
     }
 
-    /// What the packet's own fields, the application and the atoms leave.
-    fn headers(&self, matches: &LinkedMatch, at: Span) -> Result<Vec<Region>, NotFlattened> {
-        let holds = Values::single(1);
-        let mut all = Some(Region::default());
-        if !matches.applications.is_any() {
-            all = all.and_then(|all| all.narrowed(Field::Application, &self.named(matches)));
-        }
-        for atom in &matches.atoms {
-            all = all.and_then(|all| all.narrowed(self.atom("condition", *atom), &holds));
-        }
-        if !matches.tcp_flags.is_empty() {
-            let opens = matches.tcp_flags.iter().any(|wanted| wanted.holds(TcpFlags::SYN.0));
-            let tcp = Values::single(Protocol::TCP.0.into());
-            all = all.filter(|_| opens).and_then(|all| all.narrowed(Field::Protocol, &tcp));
-        }
+    /// What all but the ways in and out leave.
+    fn products(&self, matches: &LinkedMatch, at: Span) -> Result<Vec<Region>, NotFlattened> {
+        let all = self.single_sets(matches, at)?;
+        let all = all
+            .into_iter()
+            .try_fold(Region::default(), |all, (field, values)| all.narrowed(field, &values));
+        let categories = &self.space.categories.fields[self.side as usize];
+        let any = [Region::default()];
+        let defaults = matches.services.application_default;
         let factors = [
+            if defaults { self.defaults.clone() } else { any.into() },
             self.services(matches),
+            memberships(&matches.url_categories, categories),
+            memberships(&matches.users, &self.users),
             self.addresses(Field::Src, "source", &matches.src, at)?,
             self.addresses(Field::Dst, "destination", &matches.dst, at)?,
         ];
@@ -146,6 +143,67 @@ impl<'a> Reader<'a> {
             let pairs = found.iter().flat_map(|a| factor.iter().map(move |b| (a, b)));
             pairs.filter_map(|(a, b)| a.intersection(b)).collect()
         }))
+    }
+
+    /// The conditions that narrow one field each.
+    fn single_sets(
+        &self,
+        matches: &LinkedMatch,
+        at: Span,
+    ) -> Result<Vec<(Field, Values)>, NotFlattened> {
+        let mut found = Vec::new();
+        if !matches.applications.is_any() {
+            found.push((Field::Application, self.named(matches)));
+        }
+        let holds = |atom: &AtomId| (self.atom("condition", *atom), Values::single(1));
+        found.extend(matches.atoms.iter().map(holds));
+        if !matches.tcp_flags.is_empty() {
+            let opens = matches.tcp_flags.iter().any(|wanted| wanted.holds(TcpFlags::SYN.0));
+            let tcp = opens.then_some((Protocol::TCP.0.into(), Protocol::TCP.0.into()));
+            found.push((Field::Protocol, Values::of(tcp)));
+        }
+        if !matches.devices.is_empty() {
+            let number =
+                |device: &MacAddress| device.0.iter().fold(0, |all, it| all << 8 | u128::from(*it));
+            let numbers = matches.devices.iter().map(number);
+            found.push((Field::Device, Values::of(numbers.map(|number| (number, number)))));
+        }
+        if let Some(schedule) = matches.schedule {
+            let moments = self.space.moments.as_ref();
+            let moments = moments.ok_or_else(|| self.refuse(Obstacle::Schedule, at))?;
+            found.push((Field::Time, moments.on[self.side as usize][schedule.index()].clone()));
+        }
+        Ok(found)
+    }
+
+    /// Where the service is a default one of the application: a region for each service, with the
+    /// applications it is one of. Of an application the firewall does not name nobody can tell.
+    fn default_services(&self) -> Vec<Region> {
+        let mut services: Vec<(&LinkedService, Vec<u128>)> = Vec::new();
+        let mut known: HashMap<&LinkedService, usize> = HashMap::new();
+        let mut unknown = vec![0];
+        for (value, id) in (1u128..).zip(&self.applications) {
+            let Some(id) = *id else {
+                unknown.push(value);
+                continue;
+            };
+            for service in &self.firewall.applications[id as usize].default_services {
+                let at = *known.entry(service).or_insert_with(|| {
+                    services.push((service, Vec::new()));
+                    services.len() - 1
+                });
+                services[at].1.push(value);
+            }
+        }
+        let of = |region: Region, values: &[u128]| {
+            let values = Values::of(values.iter().map(|value| (*value, *value)));
+            region.narrowed(Field::Application, &values)
+        };
+        let told =
+            services.iter().filter_map(|(service, of_them)| of(self.service(service)?, of_them));
+        let atom = Field::Atom(self.dialect_text("application-default"));
+        let untold = Region::default().narrowed(atom, &Values::single(1));
+        told.chain(untold.and_then(|region| of(region, &unknown))).collect()
     }
 
     /// The values of [`Field::Application`] a rule matches with.
@@ -163,10 +221,9 @@ impl<'a> Reader<'a> {
         super::atom_field(self.firewall, role, id, self.space.one_dialect)
     }
 
-    /// A text that means the same on both sides, if it is the same: what a text means is for its
-    /// dialect to say.
+    /// A text that means the same on both sides, if it is the same.
     pub(super) fn dialect_text(&self, text: &str) -> Box<str> {
-        super::dialect_text(self.firewall, text, self.space.one_dialect)
+        dialect_text(text, self.firewall.dialect, self.space.one_dialect)
     }
 
     fn services(&self, matches: &LinkedMatch) -> Vec<Region> {
@@ -282,6 +339,29 @@ impl<'a> Reader<'a> {
             return Some(false);
         }
         (!conditions.contains(&None)).then_some(true)
+    }
+}
+
+/// What membership in a set of groups, one field each, leaves: being in one of those listed or,
+/// where the list is negated, in none.
+fn memberships(set: &IdSet, fields: &[Field]) -> Vec<Region> {
+    let fields = (0..).zip(fields);
+    let region =
+        |field: &Field, value| Region::default().narrowed(field.clone(), &Values::single(value));
+    match set {
+        IdSet::Any => vec![Region::default()],
+        IdSet::Only(_) => {
+            let listed = fields.filter(|(id, _)| set.contains(*id));
+            listed.filter_map(|(_, field)| region(field, 1)).collect()
+        }
+        IdSet::AllBut(_) => {
+            let mut listed = fields.filter(|(id, _)| !set.contains(*id));
+            let none = Values::single(0);
+            let rest = listed.try_fold(Region::default(), |rest, (_, field)| {
+                rest.narrowed(field.clone(), &none)
+            });
+            Vec::from_iter(rest)
+        }
     }
 }
 

@@ -112,13 +112,10 @@ impl View {
     fn leaving(&self, region: Region, conditions: &Conditions) -> Result<Option<Region>, Obstacle> {
         let Some(leaving) = &conditions.leaving else { return Ok(Some(region)) };
         let open = match self.routed.origins(&leaving.open) {
-            Ok(Some(open)) => {
-                let open = region.clone().narrowed(Field::Dst, &open);
-                open.and_then(|open| open.intersection(&leaving.asked)).is_some()
-            }
-            Ok(None) | Err(_) => true,
+            Ok(Some(open)) => region.clone().narrowed(Field::Dst, &open),
+            Ok(None) | Err(_) => Some(region.clone()),
         };
-        if open {
+        if open.is_some_and(|open| open.intersection(&leaving.asked).is_some()) {
             return Err(leaving.reason);
         }
         Ok(match self.routed.origins(&leaving.sure)? {

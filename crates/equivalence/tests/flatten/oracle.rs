@@ -1,24 +1,27 @@
 //! What the reference evaluation says of one flow, to hold lists and differences against.
 
-use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use parefeu_equivalence::{
     Case, Field, Function, List, Origin, Outcome, Passage, Problem, ProtocolClass, Solution, Step,
 };
-use parefeu_net::{PortRange, Protocol};
-use parefeu_policy::set::{AddressSet, PortSet, ProtocolSet, Ranges};
+use parefeu_net::{PortRange, Protocol, Timestamp};
+use parefeu_policy::set::{AddressSet, IdSet, PortSet, ProtocolSet, Ranges};
 use parefeu_policy::{
     ApplicationId, AtomId, Evaluation, Identified, Knowledge, LinkedAction, LinkedAddresses,
-    LinkedFirewall, LinkedMatch, LinkedNatTable, LinkedPortTranslation, LinkedService,
-    LinkedTranslation, PacketKey, ResetSide, UserKnowledge, reference,
+    LinkedCategory, LinkedFirewall, LinkedMatch, LinkedNatTable, LinkedPortTranslation,
+    LinkedService, LinkedTranslation, PacketKey, ResetSide, UserId, UserKnowledge, reference,
 };
 
 /// A point of the space in values: the packet, the application, and what turns out to be so.
 pub(crate) struct Flow {
     pub(crate) key: PacketKey,
     pub(crate) application: Option<Box<str>>,
-    pub(crate) atoms: BTreeMap<Box<str>, bool>,
+    /// Conditions, URL categories and users; what is not listed does not hold.
+    pub(crate) holding: BTreeSet<Field>,
+    /// The value of [`Field::Time`].
+    pub(crate) moment: u128,
 }
 
 impl Flow {
@@ -33,7 +36,14 @@ impl Flow {
             Field::Application => self.application.as_ref().map_or(0, |name| {
                 names.iter().position(|known| **known == **name).unwrap() as u128 + 1
             }),
-            Field::Atom(text) => u128::from(self.atoms.get(text).copied().unwrap_or(false)),
+            Field::Category(_) | Field::User(_) | Field::Atom(_) => {
+                self.holding.contains(field).into()
+            }
+            Field::Device => {
+                let octets = self.key.device.unwrap_or_default().0;
+                octets.iter().fold(0, |all, octet| all * 256 + u128::from(*octet))
+            }
+            Field::Time => self.moment,
             other => panic!("{other:?} is no field of a flow"),
         }
     }
@@ -136,6 +146,13 @@ fn fate(outcome: &Outcome, flow: &Flow) -> Fate {
 fn settled(firewall: &LinkedFirewall, flow: &Flow) -> LinkedFirewall {
     let mut settled = firewall.clone();
     for rule in &mut settled.rules {
+        // Of an application the firewall does not name, nobody can tell the default services.
+        let services = &mut rule.matches.services;
+        if services.application_default && application(firewall, flow).is_none() {
+            services.application_default = false;
+            let default = Field::Atom("application-default".into());
+            rule.disabled |= !flow.holding.contains(&default);
+        }
         rule.disabled |= !settle(&mut rule.matches, firewall, flow);
     }
     let tables = [&mut settled.destination_nat, &mut settled.source_nat];
@@ -149,7 +166,7 @@ fn settled(firewall: &LinkedFirewall, flow: &Flow) -> LinkedFirewall {
 fn settle(matches: &mut LinkedMatch, firewall: &LinkedFirewall, flow: &Flow) -> bool {
     let holds = |role: &str, id: &AtomId| {
         let name = format!("{role} {}", firewall.atoms[id.index()].text);
-        flow.atoms.get(&*name).copied().unwrap_or(false)
+        flow.holding.contains(&Field::Atom(name.into()))
     };
     let addresses = |list: &mut LinkedAddresses, role: &str| {
         if list.atoms.iter().any(|id| holds(role, id)) {
@@ -173,15 +190,77 @@ fn settle(matches: &mut LinkedMatch, firewall: &LinkedFirewall, flow: &Flow) -> 
     can_hold
 }
 
+/// What the firewall calls the application of a flow.
+fn application(firewall: &LinkedFirewall, flow: &Flow) -> Option<ApplicationId> {
+    let name = flow.application.as_ref()?;
+    let at = firewall.applications.iter().position(|known| known.name == *name)?;
+    Some(ApplicationId(at as u32))
+}
+
+/// The fields of the URL categories of two firewalls: one that has not the patterns of the old one
+/// of its name is another.
+fn categories(sides: [&LinkedFirewall; 2]) -> [Vec<Field>; 2] {
+    sides.map(|side| {
+        let field = |category: &LinkedCategory| {
+            let name = &category.name;
+            let old = sides[0].url_categories.iter().find(|old| old.name == *name);
+            let is_other = old.is_some_and(|old| old.patterns != category.patterns);
+            let text = if is_other { format!("{name} (another)").into() } else { name.clone() };
+            Field::Category(text)
+        };
+        side.url_categories.iter().map(field).collect()
+    })
+}
+
+/// Whether a URL would be in a category and not in one that has all its patterns.
+fn is_contradiction(sides: [&LinkedFirewall; 2], flow: &Flow) -> bool {
+    let fields = categories(sides);
+    let with_fields = || {
+        sides.iter().zip(&fields).flat_map(|(side, fields)| {
+            side.url_categories.iter().map(|it| it.patterns.as_ref()).zip(fields)
+        })
+    };
+    with_fields().any(|(some, part)| {
+        with_fields().any(|(all, whole)| {
+            let held = some
+                .zip(all)
+                .is_some_and(|(some, all)| some.iter().all(|pattern| all.contains(pattern)));
+            held && flow.holding.contains(part) && !flow.holding.contains(whole)
+        })
+    })
+}
+
+/// The value of a moment: that of the only one at which the same schedules are on.
+pub(crate) fn moment(sides: [&LinkedFirewall; 2], problem: &Problem, time: Timestamp) -> u128 {
+    let on = |time: Timestamp| -> Vec<bool> {
+        let schedules = sides.iter().flat_map(|side| &side.schedules);
+        schedules.map(|schedule| schedule.is_on(time)).collect()
+    };
+    let alike = (0..).zip(&problem.moments).filter(|(_, known)| on(**known) == on(time));
+    let alike: Vec<u128> = alike.map(|(at, _)| at).collect();
+    let [only] = *alike else { panic!("{time:?} is like {alike:?}") };
+    only
+}
+
 /// What the reference says of a flow on its way through.
-fn judged(firewall: &LinkedFirewall, passage: Passage, flow: &Flow) -> (Fate, Origin) {
+fn judged(
+    firewall: &LinkedFirewall,
+    passage: Passage,
+    categories: &[Field],
+    flow: &Flow,
+) -> (Fate, Origin) {
     let firewall = settled(firewall, flow);
-    let named = |name: &str| firewall.applications.iter().position(|known| &*known.name == name);
-    let id = flow.application.as_ref().and_then(|name| named(name));
+    let named = firewall.users.iter().zip(0..);
+    let users = named.filter(|(name, _)| flow.holding.contains(&Field::User((*name).clone())));
+    let users: Vec<UserId> = users.map(|(_, id)| UserId(id)).collect();
+    let categories = IdSet::only(
+        (0..).zip(categories).filter_map(|(id, field)| flow.holding.contains(field).then_some(id)),
+    );
     let known = Knowledge {
-        application: Identified::Finally(id.map(|id| ApplicationId(id as u32))),
-        users: UserKnowledge::NotStated,
-        ..Knowledge::NOTHING
+        application: Identified::Finally(application(&firewall, flow)),
+        url_categories: Some(&categories),
+        categories_stated: true,
+        users: UserKnowledge::Mapped(&users),
     };
     let (enters, leaves) = (passage.ingress, passage.egress.unwrap_or_default());
     let (ingress, from) = (enters.interface, enters.zone);
@@ -285,14 +364,21 @@ pub(crate) fn check_flow(
 ) -> Fate {
     let names = &problem.applications;
     let asked = |(field, asked): &(Field, Ranges)| asked.contains(flow.value(field, names));
-    let asked = case.protocols == class_of(flow.key.protocol) && case.within.iter().all(asked);
-    let sides = [(sides[0], case.old, &problem.old), (sides[1], case.new, &problem.new)];
-    let expected = sides.map(|(firewall, passage, _)| {
-        if asked { judged(firewall, passage, flow) } else { (Fate::Outside, Origin::default()) }
+    let asked = case.protocols == class_of(flow.key.protocol)
+        && case.within.iter().all(asked)
+        && !is_contradiction(sides, flow);
+    let [old, new] = categories(sides);
+    let sides = [(sides[0], case.old, old), (sides[1], case.new, new)];
+    let expected = sides.map(|(firewall, passage, categories)| {
+        if asked {
+            judged(firewall, passage, &categories, flow)
+        } else {
+            (Fate::Outside, Origin::default())
+        }
     });
-    for ((_, _, list), (fate, origin)) in sides.into_iter().zip(&expected) {
+    for (list, (fate, origin)) in [&problem.old, &problem.new].into_iter().zip(&expected) {
         let (found, mut by) = decide(problem, list, flow);
-        let told = || format!("{:?} {:?}", flow.key, flow.atoms);
+        let told = || format!("{:?} {:?}", flow.key, flow.holding);
         assert!(found.is_like(fate), "{found:?}, not {fate:?}: {}", told());
         // A refusal has no translation of the source.
         if !matches!(fate, Fate::Passed(_)) {
@@ -307,7 +393,7 @@ pub(crate) fn check_flow(
         })
     });
     let [(old, _), (new, _)] = expected;
-    assert_eq!(inside, old.differs(&new), "{old:?} {new:?}: {:?} {:?}", flow.key, flow.atoms);
+    assert_eq!(inside, old.differs(&new), "{old:?} {new:?}: {:?} {:?}", flow.key, flow.holding);
     old
 }
 

@@ -1,24 +1,24 @@
 //! Random pairs of small firewalls, flow by flow.
 
 use std::cell::Cell;
-use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 use std::net::IpAddr;
 
 use ipnet::IpNet;
 use parefeu_equivalence::{
     Case, Family, Field, Obstacle, Passage, Place, Problem, Side, SolveLimits, flatten, solve,
 };
-use parefeu_net::{PortRange, Protocol, TcpFlags};
+use parefeu_net::{MacAddress, PortRange, Protocol, TcpFlags};
 use parefeu_policy::set::Ranges;
 use parefeu_policy::{
-    AddressItem, AddressMatch, At, ConnectionState, Firewall, LinkedFirewall, Match, Names,
-    PacketKey, PortTranslation, Span, Translation,
+    AddressItem, AddressMatch, At, ConnectionState, Firewall, LinkedFirewall, Match, PacketKey,
+    PortTranslation, Span, Translation,
 };
 use parefeu_testkit::{Random, firewalls, keys};
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
 
-use crate::oracle::{Flow, address, bits, check_flow, check_form, class_of};
+use crate::oracle::{Flow, address, bits, check_flow, check_form, class_of, moment};
 
 /// A packet as the first of a connection of its case.
 fn opening(key: PacketKey, random: &mut Random) -> PacketKey {
@@ -31,18 +31,16 @@ fn opening(key: PacketKey, random: &mut Random) -> PacketKey {
         icmp: key.protocol.is_icmp().then(|| key.icmp.unwrap_or(kind)),
         tcp_flags: (key.protocol == Protocol::TCP).then_some(TcpFlags::SYN),
         state: ConnectionState::New,
+        device: key.device.or(Some(MacAddress([2, 0, 0, 0, 0, 9]))),
         ..key
     }
 }
 
 /// Leaves out, mostly, what is refused, so that lists are written out.
 fn mostly_supported(mut firewall: Firewall, random: &mut Random) -> Firewall {
-    for rule in firewall.rule_bases.iter_mut().flat_map(|rule_base| &mut rule_base.rules) {
-        if random.percent(98) {
-            rule.matches.users = Names::Any;
-            rule.matches.devices.clear();
-            rule.matches.schedule = None;
-            rule.matches.url_categories = Names::Any;
+    if random.percent(30) {
+        for category in &mut firewall.url_categories {
+            category.patterns.push(At::new("example.org".to_owned(), NOWHERE));
         }
     }
     for is_dst in [true, false] {
@@ -62,8 +60,6 @@ fn retranslate(firewall: &mut Firewall, is_dst: bool, random: &mut Random) {
         if random.percent(50) {
             rule.matches = Match::default();
         }
-        rule.matches.devices.clear();
-        rule.matches.schedule = None;
         if random.percent(5) {
             continue;
         }
@@ -152,15 +148,21 @@ fn candidate(side: &LinkedFirewall, family: Family, random: &mut Random) -> Pack
 }
 
 /// A flow like `key` that lies at an end of a class in most fields, or in few.
-fn beside(key: PacketKey, problem: &Problem, random: &mut Random) -> Flow {
+fn beside(
+    sides: [&LinkedFirewall; 2],
+    key: PacketKey,
+    problem: &Problem,
+    random: &mut Random,
+) -> Flow {
     let kept = *random.pick(&[20, 85]).unwrap();
-    let mut flow = Flow { key, application: None, atoms: BTreeMap::new() };
+    let mut flow = Flow { key, application: None, holding: BTreeSet::new(), moment: 0 };
     for dimension in &problem.dimensions {
         let (first, last) = dimension.values(random.below(dimension.classes() as usize) as u32);
         let value = if random.percent(50) { first } else { last };
         let keeps = random.percent(kept);
         flow.set(&dimension.field, value, problem, keeps);
     }
+    flow.moment = moment(sides, problem, flow.key.time);
     flow
 }
 
@@ -168,8 +170,8 @@ impl Flow {
     fn set(&mut self, field: &Field, value: u128, problem: &Problem, keeps: bool) {
         let key = &mut self.key;
         match field {
-            Field::Atom(text) => {
-                self.atoms.insert(text.clone(), value == 1);
+            Field::Category(_) | Field::User(_) | Field::Atom(_) => {
+                self.holding.extend((value == 1).then(|| field.clone()));
             }
             Field::Application => {
                 let named = (value as usize).checked_sub(1);
@@ -178,6 +180,11 @@ impl Flow {
             _ if keeps => {}
             Field::Src => key.src = address(value, key.src.is_ipv4()),
             Field::Dst => key.dst = address(value, key.dst.is_ipv4()),
+            Field::Time => key.time = problem.moments[value as usize],
+            Field::Device => {
+                let octets = (value as u64).to_be_bytes();
+                key.device = octets.last_chunk().copied().map(MacAddress);
+            }
             Field::SrcPort => match &mut key.icmp {
                 Some((kind, _)) => *kind = value as u8,
                 None => key.src_port = value as u16,
@@ -248,7 +255,7 @@ fn check_pair(old: Firewall, new: Firewall, seed: u64, counts: &mut Counts) {
                 family == [true, true] && class_of(other.protocol) == case.protocols
             };
             let key = opening(Some(other).filter(of_case).unwrap_or(key), &mut random);
-            let flow = beside(key, &problem, &mut random);
+            let flow = beside([&old, &new], key, &problem, &mut random);
             let old_fate = check_flow([&old, &new], &case, (&problem, &solution), &flow);
             counts.translated += usize::from(old_fate.is_translated(&flow));
         }
@@ -267,6 +274,6 @@ fn lists_decide_as_the_reference_does() {
     });
     assert!(run.is_ok(), "{}", run.unwrap_err());
     let Counts { asked, answered, translated } = counts.get();
-    assert!(answered * 4 > asked, "{answered} of {asked} answered");
+    assert!(answered * 3 > asked, "{answered} of {asked} answered");
     assert!(translated * 2 > answered, "{translated} flows of {answered} cases translated");
 }

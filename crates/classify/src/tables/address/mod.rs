@@ -1,12 +1,12 @@
 //! Addresses → classes.
 
 mod v4;
-mod v6;
+pub(crate) mod v6;
 
 use std::net::IpAddr;
 
 pub(crate) use v4::{BLOCK, Directory};
-pub(crate) use v6::{AddressesV6, KEYS, Node};
+pub(crate) use v6::AddressesV6;
 
 use super::classes::Classes;
 use crate::wanted::Wanted;
@@ -28,7 +28,7 @@ impl Addresses {
     ) -> Option<Self> {
         let v4 = classes.divide(v4, 0, |address| address.checked_add(1))?;
         let v6 = classes.divide(v6, 0, |address| address.checked_add(1))?;
-        Some(Self { v4: Directory::build(&v4, tuple_bits)?, v6: AddressesV6::build(&v6) })
+        Some(Self { v4: Directory::build(&v4, tuple_bits)?, v6: AddressesV6::build(&v6)? })
     }
 
     #[inline]

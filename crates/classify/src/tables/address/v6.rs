@@ -1,203 +1,313 @@
-//! IPv6 addresses → classes: a search among 64-bit halves.
+//! IPv6 addresses → classes: a trie that goes by the bits at which intervals part, and one
+//! comparison where it ends.
 //!
-//! The upper halves at which some interval starts are the leaves of a tree of 16 keys a node; what
-//! starts within one upper half, a /64, is a short list of lower halves. Nothing depends on how
-//! prefixes are spread: 100,000 of them are five nodes deep, wherever they are.
+//! A node is for the longest prefix outside of which nothing changes: whatever bits lie between it
+//! and the node above are passed over, unread. Its next few bits, more where more intervals are
+//! below, name a place that continues in another node or ends at a *leaf*. A leaf has one address
+//! of the prefix the way led to, and what the class is by how many bits an address shares with it:
+//! all that was passed over is compared at once. So there are two or three reads, wherever prefixes
+//! are and however long they are.
 
-#![expect(
-    clippy::inline_always,
-    reason = "counting keys becomes instructions only inside a function that enables them"
-)]
+use std::collections::HashMap;
+
+use foldhash::fast::FixedState;
 
 use crate::tables::classes::Intervals;
-
-/// Keys of a node: two registers of the widest kind.
-pub(crate) const KEYS: usize = 16;
-
-/// Ascending keys; unused ones are the highest value.
-pub(crate) type Node = [u64; KEYS];
+use crate::tables::table::Table32;
 
 /// Classes over all addresses.
 #[derive(Debug)]
 pub(crate) struct AddressesV6 {
-    /// Where inner nodes of each level are among [`AddressesV6::nodes`], the root first, the leaves
-    /// last; and how many nodes it has.
-    levels: Vec<(u32, u32)>,
-    nodes: Box<[Node]>,
-    /// By upper half, in the order of the leaves.
-    networks: Box<[Network]>,
-    /// Lower halves where intervals start, by network; the last node of each is filled up.
-    hosts: Box<[Node]>,
-    /// By network and, within it, by how many of its lower halves are not above the address.
-    host_classes: Box<[u16]>,
+    /// The place where every search begins.
+    pub(crate) root: u32,
+    /// Places: a node if the bit [`NODE`] is set, else where a leaf is among
+    /// [`AddressesV6::leaves`].
+    pub(crate) places: Table32,
+    /// Leaves of [`LEAF_WORDS`] words.
+    pub(crate) leaves: Table32,
+    /// Whether any leaf is an [`EDGE`].
+    pub(crate) has_edges: bool,
 }
 
-/// What follows from an upper half up to the next one.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Network {
-    upper: u64,
-    /// The class of addresses whose upper half is higher, or is this one where no host is.
-    pub(crate) class: u16,
-    /// How many nodes of [`AddressesV6::hosts`] it has; most have none.
-    host_nodes: u16,
-    first_host_node: u32,
-    first_host_class: u32,
-}
+/// Marks a place that is a node. Then follow which of the four words of an address it reads (two
+/// bits), how far right the bits are shifted (five), how many there are, less one (four), and where
+/// the places they choose from begin, in twos.
+pub(crate) const NODE: u32 = 1 << 31;
 
-impl Network {
-    /// Whether the class depends on the lower half of an address with this upper half.
-    #[inline(always)]
-    pub(crate) const fn has_hosts(&self, upper: u64) -> bool {
-        self.upper == upper && self.host_nodes > 0
-    }
-}
+/// Marks a place that is a leaf where one interval ends and the next begins, with an address that
+/// no prefix ends at: the second class is that of addresses before the leaf's own.
+pub(crate) const EDGE: u32 = 1 << 30;
 
-/// The nodes of one depth.
-#[derive(Clone, Copy)]
-pub(crate) struct Level<'a> {
-    nodes: &'a [Node],
-    /// What lies below a node: nodes of the next level, or keys of a leaf.
-    children: u32,
-}
+/// Where a node has the number of its word, the shift, and the number of its bits.
+pub(crate) const WORD_SHIFT: u32 = 29;
+pub(crate) const SHIFT_SHIFT: u32 = 24;
+pub(crate) const BITS_SHIFT: u32 = 20;
 
-impl Level<'_> {
-    /// From a node to one of the next level, and from a leaf to a rank among the upper halves.
-    /// `count` says how many keys of a node are not above the address.
-    #[inline(always)]
-    pub(crate) fn descend(self, at: u32, count: impl FnOnce(&Node) -> usize) -> u32 {
-        // Unused keys count where the address is the highest.
-        let at = (at as usize).min(self.nodes.len() - 1);
-        at as u32 * self.children + count(&self.nodes[at]) as u32
-    }
-}
+/// Words of a leaf: the four of its address, [`LINKS`] lengths as bytes, as many classes as halves
+/// of words, and the leaf with the links that follow where a class is [`FOLLOWED`].
+///
+/// The first length that an address shares with the first leaf tells its class; the last one is
+/// zero.
+pub(crate) const LEAF_WORDS: u32 = 8;
+pub(crate) const LINKS: u32 = 4;
+pub(crate) const LENGTHS_AT: u32 = 4;
+pub(crate) const CLASSES_AT: u32 = 5;
+pub(crate) const NEXT_AT: u32 = 7;
+
+/// No class: the next leaf tells.
+pub(crate) const FOLLOWED: u16 = u16::MAX;
+
+/// The most bits a node reads.
+const MOST_BITS: [u32; 3] = [16, 8, 1];
+
+/// Places for each interval below a node, as bits.
+const SPARE_BITS: u32 = 1;
+
+/// The most bits read to tell the two sides of an edge.
+const MOST_EDGE_BITS: u32 = 4;
+
+/// Places of a trie: as many as a node can name.
+const MOST_PLACES: usize = 2 << BITS_SHIFT;
+
+/// Words that places and leaves may take.
+const MOST_WORDS: usize = 4 << 20;
 
 impl AddressesV6 {
-    pub(super) fn build(field: &Intervals<u128>) -> Self {
-        let upper = |at: usize| (field.starts[at] >> 64) as u64;
-        let (mut networks, mut hosts, mut host_classes) = (Vec::new(), Vec::new(), Vec::new());
-        let mut at = 0;
-        while at < field.starts.len() {
-            let first = at;
-            while at < field.starts.len() && upper(at) == upper(first) {
-                at += 1;
-            }
-            let lower: Vec<u64> = field.starts[first..at].iter().map(|it| *it as u64).collect();
-            let is_whole = lower == [0];
-            let network = Network {
-                upper: upper(first),
-                class: field.classes[at - 1],
-                host_nodes: if is_whole { 0 } else { lower.len().div_ceil(KEYS) as u16 },
-                first_host_node: hosts.len() as u32,
-                first_host_class: host_classes.len() as u32,
-            };
-            networks.push(network);
-            if !is_whole {
-                hosts.extend(filled(&lower));
-                // Below the first of them the network before goes on.
-                host_classes.push(field.classes[first.saturating_sub(1)]);
-                host_classes.extend_from_slice(&field.classes[first..at]);
-            }
-        }
-        let keys: Vec<u64> = networks.iter().map(|network| network.upper).collect();
-        let (levels, nodes) = tree(&keys);
-        Self {
-            levels,
-            nodes: nodes.into(),
-            networks: networks.into(),
-            hosts: hosts.into(),
-            host_classes: host_classes.into(),
-        }
-    }
-
-    /// `O(log intervals)`.
-    pub(crate) fn class(&self, address: u128) -> u16 {
-        let count = |node: &Node, value: u64| node.partition_point(|key| *key <= value);
-        let (upper, lower) = ((address >> 64) as u64, address as u64);
-        let mut at = 0;
-        for level in self.levels() {
-            at = level.descend(at, |node| count(node, upper));
-        }
-        let network = self.network(at);
-        if network.has_hosts(upper) {
-            self.host_class(network, lower, |node| count(node, lower))
-        } else {
-            network.class
-        }
-    }
-
-    /// The levels of the search, from the root to the leaves.
-    pub(crate) fn levels(&self) -> impl Iterator<Item = Level<'_>> {
-        let leaves = self.levels.len() - 1;
-        self.levels.iter().enumerate().map(move |(at, (first, count))| {
-            let nodes = &self.nodes[*first as usize..][..*count as usize];
-            Level { nodes, children: KEYS as u32 + u32::from(at < leaves) }
+    /// `None` where there would be too many places.
+    pub(super) fn build(field: &Intervals<u128>) -> Option<Self> {
+        MOST_BITS.iter().find_map(|most_bits| {
+            let mut builder = Builder::new(field, *most_bits);
+            let all = Prefix { first: 0, length: 0 };
+            let links = Links::default();
+            let way =
+                Way { prefix: all, inside: (1, field.starts.len()), around: all, links: &links };
+            let root = builder.place(way)?;
+            let Builder { places, leaves, has_edges, .. } = builder;
+            let (places, leaves) = (Table32::new(places), Table32::new(leaves));
+            Some(Self { root, places, leaves, has_edges })
         })
     }
 
-    /// The network of a rank.
-    #[inline(always)]
-    pub(crate) fn network(&self, rank: u32) -> &Network {
-        // The first upper half is zero, so that no address is below all of them.
-        &self.networks[(rank as usize).clamp(1, self.networks.len()) - 1]
+    /// `O(depth)`: a read for each node, and one leaf.
+    pub(crate) fn class(&self, address: u128) -> u16 {
+        let place = self.leaf(self.root, address);
+        let leaf = |at: u32| &self.leaves.values()[at as usize..][..LEAF_WORDS as usize];
+        let mut here = leaf(place & !EDGE);
+        let key = here[..4].iter().fold(0, |key, word| key << 32 | u128::from(*word));
+        let shared = (key ^ address).leading_zeros();
+        let mut is_before = place & EDGE != 0 && address < key;
+        loop {
+            let longer = |link: &u32| here[LENGTHS_AT as usize] >> (8 * link) & 0xff > shared;
+            let link = (0..LINKS).take_while(longer).count() as u32;
+            let link = link + u32::from(is_before && link == 0);
+            let class = (here[(CLASSES_AT + link / 2) as usize] >> (16 * (link % 2))) as u16;
+            if class != FOLLOWED {
+                return class;
+            }
+            is_before = false;
+            here = leaf(here[NEXT_AT as usize]);
+        }
     }
 
-    /// The class of an address whose network has hosts.
-    #[inline(always)]
-    pub(crate) fn host_class(
-        &self,
-        network: &Network,
-        lower: u64,
-        count: impl Fn(&Node) -> usize,
-    ) -> u16 {
-        // Unused keys are not above the highest address.
-        if lower == u64::MAX {
-            return network.class;
+    /// The leaf that a place leads to.
+    pub(crate) fn leaf(&self, mut place: u32, address: u128) -> u32 {
+        while place & NODE != 0 {
+            let word = (address >> (96 - 32 * (place >> WORD_SHIFT & 3))) as u32;
+            let bits = word >> (place >> SHIFT_SHIFT & 31);
+            let mask = u32::MAX >> (31 - (place >> BITS_SHIFT & 15));
+            let first = (place & ((1 << BITS_SHIFT) - 1)) * 2;
+            place = self.places.at((first + (bits & mask)) as usize);
         }
-        let first = network.first_host_node as usize;
-        let nodes = &self.hosts[first..first + usize::from(network.host_nodes)];
-        let rank: usize = nodes.iter().map(count).sum();
-        self.host_classes[network.first_host_class as usize + rank]
+        place
     }
 
     pub(super) fn memory_bytes(&self) -> usize {
-        size_of_val(&*self.levels)
-            + size_of_val(&*self.nodes)
-            + size_of_val(&*self.networks)
-            + size_of_val(&*self.hosts)
-            + size_of_val(&*self.host_classes)
+        self.places.memory_bytes() + self.leaves.memory_bytes()
     }
 }
 
-/// Keys as nodes; the last one is filled up.
-fn filled(keys: &[u64]) -> impl Iterator<Item = Node> + '_ {
-    keys.chunks(KEYS).map(|keys| {
-        let mut node = [u64::MAX; KEYS];
-        node[..keys.len()].copy_from_slice(keys);
-        node
-    })
+/// All addresses that share their first bits.
+#[derive(Clone, Copy)]
+struct Prefix {
+    first: u128,
+    length: u32,
 }
 
-/// Where the nodes of each level start and how many there are, the root first; and all nodes.
-/// A key of an inner node is the lowest that is found below its right side.
-fn tree(keys: &[u64]) -> (Vec<(u32, u32)>, Vec<Node>) {
-    let mut levels = vec![filled(keys).collect::<Vec<Node>>()];
-    let mut lowest: Vec<u64> = keys.iter().copied().step_by(KEYS).collect();
-    while lowest.len() > 1 {
-        let inner = lowest.chunks(KEYS + 1).flat_map(|below| {
-            let mut node = [u64::MAX; KEYS];
-            node[..below.len() - 1].copy_from_slice(&below[1..]);
-            [node]
-        });
-        levels.push(inner.collect());
-        lowest = lowest.into_iter().step_by(KEYS + 1).collect();
+impl Prefix {
+    fn last(self) -> u128 {
+        self.first | u128::MAX.checked_shr(self.length).unwrap_or(0)
     }
-    let mut first = 0;
-    let places = levels.iter().rev().map(|level| {
-        let place = (first, level.len() as u32);
-        first += place.1;
+
+    /// The longest one with both addresses.
+    fn around(one: u128, other: u128) -> Self {
+        let length = (one ^ other).leading_zeros();
+        Self { first: one & !u128::MAX.checked_shr(length).unwrap_or(0), length }
+    }
+}
+
+/// From how many shared bits on an address has a class.
+#[derive(Clone, Copy)]
+struct Link {
+    length: u32,
+    class: u16,
+}
+
+/// The links of a way, each for more bits than the one before.
+#[derive(Clone, Default)]
+struct Links {
+    /// The last ones: with one more they fit a leaf.
+    near: Vec<Link>,
+    /// The leaf that has those before.
+    far: Option<u32>,
+}
+
+struct Builder<'a> {
+    field: &'a Intervals<u128>,
+    most_bits: u32,
+    places: Vec<u32>,
+    leaves: Vec<u32>,
+    has_edges: bool,
+}
+
+/// What a place is for: the addresses of a prefix, the bits behind those that [`Way::around`] has.
+#[derive(Clone, Copy)]
+struct Way<'a> {
+    prefix: Prefix,
+    /// The intervals that start in it, one that starts with it not counted.
+    inside: (usize, usize),
+    /// The prefix of the node above.
+    around: Prefix,
+    /// The classes of addresses outside of that one which are led here, the shortest link first.
+    links: &'a Links,
+}
+
+impl<'a> Builder<'a> {
+    fn new(field: &'a Intervals<u128>, most_bits: u32) -> Self {
+        Self { field, most_bits, places: Vec::new(), leaves: Vec::new(), has_edges: false }
+    }
+
+    fn place(&mut self, way: Way<'_>) -> Option<u32> {
+        let Way { prefix, inside: (first, last), around, links } = way;
+        let (class, last_class) = (self.field.classes[first - 1], self.field.classes[last - 1]);
+        if first == last {
+            let link = Link { length: around.length, class };
+            return Some(self.leaf(around.first, links.clone(), link));
+        }
+        // All of another class lies between two addresses: outside of both there is one class.
+        let start = self.field.starts[first];
+        let end = self.field.starts[last - 1] - 1;
+        let same = class == last_class;
+        let behind = Prefix::around(start, if same { end } else { prefix.last() });
+        let before = Prefix::around(if same { start } else { prefix.first }, end);
+        let (inner, outside) =
+            if behind.length < before.length { (before, last_class) } else { (behind, class) };
+        let mut links = links.clone();
+        if inner.length > prefix.length {
+            self.push(&mut links, Link { length: around.length, class: outside });
+        }
+        let starts = &self.field.starts[first..last];
+        let first_inside = first + starts.partition_point(|start| *start <= inner.first);
+        let behind_inside = first + starts.partition_point(|start| *start <= inner.last());
+        if first_inside == behind_inside {
+            let class = self.field.classes[first_inside - 1];
+            return Some(self.leaf(inner.first, links, Link { length: inner.length, class }));
+        }
+        if first_inside + 1 == behind_inside {
+            let start = self.field.starts[first_inside];
+            if 128 - start.trailing_zeros() > inner.length + MOST_EDGE_BITS {
+                return Some(self.edge(inner, first_inside, links));
+            }
+        }
+        self.node(inner, (first_inside, behind_inside), &links)
+    }
+
+    /// A leaf for the address where an interval starts, the only one in a prefix.
+    fn edge(&mut self, prefix: Prefix, interval: usize, mut links: Links) -> u32 {
+        self.has_edges = true;
+        self.leave_room(&mut links, 2);
+        let link = |class| Link { length: prefix.length, class };
+        let classes = &self.field.classes;
+        links.near.extend([link(classes[interval - 1]), link(classes[interval])]);
+        EDGE | self.write(self.field.starts[interval], &links)
+    }
+
+    fn node(&mut self, prefix: Prefix, inside: (usize, usize), links: &Links) -> Option<u32> {
+        let wanted = usize::BITS - (inside.1 - inside.0).leading_zeros() + SPARE_BITS;
+        let bits = wanted.min(self.most_bits).min(32 - prefix.length % 32);
+        let first_place = self.places.len();
+        self.places.resize(first_place + (1 << bits), 0);
+        let words = self.places.len() + self.leaves.len();
+        if self.places.len() > MOST_PLACES || words > MOST_WORDS {
+            return None;
+        }
+        let length = prefix.length + bits;
+        let mut known: HashMap<u16, u32, FixedState> = HashMap::default();
+        let mut first = inside.0;
+        for number in 0..1usize << bits {
+            let below = prefix.first | (number as u128) << (128 - length);
+            let below = Prefix { first: below, length };
+            first += usize::from(self.field.starts.get(first) == Some(&below.first));
+            let starts = &self.field.starts[first..inside.1];
+            let last = first + starts.iter().take_while(|start| **start <= below.last()).count();
+            let way = Way { prefix: below, inside: (first, last), around: prefix, links };
+            let class = self.field.classes[first - 1];
+            let place = match known.get(&class) {
+                Some(place) if first == last => *place,
+                _ => self.place(way)?,
+            };
+            if first == last {
+                known.insert(class, place);
+            }
+            self.places[first_place + number] = place;
+            first = last;
+        }
+        let (word, shift) = (prefix.length / 32, 32 - prefix.length % 32 - bits);
+        let read = word << WORD_SHIFT | shift << SHIFT_SHIFT | (bits - 1) << BITS_SHIFT;
+        Some(NODE | read | (first_place / 2) as u32)
+    }
+
+    /// Adds a link, unless it says what the one before says. Links that would be too many for one
+    /// leaf go to a leaf of their own, which all that is below shares.
+    fn push(&mut self, links: &mut Links, link: Link) {
+        if links.near.last().is_some_and(|last| last.class == link.class) {
+            return;
+        }
+        self.leave_room(links, 2);
+        links.near.push(link);
+    }
+
+    /// Makes room in a leaf for some more links.
+    fn leave_room(&mut self, links: &mut Links, more: usize) {
+        if links.near.len() + usize::from(links.far.is_some()) + more > LINKS as usize {
+            let far = self.write(0, links);
+            *links = Links { near: Vec::new(), far: Some(far) };
+        }
+    }
+
+    /// A leaf whose address has a class of its own from `link` on.
+    fn leaf(&mut self, address: u128, mut links: Links, link: Link) -> u32 {
+        if links.near.last().is_none_or(|last| last.class != link.class) {
+            links.near.push(link);
+        }
+        self.write(address, &links)
+    }
+
+    fn write(&mut self, address: u128, links: &Links) -> u32 {
+        let mut longest_first: Vec<Link> = links.near.iter().rev().copied().collect();
+        if links.far.is_some() {
+            longest_first.push(Link { length: 0, class: FOLLOWED });
+        }
+        longest_first.resize(LINKS as usize, Link { length: 0, class: 0 });
+        let place = self.leaves.len() as u32;
+        self.leaves.extend([96, 64, 32, 0].map(|shift| (address >> shift) as u32));
+        let lengths = longest_first.iter().rev().map(|link| link.length);
+        self.leaves.push(lengths.fold(0, |bytes, length| bytes << 8 | length));
+        let class = |at: usize| u32::from(longest_first[at].class);
+        let classes = [class(1) << 16 | class(0), class(3) << 16 | class(2)];
+        self.leaves.extend(classes);
+        self.leaves.push(links.far.unwrap_or(0));
         place
-    });
-    (places.collect(), levels.iter().rev().flatten().copied().collect())
+    }
 }
 
 #[cfg(test)]
@@ -227,14 +337,54 @@ mod tests {
             }
             starts.sort_unstable();
             starts.dedup();
-            let classes = (0..starts.len()).map(|at| at as u16).collect();
-            let field = Intervals { starts, classes };
-            let built = AddressesV6::build(&field);
-            for &start in &field.starts {
-                for address in [start, start.wrapping_sub(1), start.wrapping_add(1)] {
-                    let expected = field.class(address);
-                    assert_eq!(built.class(address), expected, "{networks}: {address:#x}");
-                }
+            // Prefixes within one another: one class comes again and again.
+            for classes in [2, 3, 7, u16::MAX] {
+                let classes = (0..starts.len()).map(|at| at as u16 % classes).collect();
+                let field = Intervals { starts: starts.clone(), classes };
+                check(&field);
+            }
+        }
+    }
+
+    /// Networks of every length around one host: as many classes on one way as there can be.
+    #[test]
+    fn a_way_has_a_class_for_each_length() {
+        let host = 0x2001_0db8_0123_4567_89ab_cdef_0246_8ace_u128;
+        for step in [1, 5, 16] {
+            let outermost = host & !(u128::MAX >> 1);
+            let lengths: Vec<u32> = (0..=128).step_by(step).collect();
+            let mask = |length: u32| u128::MAX.checked_shr(length).unwrap_or(0);
+            let edges = lengths.iter().flat_map(|length| {
+                let first = host & !mask(*length);
+                [Some(first), (first | mask(*length)).checked_add(1)]
+            });
+            let mut starts: Vec<u128> = edges.flatten().chain([0, outermost]).collect();
+            starts.sort_unstable();
+            starts.dedup();
+            let class = |start: &u128| {
+                let holds = |length: &&u32| (start ^ host).leading_zeros() >= **length;
+                lengths.iter().rposition(|length| holds(&length)).unwrap_or(0) as u16
+            };
+            let classes = starts.iter().map(class).collect();
+            check(&distinct(starts, classes));
+        }
+    }
+
+    /// Intervals of which no two neighbours have one class.
+    fn distinct(starts: Vec<u128>, classes: Vec<u16>) -> Intervals<u128> {
+        let mut pairs: Vec<(u128, u16)> = starts.into_iter().zip(classes).collect();
+        pairs.dedup_by_key(|pair| pair.1);
+        let (starts, classes) = pairs.into_iter().unzip();
+        Intervals { starts, classes }
+    }
+
+    #[track_caller]
+    fn check(field: &Intervals<u128>) {
+        let built = AddressesV6::build(field).unwrap();
+        for &start in &field.starts {
+            for address in [start, start.wrapping_sub(1), start.wrapping_add(1), start ^ 1 << 90] {
+                let expected = field.class(address);
+                assert_eq!(built.class(address), expected, "{address:#x}");
             }
         }
     }

@@ -4,8 +4,8 @@ use std::path::Path;
 
 use parefeu_equivalence::{
     Answer, Assumption, Conclusion, Date, Finding, Intent, Pairing, Proved, Request, Reviewed,
-    Side, Standing, Stated, Terms, Verdict, Waiver, compare, conclude, findings_apart, prove,
-    review, unread,
+    Side, SolveLimits, Standing, Stated, Terms, Verdict, Waiver, compare, conclude, findings_apart,
+    prove, review, unread,
 };
 use parefeu_report::{DiffReport, Exact, Intents, Waivers};
 
@@ -76,6 +76,7 @@ pub(crate) struct Answered {
     reviewed: Vec<Reviewed>,
     proved: Vec<[Proved; 2]>,
     doubts: [Vec<Assumption>; 2],
+    certificate: Option<String>,
 }
 
 impl Answered {
@@ -83,7 +84,8 @@ impl Answered {
         let [old, new] = sides.map(|side| side.firewall);
         let (pairing, waivers) = (&asked.pairing, lists.waivers());
         let answer = compare(old, new, asked);
-        let narrowing = args.narrowing_ok.then_some(asked.limits);
+        let limits = SolveLimits { record: false, ..asked.limits };
+        let narrowing = args.narrowing_ok.then_some(limits);
         let terms = Terms { waivers, today: lists.today, narrowing };
         let findings = findings_apart(old, new, &answer, pairing, &terms);
         let conclusion = conclude(sides, &answer, &findings, pairing);
@@ -92,7 +94,7 @@ impl Answered {
         let reviewed = review(&answer, &findings, waivers, lists.today);
         let proved = lists.intents().iter().map(|intent| {
             [(old, Side::Old), (new, Side::New)]
-                .map(|(firewall, side)| prove(firewall, (pairing, side), intent, asked.limits))
+                .map(|(firewall, side)| prove(firewall, (pairing, side), intent, limits))
         });
         let proved = proved.collect();
         let [old, new] = sides;
@@ -101,7 +103,8 @@ impl Answered {
             lines.retain(|it| !args.assume.contains(&it.id));
             lines
         });
-        Self { answer, findings, conclusion, left, reviewed, proved, doubts }
+        let certificate = args.certificate.as_ref().map(|path| path.display().to_string());
+        Self { answer, findings, conclusion, left, reviewed, proved, doubts, certificate }
     }
 
     /// The part of the report that is exact.
@@ -119,6 +122,7 @@ impl Answered {
             pairing: &asked.pairing,
             conclusion: &self.conclusion,
             accepted: &args.assume,
+            certificate: self.certificate.as_deref(),
             waivers: waivers.map(|(file, waivers)| Waivers {
                 file,
                 waivers,
