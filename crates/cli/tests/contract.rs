@@ -117,6 +117,160 @@ fn a_document_with_a_fault_is_not_as_its_schema_says() {
 }
 
 #[test]
+fn a_comparison_with_a_fault_is_not_as_its_schema_says() {
+    let document: Value =
+        serde_json::from_str(&stdout(&["diff", OLD, NEW, "--format", "json"], 1)).unwrap();
+    for (place, value) in [
+        ("/regions/0/change", json!("logging")),
+        ("/regions/0/direction", json!("application")),
+        ("/regions/0/id", json!(0)),
+        ("/regions/0/source", json!([])),
+        ("/regions/0/source", json!("192.0.2.0/24")),
+        ("/regions/0/packets_log2", json!(-1.0)),
+        ("/regions/0/old/verdict", json!("unknown")),
+        ("/regions/0/old/rules", json!([])),
+        ("/regions/0/old/rules/0/line", json!(0)),
+        ("/regions/0/witness/source_port", json!(65536)),
+        ("/regions/0/witness/port", json!(1)),
+        ("/regions/0/ports", json!(["1"])),
+        ("/pairing/0/by", json!("guess")),
+        ("/pairing/0/old", json!(1)),
+        ("/asked", json!({ "vlan": ["1"] })),
+        ("/undecided", json!([{ "text": "why", "lines": [], "families": ["ip"], "from": [] }])),
+        ("/assumptions", json!([{ "id": "a", "text": "why", "lines": [] }])),
+    ] {
+        let mut changed = document.clone();
+        let (parent, name) = place.rsplit_once('/').unwrap();
+        match changed.pointer_mut(parent).unwrap() {
+            Value::Array(items) => items[name.parse::<usize>().unwrap()] = value,
+            fields => fields[name] = value,
+        }
+        assert_eq!(schema::faults("diff", &changed).len(), 1, "{place}");
+    }
+}
+
+/// A firewall with what no demonstration has: a condition, a schedule and a line that is unknown.
+const CONDITIONS: &str = r#"
+[[zone]]
+name = "in"
+[[zone]]
+name = "out"
+[[rule_base]]
+name = "all"
+[[rule_base.rule]]
+name = "by condition"
+source = ["192.0.2.1/32"]
+unknown = ["a vendor's own match"]
+action = "allow"
+[[rule_base.rule]]
+name = "by user"
+source = ["192.0.2.2/32"]
+user = ["anna"]
+action = "allow"
+[[rule_base.rule]]
+name = "by device"
+source = ["192.0.2.3/32"]
+device = ["02:00:5e:10:00:01"]
+action = "allow"
+[[layer]]
+rule_base = "all"
+default = "deny"
+"#;
+
+#[test]
+fn comparisons_of_conditions_places_and_parts_are_as_the_schema_says() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = |name: &str, text: &str| {
+        let path = folder.path().join(name);
+        std::fs::write(&path, text).unwrap();
+        path.to_str().unwrap().to_owned()
+    };
+    let conditions = file("conditions.toml", CONDITIONS);
+    let nothing = "[[layer]]\nrule_base = \"r\"\ndefault = \"drop\"\n[[rule_base]]\nname = \"r\"\n";
+    let bare = file("bare.toml", nothing);
+    let other = file("other.toml", &CONDITIONS.replace("name = \"out\"", "name = \"away\""));
+    let mut seen = BTreeSet::new();
+    for args in [
+        vec![&*conditions, &*bare],
+        vec![&*bare, &*conditions, "--destination", "198.51.100.0/24", "--destination-port", "1-9"],
+        vec![&*conditions, &*other],
+        vec![OLD, NEW, "--from", "dmz", "--protocol", "tcp,icmp"],
+        vec![OLD, NEW, "--max-work", "10"],
+        vec![&*conditions, &*conditions],
+    ] {
+        let args = [&["diff"], &args[..], &["--format", "json"]].concat();
+        let document: Value = serde_json::from_slice(&parefeu(&args, b"").stdout).unwrap();
+        schema::check("diff", &document);
+        for region in document["regions"].as_array().unwrap() {
+            let conditions = region["conditions"].as_array().into_iter().flatten();
+            seen.extend(conditions.flat_map(|it| it.as_object().unwrap().keys().cloned()));
+        }
+        for (place, name) in [("/asked/destination", "asked"), ("/undecided/0", "undecided")] {
+            seen.extend(document.pointer(place).map(|_| name.to_owned()));
+        }
+        let pairing = document["pairing"].as_array().unwrap().iter();
+        seen.extend(pairing.map(|pair| pair["by"].as_str().unwrap().to_owned()));
+    }
+    let expected =
+        ["asked", "device", "everywhere", "holds", "name", "network", "text", "undecided", "user"];
+    assert_eq!(seen.into_iter().collect::<Vec<_>>(), expected);
+}
+
+/// The words of a command as a POSIX shell splits them.
+fn words(command: &str) -> Vec<String> {
+    let mut words = vec![String::new()];
+    for (at, piece) in command.split('\'').enumerate() {
+        for (place, part) in piece.split(if at % 2 == 0 { ' ' } else { '\0' }).enumerate() {
+            if place > 0 {
+                words.push(String::new());
+            }
+            words.last_mut().unwrap().push_str(part);
+        }
+    }
+    words
+}
+
+#[test]
+fn the_commands_of_a_page_answer_what_it_says() {
+    let page = stdout(&["diff", OLD, NEW, "--format", "html"], 1);
+    let commands: Vec<(&str, &str)> = page
+        .split("<p><span class=\"badge ")
+        .skip(1)
+        .map(|it| {
+            let (verdict, rest) = it.split_once('>').unwrap().1.split_once('<').unwrap();
+            let command = rest.split_once("<code>").unwrap().1.split_once('<').unwrap().0;
+            (verdict, command)
+        })
+        .collect();
+    assert!(commands.len() > 100, "{}", commands.len());
+    for (verdict, command) in commands {
+        assert!(!command.contains('&'), "nothing of the demonstration is escaped: {command}");
+        let words = words(command);
+        assert_eq!(words[0], "parefeu");
+        let words: Vec<&str> = words[1..].iter().map(String::as_str).collect();
+        let output = parefeu(&[&words[..], &["--format", "json"]].concat(), b"");
+        let answer: Value = serde_json::from_slice(&output.stdout).unwrap();
+        assert_eq!(answer["verdict"], verdict, "{command}");
+    }
+}
+
+#[test]
+fn csv_has_a_line_for_each_region_or_with_traffic_for_each_group_of_sessions() {
+    let document: Value =
+        serde_json::from_str(&stdout(&["diff", OLD, NEW, "--format", "json"], 1)).unwrap();
+    let regions = stdout(&["diff", OLD, NEW, "--format", "csv"], 1);
+    let mut lines = regions.split_terminator("\r\n");
+    assert!(lines.next().unwrap().starts_with("id,change,direction,old_verdict,old_rules,"));
+    let numbers: Vec<&str> = lines.map(|line| line.split(',').next().unwrap()).collect();
+    assert_eq!(numbers.len(), document["regions"].as_array().unwrap().len());
+    assert_eq!(numbers[..2], ["1", "2"]);
+    let planted = "opened,opened,deny,mon_access_in line 22,519,allow,mon-exporters-data,4882,mon,";
+    assert!(regions.contains(planted), "{regions}");
+    let groups = stdout(&["diff", OLD, NEW, "-r", TRAFFIC, "--format", "csv"], 1);
+    assert!(groups.starts_with("change,sessions,packets,"), "{groups}");
+}
+
+#[test]
 fn a_format_that_a_verb_does_not_write_is_refused() {
     for (args, format) in [
         (vec!["check", OLD], "html"),

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use parefeu_net::Timestamp;
 use parefeu_policy::set::Ranges;
 use parefeu_policy::{LinkedFirewall, Span};
 
@@ -112,6 +113,11 @@ impl Answer {
     /// What the values of [`Field::Application`] stand for, from 1.
     pub fn applications(&self) -> &[Box<str>] {
         self.compared.first().map_or(&[], |case| &case.problem.applications)
+    }
+
+    /// What the values of [`Field::Time`] stand for.
+    pub fn moments(&self) -> &[Timestamp] {
+        self.compared.first().map_or(&[], |case| &case.problem.moments)
     }
 
     /// Whether all packets asked about are known to be treated alike.

@@ -3,7 +3,9 @@
 use std::collections::BTreeMap;
 
 use parefeu_policy::set::{IdSet, Ranges};
-use parefeu_policy::{LinkedFirewall, LinkedMatch, LinkedTranslation, ZoneRelation};
+use parefeu_policy::{
+    LinkedAddresses, LinkedFirewall, LinkedMatch, LinkedTranslation, ZoneRelation,
+};
 
 use crate::flatten::{Family, Passage, Place, ways};
 use crate::gate::{Gate, Gates, matches};
@@ -49,12 +51,34 @@ fn parts(
     if !asks {
         return vec![(Way::Settled(None), Ranges::span(0, family.last()))];
     }
-    let ways = ways(firewall, ingress.interface, family).into_iter();
-    let parts = ways.map(|(interface, destinations)| match interface {
-        Some(id) => (Way::Settled(gates.of_interface(id)), destinations),
-        None => (Way::Open, destinations),
+    // A destination that may be translated leaves where routes send what it becomes.
+    let routed = !firewall.routes.is_empty();
+    let translated = if routed { translated(firewall, family) } else { Ranges::default() };
+    let mut parts = vec![(Way::Settled(None), translated.clone())];
+    for (interface, destinations) in ways(firewall, ingress.interface, family) {
+        let way = interface.map_or(Way::Open, |id| Way::Settled(gates.of_interface(id)));
+        parts.push((way, destinations.difference(&translated)));
+    }
+    parts.retain(|(_, destinations)| !destinations.is_empty());
+    parts
+}
+
+/// The destinations some translation may replace.
+pub(crate) fn translated(firewall: &LinkedFirewall, family: Family) -> Ranges {
+    let rules = firewall.destination_nat.rules.iter();
+    let rules = rules.filter(|rule| !rule.disabled && rule.translation != LinkedTranslation::Keep);
+    let ranges = rules.flat_map(|rule| {
+        let LinkedAddresses { set, atoms, negated } = &rule.matches.dst;
+        let v4 = set.v4_ranges().iter().map(|&(first, last)| (first.into(), last.into()));
+        match family {
+            _ if *negated || !atoms.is_empty() || !set.masked().is_empty() => {
+                vec![(0, family.last())]
+            }
+            Family::V4 => v4.collect(),
+            Family::V6 => set.v6_ranges().to_vec(),
+        }
     });
-    parts.collect()
+    ranges.collect()
 }
 
 /// Every way of a family through both firewalls. Those that no rule tells apart stand together.

@@ -1,8 +1,9 @@
 //! The destinations that leave a firewall by one of its gates.
 
+use parefeu_policy::LinkedFirewall;
 use parefeu_policy::set::Ranges;
-use parefeu_policy::{LinkedFirewall, LinkedNatRule, LinkedTranslation};
 
+use crate::crossing::translated;
 use crate::flatten::{Family, Place, ways};
 use crate::gate::Gates;
 
@@ -20,26 +21,7 @@ pub(crate) fn leaving(
         interface.is_some_and(|interface| gates.of_interface(interface) != Some(gate))
     });
     let elsewhere: Ranges = elsewhere.flat_map(|(_, to)| to.as_slice().to_vec()).collect();
-    let rules = firewall.destination_nat.rules.iter();
-    let redirecting =
-        rules.filter(|rule| !rule.disabled && rule.translation != LinkedTranslation::Keep);
-    let redirected: Ranges =
-        redirecting.flat_map(|rule| destinations(rule, family).as_slice().to_vec()).collect();
+    let redirected = translated(firewall, family);
     let all = Ranges::span(0, family.last());
     all.difference(&elsewhere.difference(&redirected))
-}
-
-/// The destinations a translation may match.
-fn destinations(rule: &LinkedNatRule, family: Family) -> Ranges {
-    let dst = &rule.matches.dst;
-    if dst.negated || !dst.atoms.is_empty() || !dst.set.masked().is_empty() {
-        return Ranges::span(0, family.last());
-    }
-    match family {
-        Family::V4 => {
-            let ranges = dst.set.v4_ranges().iter();
-            ranges.map(|&(first, last)| (first.into(), last.into())).collect()
-        }
-        Family::V6 => dst.set.v6_ranges().iter().copied().collect(),
-    }
 }

@@ -295,3 +295,31 @@ fn an_interface_without_a_zone_is_not_in_the_first_one() {
         assert_ne!(*from, ["eth3".into(), "inside".into()]);
     }
 }
+
+#[test]
+fn a_translated_destination_leaves_where_it_is_sent_after_translation() {
+    // The public address has no route of its own; what it becomes lies inside.
+    let old = zoned(
+        r#"
+        [[rule_base.rule]]
+        name = "it"
+        to = ["inside"]
+        destination = ["203.0.113.10"]
+        action = "allow"
+        [[destination_nat]]
+        name = "server"
+        destination = ["203.0.113.10"]
+        translation = { prefix = "10.0.0.10" }
+        "#,
+    );
+    let answer = |new: &LinkedFirewall| {
+        let pairing = Pairing::of(&old, new, &BTreeMap::new());
+        compare(&old, new, &Request::all(pairing))
+    };
+    assert_eq!(answer(&old).undecided, []);
+    assert!(answer(&old).is_equal());
+    let none = zoned("");
+    let found = found(&old, &none);
+    assert!(!found.is_empty() && found.iter().all(|it| it.change == Change::Closed));
+    assert!(found.iter().all(|it| it.to.is_empty()), "routes tell: {found:#?}");
+}

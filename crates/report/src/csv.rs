@@ -7,7 +7,7 @@ use serde_json::Value;
 pub struct CsvColumn {
     /// The name in the header.
     pub name: &'static str,
-    /// The value's place (RFC 6901).
+    /// The value's place (RFC 6901); a part `*` stands for every item of a list.
     pub pointer: &'static str,
 }
 
@@ -112,14 +112,65 @@ pub const GROUP_COLUMNS: &[CsvColumn] = columns![
     "destination_port" in "/witness/destination_port",
 ];
 
+/// The columns of a region of packets not treated alike (`diff` without traffic).
+pub const REGION_COLUMNS: &[CsvColumn] = columns![
+    "id",
+    "change",
+    "direction",
+    "old_verdict" in "/old/verdict",
+    "old_rules" in "/old/rules/*/name",
+    "old_lines" in "/old/rules/*/line",
+    "new_verdict" in "/new/verdict",
+    "new_rules" in "/new/rules/*/name",
+    "new_lines" in "/new/rules/*/line",
+    "from",
+    "new_from",
+    "to",
+    "new_to",
+    "source",
+    "destination",
+    "protocol",
+    "source_port",
+    "destination_port",
+    "icmp",
+    "application",
+    "conditions",
+    "old_translated" in "/old/translated",
+    "new_translated" in "/new/translated",
+    "assumptions",
+    "packets_log2",
+    "witness_from" in "/witness/from",
+    "witness_to" in "/witness/to",
+    "witness_protocol" in "/witness/protocol",
+    "witness_source" in "/witness/source",
+    "witness_source_port" in "/witness/source_port",
+    "witness_destination" in "/witness/destination",
+    "witness_destination_port" in "/witness/destination_port",
+    "witness_icmp_type" in "/witness/icmp_type",
+    "witness_icmp_code" in "/witness/icmp_code",
+    "witness_application" in "/witness/application",
+];
+
 /// The header line, with its line end.
 pub fn csv_header(columns: &[CsvColumn]) -> String {
     line(columns.iter().map(|column| column.name.to_owned()))
 }
 
 /// The line of a document, with its line end; what it lacks is empty.
+///
+/// Items of a list stand in one cell with `; ` in between, the fields of an object as `name value`.
+/// A text that a spreadsheet would take for a formula gets an apostrophe in front: names come from
+/// configurations, and nothing they hold is to be run.
 pub fn csv_row(columns: &[CsvColumn], document: &Value) -> String {
-    line(columns.iter().map(|column| document.pointer(column.pointer).map_or(String::new(), cell)))
+    line(columns.iter().map(|column| inert(value(document, column.pointer))))
+}
+
+fn value(document: &Value, pointer: &str) -> String {
+    let Some((list, rest)) = pointer.split_once("/*") else {
+        return document.pointer(pointer).map_or(String::new(), cell);
+    };
+    let items = document.pointer(list).and_then(Value::as_array).into_iter().flatten();
+    items.map(|item| value(item, rest)).collect::<Vec<_>>().join("; ")
 }
 
 fn cell(value: &Value) -> String {
@@ -127,8 +178,17 @@ fn cell(value: &Value) -> String {
         Value::Null => String::new(),
         Value::String(text) => text.clone(),
         Value::Array(items) => items.iter().map(cell).collect::<Vec<_>>().join("; "),
+        Value::Object(fields) => {
+            let fields = fields.iter().map(|(name, value)| format!("{name} {}", cell(value)));
+            fields.collect::<Vec<_>>().join(", ")
+        }
         other => other.to_string(),
     }
+}
+
+/// `text` as a spreadsheet shows it and does not compute it.
+fn inert(text: String) -> String {
+    if text.starts_with(['=', '+', '-', '@', '\t', '\r']) { format!("'{text}") } else { text }
 }
 
 fn line(cells: impl Iterator<Item = String>) -> String {
@@ -157,5 +217,21 @@ mod tests {
         let document = json!({ "rule": "a, \"b\"\n", "a": [443, 8], "none": null });
         assert_eq!(csv_header(columns), "rule,port,missing,none\r\n");
         assert_eq!(csv_row(columns, &document), "\"a, \"\"b\"\"\n\",443,,\r\n");
+    }
+
+    #[test]
+    fn every_item_of_a_list_stands_in_one_cell() {
+        let columns: &[CsvColumn] = columns!["names" in "/rules/*/name", "rules", "none" in "/x/*"];
+        let document = json!({ "rules": [{ "name": "a" }, { "name": "b", "line": 4 }] });
+        assert_eq!(csv_row(columns, &document), "a; b,\"name a; name b, line 4\",\r\n");
+    }
+
+    #[test]
+    fn no_cell_is_a_formula() {
+        let columns: &[CsvColumn] = columns!["rule", "items"];
+        for text in ["=1+1", "+1", "-1", "@sum(a1)", "\tx"] {
+            let document = json!({ "rule": text, "items": [text, "b"] });
+            assert_eq!(csv_row(columns, &document), format!("'{text},'{text}; b\r\n"));
+        }
     }
 }

@@ -3,10 +3,11 @@
 use std::fmt::Write;
 
 use parefeu_equivalence::{Assumption, Finding, Intent, Proved, Side, Standing};
-use parefeu_net::FiveTuple;
 use serde_json::{Value, json};
 
-use crate::region::{flow_document, place, rule_name, unanswered};
+use crate::gap::{gap_document, unanswered};
+use crate::region::{flow_document, place};
+use crate::rule::origin_name;
 use crate::{DiffReport, FirewallInfo};
 
 /// Intents, with what either firewall makes of them.
@@ -64,11 +65,11 @@ fn side_document(
     let mut undecided: Vec<Value> = Vec::new();
     let mut regions = Vec::new();
     if let Some(found) = &proved.against {
-        let names = found.answer.applications();
         let documents = (1..).zip(&found.flows);
-        let documents = documents.map(|(id, flow)| flow_document(id, flow, names, info.firewall));
+        let documents =
+            documents.map(|(id, flow)| flow_document(id, flow, &found.answer, info.firewall));
         regions.extend(documents);
-        undecided.extend(unanswered(&found.answer.undecided, [info; 2]));
+        undecided.extend(unanswered(&found.answer.undecided, [info; 2]).iter().map(gap_document));
     } else {
         let text = "a place it names has no partner on this side (--zone-map)";
         undecided.push(json!({ "text": text, "lines": [], "families": [], "from": [] }));
@@ -112,15 +113,12 @@ pub(crate) fn write_intents(text: &mut String, intents: &Intents<'_>, report: &D
 
 /// One packet that is not treated as expected, and what decides on it.
 fn example(flow: &Finding, side: Side, info: FirewallInfo<'_>, report: &DiffReport<'_>) -> String {
-    let witness = &flow.witness;
-    let (src_port, dst_port) = witness.ports.unwrap_or_default();
-    let (src, dst, protocol) = (witness.src, witness.dst, witness.protocol);
-    let mut text = FiveTuple { src, dst, src_port, dst_port, protocol }.to_string();
+    let mut text = crate::witness::flow(&flow.witness);
     if let Some(origin) = flow.old.deciders.first() {
         let rule = origin.rule.map(|id| info.firewall.rule(id).at);
         let line = rule.and_then(|at| place(side, at, report));
         let line = line.map(|line| format!(" ({line})")).unwrap_or_default();
-        let _ = write!(text, ", by {}{line}", rule_name(*origin, info.firewall));
+        let _ = write!(text, ", by {}{line}", origin_name(*origin, info.firewall));
     }
     text
 }

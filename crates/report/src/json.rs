@@ -5,8 +5,10 @@ use parefeu_policy::LinkedFirewall;
 use parefeu_replay::{DifferenceClass, Group, GroupSide, RuleHits};
 use serde_json::{Map, Value, json};
 
+use crate::asked::asked_document;
+use crate::gap::{gap_document, gaps};
 use crate::intent::intent_documents;
-use crate::region::{place, region_document, undecided_documents};
+use crate::region::{place, region_document};
 use crate::rule::rule_line;
 use crate::session::FlowDocument;
 use crate::waiver::waiver_documents;
@@ -36,7 +38,7 @@ pub fn diff_document(report: &DiffReport<'_>) -> Value {
     let regions = (1..)
         .zip(findings)
         .filter_map(|(id, finding)| Some(region_document(id, finding, exact?, report)));
-    let undecided = exact.map_or_else(Vec::new, |exact| undecided_documents(exact, report));
+    let gaps = exact.map_or_else(Vec::new, |exact| gaps(exact, report));
     let intents = exact.and_then(|exact| exact.intents.as_ref());
     json!({
         "schema": "parefeu/diff/1",
@@ -45,13 +47,14 @@ pub fn diff_document(report: &DiffReport<'_>) -> Value {
         "new": firewall_document(&report.new),
         "assumptions": exact.map_or_else(Vec::new, |exact| assumptions(exact, report)),
         "not_modelled": not_modelled,
+        "asked": exact.map_or(Value::Null, |exact| asked_document(exact.asked)),
         "pairing": exact.map_or_else(Vec::new, pairing),
         "captures": captures,
         "clock_held": report.clock_held,
         "regions": regions.collect::<Vec<Value>>(),
-        "undecided": undecided,
         "waivers": exact.map_or_else(Vec::new, waiver_documents),
         "intents": intents.map_or_else(Vec::new, |intents| intent_documents(intents, report)),
+        "undecided": gaps.iter().map(gap_document).collect::<Vec<Value>>(),
         "traffic": traffic(report),
         "certificate": exact.and_then(|exact| exact.certificate),
     })
@@ -68,7 +71,7 @@ fn assumptions(exact: &Exact<'_>, report: &DiffReport<'_>) -> Vec<Value> {
 
 /// The places of both sides that stand for each other; `null` for one without a name.
 fn pairing(exact: &Exact<'_>) -> Vec<Value> {
-    let Pairing { old, new, pairs } = exact.pairing;
+    let Pairing { old, new, pairs } = &exact.asked.pairing;
     let documents = pairs.iter().map(|pair| {
         let names = (old.gates[pair.old].name.as_deref(), new.gates[pair.new].name.as_deref());
         json!({ "old": names.0, "new": names.1, "by": pair.by.name() })

@@ -2,11 +2,14 @@
 //! self-contained HTML for the change ticket. The crate computes nothing: it names, orders and lays
 //! out what a replay found.
 
+mod asked;
 mod csv;
+mod gap;
 mod intent;
 mod json;
 mod lint;
 mod markdown;
+mod packets;
 mod page;
 mod region;
 mod rule;
@@ -14,10 +17,12 @@ mod search;
 mod session;
 mod table;
 mod waiver;
+mod witness;
 mod witnesses;
 
 pub use csv::{
-    ANSWER_COLUMNS, CsvColumn, GROUP_COLUMNS, PACKET_COLUMNS, SESSION_COLUMNS, csv_header, csv_row,
+    ANSWER_COLUMNS, CsvColumn, GROUP_COLUMNS, PACKET_COLUMNS, REGION_COLUMNS, SESSION_COLUMNS,
+    csv_header, csv_row,
 };
 pub use intent::Intents;
 pub use json::diff_document;
@@ -31,8 +36,9 @@ pub use table::{diff_table, session_table};
 pub use witnesses::{APART, WitnessFormat, witness_frame, write_witnesses};
 
 use parefeu_equivalence::{
-    Acceptance, Answer, Conclusion, Finding, Pairing, Reviewed, Verdict, Waiver,
+    Acceptance, Answer, Conclusion, Finding, Pairing, Request, Reviewed, Verdict, Waiver,
 };
+use parefeu_net::Timestamp;
 use parefeu_policy::LinkedFirewall;
 use parefeu_replay::Comparison;
 
@@ -69,18 +75,18 @@ pub struct Exact<'a> {
     pub answer: &'a Answer,
     /// Where the firewalls differ.
     pub findings: &'a [Finding],
-    /// Which places stand for each other.
-    pub pairing: &'a Pairing,
+    /// What was asked, with the places that stand for each other.
+    pub asked: &'a Request,
     /// What it comes to.
     pub conclusion: &'a Conclusion,
     /// The assumptions the user accepts, by name.
     pub accepted: &'a [String],
+    /// The file its certificate was written to.
+    pub certificate: Option<&'a str>,
     /// The waivers, where there are any.
     pub waivers: Option<Waivers<'a>>,
     /// The intents, where there are any.
     pub intents: Option<Intents<'a>>,
-    /// The file its certificate was written to.
-    pub certificate: Option<&'a str>,
 }
 
 /// Waivers, with what became of them.
@@ -99,6 +105,11 @@ impl<'a> Exact<'a> {
     fn ticket_of(&self, finding: &Finding) -> Option<&'a str> {
         let Some(Acceptance::Waiver(at)) = finding.accepted else { return None };
         Some(&*self.waivers?.waivers.get(at)?.ticket)
+    }
+
+    /// What the values of [`Field::Time`](parefeu_equivalence::Field::Time) stand for.
+    fn moments(&self) -> &[Timestamp] {
+        self.answer.moments()
     }
 
     /// The names of the assumptions a finding rests on.
@@ -145,7 +156,7 @@ pub struct DiffReport<'a> {
 impl DiffReport<'_> {
     /// The names of places of both sides that stand for each other: old, new.
     fn pairing(&self) -> Vec<(&str, &str)> {
-        let Some(Pairing { old, new, pairs }) = self.exact.map(|exact| exact.pairing) else {
+        let Some(Pairing { old, new, pairs }) = self.exact.map(|exact| &exact.asked.pairing) else {
             return Vec::new();
         };
         let named = pairs.iter().filter_map(|pair| {

@@ -2,16 +2,25 @@
 
 use std::fmt::Write;
 
-use parefeu_equivalence::Verdict;
+use parefeu_equivalence::{Decision, Verdict};
 use parefeu_policy::LinkedFirewall;
 use parefeu_replay::{DifferenceClass, Group, GroupSide};
 
-use crate::DiffReport;
-use crate::rule::rule_line;
+use crate::asked::asked;
+use crate::gap::gaps;
+use crate::packets::{Size, few, in_words, parts};
+use crate::region::{Kind, place, verdict};
+use crate::rule::{origin_line, rule_line};
 use crate::table::{bytes, conclusion, tally};
+use crate::witness::flow;
+use crate::{DiffReport, Exact};
 
 /// More groups than this are counted; JSON and CSV have them all.
 const MOST_GROUPS: usize = 200;
+/// More regions than this are counted; JSON and CSV have them all.
+const MOST_REGIONS: usize = 200;
+/// More assumptions, or reasons why there is no answer, are counted; JSON has them all.
+const MOST_LINES: usize = 200;
 
 /// The result of `diff`, as Markdown with tables.
 pub fn diff_markdown(report: &DiffReport<'_>) -> String {
@@ -39,6 +48,9 @@ pub fn diff_markdown(report: &DiffReport<'_>) -> String {
         let sha256 = sha256.map(|sum| format!("`{sum}`")).unwrap_or_default();
         let _ =
             writeln!(text, "| traffic | {file} ({} frames{early}) | {sha256} |", capture.frames);
+    }
+    if let Some(exact) = &report.exact {
+        write_exact(&mut text, exact, report);
     }
     if let Some(comparison) = report.comparison {
         let differences = &comparison.differences;
@@ -86,9 +98,7 @@ fn write_groups(text: &mut String, report: &DiffReport<'_>, groups: &[Group]) {
             code(&group.witness.to_string()),
         );
     }
-    if let more @ 1.. = shown.len().saturating_sub(MOST_GROUPS) {
-        let _ = writeln!(text, "\nand {more} more groups");
-    }
+    write_more(text, shown.len(), MOST_GROUPS, "groups");
 }
 
 fn side(side: &GroupSide, firewall: &LinkedFirewall) -> String {
@@ -96,6 +106,82 @@ fn side(side: &GroupSide, firewall: &LinkedFirewall) -> String {
     let name = if side.hit.is_some() { code(&rule.name) } else { side.reason.to_string() };
     let line = if rule.line > 0 { format!(", line {}", rule.line) } else { String::new() };
     format!("{} {name}{line}", side.verdict)
+}
+
+/// The exact comparison: regions, then what has no answer, then what the answer rests on.
+fn write_exact(text: &mut String, exact: &Exact<'_>, report: &DiffReport<'_>) {
+    if let limits @ [_, ..] = &asked(exact.asked)[..] {
+        let _ = writeln!(text, "\nCompared: only {}.", escape(&in_words(limits, ", ")));
+    }
+    if !exact.findings.is_empty() {
+        write_regions(text, exact, report);
+    }
+    let gaps = gaps(exact, report);
+    if !gaps.is_empty() {
+        let _ = writeln!(text, "\n## Undecided\n");
+        for gap in gaps.iter().take(MOST_LINES) {
+            let lines: Vec<String> = gap.lines.iter().map(|line| code(line)).collect();
+            let lines = if lines.is_empty() { lines.concat() } else { few(lines) + ": " };
+            let from: Vec<String> = gap.from.iter().map(|name| code(name)).collect();
+            let from =
+                if from.is_empty() { from.concat() } else { format!(" (from {})", few(from)) };
+            let _ = writeln!(text, "- {lines}{}{from}", escape(&gap.why.to_string()));
+        }
+        write_more(text, gaps.len(), MOST_LINES, "reasons");
+    }
+    let assumptions = &exact.conclusion.assumptions;
+    if !assumptions.is_empty() {
+        let _ = writeln!(text, "\n## Assumptions\n");
+        let _ = writeln!(text, "| `--assume` | accepted | line | assumed |\n|---|---|---|---|");
+        for it in assumptions.iter().take(MOST_LINES) {
+            let accepted = if exact.accepted.contains(&it.id) { "yes" } else { "no" };
+            let place = place(it.side, it.at, report).map(|place| code(&place));
+            let (place, words) = (place.unwrap_or_default(), escape(&it.text));
+            let _ = writeln!(text, "| {} | {accepted} | {place} | {words} |", code(&it.id));
+        }
+        write_more(text, assumptions.len(), MOST_LINES, "assumptions");
+    }
+}
+
+fn write_regions(text: &mut String, exact: &Exact<'_>, report: &DiffReport<'_>) {
+    let _ = writeln!(text, "\n## Packets treated differently\n");
+    let counts = Kind::ALL.into_iter().filter_map(|kind| {
+        let of_kind = exact.findings.iter().filter(|it| Kind::of(it) == kind);
+        Some((kind, of_kind.count())).filter(|(_, count)| *count > 0)
+    });
+    let counts: Vec<String> =
+        counts.map(|(kind, count)| format!("{count} {}", kind.name())).collect();
+    let _ = writeln!(text, "{} regions: {}.\n", exact.findings.len(), counts.join(", "));
+    let _ = writeln!(text, "| # | change | packets | headers | old rule | new rule | example |");
+    let _ = writeln!(text, "|--:|---|---|--:|---|---|---|");
+    for (number, finding) in (1..).zip(exact.findings.iter().take(MOST_REGIONS)) {
+        let side = |decision: &Decision, firewall: &LinkedFirewall| {
+            let names =
+                decision.deciders.iter().map(|it| code(&origin_line(firewall, *it).label()));
+            format!("{} {}", verdict(&decision.outcome), few(names.collect()))
+        };
+        let headers = match Size::of(finding.packets_log2) {
+            Size::Exact(count) => count.to_string(),
+            Size::About(lead, power) => format!("{lead:.1}e{power}"),
+        };
+        let _ = writeln!(
+            text,
+            "| {number} | {} | {} | {headers} | {} | {} | {} |",
+            Kind::of(finding).name(),
+            escape(&in_words(&parts(finding, exact), "; ")),
+            side(&finding.old, report.old.firewall),
+            side(&finding.new, report.new.firewall),
+            code(&flow(&finding.witness)),
+        );
+    }
+    write_more(text, exact.findings.len(), MOST_REGIONS, "regions");
+}
+
+/// How many of a list do not stand in it.
+fn write_more(text: &mut String, count: usize, most: usize, what: &str) {
+    if let more @ 1.. = count.saturating_sub(most) {
+        let _ = writeln!(text, "\nand {more} more {what}");
+    }
 }
 
 /// Text in which nothing is markup.

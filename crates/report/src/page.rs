@@ -8,21 +8,25 @@ mod chart;
 mod coverage;
 mod difference;
 mod doubt;
+mod excerpt;
+mod gap;
 mod html;
 mod input;
 mod locale;
+mod region;
 mod summary;
 #[cfg(test)]
 mod tests;
 mod vocabulary;
 mod words;
 
+use parefeu_equivalence::Origin;
 use parefeu_policy::{Hit, LinkedFirewall, RuleId};
 
 use self::html::Html;
 use self::locale::Locale;
 use self::words::{Words, fill};
-use crate::rule::{RuleLine, rule_line};
+use crate::rule::{RuleLine, origin_line, rule_line};
 use crate::{DiffReport, FirewallInfo};
 
 /// The language of a page.
@@ -37,8 +41,9 @@ pub enum Language {
 /// `diff` as one self-contained HTML page, readable without JavaScript and fit for A4.
 ///
 /// Same report, same bytes. Linear in the report; what would make a page unreadable is cut, and
-/// the page says by how much: groups past 200, unused rules past 2,000 a side, unmodelled lines
-/// past 500, lines past 400 characters.
+/// the page says by how much: groups and regions past 200, unused rules past 2,000 a side,
+/// unmodelled lines, open questions and assumptions past 500, lines past 400 characters, values of
+/// one property of a region past 16.
 pub fn diff_page(report: &DiffReport<'_>, language: Language) -> String {
     let context = Context::new(report, language);
     let Context { words, .. } = context;
@@ -55,6 +60,8 @@ pub fn diff_page(report: &DiffReport<'_>, language: Language) -> String {
     banner::write(&mut html, &context);
     html.raw("<main>\n");
     input::write(&mut html, &context);
+    region::write(&mut html, &context);
+    gap::write(&mut html, &context);
     summary::write(&mut html, &context);
     difference::write(&mut html, &context);
     coverage::write(&mut html, &context);
@@ -94,6 +101,16 @@ impl<'a> Context<'a> {
             None => self.words.no_rule.to_owned(),
             Some(None) => self.words.default_rule.to_owned(),
             Some(Some(id)) => self.rule_name(firewall, id),
+        };
+        rule
+    }
+
+    /// The rule that decides for a region, named in the page's language.
+    fn origin(&self, firewall: &LinkedFirewall, origin: Origin) -> RuleLine {
+        let mut rule = origin_line(firewall, origin);
+        rule.name = match origin.rule {
+            None => self.words.default_rule.to_owned(),
+            Some(id) => self.rule_name(firewall, id),
         };
         rule
     }

@@ -1,17 +1,19 @@
-//! Regions, witnesses and assumptions of an exact comparison, as JSON and in words.
+//! Regions and witnesses of an exact comparison as JSON, and what the words of all formats need of
+//! their decisions.
 
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
-
-use ipnet::{Ipv4Subnets, Ipv6Subnets};
 use parefeu_equivalence::{
-    Acceptance, Decision, Family, Field, Finding, Function, Names, OpenReason, Origin, Outcome,
-    ProtocolClass, Side, Translate, Undecided, Unproved, Witness,
+    Acceptance, Answer, Change, Decision, Family, Field, Finding, Function, Names, Origin, Outcome,
+    ProtocolClass, Side, Translate, Witness,
 };
-use parefeu_net::Protocol;
 use parefeu_policy::set::Ranges;
-use parefeu_policy::{LinkedFirewall, Span};
+use parefeu_policy::{LinkedFirewall, LinkedNatRule, Span};
 use serde_json::{Map, Value, json};
 
+use crate::packets::{
+    address, address_texts, application_names, few, field_name, icmp_texts, names, protocol_names,
+    range_texts,
+};
+use crate::rule::origin_name;
 use crate::{DiffReport, Exact, FirewallInfo};
 
 /// Rules named for one side of a region; more are counted.
@@ -27,18 +29,17 @@ pub(crate) fn region_document(
     let mut document = Map::new();
     let mut put = |name: &str, value: Value| document.insert(name.to_owned(), value);
     put("id", id.into());
-    put("change", change(finding).into());
+    put("change", Kind::of(finding).name().into());
     put("direction", finding.change.name().into());
     put("old", decision_document(&finding.old, report.old.firewall));
     put("new", decision_document(&finding.new, report.new.firewall));
-    let applications = exact.answer.applications();
-    document.extend(space_document(finding, applications));
+    document.extend(space_document(finding, exact.answer));
     let mut put = |name: &str, value: Value| document.insert(name.to_owned(), value);
     let rests_on = exact.ids_of(finding);
     if !rests_on.is_empty() {
         put("assumptions", rests_on.into());
     }
-    put("witness", witness_document(finding, applications));
+    put("witness", witness_document(finding, exact.answer));
     put("packets_log2", finding.packets_log2.into());
     put("sessions", 0.into());
     put("bytes", 0.into());
@@ -51,7 +52,7 @@ pub(crate) fn region_document(
 pub(crate) fn flow_document(
     id: usize,
     flow: &Finding,
-    applications: &[Box<str>],
+    answer: &Answer,
     firewall: &LinkedFirewall,
 ) -> Value {
     let mut document = Map::new();
@@ -59,14 +60,14 @@ pub(crate) fn flow_document(
     if let Value::Object(decision) = decision_document(&flow.old, firewall) {
         document.extend(decision);
     }
-    document.extend(space_document(flow, applications));
-    document.insert("witness".to_owned(), witness_document(flow, applications));
+    document.extend(space_document(flow, answer));
+    document.insert("witness".to_owned(), witness_document(flow, answer));
     document.insert("packets_log2".to_owned(), flow.packets_log2.into());
     Value::Object(document)
 }
 
 /// The packets of a region, by field.
-fn space_document(finding: &Finding, applications: &[Box<str>]) -> Map<String, Value> {
+fn space_document(finding: &Finding, answer: &Answer) -> Map<String, Value> {
     let mut document = Map::new();
     let mut put = |name: &str, value: Value| document.insert(name.to_owned(), value);
     for (name, places) in [("from", &finding.from), ("to", &finding.to)] {
@@ -98,7 +99,7 @@ fn space_document(finding: &Finding, applications: &[Box<str>]) -> Map<String, V
         }
     }
     if let Some(set) = finding.sets.get(&Field::Application) {
-        put("application", application_names(set, applications).into());
+        put("application", application_names(set, answer.applications()).into());
     }
     let conditions = conditions(finding);
     if !conditions.is_empty() {
@@ -109,8 +110,41 @@ fn space_document(finding: &Finding, applications: &[Box<str>]) -> Map<String, V
 
 /// The kind of change: what happens to the packets, or *application* where only what they are
 /// recognised as makes the difference.
-pub(crate) fn change(finding: &Finding) -> &'static str {
-    if finding.by_application { "application" } else { finding.change.name() }
+#[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+pub(crate) enum Kind {
+    Closed,
+    Opened,
+    Application,
+    Translation,
+    Refusal,
+}
+
+impl Kind {
+    /// As a reader wants them: what loses service, what opens, then what else changes.
+    pub(crate) const ALL: [Self; 5] =
+        [Self::Closed, Self::Opened, Self::Application, Self::Translation, Self::Refusal];
+
+    /// The kind of a region.
+    pub(crate) const fn of(finding: &Finding) -> Self {
+        match finding.change {
+            _ if finding.by_application => Self::Application,
+            Change::Closed => Self::Closed,
+            Change::Opened => Self::Opened,
+            Change::Translation => Self::Translation,
+            Change::Refusal => Self::Refusal,
+        }
+    }
+
+    /// The name in JSON.
+    pub(crate) const fn name(self) -> &'static str {
+        match self {
+            Self::Closed => "closed",
+            Self::Opened => "opened",
+            Self::Application => "application",
+            Self::Translation => "translation",
+            Self::Refusal => "refusal",
+        }
+    }
 }
 
 fn decision_document(decision: &Decision, firewall: &LinkedFirewall) -> Value {
@@ -137,33 +171,38 @@ pub(crate) fn verdict(outcome: &Outcome) -> &str {
     }
 }
 
+/// The verdict and the first of the rules that may decide: `allow web-in, mail-in`.
+pub(crate) fn decision_text(decision: &Decision, firewall: &LinkedFirewall) -> String {
+    let names = decision.deciders.iter().map(|origin| origin_name(*origin, firewall));
+    format!("{} {}", verdict(&decision.outcome), few(names.collect()))
+}
+
 fn origin_document(origin: Origin, firewall: &LinkedFirewall) -> Value {
     let Some(id) = origin.rule else { return json!({ "name": "default", "line": null }) };
     let rule_base = firewall.rule_base_of(id).map(|rule_base| &*rule_base.name);
     let mut document = json!({
-        "name": rule_name(origin, firewall),
+        "name": origin_name(origin, firewall),
         "line": line(firewall, firewall.rule(id).at),
         "rule_base": rule_base,
     });
-    let tables = [
-        ("destination_nat", origin.destination_nat, &firewall.destination_nat),
-        ("source_nat", origin.source_nat, &firewall.source_nat),
-    ];
-    for (name, index, table) in tables {
-        if let Some(rule) = index.and_then(|at| table.rules.get(at as usize)) {
-            document[name] = json!({ "name": &*rule.name, "line": line(firewall, rule.at) });
-        }
+    for (name, rule) in translations(origin, firewall) {
+        document[name] = json!({ "name": &*rule.name, "line": line(firewall, rule.at) });
     }
     document
 }
 
-/// What reports call the rule that decides.
-pub(crate) fn rule_name(origin: Origin, firewall: &LinkedFirewall) -> String {
-    match origin.rule {
-        None => "default".to_owned(),
-        Some(id) if firewall.rule(id).name.is_empty() => format!("rule {}", id.0),
-        Some(id) => firewall.rule(id).name.to_string(),
-    }
+/// The translations that apply before a rule decides or after it has let the packet through, by
+/// their names in JSON.
+pub(crate) fn translations(
+    origin: Origin,
+    firewall: &LinkedFirewall,
+) -> impl Iterator<Item = (&'static str, &LinkedNatRule)> {
+    let tables = [
+        ("destination_nat", origin.destination_nat, &firewall.destination_nat),
+        ("source_nat", origin.source_nat, &firewall.source_nat),
+    ];
+    let found = tables.into_iter();
+    found.filter_map(|(name, at, table)| Some((name, table.rules.get(at? as usize)?)))
 }
 
 fn line(firewall: &LinkedFirewall, at: Span) -> Value {
@@ -174,115 +213,38 @@ fn line(firewall: &LinkedFirewall, at: Span) -> Value {
 }
 
 fn translate_document(translate: &Translate) -> Value {
-    let mut document = Map::new();
+    let texts = translate_texts(translate);
+    texts
+        .into_iter()
+        .map(|(name, text)| (name.to_owned(), text.into()))
+        .collect::<Map<_, _>>()
+        .into()
+}
+
+/// What becomes of the fields a translation changes, by their names in JSON.
+pub(crate) fn translate_texts(translate: &Translate) -> Vec<(&'static str, String)> {
     let fields = [
         ("source", &translate.src, true),
         ("source_port", &translate.src_port, false),
         ("destination", &translate.dst, true),
         ("destination_port", &translate.dst_port, false),
     ];
-    for (name, function, is_address) in fields {
+    let texts = fields.into_iter().filter_map(|(name, function, is_address)| {
         let text = match function {
-            Function::Keep => continue,
+            Function::Keep => return None,
             Function::Constant(value) if is_address => address(*value, guess(*value)).to_string(),
             Function::Constant(value) => value.to_string(),
             Function::Shift(by) => format!("shifted by {}", by.cast_signed()),
             Function::Chosen(from) => from.to_string(),
         };
-        document.insert(name.to_owned(), text.into());
-    }
-    document.into()
+        Some((name, text))
+    });
+    texts.collect()
 }
 
 /// The family of an address known by its bits only.
 const fn guess(bits: u128) -> Family {
     if bits <= u32::MAX as u128 { Family::V4 } else { Family::V6 }
-}
-
-/// The names of places on one side; where that side has none, nothing.
-pub(crate) fn names(places: &[Names], side: usize) -> Vec<String> {
-    let mut found = Vec::new();
-    for names in places {
-        let name = names[side].as_ref().or_else(|| names[0].as_ref()).or(names[1].as_ref());
-        if let Some(name) = name.map(ToString::to_string).filter(|name| !found.contains(name)) {
-            found.push(name);
-        }
-    }
-    found
-}
-
-/// The addresses of a field, as networks and ranges; `None` for every address of both families.
-pub(crate) fn address_texts(finding: &Finding, field: &Field) -> Option<Vec<String>> {
-    let family = finding.family?;
-    let Some(set) = finding.sets.get(field) else {
-        let all = if family == Family::V4 { "0.0.0.0/0" } else { "::/0" };
-        return Some(vec![all.to_owned()]);
-    };
-    let texts = set.as_slice().iter().flat_map(|&(first, last)| networks(first, last, family));
-    Some(texts.collect())
-}
-
-/// A range of addresses: as networks where two are enough.
-fn networks(first: u128, last: u128, family: Family) -> Vec<String> {
-    let ends = [first, last].map(|bits| address(bits, family));
-    let networks: Vec<String> = match ends {
-        [IpAddr::V4(first), IpAddr::V4(last)] => {
-            Ipv4Subnets::new(first, last, 0).take(3).map(|it| it.to_string()).collect()
-        }
-        [IpAddr::V6(first), IpAddr::V6(last)] => {
-            Ipv6Subnets::new(first, last, 0).take(3).map(|it| it.to_string()).collect()
-        }
-        _ => Vec::new(),
-    };
-    if networks.len() <= 2 {
-        return networks;
-    }
-    let [first, last] = ends;
-    vec![format!("{first}-{last}")]
-}
-
-fn address(bits: u128, family: Family) -> IpAddr {
-    match family {
-        Family::V4 => Ipv4Addr::from_bits(bits as u32).into(),
-        Family::V6 => Ipv6Addr::from_bits(bits).into(),
-    }
-}
-
-/// The protocols; `None` for all of them.
-pub(crate) fn protocol_names(finding: &Finding) -> Option<Vec<String>> {
-    let class = finding.protocols?;
-    let all = class.values();
-    let set = finding.sets.get(&Field::Protocol).unwrap_or(&all);
-    let set = set.intersection(&all);
-    let numbers = set.as_slice().iter().flat_map(|&(first, last)| first..=last);
-    Some(numbers.map(|number| Protocol(number as u8).to_string()).collect())
-}
-
-/// Numbers as single values and ranges.
-pub(crate) fn range_texts(set: &Ranges) -> Vec<String> {
-    let text = |&(first, last): &(u128, u128)| {
-        if first == last { first.to_string() } else { format!("{first}-{last}") }
-    };
-    set.as_slice().iter().map(text).collect()
-}
-
-/// Types, each with its codes where not all are meant: `8`, `3/1`, `0-7/0`.
-pub(crate) fn icmp_texts(types: Option<&Ranges>, codes: Option<&Ranges>) -> Vec<String> {
-    let all = Ranges::span(0, u8::MAX.into());
-    let types = range_texts(types.unwrap_or(&all));
-    let Some(codes) = codes else { return types };
-    let codes = range_texts(codes);
-    types.iter().flat_map(|kind| codes.iter().map(move |code| format!("{kind}/{code}"))).collect()
-}
-
-/// Applications by name; *other* stands for all that neither side names.
-pub(crate) fn application_names(set: &Ranges, names: &[Box<str>]) -> Vec<String> {
-    let values = set.as_slice().iter().flat_map(|&(first, last)| first..=last);
-    let named = values.filter_map(|value| match value.checked_sub(1) {
-        None => Some("other".to_owned()),
-        Some(at) => names.get(at as usize).map(ToString::to_string),
-    });
-    named.collect()
 }
 
 /// What else has to hold for a packet to be in the region.
@@ -295,7 +257,7 @@ fn conditions(finding: &Finding) -> Vec<Value> {
             Field::Device => json!({ "device": range_texts(set) }),
             Field::Time => json!({ "time": range_texts(set) }),
             Field::State | Field::Flags | Field::Ingress | Field::Egress => {
-                json!({ "field": format!("{field:?}").to_lowercase(), "values": range_texts(set) })
+                json!({ "field": field_name(field), "values": range_texts(set) })
             }
             _ => return None,
         })
@@ -303,7 +265,7 @@ fn conditions(finding: &Finding) -> Vec<Value> {
     conditions.collect()
 }
 
-fn witness_document(finding: &Finding, applications: &[Box<str>]) -> Value {
+fn witness_document(finding: &Finding, answer: &Answer) -> Value {
     let Witness { src, dst, protocol, ports, icmp, .. } = &finding.witness;
     let (src_port, dst_port) = ports.unwrap_or_default();
     let way = &finding.witness_way;
@@ -340,7 +302,7 @@ fn witness_document(finding: &Finding, applications: &[Box<str>]) -> Value {
     for (field, value) in &finding.witness.others {
         match field {
             Field::Application => {
-                let names = application_names(&Ranges::one(*value), applications);
+                let names = application_names(&Ranges::one(*value), answer.applications());
                 document["application"] = names.first().cloned().into();
             }
             Field::User(name) if *value == 1 => document["source_user"] = (&**name).into(),
@@ -355,90 +317,22 @@ fn witness_document(finding: &Finding, applications: &[Box<str>]) -> Value {
     document
 }
 
-/// What has no answer, with the lines that cause it.
-pub(crate) fn undecided_documents(exact: &Exact<'_>, report: &DiffReport<'_>) -> Vec<Value> {
-    if exact.conclusion.identical {
-        return Vec::new();
-    }
-    let mut found = unanswered(&exact.answer.undecided, [report.old, report.new]);
-    for (names, side) in exact.conclusion.unpaired.iter().zip(["old", "new"]) {
-        for name in names {
-            let text = format!("`{name}` of the {side} firewall has no partner (--zone-map)");
-            found.push(json!({ "text": text, "lines": [], "families": [], "from": [&**name] }));
-        }
-    }
-    let contradicted = exact.findings.iter().filter(|it| it.is_contradicted()).count();
-    if contradicted > 0 {
-        let text = format!("{contradicted} regions contradict the reference evaluation: a defect");
-        found.push(json!({ "text": text, "lines": [], "families": [], "from": [] }));
-    }
-    found
-}
-
-/// The parts of a question that have no answer, each line once.
-pub(crate) fn unanswered(undecided: &[Undecided], firewalls: [FirewallInfo<'_>; 2]) -> Vec<Value> {
-    let mut found: Vec<Value> = Vec::new();
-    for it in undecided {
-        let from: Vec<Names> = it.crossings.iter().map(|way| way.from.clone()).collect();
-        let (text, lines) = because(&it.because, firewalls);
-        let family = if it.family == Family::V4 { "ipv4" } else { "ipv6" };
-        let same = |known: &&mut Value| known["text"] == *text && known["lines"] == json!(lines);
-        let place = json!(names(&from, 0));
-        match found.iter_mut().find(same) {
-            // The same line is often in the way of every protocol, family and place.
-            Some(known) => {
-                for (field, value) in [("families", json!([family])), ("from", place)] {
-                    let values = value.as_array().cloned().unwrap_or_default();
-                    if let Some(list) = known[field].as_array_mut() {
-                        let new = values.into_iter().filter(|value| !list.contains(value));
-                        let new: Vec<Value> = new.collect();
-                        list.extend(new);
-                    }
-                }
-            }
-            None => found.push(json!({
-                "text": text, "lines": lines, "families": [family], "from": place,
-            })),
-        }
-    }
-    found
-}
-
-fn because(because: &Unproved, firewalls: [FirewallInfo<'_>; 2]) -> (String, Vec<String>) {
-    match because {
-        Unproved::NotWrittenOut { side, at, obstacle } => {
-            (obstacle.to_string(), place_of(*side, *at, firewalls).into_iter().collect())
-        }
-        Unproved::Open { reason, boxes, involved } => {
-            let lines = involved.iter().filter_map(|(side, origin)| {
-                let firewall = side_of(*side, firewalls).firewall;
-                place_of(*side, firewall.rule(origin.rule?).at, firewalls)
-            });
-            let reason = match reason {
-                OpenReason::Work => "the work limit was reached",
-                OpenReason::Boxes => "the limit of boxes was reached",
-                OpenReason::WithinClass => "the sides agree on part of a class",
-                OpenReason::NoDecision => "a list decides nothing",
-            };
-            (format!("{reason}: {boxes} boxes are open"), lines.collect())
-        }
-    }
-}
-
-const fn side_of(side: Side, [old, new]: [FirewallInfo<'_>; 2]) -> FirewallInfo<'_> {
+/// The firewall of a side.
+pub(crate) const fn side_of<'a>(side: Side, report: &DiffReport<'a>) -> FirewallInfo<'a> {
     match side {
-        Side::Old => old,
-        Side::New => new,
+        Side::Old => report.old,
+        Side::New => report.new,
     }
 }
 
 /// `file:line`; `None` for what no line states.
 pub(crate) fn place(side: Side, at: Span, report: &DiffReport<'_>) -> Option<String> {
-    place_of(side, at, [report.old, report.new])
+    place_in(side, at, [report.old, report.new])
 }
 
-fn place_of(side: Side, at: Span, firewalls: [FirewallInfo<'_>; 2]) -> Option<String> {
-    let info = side_of(side, firewalls);
+/// The same, of these firewalls.
+pub(crate) fn place_in(side: Side, at: Span, firewalls: [FirewallInfo<'_>; 2]) -> Option<String> {
+    let info = firewalls[side as usize];
     let line = info.firewall.sources.line_number(at);
     (line > 0).then(|| format!("{}:{line}", info.file))
 }

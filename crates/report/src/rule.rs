@@ -1,6 +1,7 @@
 //! How a rule is named in reports.
 
-use parefeu_policy::{Hit, LinkedFirewall};
+use parefeu_equivalence::Origin;
+use parefeu_policy::{Hit, LinkedFirewall, LinkedNatRule, Span};
 
 /// A rule with its place and its text.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -35,25 +36,46 @@ pub fn rule_line(firewall: &LinkedFirewall, hit: Option<Hit>) -> RuleLine {
         let (name, excerpt) = ("no rule".to_owned(), Vec::new());
         return RuleLine { name, rule_base: None, line: 0, excerpt };
     };
-    let name = match hit.rule {
-        Some(id) => match &*firewall.rule(id).name {
-            "" => format!("rule {}", id.0),
-            name => name.to_owned(),
-        },
-        None => "default".to_owned(),
+    let origin = Origin { rule: hit.rule, ..Origin::default() };
+    // The default of a rule base points at the whole of it: its first line is enough.
+    let most = if hit.rule.is_some() { RuleLine::MAX_LINES } else { 1 };
+    let (line, excerpt) = excerpt(firewall, hit.at, most);
+    RuleLine { line, excerpt, ..origin_line(firewall, origin) }
+}
+
+/// Names the rule that decides for a region.
+pub(crate) fn origin_line(firewall: &LinkedFirewall, origin: Origin) -> RuleLine {
+    let Some(id) = origin.rule else {
+        let (name, excerpt) = (origin_name(origin, firewall), Vec::new());
+        return RuleLine { name, rule_base: None, line: 0, excerpt };
     };
-    let rule_base = hit.rule.and_then(|id| firewall.rule_base_of(id)).map(|rb| rb.name.to_string());
-    let source = firewall.sources.of(hit.at);
-    let (line, excerpt) = source.map_or_else(
-        || (0, Vec::new()),
-        |source| {
-            let first = source.position(hit.at.start).0;
-            let last = source.position(hit.at.end.saturating_sub(1).max(hit.at.start)).0;
-            // The default of a rule base points at the whole of it: its first line is enough.
-            let most = if hit.rule.is_some() { RuleLine::MAX_LINES } else { 1 };
-            let lines = (first..=last).take(most);
-            (first, lines.map(|number| source.line(number).to_owned()).collect())
-        },
-    );
+    let rule = firewall.rule(id);
+    let name = origin_name(origin, firewall);
+    let rule_base = firewall.rule_base_of(id).map(|rule_base| rule_base.name.to_string());
+    let (line, excerpt) = excerpt(firewall, rule.at, RuleLine::MAX_LINES);
     RuleLine { name, rule_base, line, excerpt }
+}
+
+/// What reports call the rule that decides.
+pub(crate) fn origin_name(origin: Origin, firewall: &LinkedFirewall) -> String {
+    match origin.rule {
+        None => "default".to_owned(),
+        Some(id) if firewall.rule(id).name.is_empty() => format!("rule {}", id.0),
+        Some(id) => firewall.rule(id).name.to_string(),
+    }
+}
+
+/// Names a translation.
+pub(crate) fn translation_line(firewall: &LinkedFirewall, rule: &LinkedNatRule) -> RuleLine {
+    let (line, excerpt) = excerpt(firewall, rule.at, RuleLine::MAX_LINES);
+    RuleLine { name: rule.name.to_string(), rule_base: None, line, excerpt }
+}
+
+/// The first line of a span, and the text of at most so many.
+fn excerpt(firewall: &LinkedFirewall, at: Span, most: usize) -> (u32, Vec<String>) {
+    let Some(source) = firewall.sources.of(at) else { return (0, Vec::new()) };
+    let first = source.position(at.start).0;
+    let last = source.position(at.end.saturating_sub(1).max(at.start)).0;
+    let lines = (first..=last).take(most);
+    (first, lines.map(|number| source.line(number).to_owned()).collect())
 }

@@ -7,8 +7,11 @@ use serde_json::{Value, json};
 
 use crate::FirewallInfo;
 use crate::csv::CsvColumn;
-use crate::region::{flow_document, rule_name, unanswered, verdict};
-use crate::table::{few, packets, plain_table, write_undecided};
+use crate::gap::{Gap, gap_document, unanswered};
+use crate::packets::{few, in_words, parts_of};
+use crate::region::{flow_document, verdict};
+use crate::rule::origin_name;
+use crate::table::{plain_table, write_gaps};
 
 /// A search, with everything its report says.
 #[derive(Clone, Copy, Debug)]
@@ -35,9 +38,9 @@ impl SearchReport<'_> {
 /// `parefeu/search/1`.
 pub fn search_document(report: &SearchReport<'_>) -> Value {
     let FirewallInfo { file, sha256, dialect, firewall } = report.firewall;
-    let names = report.found.answer.applications();
+    let answer = &report.found.answer;
     let flows = (1..).zip(&report.found.flows);
-    let flows = flows.map(|(id, flow)| flow_document(id, flow, names, firewall));
+    let flows = flows.map(|(id, flow)| flow_document(id, flow, answer, firewall));
     let unread = report.unread.iter().map(|it| {
         let accepted = report.accepted.contains(&it.id);
         json!({ "id": it.id, "text": it.text, "lines": lines(report, it), "accepted": accepted })
@@ -48,7 +51,7 @@ pub fn search_document(report: &SearchReport<'_>) -> Value {
         "firewall": { "file": file, "sha256": sha256, "dialect": dialect },
         "complete": report.is_complete(),
         "flows": flows.collect::<Vec<Value>>(),
-        "undecided": undecided(report),
+        "undecided": gaps(report).iter().map(gap_document).collect::<Vec<Value>>(),
         "assumptions": unread.collect::<Vec<Value>>(),
     })
 }
@@ -77,16 +80,16 @@ const fn column(name: &'static str, pointer: &'static str) -> CsvColumn {
 
 /// The result of `search`, at most `width` columns wide.
 pub fn search_table(report: &SearchReport<'_>, width: u16) -> String {
-    let (flows, names) = (&report.found.flows, report.found.answer.applications());
+    let flows = &report.found.flows;
     let mut text = String::new();
     if !flows.is_empty() {
         let mut table = plain_table(&["verdict", "packets", "rule", "headers"], width);
         for flow in flows.iter().take(MOST_FLOWS) {
             let rules = flow.old.deciders.iter();
-            let rules = rules.map(|origin| rule_name(*origin, report.firewall.firewall));
+            let rules = rules.map(|origin| origin_name(*origin, report.firewall.firewall));
             table.add_row([
                 verdict(&flow.old.outcome).to_owned(),
-                packets(flow, names),
+                in_words(&parts_of(flow, &report.found.answer), "\n"),
                 few(rules.collect()),
                 format!("2^{:.1}", flow.packets_log2),
             ]);
@@ -96,7 +99,7 @@ pub fn search_table(report: &SearchReport<'_>, width: u16) -> String {
     if let more @ 1.. = flows.len().saturating_sub(MOST_FLOWS) {
         let _ = writeln!(text, "and {more} more (--format json has them all)");
     }
-    write_undecided(&mut text, &undecided(report));
+    write_gaps(&mut text, &gaps(report));
     for it in report.unread {
         let accepted = if report.accepted.contains(&it.id) { " (accepted)" } else { "" };
         let line = lines(report, it).first().map(|line| format!("{line}: "));
@@ -115,7 +118,7 @@ pub fn search_table(report: &SearchReport<'_>, width: u16) -> String {
 /// More flows than this are counted.
 const MOST_FLOWS: usize = 100;
 
-fn undecided(report: &SearchReport<'_>) -> Vec<Value> {
+fn gaps(report: &SearchReport<'_>) -> Vec<Gap> {
     unanswered(&report.found.answer.undecided, [report.firewall; 2])
 }
 

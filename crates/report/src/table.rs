@@ -4,18 +4,15 @@ use std::fmt::Write;
 
 use comfy_table::{CellAlignment, ContentArrangement, Table, presets};
 use parefeu_engine::SessionSummary;
-use parefeu_equivalence::{
-    Acceptance, Decision, Family, Field, Finding, ProtocolClass, Verdict, Waiver,
-};
+use parefeu_equivalence::{Acceptance, Verdict, Waiver};
 use parefeu_policy::LinkedFirewall;
 use parefeu_replay::{DifferenceClass, DifferenceReport, Group, GroupSide};
-use serde_json::Value;
 
+use crate::asked::asked;
+use crate::gap::{Gap, gaps};
 use crate::intent::write_intents;
-use crate::region::{
-    address_texts, application_names, change, icmp_texts, names, place, protocol_names,
-    range_texts, rule_name, undecided_documents, verdict,
-};
+use crate::packets::{in_words, parts};
+use crate::region::{Kind, decision_text, place};
 use crate::rule::rule_line;
 use crate::waiver::complaint;
 use crate::{DiffReport, Exact, Waivers};
@@ -35,6 +32,9 @@ pub fn diff_table(report: &DiffReport<'_>, width: u16) -> String {
         let _ = writeln!(text, "paired {}", pairs.join(", "));
     }
     if let Some(exact) = &report.exact {
+        if let limits @ [_, ..] = &asked(exact.asked)[..] {
+            let _ = writeln!(text, "only {}", in_words(limits, ", "));
+        }
         write_exact(&mut text, exact, report, width);
     }
     if let Some(comparison) = report.comparison {
@@ -90,7 +90,7 @@ fn write_exact(text: &mut String, exact: &Exact<'_>, report: &DiffReport<'_>, wi
     if let more @ 1.. = exact.findings.len().saturating_sub(MOST_REGIONS) {
         let _ = writeln!(text, "and {more} more regions (--format json has them all)\n");
     }
-    write_undecided(text, &undecided_documents(exact, report));
+    write_gaps(text, &gaps(exact, report));
     for (at, it) in exact.conclusion.assumptions.iter().enumerate() {
         if at == 0 {
             let _ = writeln!(text, "assumed:");
@@ -122,19 +122,20 @@ fn write_waivers(text: &mut String, waivers: &Waivers<'_>) {
 }
 
 /// What has no answer, a line each.
-pub(crate) fn write_undecided(text: &mut String, undecided: &[Value]) {
-    for (at, it) in undecided.iter().enumerate() {
+pub(crate) fn write_gaps(text: &mut String, gaps: &[Gap]) {
+    for (at, gap) in gaps.iter().enumerate() {
         if at == 0 {
             let _ = writeln!(text, "undecided:");
         }
-        let word = |value: &Value| value.as_str().unwrap_or_default().to_owned();
-        let list = |name: &str| it[name].as_array().into_iter().flatten().map(word).collect();
-        let (lines, from): (Vec<String>, Vec<String>) = (list("lines"), list("from"));
-        let lines =
-            if lines.is_empty() { String::new() } else { format!("{}: ", lines.join(", ")) };
-        let from =
-            if from.is_empty() { String::new() } else { format!(" (from {})", from.join(", ")) };
-        let _ = writeln!(text, "  {lines}{}{from}", word(&it["text"]));
+        let lines = match &gap.lines[..] {
+            [] => String::new(),
+            lines => format!("{}: ", lines.join(", ")),
+        };
+        let from = match &gap.from[..] {
+            [] => String::new(),
+            from => format!(" (from {})", from.join(", ")),
+        };
+        let _ = writeln!(text, "  {lines}{}{from}", gap.why);
     }
 }
 
@@ -144,11 +145,7 @@ const MOST_REGIONS: usize = 100;
 fn region_table(exact: &Exact<'_>, report: &DiffReport<'_>, width: u16) -> Table {
     let mut table = plain_table(&["change", "packets", "old rule", "new rule"], width);
     for finding in exact.findings.iter().take(MOST_REGIONS) {
-        let rules = |decision: &Decision, firewall: &LinkedFirewall| {
-            let names = decision.deciders.iter().map(|origin| rule_name(*origin, firewall));
-            format!("{} {}", verdict(&decision.outcome), few(names.collect()))
-        };
-        let mut change = change(finding).to_owned();
+        let mut change = Kind::of(finding).name().to_owned();
         if let Some(ticket) = exact.ticket_of(finding) {
             let _ = write!(change, "\nwaived: {ticket}");
         }
@@ -157,82 +154,13 @@ fn region_table(exact: &Exact<'_>, report: &DiffReport<'_>, width: u16) -> Table
         }
         table.add_row([
             change,
-            packets(finding, exact.answer.applications()),
-            rules(&finding.old, report.old.firewall),
-            rules(&finding.new, report.new.firewall),
+            in_words(&parts(finding, exact), "\n"),
+            decision_text(&finding.old, report.old.firewall),
+            decision_text(&finding.new, report.new.firewall),
         ]);
     }
     table
 }
-
-/// The packets of a region in words, a field a line.
-pub(crate) fn packets(finding: &Finding, applications: &[Box<str>]) -> String {
-    let mut lines = Vec::new();
-    let places = (names(&finding.from, 0), names(&finding.to, 0));
-    match places {
-        (from, to) if from.is_empty() && to.is_empty() => {}
-        (from, to) if to.is_empty() => lines.push(format!("from {}", few(from))),
-        (from, to) => lines.push(format!("from {} to {}", few(from), few(to))),
-    }
-    for (name, field) in [("source", Field::Src), ("destination", Field::Dst)] {
-        let every = |texts: &Vec<String>| texts.len() != 1 || !texts[0].ends_with("/0");
-        if let Some(texts) = address_texts(finding, &field).filter(every) {
-            lines.push(format!("{name} {}", few(texts)));
-        }
-    }
-    let family = match finding.family {
-        Some(Family::V4) => "IPv4 ",
-        Some(Family::V6) => "IPv6 ",
-        None => "",
-    };
-    let whole = finding.protocols.is_none_or(|class| {
-        finding.sets.get(&Field::Protocol).is_some_and(|set| *set == class.values())
-    });
-    let protocols = match finding.protocols {
-        None => "any protocol".to_owned(),
-        Some(ProtocolClass::Other) if whole => "protocols without ports".to_owned(),
-        Some(_) => few(protocol_names(finding).unwrap_or_default()),
-    };
-    lines.push(format!("{family}{protocols}"));
-    let ports = [("source port", Field::SrcPort), ("port", Field::DstPort)];
-    let sets = ports.each_ref().map(|(_, field)| finding.sets.get(field));
-    if finding.protocols == Some(ProtocolClass::Icmp) {
-        if sets != [None, None] {
-            lines.push(format!("type {}", few(icmp_texts(sets[0], sets[1]))));
-        }
-    } else {
-        for ((name, _), set) in ports.iter().zip(sets) {
-            lines.extend(set.map(|set| format!("{name} {}", few(range_texts(set)))));
-        }
-    }
-    if let Some(set) = finding.sets.get(&Field::Application) {
-        let names = application_names(set, applications);
-        lines.push(format!("application {}", few(names)));
-    }
-    for (field, set) in &finding.sets {
-        let (text, holds) = match field {
-            Field::Category(text) | Field::User(text) | Field::Atom(text) => {
-                (text, set.contains(1))
-            }
-            _ => continue,
-        };
-        lines.push(format!("{} {text}", if holds { "if" } else { "unless" }));
-    }
-    lines.join("\n")
-}
-
-/// The first few of many.
-pub(crate) fn few(mut texts: Vec<String>) -> String {
-    let more = texts.len().saturating_sub(FEW);
-    texts.truncate(FEW);
-    match more {
-        0 => texts.join(", "),
-        more => format!("{} and {more} more", texts.join(", ")),
-    }
-}
-
-/// This many addresses, ports or rules are listed in a table.
-const FEW: usize = 4;
 
 /// The answer in one line.
 pub(crate) fn conclusion(report: &DiffReport<'_>) -> String {
@@ -242,6 +170,7 @@ pub(crate) fn conclusion(report: &DiffReport<'_>) -> String {
     let findings = report.exact.map_or(&[][..], |exact| exact.findings);
     let regions = findings.len();
     let accepted = findings.iter().filter(|it| it.accepted.is_some()).count();
+    let is_part = report.exact.is_some_and(|exact| !asked(exact.asked).is_empty());
     match report.verdict {
         Verdict::Different if accepted > 0 => {
             format!("different: {regions} regions, {accepted} of them waived or accepted")
@@ -252,6 +181,9 @@ pub(crate) fn conclusion(report: &DiffReport<'_>) -> String {
             format!("undecided: {unjudged} sessions could not be judged")
         }
         Verdict::Undecided => "undecided: part of the question has no answer".to_owned(),
+        Verdict::Equivalent if is_part => {
+            "equivalent: every new connection asked about is treated alike".to_owned()
+        }
         Verdict::Equivalent => "equivalent: every new connection is treated alike".to_owned(),
         Verdict::EquivalentUnderAssumptions => "equivalent under the assumptions listed".to_owned(),
     }

@@ -14,8 +14,8 @@ use parefeu_equivalence::{
 use parefeu_policy::{Diagnostics, LinkedFirewall, Severity};
 use parefeu_replay::{Comparison, DifferenceClass, IngressChoice, Lockstep, LockstepLimits, Side};
 use parefeu_report::{
-    DiffReport, FirewallInfo, GROUP_COLUMNS, NotModelled, csv_header, csv_row, diff_document,
-    diff_markdown, diff_page, diff_table,
+    DiffReport, FirewallInfo, GROUP_COLUMNS, NotModelled, REGION_COLUMNS, csv_header, csv_row,
+    diff_document, diff_markdown, diff_page, diff_table,
 };
 use serde_json::Value;
 
@@ -153,11 +153,15 @@ fn write(
         }
         Format::Ndjson => writeln!(sink, "{}", diff_document(report))?,
         Format::Csv => {
-            write!(sink, "{}", csv_header(GROUP_COLUMNS))?;
             let document = diff_document(report);
-            let groups = document.pointer("/traffic/groups").and_then(Value::as_array);
-            for group in groups.into_iter().flatten() {
-                write!(sink, "{}", csv_row(GROUP_COLUMNS, group))?;
+            // Lines of one kind make a sheet: sessions where there was traffic, else regions.
+            let (columns, rows) = match report.comparison {
+                Some(_) => (GROUP_COLUMNS, document.pointer("/traffic/groups")),
+                None => (REGION_COLUMNS, document.get("regions")),
+            };
+            write!(sink, "{}", csv_header(columns))?;
+            for row in rows.and_then(Value::as_array).into_iter().flatten() {
+                write!(sink, "{}", csv_row(columns, row))?;
             }
         }
         Format::Md => write!(sink, "{}", diff_markdown(report))?,

@@ -30,7 +30,12 @@ struct Checker<'a> {
 
 impl Checker<'_> {
     fn value(&mut self, schema: &Value, value: &Value, at: &str) {
-        for (keyword, rule) in schema.as_object().unwrap() {
+        let Value::Object(keywords) = schema else {
+            assert_eq!(*schema, Value::Bool(false), "a schema is an object, or forbids a value");
+            self.faults.push(format!("{at}: must not be there"));
+            return;
+        };
+        for (keyword, rule) in keywords {
             let holds = match keyword.as_str() {
                 "$schema" | "title" | "description" | "$defs" | "format" => true,
                 "$ref" => {
@@ -59,7 +64,7 @@ impl Checker<'_> {
                     !value.is_object() || names.iter().all(has)
                 }
                 "properties" | "items" | "additionalProperties" | "propertyNames" => {
-                    self.parts(keyword, rule, value, at);
+                    self.parts(schema, keyword, value, at);
                     true
                 }
                 other => panic!("this checker does not know `{other}`"),
@@ -70,7 +75,8 @@ impl Checker<'_> {
         }
     }
 
-    fn parts(&mut self, keyword: &str, rule: &Value, value: &Value, at: &str) {
+    fn parts(&mut self, schema: &Value, keyword: &str, value: &Value, at: &str) {
+        let rule = &schema[keyword];
         if keyword == "items" {
             for (index, item) in value.as_array().into_iter().flatten().enumerate() {
                 self.value(rule, item, &format!("{at}[{index}]"));
@@ -86,7 +92,7 @@ impl Checker<'_> {
                         self.value(schema, field, &at);
                     }
                 }
-                // Stands only where no property is named.
+                _ if schema["properties"].get(name).is_some() => {}
                 _ => self.value(rule, field, &at),
             }
         }

@@ -68,6 +68,25 @@ impl Region {
         &self.0
     }
 
+    /// Every packet.
+    pub(super) const EVERYTHING: Self = Self(BTreeMap::new());
+
+    /// What is left without `other`, where that is a product too: where `other` holds this one in
+    /// all fields but one. Else all of it.
+    pub(super) fn without(&self, other: &Self) -> Self {
+        let narrower = |(field, values): &(&Field, &Values)| {
+            self.0.get(*field).is_none_or(|own| !values.covers(own))
+        };
+        let mut fields = other.0.iter().filter(narrower);
+        match (fields.next(), fields.next()) {
+            (Some((field, values)), None) => {
+                let rest = values.complement(u128::MAX);
+                self.clone().narrowed(field.clone(), &rest).unwrap_or_else(|| self.clone())
+            }
+            _ => self.clone(),
+        }
+    }
+
     /// The part in which `field` has one of the values; `None` when there is none.
     pub(super) fn narrowed(mut self, field: Field, values: &Values) -> Option<Self> {
         let both = match self.0.get(&field) {

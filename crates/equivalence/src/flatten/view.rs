@@ -58,6 +58,8 @@ pub(super) struct View {
     pub(super) dst_port: Image,
     /// The destination that is routed.
     pub(super) routed: Image,
+    /// The packets that come as far as this, and perhaps others.
+    pub(super) left: Region,
 }
 
 impl View {
@@ -68,6 +70,7 @@ impl View {
         dst: Image::Same,
         dst_port: Image::Same,
         routed: Image::Same,
+        left: Region::EVERYTHING,
     };
 
     /// The packets of `guard` that the stage sees fulfil the conditions.
@@ -115,7 +118,8 @@ impl View {
             Ok(Some(open)) => region.clone().narrowed(Field::Dst, &open),
             Ok(None) | Err(_) => Some(region.clone()),
         };
-        if open.is_some_and(|open| open.intersection(&leaving.asked).is_some()) {
+        let asked = open.and_then(|open| open.intersection(&leaving.asked));
+        if asked.and_then(|asked| asked.intersection(&self.left)).is_some() {
             return Err(leaving.reason);
         }
         Ok(match self.routed.origins(&leaving.sure)? {

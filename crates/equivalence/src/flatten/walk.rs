@@ -68,13 +68,15 @@ pub(super) fn write_out(
     let destinations = Table::read(&reader, &firewall.destination_nat)?.destinations(&reader)?;
     let (list, read) = (Drafts::default(), BTreeMap::new());
     let left = u64::from(MAX_STEPS) * u64::from(RULES_A_STEP);
-    let mut writer = Writer { reader, source_nat, list, read, left };
+    let reaching = Region::EVERYTHING;
+    let mut writer = Writer { reader, source_nat, list, read, reaching, left };
     for region in space.outside() {
         let step = DraftStep::Decide(Outcome::Outside);
         writer.list.entries.push(Draft { region, step, origin: Origin::default() });
     }
     for destination in &destinations {
         writer.destination(destination)?;
+        writer.reaching = writer.reaching.without(&destination.region);
     }
     Ok(writer.list)
 }
@@ -85,6 +87,8 @@ struct Writer<'a> {
     list: Drafts,
     /// What rules match, as far as they have been read.
     read: BTreeMap<RuleId, Rc<Conditions>>,
+    /// The packets no earlier destination translation takes, and perhaps others.
+    reaching: Region,
     /// The rules that may still be read; an entry written counts as [`RULES_A_STEP`].
     left: u64,
 }
@@ -106,8 +110,9 @@ impl Writer<'_> {
     fn destination(&mut self, destination: &Turn) -> Result<(), NotFlattened> {
         let firewall = self.reader.firewall;
         let view = match firewall.source_nat.sees {
-            Sees::Original => View::ARRIVED,
+            Sees::Original => View { left: self.reaching.clone(), ..View::ARRIVED },
             Sees::Translated => View {
+                left: self.reaching.clone(),
                 dst: destination.address.image.clone(),
                 dst_port: destination.port.image.clone(),
                 routed: destination.address.image.clone(),
@@ -139,7 +144,7 @@ impl Writer<'_> {
         for (index, layer) in firewall.layers.iter().enumerate() {
             let (undecided, next) = (self.list.label(), self.list.label());
             block.accepted = (index + 1 < firewall.layers.len()).then_some(next);
-            block.view = seen(layer, destination, sources);
+            block.view = View { left: self.reaching.clone(), ..seen(layer, destination, sources) };
             self.rule_base(&block, layer.rule_base, guard, undecided)?;
             self.list.put(undecided);
             let at = firewall.rule_bases[layer.rule_base.index()].at;

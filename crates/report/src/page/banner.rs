@@ -1,12 +1,18 @@
 //! The answer, what it rests on and what it leaves open.
 
-use parefeu_equivalence::Verdict;
-use parefeu_replay::{Comparison, DifferenceClass};
+use parefeu_equivalence::{Family, Verdict};
+use parefeu_replay::DifferenceClass;
 
-use super::Context;
 use super::html::Html;
 use super::locale::{Noun, moment};
+use super::vocabulary::term;
 use super::words::fill;
+use super::{Context, Language};
+use crate::Exact;
+use crate::asked::asked;
+use crate::gap::gaps;
+use crate::packets::Term;
+use crate::region::Kind;
 
 /// Writes the head of the page.
 pub(super) fn write(html: &mut Html, context: &Context<'_>) {
@@ -16,7 +22,7 @@ pub(super) fn write(html: &mut Html, context: &Context<'_>) {
         Verdict::Different => ("different", words.different),
         Verdict::Undecided => ("undecided", words.undecided),
         Verdict::Equivalent => ("equivalent", words.equivalent),
-        Verdict::EquivalentUnderAssumptions => ("undecided", words.under_assumptions),
+        Verdict::EquivalentUnderAssumptions => ("assumed", words.under_assumptions),
     };
     html.raw("<header>\n");
     html.element("p class=\"kicker\"", words.kicker);
@@ -42,45 +48,92 @@ pub(super) fn write(html: &mut Html, context: &Context<'_>) {
     html.raw("</header>\n");
 }
 
+/// What the answer comes to: of the rules, then of the traffic.
 fn lead(context: &Context<'_>) -> String {
+    let parts = [exact_lead(context), traffic_lead(context)];
+    let parts: Vec<String> = parts.into_iter().flatten().collect();
+    if parts.is_empty() { context.words.no_traffic_lead.to_owned() } else { parts.join(" ") }
+}
+
+fn exact_lead(context: &Context<'_>) -> Option<String> {
     let (words, locale) = (context.words, context.locale);
-    let equal = [Verdict::Equivalent, Verdict::EquivalentUnderAssumptions];
-    if equal.contains(&context.report.verdict) {
-        return words.equivalent_lead.to_owned();
+    let exact = context.report.exact.as_ref()?;
+    let open = gaps(exact, context.report).len() as u64;
+    let questions = locale.count(open, Noun::Question);
+    if !exact.findings.is_empty() {
+        let kinds = Kind::ALL.into_iter().filter_map(|kind| {
+            let regions = exact.findings.iter().filter(|it| Kind::of(it) == kind).count();
+            (regions > 0).then(|| locale.count(regions as u64, noun(kind)))
+        });
+        let kinds = kinds.collect::<Vec<_>>().join(", ");
+        let regions = locale.count(exact.findings.len() as u64, Noun::Region);
+        let mut text = fill(words.regions_lead, &[&regions, &kinds]);
+        if open > 0 {
+            text = format!("{text} {}", fill(words.also_open_lead, &[&questions]));
+        }
+        return Some(text);
     }
-    let Some(Comparison { differences, .. }) = context.report.comparison else {
-        return words.no_traffic_lead.to_owned();
-    };
+    let assumptions = &exact.conclusion.assumptions;
+    let accepted = assumptions.iter().filter(|it| exact.accepted.contains(&it.id)).count();
+    Some(match context.report.verdict {
+        _ if open > 0 => fill(words.open_question_lead, &[&questions]),
+        Verdict::Equivalent if !asked(exact.asked).is_empty() => {
+            words.equivalent_part_lead.to_owned()
+        }
+        Verdict::Equivalent => words.equivalent_lead.to_owned(),
+        _ if assumptions.is_empty() => words.alike_lead.to_owned(),
+        _ => {
+            let count = locale.count(assumptions.len() as u64, Noun::Assumption);
+            fill(words.assumptions_lead, &[&count, &locale.integer(accepted as u64)])
+        }
+    })
+}
+
+/// A kind of change, as the regions of it are counted.
+const fn noun(kind: Kind) -> Noun {
+    match kind {
+        Kind::Closed => Noun::Closed,
+        Kind::Opened => Noun::Opened,
+        Kind::Application => Noun::Application,
+        Kind::Translation => Noun::Translation,
+        Kind::Refusal => Noun::Refusal,
+    }
+}
+
+fn traffic_lead(context: &Context<'_>) -> Option<String> {
+    let (words, locale) = (context.words, context.locale);
+    let differences = &context.report.comparison?.differences;
     let flows = differences.flows();
     let sessions = locale.count(flows, Noun::Session);
-    match context.report.verdict {
-        Verdict::Different => {
+    let (different, unjudged) =
+        (differences.different(), differences.count(DifferenceClass::is_unjudged));
+    Some(match (different, unjudged) {
+        (0, 0) if context.report.exact.is_some() => fill(words.traffic_alike_lead, &[&sessions]),
+        (0, 0) => fill(words.undecided_lead, &[&sessions]),
+        (0, unjudged) => fill(words.unjudged_lead, &[&sessions, &locale.integer(unjudged)]),
+        (different, _) => {
             let lost = locale.integer(differences.count(DifferenceClass::is_loss));
-            let different = differences.different();
             let (part, whole) = match context.language {
-                super::Language::En => (locale.integer(different), sessions),
-                super::Language::Fr => {
-                    (locale.count(different, Noun::Session), locale.integer(flows))
-                }
+                Language::En => (locale.integer(different), sessions),
+                Language::Fr => (locale.count(different, Noun::Session), locale.integer(flows)),
             };
             fill(words.different_lead, &[&part, &whole, &lost])
         }
-        _ => match differences.count(DifferenceClass::is_unjudged) {
-            0 => fill(words.undecided_lead, &[&sessions]),
-            unjudged => fill(words.unjudged_lead, &[&sessions, &locale.integer(unjudged)]),
-        },
-    }
+    })
 }
 
 fn scope(context: &Context<'_>) -> Vec<String> {
     let (words, locale, report) = (context.words, context.locale, context.report);
+    let mut items =
+        report.exact.as_ref().map_or_else(Vec::new, |exact| exact_scope(context, exact));
     let Some(comparison) = report.comparison else {
-        return vec![words.scope_none.to_owned()];
+        items.push(words.scope_none.to_owned());
+        return items;
     };
     let sessions = locale.count(comparison.differences.flows(), Noun::Session);
     let frames = locale.count(comparison.frames, Noun::Frame);
     let captures = locale.count(report.captures.len() as u64, Noun::Capture);
-    let mut items = vec![fill(words.scope_traffic, &[&sessions, &frames, &captures])];
+    items.push(fill(words.scope_traffic, &[&sessions, &frames, &captures]));
     if let Some((first, last)) = comparison.differences.span {
         let length = locale.duration(last.since(first));
         items.push(fill(words.scope_span, &[&moment(first), &moment(last), &length]));
@@ -90,6 +143,28 @@ fn scope(context: &Context<'_>) -> Vec<String> {
     if answered > 0 {
         let answered = locale.count(answered, Noun::Session);
         items.push(fill(words.scope_agreement, &[&answered, &locale.integer(allowed)]));
+    }
+    items
+}
+
+/// Which packets the exact comparison is of.
+fn exact_scope(context: &Context<'_>, exact: &Exact<'_>) -> Vec<String> {
+    let words = context.words;
+    let families = exact.asked.families.iter().map(|family| match family {
+        Family::V4 => "IPv4",
+        Family::V6 => "IPv6",
+    });
+    let families = families.collect::<Vec<_>>().join(" + ");
+    let pairs = context.locale.count(exact.asked.pairing.pairs.len() as u64, Noun::PlacePair);
+    let mut items = vec![fill(words.scope_exact, &[&families, &pairs])];
+    let limits = asked(exact.asked).into_iter().filter(|part| part.term != Term::Family);
+    let limits = limits.map(|part| {
+        let label = term(context.language, part.term).to_lowercase();
+        format!("{label} {}", part.values.join(", "))
+    });
+    let limits = limits.collect::<Vec<_>>().join("; ");
+    if !limits.is_empty() {
+        items.push(fill(words.scope_within, &[&limits]));
     }
     items
 }
@@ -104,7 +179,9 @@ fn limits(context: &Context<'_>) -> Vec<String> {
             items.push(fill(words.limit_undecodable, &[&locale.integer(undecodable)]));
         }
     }
-    if report.exact.is_none() {
+    if report.exact.is_some() {
+        items.extend([words.limit_sessions, words.limit_applications].map(str::to_owned));
+    } else {
         items.push(words.limit_regions.to_owned());
     }
     let not_modelled = report.not_modelled.len() as u64;
@@ -124,13 +201,20 @@ fn contents(html: &mut Html, context: &Context<'_>) {
     html.raw("<nav aria-label=\"").text(words.contents).raw("\"><ul>");
     for (id, label) in [
         ("inputs", words.inputs),
+        ("changes", words.changes),
+        ("open", words.open),
+        ("basis", words.basis),
         ("summary", words.summary),
         ("differences", words.differences),
         ("coverage", words.coverage),
         ("doubts", words.doubts),
     ] {
-        let is_empty = context.report.comparison.is_none();
-        if is_empty && matches!(id, "summary" | "differences" | "coverage") {
+        let is_there = match id {
+            "changes" | "open" | "basis" => context.report.exact.is_some(),
+            "summary" | "differences" | "coverage" => context.report.comparison.is_some(),
+            _ => true,
+        };
+        if !is_there {
             continue;
         }
         html.raw("<li><a href=\"#").raw(id).raw("\">").text(label).raw("</a></li>");

@@ -30,6 +30,29 @@ pub(super) fn share(html: &mut Html, names: (&str, &str, &str), part: u64, whole
     ));
 }
 
+/// One bar cut into parts as long as their counts: colour, name, count. Names and counts stand
+/// beside it in tiles.
+pub(super) fn stack(
+    html: &mut Html,
+    context: &Context<'_>,
+    names: (&str, &str, &str),
+    parts: &[(&str, &str, u64)],
+) {
+    let whole: u64 = parts.iter().map(|(.., count)| count).sum();
+    open_svg(html, "class=\"stack\" width=\"100%\" height=\"18\"", names);
+    let mut before = 0;
+    for (tone, name, count) in parts.iter().filter(|(.., count)| *count > 0) {
+        let (x, width) = (percent(before, whole), percent(*count, whole));
+        html.raw(&format!(
+            "<rect class=\"{tone}\" x=\"{x:.2}%\" width=\"{width:.2}%\" height=\"18\">"
+        ));
+        let title = format!("{name}: {}", context.locale.integer(*count));
+        html.element("title", &title).raw("</rect>");
+        before += count;
+    }
+    html.raw("</svg>\n");
+}
+
 /// A bar beside a figure of a table, which says the same.
 pub(super) fn bar(html: &mut Html, part: u64, whole: u64) {
     html.raw("<svg class=\"bar\" width=\"100%\" height=\"8\" aria-hidden=\"true\">");

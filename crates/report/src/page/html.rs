@@ -60,6 +60,17 @@ impl Html {
         self.raw("</tbody></table></div>\n")
     }
 
+    /// Adds a term of a list and its description.
+    pub(super) fn fact(&mut self, term: &str, description: &str) -> &mut Self {
+        self.raw("<div>").element("dt", term).element("dd", description).raw("</div>")
+    }
+
+    /// Adds a term of a list and a description that is a flow or a name.
+    pub(super) fn code_fact(&mut self, term: &str, description: &str) -> &mut Self {
+        self.raw("<div>").element("dt", term).raw("<dd>").element("code", description);
+        self.raw("</dd></div>")
+    }
+
     /// The finished markup.
     pub(super) fn finish(self) -> String {
         self.markup

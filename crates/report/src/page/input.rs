@@ -1,9 +1,15 @@
 //! The files the answer rests on.
 
-use super::Context;
-use super::html::Html;
+use parefeu_equivalence::{PairedBy, Pairing};
+
+use super::html::{Html, cut};
 use super::locale::Noun;
+use super::vocabulary::paired_by;
 use super::words::fill;
+use super::{Context, MAX_NAME};
+
+/// A page lists so many pairs; the JSON document has them all.
+const MAX_PAIRS: usize = 500;
 
 /// Writes the table of files with their fingerprints, and the pairing of interfaces.
 pub(super) fn write(html: &mut Html, context: &Context<'_>) {
@@ -29,16 +35,37 @@ pub(super) fn write(html: &mut Html, context: &Context<'_>) {
         row(html, [words.capture, words.no_captures, "", "", ""]);
     }
     html.close_table();
-    if !report.pairing().is_empty() {
-        html.raw("<details>").element("summary", words.pairing);
-        html.element("p", words.pairing_lead);
-        html.open_table("pairing", words.pairing, &[words.old, words.new]);
-        for (old, new) in report.pairing() {
-            html.raw("<tr>").element("td", old).element("td", new).raw("</tr>\n");
-        }
-        html.close_table().raw("</details>\n");
+    if let Some(exact) = &report.exact {
+        write_pairing(html, context, &exact.asked.pairing);
     }
     html.raw("</section>\n");
+}
+
+/// Which zones and interfaces stand for each other, and why.
+fn write_pairing(html: &mut Html, context: &Context<'_>, pairing: &Pairing) {
+    let (words, Pairing { old, new, pairs }) = (context.words, pairing);
+    html.element("h3", words.pairing).element("p", words.pairing_lead);
+    let columns = [words.old, words.new, words.paired_because];
+    html.open_table("pairing", words.pairing, &columns);
+    for pair in pairs.iter().take(MAX_PAIRS) {
+        let unnamed = match pair.by {
+            PairedBy::Everywhere => words.every_place,
+            _ => words.unnamed_places,
+        };
+        html.raw("<tr>");
+        for gate in [&old.gates[pair.old], &new.gates[pair.new]] {
+            match &gate.name {
+                Some(name) => html.raw("<td>").element("code", &cut(name, MAX_NAME)).raw("</td>"),
+                None => html.element("td", unnamed),
+            };
+        }
+        html.element("td", paired_by(context.language, pair.by)).raw("</tr>\n");
+    }
+    html.close_table();
+    if let more @ 1.. = pairs.len().saturating_sub(MAX_PAIRS) {
+        let more = context.locale.integer(more as u64);
+        html.element("p", &fill(words.differences_more, &[&more]));
+    }
 }
 
 fn row(html: &mut Html, [role, file, kind, content, sha256]: [&str; 5]) {

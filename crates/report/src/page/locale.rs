@@ -5,6 +5,7 @@ use std::time::Duration;
 use parefeu_net::Timestamp;
 
 use super::Language;
+use crate::packets::Size;
 
 /// How a language writes figures.
 #[derive(Clone, Copy, Debug)]
@@ -22,6 +23,16 @@ pub(super) enum Noun {
     Capture,
     Rule,
     Difference,
+    Region,
+    RulePair,
+    Assumption,
+    Question,
+    PlacePair,
+    Closed,
+    Opened,
+    Application,
+    Translation,
+    Refusal,
 }
 
 impl Noun {
@@ -35,6 +46,32 @@ impl Noun {
             Self::Capture => [["capture", "captures"], ["capture", "captures"]],
             Self::Rule => [["rule", "rules"], ["règle", "règles"]],
             Self::Difference => [["difference", "differences"], ["écart", "écarts"]],
+            Self::Region => [["region", "regions"], ["région", "régions"]],
+            Self::RulePair => {
+                [["pair of rules", "pairs of rules"], ["couple de règles", "couples de règles"]]
+            }
+            Self::Assumption => [["assumption", "assumptions"], ["hypothèse", "hypothèses"]],
+            Self::Question => {
+                [["open question", "open questions"], ["question ouverte", "questions ouvertes"]]
+            }
+            Self::PlacePair => [
+                ["pair of zones or interfaces", "pairs of zones or interfaces"],
+                ["couple de zones ou d’interfaces", "couples de zones ou d’interfaces"],
+            ],
+            Self::Closed => [["closed", "closed"], ["fermée", "fermées"]],
+            Self::Opened => [["opened", "opened"], ["ouverte", "ouvertes"]],
+            Self::Application => [
+                ["by application", "by application"],
+                ["selon l’application", "selon l’application"],
+            ],
+            Self::Translation => [
+                ["translated differently", "translated differently"],
+                ["traduite autrement", "traduites autrement"],
+            ],
+            Self::Refusal => [
+                ["refused differently", "refused differently"],
+                ["refusée autrement", "refusées autrement"],
+            ],
         }
     }
 }
@@ -74,6 +111,33 @@ impl Locale {
             Language::Fr => number <= 1,
         };
         format!("{}\u{a0}{}", self.integer(number), if is_one { one } else { several })
+    }
+
+    /// How many packet headers a region holds: `8 headers`, `about 281 million headers`, and where
+    /// no word helps, `about 1.3 × 10⁸⁹ headers`.
+    pub(super) fn headers(self, size: Size) -> String {
+        let [about, header, headers, of] = match self.language {
+            Language::En => ["about", "header", "headers", ""],
+            Language::Fr => ["environ", "en-tête", "en-têtes", "d’"],
+        };
+        let (lead, power) = match size {
+            Size::Exact(1) => return format!("1\u{a0}{header}"),
+            Size::Exact(count) => return format!("{}\u{a0}{headers}", self.integer(count)),
+            Size::About(lead, power) => (lead, power),
+        };
+        let unit = match (self.language, power) {
+            (_, 6..9) => "million",
+            (Language::En, 9..12) => "billion",
+            (Language::Fr, 9..12) => "milliard",
+            _ => {
+                let power = superscript(power);
+                return format!("{about} {}\u{a0}×\u{a0}10{power} {headers}", self.decimal(lead));
+            }
+        };
+        let value = lead * [1.0, 10.0, 100.0][power as usize % 3];
+        let plural = if self.language == Language::Fr && value >= 2.0 { "s" } else { "" };
+        let value = if value < 9.95 { self.decimal(value) } else { format!("{value:.0}") };
+        format!("{about} {value}\u{a0}{unit}{plural} {of}{headers}")
     }
 
     /// One decimal place: `1.5`, in French `1,5`.
@@ -135,6 +199,13 @@ impl Locale {
     }
 }
 
+/// A number in raised digits.
+fn superscript(number: u32) -> String {
+    const RAISED: [char; 10] = ['⁰', '¹', '²', '³', '⁴', '⁵', '⁶', '⁷', '⁸', '⁹'];
+    let digits = number.to_string();
+    digits.chars().filter_map(|digit| RAISED.get(digit.to_digit(10)? as usize)).collect()
+}
+
 /// A time in UTC to the second as ISO 8601 writes it: `2026-11-23 18:00:00`.
 pub(super) fn moment(time: Timestamp) -> String {
     let text = time.to_string();
@@ -172,6 +243,27 @@ mod tests {
         ] {
             let counts = [en.count(count, Noun::Frame), fr.count(count, Noun::Frame)];
             assert_eq!(counts, [english, french]);
+        }
+        for (size, english, french) in [
+            (Size::Exact(1), "1\u{a0}header", "1\u{a0}en-tête"),
+            (Size::Exact(393_216), "393,216\u{a0}headers", "393\u{202f}216\u{a0}en-têtes"),
+            (
+                Size::About(1.54, 6),
+                "about 1.5\u{a0}million headers",
+                "environ 1,5\u{a0}million d’en-têtes",
+            ),
+            (
+                Size::About(2.81, 11),
+                "about 281\u{a0}billion headers",
+                "environ 281\u{a0}milliards d’en-têtes",
+            ),
+            (
+                Size::About(1.27, 89),
+                "about 1.3\u{a0}×\u{a0}10⁸⁹ headers",
+                "environ 1,3\u{a0}×\u{a0}10⁸⁹ en-têtes",
+            ),
+        ] {
+            assert_eq!([en.headers(size), fr.headers(size)], [english, french]);
         }
         assert_eq!([en.percent(1, 8), fr.percent(1, 8)], ["12.5%", "12,5\u{a0}%"]);
         assert_eq!(en.percent(0, 0), "0.0%");

@@ -1,10 +1,14 @@
 //! What verdicts, reasons and kinds of difference are called, in each language.
 
 use parefeu_engine::{Reason, Verdict};
+use parefeu_equivalence::{Obstacle, OpenReason, Outcome, PairedBy, Side};
 use parefeu_net::{DiscardReason, MalformedReason};
 use parefeu_replay::DifferenceClass;
 
 use super::Language;
+use crate::gap::Why;
+use crate::packets::Term;
+use crate::region::{self, Kind};
 
 /// English and French.
 type Pair = [&'static str; 2];
@@ -30,6 +34,146 @@ pub(super) const fn verdict(language: Language, verdict: Verdict) -> &'static st
             Verdict::Unknown => ["unknown", "inconnu"],
         },
     )
+}
+
+/// What an outcome of a region is called.
+pub(super) fn outcome(language: Language, outcome: &Outcome) -> &'static str {
+    match region::verdict(outcome) {
+        "allow" => verdict(language, Verdict::Allow),
+        "drop" => verdict(language, Verdict::Drop),
+        "reset" => verdict(language, Verdict::Reset),
+        _ => verdict(language, Verdict::Deny),
+    }
+}
+
+/// What a kind of change is called.
+pub(super) const fn kind_name(language: Language, kind: Kind) -> &'static str {
+    choose(
+        language,
+        match kind {
+            Kind::Closed => ["Closed", "Fermé"],
+            Kind::Opened => ["Opened", "Ouvert"],
+            Kind::Application => ["Decided by application", "Selon l’application"],
+            Kind::Translation => ["Translated differently", "Traduit autrement"],
+            Kind::Refusal => ["Refused differently", "Refusé autrement"],
+        },
+    )
+}
+
+/// What a kind of change means.
+pub(super) const fn kind_meaning(language: Language, kind: Kind) -> &'static str {
+    choose(
+        language,
+        match kind {
+            Kind::Closed => [
+                "The old firewall lets these connections begin; the new one refuses them.",
+                "L’ancien pare-feu laisse naître ces connexions\u{a0}; le nouveau les refuse.",
+            ],
+            Kind::Opened => [
+                "The old firewall refuses these connections; the new one lets them begin.",
+                "L’ancien pare-feu refuse ces connexions\u{a0}; le nouveau les laisse naître.",
+            ],
+            Kind::Application => [
+                "The same headers pass on both sides as another application: what these are \
+                 recognised as makes the difference.",
+                "Avec une autre application, les mêmes en-têtes passent des deux côtés\u{a0}: \
+                 c’est ce qui est reconnu qui fait l’écart.",
+            ],
+            Kind::Translation => [
+                "Both let these connections begin, with other addresses or ports after \
+                 translation.",
+                "Les deux laissent naître ces connexions, avec d’autres adresses ou ports après \
+                 traduction.",
+            ],
+            Kind::Refusal => [
+                "Both refuse these connections, and the sender hears of it differently.",
+                "Les deux refusent ces connexions, mais l’émetteur ne l’apprend pas de même.",
+            ],
+        },
+    )
+}
+
+/// What a property of a region's packets is called.
+pub(super) const fn term(language: Language, term: Term) -> &'static str {
+    choose(
+        language,
+        match term {
+            Term::From => ["Enter by", "Entrée"],
+            Term::To => ["Leave by", "Sortie"],
+            Term::Source => ["Source", "Source"],
+            Term::Destination => ["Destination", "Destination"],
+            Term::Family => ["Family", "Famille"],
+            Term::Protocol | Term::EveryProtocol | Term::Portless => ["Protocol", "Protocole"],
+            Term::SourcePort => ["Source port", "Port source"],
+            Term::Port => ["Destination port", "Port de destination"],
+            Term::Icmp => ["ICMP type/code", "Type/code ICMP"],
+            Term::Application => ["Application", "Application"],
+            Term::Time => ["At times like", "Aux moments tels que"],
+            Term::Device => ["Device", "Équipement"],
+            Term::If => ["Only if", "Seulement si"],
+            Term::Unless => ["Unless", "Sauf si"],
+            Term::Other => ["Also compared", "Également comparé"],
+        },
+    )
+}
+
+/// Why two places stand for each other.
+pub(super) const fn paired_by(language: Language, by: PairedBy) -> &'static str {
+    choose(
+        language,
+        match by {
+            PairedBy::Map => ["as the zone map says", "selon la table de zones"],
+            PairedBy::Name => ["same name", "même nom"],
+            PairedBy::Network => ["same connected network", "même réseau connecté"],
+            PairedBy::Everywhere => ["one side names no place", "un des côtés ne nomme aucun lieu"],
+            PairedBy::Unnamed => ["interfaces without a name", "interfaces sans nom"],
+        },
+    )
+}
+
+/// Why part of the question has no answer.
+pub(super) fn gap(language: Language, why: &Why) -> String {
+    if language == Language::En {
+        return why.to_string();
+    }
+    match why {
+        Why::Obstacle(it) => match obstacle(*it) {
+            Some(french) => french.to_owned(),
+            None => it.to_string(),
+        },
+        Why::Open(reason, boxes) => {
+            let reason = match reason {
+                OpenReason::Work => "limite de travail atteinte",
+                OpenReason::Boxes => "limite du nombre de pavés atteinte",
+                OpenReason::WithinClass => "accord sur une partie de classe seulement",
+                OpenReason::NoDecision => "une liste ne tranche pas",
+            };
+            format!("{reason}\u{a0}; pavés ouverts\u{a0}: {boxes}")
+        }
+        Why::Unpaired(side, name) => {
+            let side = if *side == Side::Old { "de l’ancien" } else { "du nouveau" };
+            format!("«\u{a0}{name}\u{a0}» {side} pare-feu est sans pendant (--zone-map)")
+        }
+        Why::Contradicted(regions) => {
+            format!("l’évaluation de référence contredit {regions} régions\u{a0}: un défaut")
+        }
+    }
+}
+
+/// What cannot be written out, in French; `None` for what has no translation yet.
+const fn obstacle(obstacle: Obstacle) -> Option<&'static str> {
+    Some(match obstacle {
+        Obstacle::Translation => "l’adresse traduite n’est pas connue, et elle compte",
+        Obstacle::Choice => "l’adresse choisie dans un groupe compte",
+        Obstacle::OtherFamily => "traduction vers l’autre famille d’adresses",
+        Obstacle::Ingress => "le lieu d’entrée du paquet n’est pas précisé",
+        Obstacle::Egress => "le lieu de sortie n’est pas connu pour toute adresse",
+        Obstacle::Schedule => "trop de plages horaires",
+        Obstacle::Masked => "masques d’adresse à trop de trous",
+        Obstacle::ManyPrefixes => "un préfixe en remplace trop",
+        Obstacle::TooLong => "les règles se déplient en une liste trop longue",
+        _ => return None,
+    })
 }
 
 /// What a class of differences is called.

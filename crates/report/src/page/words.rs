@@ -29,6 +29,25 @@ words! {
     equivalent_lead:
         "Every new connection is treated alike: this is proved, not sampled.",
         "Toute nouvelle connexion reçoit le même traitement\u{a0}: c’est démontré, non échantillonné.";
+    regions_lead:
+        "{} of packets treated differently: {}.",
+        "Traitement différent pour {} de paquets\u{a0}: {}.";
+    alike_lead:
+        "The rules decide every new connection alike.",
+        "Les règles traitent toute nouvelle connexion à l’identique.";
+    open_question_lead:
+        "No difference is known, but part of the question has no answer: {}.",
+        "Aucun écart connu, mais une partie de la question est sans réponse\u{a0}: {}.";
+    also_open_lead: "Beyond that, {} without an answer.", "De plus, {} sans réponse.";
+    assumptions_lead:
+        "Every new connection is treated alike if what is assumed holds: {}, of which {} accepted.",
+        "Toute nouvelle connexion reçoit le même traitement si l’hypothèse tient\u{a0}: {}, dont \
+         {} acceptées.";
+    traffic_alike_lead: "In the traffic, no difference in {}.", "Dans le trafic, aucun écart sur {}.";
+    equivalent_part_lead:
+        "Every new connection asked about is treated alike: this is proved, not sampled.",
+        "Toute nouvelle connexion visée reçoit le même traitement\u{a0}: c’est démontré, non \
+         échantillonné.";
     different_lead:
         "{} of {} treated differently, {} losing service.",
         "Traitement différent pour {} sur {}\u{a0}; perte de service pour {}.";
@@ -49,6 +68,22 @@ words! {
     scope_agreement:
         "Of {} with an answer in the capture, the model of the old firewall lets {} pass.",
         "Sur {} avec réponse dans la capture, le modèle de l’ancien pare-feu en laisse passer {}.";
+    scope_exact:
+        "Every new connection over {} by {}: all addresses, protocols, ports and ICMP types, \
+         translations included.",
+        "Toute nouvelle connexion en {} par {}\u{a0}: adresses, protocoles, ports et types ICMP, \
+         tous, traductions comprises.";
+    scope_within: "Of these, only: {}.", "Parmi elles, seulement\u{a0}: {}.";
+    limit_sessions:
+        "The exact comparison is of the first packet of each connection. What becomes of later \
+         packets, timers and state is for replayed traffic to show.",
+        "La comparaison exacte porte sur le premier paquet de chaque connexion. Le sort des \
+         suivants, les délais et les états sont l’affaire du trafic rejoué.";
+    limit_applications:
+        "Applications count as finally identified; URL categories and users by their names, \
+         whatever these stand for on each device.",
+        "Les applications comptent telles qu’enfin identifiées\u{a0}; catégories d’URL et \
+         utilisateurs par leur nom, quoi qu’il désigne sur chaque équipement.";
     scope_none:
         "The two configurations were read and linked; no capture was replayed.",
         "Les deux configurations ont été lues et résolues\u{a0}; aucune capture n’a été rejouée.";
@@ -79,15 +114,83 @@ words! {
     new: "New firewall", "Nouveau pare-feu";
     capture: "Capture", "Capture";
     ended_early: "ended early: {}", "interrompue\u{a0}: {}";
-    pairing: "Interfaces paired", "Interfaces appariées";
+    pairing: "Zones and interfaces paired", "Zones et interfaces appariées";
     pairing_lead:
-        "A frame that enters by the interface on the left enters the new firewall by the one on \
-         the right.",
-        "Une trame qui entre par l’interface de gauche entre dans le nouveau pare-feu par celle \
-         de droite.";
+        "What enters the old firewall by the place on the left is compared with what enters the \
+         new one by the place on the right.",
+        "Ce qui entre dans l’ancien pare-feu par le lieu de gauche est comparé à ce qui entre \
+         dans le nouveau par celui de droite.";
+    paired_because: "Because", "Raison";
+    every_place: "every place", "tout lieu";
+    unnamed_places: "all other interfaces", "toute autre interface";
     no_captures: "no capture", "aucune capture";
+    // Regions.
+    changes: "What changes", "Ce qui change";
+    changes_lead:
+        "Regions of packets the two firewalls treat differently. Together they hold every such \
+         packet that could be compared, and no other; those that the same rules decide stand \
+         together.",
+        "Régions de paquets que les deux pare-feu traitent différemment. Ensemble, elles \
+         contiennent tout paquet de ce genre qui a pu être comparé, et aucun autre\u{a0}; celles \
+         que tranchent les mêmes règles sont réunies.";
+    changes_none:
+        "No packet that could be compared is treated differently.",
+        "Aucun paquet qui a pu être comparé n’est traité différemment.";
+    kinds: "Regions by kind of change", "Régions par nature de changement";
+    kinds_desc:
+        "One bar, cut into the kinds of change by their number of regions.",
+        "Une barre découpée selon le nombre de régions de chaque nature.";
+    index: "The changes by the rules that decide", "Les changements, selon les règles qui tranchent";
+    regions: "Regions", "Régions";
+    number: "No.", "N°";
+    by_pairs: "regions, {}", "régions, {}";
+    region: "Region {}", "Région {}";
+    packets: "Packets", "Paquets";
+    share_all: "{}, all with", "{}, toutes avec";
+    rests_on: "Rests on", "Repose sur";
+    every_protocol: "every one", "tous";
+    portless: "those without ports", "ceux sans ports";
+    no_command:
+        "The region depends on what `parefeu test` cannot be told.",
+        "La région dépend de ce qui ne se dit pas à «\u{a0}parefeu test\u{a0}».";
+    nat_of_old: "NAT of the old firewall", "NAT de l’ancien pare-feu";
+    nat_of_new: "NAT of the new firewall", "NAT du nouveau pare-feu";
+    leaves_with: "Leaves with: {}", "Sort avec\u{a0}: {}";
+    source_nat: "Source NAT", "NAT source";
+    destination_nat: "Destination NAT", "NAT destination";
+    deciders_more: "{} more may decide.", "{} de plus peuvent trancher.";
+    // Open questions and assumptions.
+    open: "What is undecided", "Ce qui reste indécis";
+    open_lead:
+        "For packets that reach these lines there is no answer: they may be treated alike or not.",
+        "Pour les paquets qui atteignent ces lignes, pas de réponse\u{a0}: traitement identique \
+         ou non.";
+    open_none:
+        "Every part of the question has an answer.",
+        "Chaque partie de la question a sa réponse.";
+    open_caption: "Why there is no answer, and where", "Pourquoi il n’y a pas de réponse, et où";
+    why: "Why", "Pourquoi";
+    enters_by: "Enters by", "Entrée";
+    family: "Family", "Famille";
+    basis: "What this rests on", "Sur quoi cela repose";
+    basis_lead:
+        "The answer holds if these assumptions do. Each is accepted by its name, with --assume.",
+        "La réponse vaut si ces hypothèses tiennent. Chacune s’accepte par son nom, avec --assume.";
+    basis_none:
+        "On the two configurations as they were read, and on no assumption.",
+        "Sur les deux configurations telles que lues, et sur aucune hypothèse.";
+    basis_identical:
+        "Both sides are one text read in one way: they do the same, whatever in it is not known.",
+        "Les deux côtés sont un même texte lu de la même façon\u{a0}: ils font la même chose, \
+         quoi qu’on ignore de ce texte.";
+    basis_caption: "Assumptions", "Hypothèses";
+    assumption: "Name", "Nom";
+    accepted: "Accepted", "Acceptée";
+    assumed: "What is assumed", "Ce qui est supposé";
+    yes: "yes", "oui";
+    no: "no", "non";
     // Summary.
-    summary: "Summary", "Synthèse";
+    summary: "The traffic at a glance", "Le trafic en bref";
     sessions_compared: "Sessions compared", "Sessions comparées";
     treated_alike: "Treated alike", "Traitées à l’identique";
     classes_caption:
@@ -129,7 +232,7 @@ words! {
     refused_bytes: "Bytes refused", "Octets refusés";
     figures: "Figures", "Chiffres";
     // Differences.
-    differences: "Differences", "Écarts";
+    differences: "Sessions treated differently", "Sessions traitées différemment";
     differences_lead:
         "Sessions that differ in the same way under the same pair of rules stand together, \
          losses of service first.",

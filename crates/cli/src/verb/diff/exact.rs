@@ -119,7 +119,7 @@ impl Answered {
         Exact {
             answer: &self.answer,
             findings: &self.findings,
-            pairing: &asked.pairing,
+            asked,
             conclusion: &self.conclusion,
             accepted: &args.assume,
             certificate: self.certificate.as_deref(),

@@ -1,0 +1,140 @@
+//! What a comparison leaves open, with the lines that cause it.
+
+use std::collections::HashMap;
+use std::fmt;
+
+use parefeu_equivalence::{Family, Obstacle, OpenReason, Side, Undecided, Unproved};
+use serde_json::{Value, json};
+
+use crate::packets::names;
+use crate::region::place_in;
+use crate::{DiffReport, Exact, FirewallInfo};
+
+/// A part of the question without an answer.
+#[derive(Clone, Debug)]
+pub(crate) struct Gap {
+    pub(crate) why: Why,
+    /// `file:line`, each once.
+    pub(crate) lines: Vec<String>,
+    /// The families concerned; none where that does not matter.
+    pub(crate) families: Vec<Family>,
+    /// Where the packets enter.
+    pub(crate) from: Vec<String>,
+}
+
+/// Why there is no answer. Displays as tables and JSON say it.
+#[derive(Clone, Debug, Eq, Hash, PartialEq)]
+pub(crate) enum Why {
+    /// Something cannot be written out exactly.
+    Obstacle(Obstacle),
+    /// So many boxes are left open.
+    Open(OpenReason, usize),
+    /// A place of one side that has no partner on the other.
+    Unpaired(Side, Box<str>),
+    /// So many regions contradict the reference evaluation.
+    Contradicted(usize),
+}
+
+impl fmt::Display for Why {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Obstacle(obstacle) => obstacle.fmt(f),
+            Self::Open(reason, boxes) => {
+                let reason = match reason {
+                    OpenReason::Work => "the work limit was reached",
+                    OpenReason::Boxes => "the limit of boxes was reached",
+                    OpenReason::WithinClass => "the sides agree on part of a class",
+                    OpenReason::NoDecision => "a list decides nothing",
+                };
+                write!(f, "{reason}: {boxes} boxes are open")
+            }
+            Self::Unpaired(side, name) => {
+                let side = if *side == Side::Old { "old" } else { "new" };
+                write!(f, "`{name}` of the {side} firewall has no partner (--zone-map)")
+            }
+            Self::Contradicted(regions) => {
+                write!(f, "{regions} regions contradict the reference evaluation: a defect")
+            }
+        }
+    }
+}
+
+/// Everything that has no answer. The same line is often in the way of every protocol, family and
+/// place: it is told once.
+pub(crate) fn gaps(exact: &Exact<'_>, report: &DiffReport<'_>) -> Vec<Gap> {
+    if exact.conclusion.identical {
+        return Vec::new();
+    }
+    let mut found = unanswered(&exact.answer.undecided, [report.old, report.new]);
+    let bare = |why: Why, from: Vec<String>| {
+        let (lines, families) = (Vec::new(), Vec::new());
+        Gap { why, lines, families, from }
+    };
+    for (names, side) in exact.conclusion.unpaired.iter().zip([Side::Old, Side::New]) {
+        let alone = names.iter().map(|name| {
+            let why = Why::Unpaired(side, name.clone());
+            bare(why, vec![name.to_string()])
+        });
+        found.extend(alone);
+    }
+    let contradicted = exact.findings.iter().filter(|it| it.is_contradicted()).count();
+    if contradicted > 0 {
+        found.push(bare(Why::Contradicted(contradicted), Vec::new()));
+    }
+    found
+}
+
+/// The parts of a question about these firewalls that have no answer.
+pub(crate) fn unanswered(undecided: &[Undecided], firewalls: [FirewallInfo<'_>; 2]) -> Vec<Gap> {
+    let mut found: Vec<Gap> = Vec::new();
+    let mut known: HashMap<(Why, Vec<String>), usize> = HashMap::new();
+    for it in undecided {
+        let from: Vec<_> = it.crossings.iter().map(|way| way.from.clone()).collect();
+        let (why, lines) = because(&it.because, firewalls);
+        let at = *known.entry((why.clone(), lines.clone())).or_insert(found.len());
+        if at == found.len() {
+            found.push(Gap { why, lines, families: Vec::new(), from: Vec::new() });
+        }
+        let gap = &mut found[at];
+        add(&mut gap.families, [it.family]);
+        add(&mut gap.from, names(&from, 0));
+    }
+    found
+}
+
+/// `undecided` of `parefeu/diff/1`.
+pub(crate) fn gap_document(gap: &Gap) -> Value {
+    let families = gap.families.iter().map(|family| match family {
+        Family::V4 => "ipv4",
+        Family::V6 => "ipv6",
+    });
+    json!({
+        "text": gap.why.to_string(),
+        "lines": gap.lines,
+        "families": families.collect::<Vec<_>>(),
+        "from": gap.from,
+    })
+}
+
+fn add<T: PartialEq>(list: &mut Vec<T>, values: impl IntoIterator<Item = T>) {
+    for value in values {
+        if !list.contains(&value) {
+            list.push(value);
+        }
+    }
+}
+
+fn because(because: &Unproved, firewalls: [FirewallInfo<'_>; 2]) -> (Why, Vec<String>) {
+    match because {
+        Unproved::NotWrittenOut { side, at, obstacle } => {
+            (Why::Obstacle(*obstacle), place_in(*side, *at, firewalls).into_iter().collect())
+        }
+        Unproved::Open { reason, boxes, involved } => {
+            let lines = involved.iter().filter_map(|(side, origin)| {
+                let firewall = firewalls[*side as usize].firewall;
+                place_in(*side, firewall.rule(origin.rule?).at, firewalls)
+            });
+            (Why::Open(*reason, *boxes), lines.collect())
+        }
+    }
+}

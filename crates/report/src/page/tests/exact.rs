@@ -1,0 +1,358 @@
+//! What a page says of an exact comparison.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use parefeu_equivalence::{
+    Answer, Assumption, Conclusion, Family, Finding, Obstacle, Pairing, ProtocolClass, Request,
+    Side, Stated, Undecided, Unproved, Verdict, compare, conclude, findings,
+};
+use parefeu_policy::{Diagnostics, LinkedFirewall, RuleId};
+use roxmltree::Node;
+
+use super::{all, check_markup, firewall, parse, shape, text, texts};
+use crate::{DiffReport, Exact, FirewallInfo, Language, diff_markdown, diff_page};
+
+const OLD: &str = r#"
+[[interface]]
+name = "in <b>side</b>"
+[[interface]]
+name = "outside"
+[[rule_base]]
+name = "all"
+[[rule_base.rule]]
+name = "web <script>alert('1')</script> `|` [x](y)"
+ingress = ["in <b>side</b>"]
+source = ["192.0.2.0/25"]
+destination = ["198.51.100.10/32"]
+service = ["tcp/443"]
+action = "allow"
+[[rule_base.rule]]
+name = "mail"
+destination = ["198.51.100.25/32"]
+service = ["tcp/25"]
+action = "allow"
+[[layer]]
+rule_base = "all"
+default = "deny"
+"#;
+
+const NEW: &str = r#"
+[[interface]]
+name = "in <b>side</b>"
+[[interface]]
+name = "outside"
+[[rule_base]]
+name = "all"
+[[rule_base.rule]]
+name = "mail and ssh"
+destination = ["198.51.100.25/32"]
+service = ["tcp/25", "tcp/22"]
+action = "allow"
+[[layer]]
+rule_base = "all"
+default = "drop"
+"#;
+
+/// A comparison with everything a report of it needs.
+struct Compared {
+    firewalls: [Arc<LinkedFirewall>; 2],
+    asked: Request,
+    answer: Answer,
+    findings: Vec<Finding>,
+    conclusion: Conclusion,
+    accepted: Vec<String>,
+}
+
+impl Compared {
+    fn of(old: &str, new: &str) -> Self {
+        let firewalls = [firewall(old), firewall(new)];
+        let [old, new] = &firewalls;
+        let asked = Request::all(Pairing::of(old, new, &BTreeMap::new()));
+        let answer = compare(old, new, &asked);
+        let findings = findings(old, new, &answer, &asked.pairing);
+        let problems = Diagnostics::default();
+        let stated = [old, new].map(|firewall| Stated { firewall, problems: &problems });
+        let conclusion = conclude(stated, &answer, &findings, &asked.pairing);
+        Self { firewalls, asked, answer, findings, conclusion, accepted: Vec::new() }
+    }
+
+    fn with<T>(&self, write: impl FnOnce(&DiffReport<'_>) -> T) -> T {
+        let [old, new] = &self.firewalls;
+        let info =
+            |file, firewall| FirewallInfo { file, sha256: "cd", dialect: "parefeu", firewall };
+        write(&DiffReport {
+            old: info("old fw.toml", old),
+            new: info("new.toml", new),
+            captures: &[],
+            comparison: None,
+            exact: Some(Exact {
+                answer: &self.answer,
+                findings: &self.findings,
+                asked: &self.asked,
+                conclusion: &self.conclusion,
+                accepted: &self.accepted,
+            }),
+            not_modelled: &[],
+            clock_held: 0,
+            verdict: self.conclusion.verdict,
+        })
+    }
+
+    fn page(&self, language: Language) -> String {
+        self.with(|report| diff_page(report, language))
+    }
+}
+
+/// The text of the head of a page.
+fn banner(page: &str) -> String {
+    text(all(&parse(page), "header")[0]).replace('\u{a0}', " ")
+}
+
+/// The text of the section under a heading.
+fn section(page: &str, id: &str) -> String {
+    let document = parse(page);
+    let is_it = |node: &Node<'_, '_>| node.attribute("aria-labelledby") == Some(id);
+    text(document.descendants().find(is_it).unwrap()).replace('\u{a0}', " ")
+}
+
+#[test]
+fn a_page_with_regions_is_well_formed_and_alike_in_both_languages() {
+    let compared = Compared::of(OLD, NEW);
+    let pages = [Language::En, Language::Fr].map(|language| compared.page(language));
+    for page in &pages {
+        check_markup(page);
+    }
+    assert_eq!(shape(&pages[0]), shape(&pages[1]));
+    assert_eq!(pages[0], compared.page(Language::En), "the same report gives the same bytes");
+}
+
+#[test]
+fn regions_stand_under_the_rules_that_treat_them_differently() {
+    let page = Compared::of(OLD, NEW).page(Language::En);
+    let document = parse(&page);
+    let expected =
+        ["1 web <script>alert('1')</script> `|` [x](y) → default", "2 default → mail and ssh"];
+    assert_eq!(texts(&document, "h4"), expected);
+    let articles: Vec<String> = all(&document, "article")
+        .into_iter()
+        .map(|article| text(article).replace('\u{a0}', " "))
+        .collect();
+    for part in [
+        "Enter by in <b>side</b>",
+        "Source 192.0.2.0/25",
+        "Destination 198.51.100.10/32 Protocol tcp Destination port 443",
+        // 128 sources, every source port.
+        "about 8.4 million headers",
+        "Old firewall allow",
+        "9 name = \"web <script>alert('1')</script> `|` [x](y)\"",
+        "New firewall drop",
+    ] {
+        assert!(articles[0].contains(part), "{part}\n{}", articles[0]);
+    }
+    assert!(articles[1].contains("Destination 198.51.100.25/32"), "{}", articles[1]);
+    let banner = banner(&page);
+    assert!(banner.contains("3 regions of packets treated differently: 1 closed, 2 opened."));
+}
+
+#[test]
+fn a_witness_is_asked_by_a_command_that_a_shell_reads_as_it_is_meant() {
+    let page = Compared::of(OLD, NEW).page(Language::En);
+    let document = parse(&page);
+    let checks = all(&document, "figure").into_iter();
+    let checks = checks.filter(|figure| figure.attribute("class") == Some("check"));
+    let commands: Vec<String> = checks.map(text).collect();
+    let expected = "Example tcp 192.0.2.0:49152 > 198.51.100.10:443 \
+        allow parefeu test 'old fw.toml' --from 'in <b>side</b>' --source 192.0.2.0 \
+        --destination 198.51.100.10 --protocol tcp --source-port 49152 --destination-port 443 \
+        drop parefeu test new.toml --from 'in <b>side</b>' --source 192.0.2.0 \
+        --destination 198.51.100.10 --protocol tcp --source-port 49152 --destination-port 443";
+    assert_eq!(commands[0], expected);
+}
+
+/// A rule base that allows each of so many ports by a rule of its own.
+fn ports(count: u32) -> String {
+    let rules = (1..=count).map(|port| {
+        let (name, service) = (format!("port-{port}"), format!("udp/{port}"));
+        format!(
+            "[[rule_base.rule]]\nname = \"{name}\"\nservice = [\"{service}\"]\naction = \"allow\"\n"
+        )
+    });
+    let rules: String = rules.collect();
+    format!(
+        "[[layer]]\nrule_base = \"r\"\ndefault = \"drop\"\n[[rule_base]]\nname = \"r\"\n{rules}"
+    )
+}
+
+#[test]
+fn regions_beyond_those_a_page_has_room_for_are_counted() {
+    let compared = Compared::of(&ports(203), &ports(0));
+    assert_eq!(compared.findings.len(), 203);
+    let page = compared.page(Language::En);
+    check_markup(&page);
+    let changes = section(&page, "changes");
+    assert_eq!(all(&parse(&page), "article").len(), 200);
+    assert!(changes.contains("3 regions more are in the JSON output."), "{changes}");
+    assert!(changes.contains("203 Closed regions, 203 pairs of rules"), "the tiles count all");
+    let markdown = compared.with(diff_markdown);
+    assert!(markdown.contains("203 regions: 203 closed.\n"));
+    assert!(markdown.contains("| 200 | closed |") && !markdown.contains("| 201 |"));
+    assert!(markdown.contains("\nand 3 more regions\n"));
+}
+
+#[test]
+fn values_beyond_those_a_line_has_room_for_are_counted() {
+    let hosts: Vec<String> = (0..40).map(|host| format!("\"192.0.2.{}/32\"", host * 4)).collect();
+    let old = format!(
+        "{}source = [{}]\n",
+        ports(1).trim_end_matches("action = \"allow\"\n"),
+        hosts.join(", ")
+    );
+    let compared = Compared::of(&format!("{old}action = \"allow\"\n"), &ports(0));
+    let changes = section(&compared.page(Language::En), "changes");
+    assert!(changes.contains("192.0.2.60/32 and 24 more Protocol udp"), "{changes}");
+}
+
+#[test]
+fn each_verdict_has_its_banner() {
+    let alike = Compared::of(OLD, OLD);
+    let mut assumed = Compared::of(OLD, OLD);
+    assumed.conclusion.verdict = Verdict::EquivalentUnderAssumptions;
+    assumed.conclusion.identical = false;
+    let at = assumed.firewalls[1].rule(RuleId(1)).at;
+    let ids = ["new-line-14", "new-line-<i>"];
+    assumed.conclusion.assumptions = ids
+        .map(|id| Assumption {
+            id: id.to_owned(),
+            text: "this decides nothing: <u>".to_owned(),
+            side: Side::New,
+            at,
+            missing: None,
+        })
+        .into();
+    assumed.accepted = vec![ids[0].to_owned()];
+    let mut undecided = Compared::of(OLD, OLD);
+    undecided.conclusion.verdict = Verdict::Undecided;
+    undecided.conclusion.identical = false;
+    let because = Unproved::NotWrittenOut { side: Side::Old, at, obstacle: Obstacle::Egress };
+    for (family, protocols) in
+        [(Family::V4, ProtocolClass::WithPorts), (Family::V6, ProtocolClass::Other)]
+    {
+        let (crossings, because) = (Vec::new(), because.clone());
+        undecided.answer.undecided.push(Undecided { family, protocols, crossings, because });
+    }
+    let different = Compared::of(OLD, NEW);
+    for (compared, class, english, french) in [
+        (
+            &alike,
+            "verdict equivalent",
+            "Equivalent Every new connection is treated alike: this is proved, not sampled.",
+            "Équivalents Toute nouvelle connexion reçoit le même traitement",
+        ),
+        (
+            &assumed,
+            "verdict assumed",
+            "Equivalent under assumptions Every new connection is treated alike if what is \
+             assumed holds: 2 assumptions, of which 1 accepted.",
+            "Équivalents sous hypothèses",
+        ),
+        (
+            &undecided,
+            "verdict undecided",
+            "Undecided No difference is known, but part of the question has no answer: \
+             1 open question.",
+            "Indécis Aucun écart connu",
+        ),
+        (&different, "verdict different", "Different 3 regions", "Différents Traitement différent"),
+    ] {
+        for (language, expected) in [(Language::En, english), (Language::Fr, french)] {
+            let page = compared.page(language);
+            check_markup(&page);
+            assert!(banner(&page).contains(expected), "{expected}\n{}", banner(&page));
+            let document = parse(&page);
+            assert!(document.descendants().any(|node| node.attribute("class") == Some(class)));
+        }
+    }
+    let basis = section(&alike.page(Language::En), "basis");
+    assert!(basis.ends_with("Both sides are one text read in one way: they do the same, whatever in it is not known."), "{basis}");
+    let basis = section(&assumed.page(Language::En), "basis");
+    let expected = "new-line-14 yes new.toml:15 this decides nothing: <u> \
+        new-line-<i> no new.toml:15 this decides nothing: <u>";
+    assert!(basis.ends_with(expected), "{basis}");
+    for (language, expected) in [
+        (
+            Language::En,
+            "old fw.toml:15 where the packet leaves is not known for every address IPv4, IPv6",
+        ),
+        (
+            Language::Fr,
+            "old fw.toml:15 le lieu de sortie n’est pas connu pour toute adresse IPv4, IPv6",
+        ),
+    ] {
+        let open = section(&undecided.page(language), "open");
+        assert!(open.ends_with(expected), "{open}");
+    }
+}
+
+#[test]
+fn the_banner_says_what_the_exact_comparison_covers_and_what_not() {
+    let mut compared = Compared::of(OLD, NEW);
+    let english = banner(&compared.page(Language::En));
+    for part in [
+        "Every new connection over IPv4 + IPv6 by 3 pairs of zones or interfaces",
+        "the first packet of each connection",
+        "Applications count as finally identified; URL categories and users by their names",
+    ] {
+        assert!(english.contains(part), "{part}\n{english}");
+    }
+    let french = banner(&compared.page(Language::Fr));
+    assert!(french.contains("le premier paquet de chaque connexion"), "{french}");
+    assert!(!english.contains("Of these, only"));
+    compared.asked.families = vec![Family::V4];
+    compared.asked.from = Some("outside".into());
+    let english = banner(&compared.page(Language::En));
+    assert!(english.contains("over IPv4 by 3 pairs"), "{english}");
+    assert!(english.contains("Of these, only: enter by outside."), "{english}");
+}
+
+#[test]
+fn the_pairing_says_why_places_stand_for_each_other() {
+    let page = Compared::of(OLD, NEW).page(Language::Fr);
+    let document = parse(&page);
+    let table = all(&document, "table").into_iter();
+    let mut table = table.filter(|it| it.attribute("class") == Some("pairing"));
+    let rows: Vec<String> = table
+        .next()
+        .unwrap()
+        .descendants()
+        .filter(|node| node.has_tag_name("tr"))
+        .map(text)
+        .collect();
+    assert_eq!(rows[1], "in <b>side</b> in <b>side</b> même nom");
+}
+
+#[test]
+fn markdown_tells_regions_open_questions_and_assumptions_without_markup_of_theirs() {
+    let mut compared = Compared::of(OLD, NEW);
+    let at = compared.firewalls[1].rule(RuleId(0)).at;
+    let because = Unproved::NotWrittenOut { side: Side::New, at, obstacle: Obstacle::Masked };
+    let (family, protocols, crossings) = (Family::V4, ProtocolClass::Icmp, Vec::new());
+    compared.answer.undecided.push(Undecided { family, protocols, crossings, because });
+    compared.conclusion.assumptions.push(Assumption {
+        id: "old-x-1".to_owned(),
+        text: "a | b".to_owned(),
+        side: Side::Old,
+        at: compared.firewalls[0].rule(RuleId(1)).at,
+        missing: None,
+    });
+    let markdown = compared.with(diff_markdown);
+    let row = markdown.lines().find(|line| line.contains("| closed |")).unwrap();
+    let unescaped = row.replace("\\|", "").matches('|').count();
+    assert_eq!(unescaped, 8, "seven cells: {row}");
+    assert!(row.contains("web \\<script\\>alert('1')\\</script\\> \\`\\|\\` \\[x\\](y) (line 8)"));
+    assert!(
+        markdown.contains("\n- `new.toml:8`: address masks have too many holes\n"),
+        "{markdown}"
+    );
+    assert!(markdown.contains("| `old-x-1` | no | `old fw.toml:15` | a \\| b |"), "{markdown}");
+}
