@@ -37,6 +37,14 @@ fn verdicts(config: &str, capture: &str, more: &[&str]) -> Vec<String> {
     packets.map(|packet| packet["verdict"].as_str().unwrap().to_owned()).collect()
 }
 
+/// Whether the first packet shows what a region states: its application and category come later,
+/// and an ICMP answer without its query (RFC 792) is refused before any rule.
+fn shows_at_once(region: &Value) -> bool {
+    let kind = region["witness"]["icmp_type"].as_u64();
+    let is_answer = kind.is_some_and(|kind| [0, 14, 16, 18].contains(&kind));
+    region.get("application").is_none() && region.get("conditions").is_none() && !is_answer
+}
+
 /// Every region of a comparison has its packet, for which both firewalls answer as it states.
 /// `places` says how the new firewall calls the interfaces of the capture.
 #[track_caller]
@@ -52,8 +60,15 @@ fn check(old: &str, new: &str, capture: &str, places: &[&str]) -> Vec<Value> {
             assert!(matches!(verdict, "allow" | "deny" | "drop" | "reset"), "{verdict}");
             verdict == "allow"
         };
-        let verdicts: Vec<bool> = verdicts.iter().map(|verdict| passes(verdict)).collect();
-        assert_eq!(verdicts, stated.map(passes).collect::<Vec<_>>(), "{side}: {regions:#?}");
+        assert_eq!(verdicts.len(), regions.len());
+        let mut shown = 0;
+        for ((region, stated), verdict) in regions.iter().zip(stated).zip(&verdicts) {
+            if shows_at_once(region) {
+                assert_eq!(passes(verdict), passes(stated), "{side}: {region:#}");
+                shown += 1;
+            }
+        }
+        assert!(shown > 0, "{regions:#?}");
     }
     regions
 }
@@ -62,7 +77,8 @@ fn check(old: &str, new: &str, capture: &str, places: &[&str]) -> Vec<Value> {
 fn the_demonstration_replays_to_its_regions() {
     let (old, new) = ("rulesets/web-hosting/old.asa.cfg", "rulesets/web-hosting/new.panos.xml");
     let regions = check(old, new, "witnesses.pcap", &[]);
-    assert!(regions.len() >= 10, "{}", regions.len());
+    let shown = regions.iter().filter(|region| shows_at_once(region)).count();
+    assert!(shown >= 10, "{shown} of {}", regions.len());
     check(old, new, "witnesses.pcapng", &["--map-interface", "outside=untrust"]);
 }
 

@@ -1,6 +1,6 @@
 //! The witness of every region as a packet that can be sent through real devices.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::io::Write;
 use std::net::IpAddr;
 use std::time::Duration;
@@ -25,8 +25,8 @@ pub enum WitnessFormat {
 
 /// Writes a capture whose packet *n* is the witness of region *n*.
 ///
-/// Packets are a second apart; one of a flow that occurred before, or of its answers, comes
-/// [`APART`] after the last, so that no firewall takes it for the same connection. Frames go from
+/// Packets are [`APART`], so that nothing an earlier one left behind decides on a later one: a
+/// session, or a port that a translation took. Frames go from
 /// `02:00:00:00:00:01` to `02:00:00:00:00:02`. The same findings give the same bytes.
 ///
 /// # Errors
@@ -43,7 +43,6 @@ pub fn write_witnesses<W: Write>(
         WitnessFormat::Pcapng => CaptureWriter::pcapng(writer)?,
     };
     let mut interfaces = BTreeMap::new();
-    let mut flows = BTreeSet::new();
     let mut now = Timestamp::EPOCH;
     for finding in findings {
         let interface = match format {
@@ -59,16 +58,39 @@ pub fn write_witnesses<W: Write>(
                 }
             }
         };
-        let is_new = flows.insert(flow(&finding.witness));
-        now = now + if is_new { Duration::from_secs(1) } else { APART };
-        capture.write_frame(interface, now, &witness_frame(&finding.witness, applications))?;
+        now = now + APART;
+        let frame = witness_frame(&finding.witness, application(finding, applications));
+        capture.write_frame(interface, now, &frame)?;
     }
     Ok(capture.into_inner())
 }
 
-/// What lies between two witnesses of one flow: longer than a firewall remembers a flow that no
-/// answer came to.
-pub const APART: Duration = Duration::from_secs(86_400);
+/// What lies between two witnesses: longer than a firewall usually remembers a flow that no answer
+/// came to. A pcap file has room for a million of them before 2106.
+pub const APART: Duration = Duration::from_secs(3600);
+
+/// The application a region is limited to, if it has a name.
+fn application<'a>(finding: &Finding, applications: &'a [Box<str>]) -> Application<'a> {
+    if !finding.sets.contains_key(&Field::Application) {
+        return Application::Any;
+    }
+    let mut others = finding.witness.others.iter();
+    let value = others.find(|(field, _)| *field == Field::Application).map(|(_, value)| *value);
+    let at = value.and_then(|value| value.checked_sub(1));
+    let name = at.and_then(|at| applications.get(at as usize));
+    name.map_or(Application::Other, |name| Application::Named(name))
+}
+
+/// What a packet should look like to those who identify applications.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Application<'a> {
+    /// Whatever its ports suggest.
+    Any,
+    /// Nothing that has a name.
+    Other,
+    /// This application.
+    Named(&'a str),
+}
 
 /// The name of the place where a witness enters.
 fn entry(finding: &Finding) -> &str {
@@ -76,19 +98,9 @@ fn entry(finding: &Finding) -> &str {
     old.as_deref().or(new.as_deref()).unwrap_or("any")
 }
 
-/// What a session is known by, without direction.
-fn flow(witness: &Witness) -> (u8, [(IpAddr, u16); 2]) {
-    let (src_port, dst_port) = witness.ports.unwrap_or_default();
-    let mut ends = [(witness.src, src_port), (witness.dst, dst_port)];
-    ends.sort_unstable();
-    (witness.protocol.0, ends)
-}
-
 /// The Ethernet frame that opens the connection a witness stands for: a SYN, a datagram, an ICMP
 /// message of its type and code, or a packet of its protocol. Lengths and checksums are right.
-///
-/// `applications` are the names [`Field::Application`] counts.
-pub fn witness_frame(witness: &Witness, applications: &[Box<str>]) -> Vec<u8> {
+pub fn witness_frame(witness: &Witness, application: Application<'_>) -> Vec<u8> {
     let (src_port, dst_port) = witness.ports.unwrap_or_default();
     let mut frame = Vec::new();
     let start = addressed(witness.src, witness.dst);
@@ -98,7 +110,7 @@ pub fn witness_frame(witness: &Witness, applications: &[Box<str>]) -> Vec<u8> {
     let written = match (witness.protocol, witness.icmp) {
         (Protocol::TCP, _) => start.tcp_header(syn(src_port, dst_port)).write(&mut frame, &[]),
         (Protocol::UDP, _) => {
-            let payload = datagram(witness, applications);
+            let payload = datagram(dst_port, application);
             start.udp(src_port, dst_port).write(&mut frame, &payload)
         }
         (Protocol::ICMP, Some((kind, code))) if witness.src.is_ipv4() => {
@@ -154,13 +166,10 @@ fn syn(src_port: u16, dst_port: u16) -> TcpHeader {
 
 const SEQUENCE: u32 = 1000;
 
-/// A question for the resolver where that is what the port means, else text that says what it is.
-fn datagram(witness: &Witness, applications: &[Box<str>]) -> Vec<u8> {
-    let application = witness.others.iter().find(|(field, _)| *field == Field::Application);
-    let at = application.and_then(|(_, value)| value.checked_sub(1));
-    let name = at.and_then(|at| applications.get(at as usize)).map(|name| &**name);
-    let is_resolver = witness.ports.is_some_and(|(_, port)| port == 53);
-    if name == Some("dns") || application.is_none() && is_resolver {
+/// A question for the resolver where that is what is meant, else text that says what it is.
+fn datagram(dst_port: u16, application: Application<'_>) -> Vec<u8> {
+    if application == Application::Named("dns") || application == Application::Any && dst_port == 53
+    {
         // RFC 1035 §4.1: one recursive question for the address of example.com.
         let header = b"\x00\x01\x01\x00\x00\x01\x00\x00\x00\x00\x00\x00";
         return [&header[..], b"\x07example\x03com\x00\x00\x01\x00\x01"].concat();
@@ -285,7 +294,7 @@ mod tests {
     /// The frame decodes to the witness, whole; says what its transport checksum is.
     #[track_caller]
     fn check(witness: &Witness) -> ChecksumVerdict {
-        let frame = witness_frame(witness, &[]);
+        let frame = witness_frame(witness, Application::Any);
         let packet = decode(LinkType::ETHERNET, &frame, frame.len(), &DecodeLimits::default());
         assert_eq!((packet.malformed, packet.truncated), (None, false), "{witness:?}");
         let flow = packet.five_tuple().unwrap();
@@ -352,18 +361,13 @@ mod tests {
 
     #[test]
     fn a_resolver_is_asked_a_question_unless_another_application_is_meant() {
-        let mut witness = witness(4, Protocol::UDP);
-        let is_question = |witness: &Witness| {
-            let frame = witness_frame(witness, &["dns".into(), "ntp".into()]);
+        let asks = |port, application| {
+            let ports = Some((49_152, port));
+            let frame = witness_frame(&Witness { ports, ..witness(4, Protocol::UDP) }, application);
             frame.windows(7).any(|window| window == b"example")
         };
-        assert!(!is_question(&witness));
-        witness.ports = Some((49_152, 53));
-        assert!(is_question(&witness));
-        witness.others = vec![(Field::Application, 2)];
-        assert!(!is_question(&witness));
-        witness.others = vec![(Field::Application, 1)];
-        witness.ports = Some((49_152, 5353));
-        assert!(is_question(&witness));
+        assert!(asks(53, Application::Any) && !asks(443, Application::Any));
+        assert!(!asks(53, Application::Named("ntp")) && !asks(53, Application::Other));
+        assert!(asks(5353, Application::Named("dns")));
     }
 }
