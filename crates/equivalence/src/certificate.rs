@@ -3,10 +3,11 @@
 //! The grammar and its meaning: `docs/certificate.md`. Every cut is told by the value it is behind,
 //! so that whoever reads it needs no class, no list and no dimension of this crate.
 
+use std::collections::BTreeSet;
 use std::fmt::Write;
 use std::net::{Ipv4Addr, Ipv6Addr};
 
-use parefeu_policy::{LinkedFirewall, RuleId};
+use parefeu_policy::{LinkedFirewall, LinkedMatch, RuleId};
 use sha2::{Digest, Sha256};
 
 use crate::compare::{Answer, Compared, Request, Unproved};
@@ -81,12 +82,15 @@ pub fn certificate(
     let refusals = if request.limits.compare_refusals { "differ" } else { "alike" };
     line(&mut text, format_args!("refusals {refusals}"));
     let (pairs, alone) = places(request, firewalls);
-    let open = !answer.undecided.is_empty() || !alone.is_empty();
+    let (checkable, beyond): (Vec<&Compared>, Vec<&Compared>) =
+        answer.compared.iter().partition(|case| is_checkable(case, firewalls));
+    let open = !answer.undecided.is_empty() || !alone.is_empty() || !beyond.is_empty();
     let assumptions = &conclusion.assumptions;
     // Differences that rest on what a configuration lacks are assumed away.
     let missing = assumptions.iter().find(|it| it.missing.is_some()).map(|it| it.id.as_str());
     let assumed = missing.filter(|_| conclusion.verdict != Verdict::Different);
-    let verdict = match (answer.is_different() && assumed.is_none(), open) {
+    let differs = checkable.iter().any(|case| !case.solution.differences.is_empty());
+    let verdict = match (differs && assumed.is_none(), open) {
         (true, _) => Verdict::Different,
         (false, true) => Verdict::Undecided,
         (false, false) if assumptions.is_empty() => Verdict::Equivalent,
@@ -115,7 +119,12 @@ pub fn certificate(
             line(&mut text, format_args!("open {}", quoted(&why)));
         }
     }
-    for it in &answer.compared {
+    for it in beyond {
+        let case = (it.case.family, it.case.protocols, it.crossings.as_slice());
+        begin(&mut text, case, &it.case.within, firewalls)?;
+        line(&mut text, format_args!("open {}", quoted(BEYOND)));
+    }
+    for it in checkable {
         let case = (it.case.family, it.case.protocols, it.crossings.as_slice());
         begin(&mut text, case, &it.case.within, firewalls)?;
         let proof = it.solution.proof.as_ref().ok_or(NotCertified::NotRecorded)?;
@@ -133,6 +142,37 @@ pub fn certificate(
     }
     text.push('\n');
     Ok(text)
+}
+
+/// Why a case that was compared is open in its certificate.
+const BEYOND: &str = "schedules, users, categories, devices and default ports are not checked";
+
+/// Whether the checker knows everything the rules of a case compare.
+fn is_checkable(case: &Compared, firewalls: [&LinkedFirewall; 2]) -> bool {
+    let known = |field: &Field| {
+        !matches!(field, Field::Time | Field::Category(_) | Field::User(_) | Field::Device)
+    };
+    let problem = &case.problem;
+    let sides = [(&problem.old, firewalls[0]), (&problem.new, firewalls[1])];
+    problem.dimensions.iter().all(|dimension| known(&dimension.field))
+        && sides.iter().all(|(list, firewall)| {
+            let rules: BTreeSet<RuleId> =
+                list.entries.iter().filter_map(|entry| entry.origin.rule).collect();
+            let rules = rules.into_iter().map(|id| &firewall.rule(id).matches);
+            let tables = [&firewall.destination_nat, &firewall.source_nat];
+            let translations = tables.into_iter().flat_map(|table| &table.rules);
+            let translations = translations.filter(|rule| !rule.disabled);
+            rules.chain(translations.map(|rule| &rule.matches)).all(is_plain)
+        })
+}
+
+/// Whether the checker knows everything these conditions compare.
+fn is_plain(matches: &LinkedMatch) -> bool {
+    matches.schedule.is_none()
+        && matches.devices.is_empty()
+        && matches.users.is_any()
+        && matches.url_categories.is_any()
+        && !matches.services.application_default
 }
 
 /// The lines that say which places stand for each other, and which stand alone.

@@ -15,7 +15,7 @@ use std::collections::BTreeMap;
 use parefeu_equivalence::{
     Certified, Pairing, Request, SolveLimits, Stated, certificate, compare, conclude, findings,
 };
-use parefeu_policy::{Diagnostics, Firewall, LinkedFirewall, Names, NatTable};
+use parefeu_policy::{At, Diagnostics, Firewall, LinkedFirewall, Names, NatTable, ServiceItem};
 use parefeu_testkit::{Random, firewalls};
 use parefeu_verify::{Accepted, Input, Limits, Rejection, Verdict, verify};
 use proptest::prelude::*;
@@ -24,18 +24,24 @@ use proptest::test_runner::{Config, TestRunner};
 const OLD: &str = "0000000000000000000000000000000000000000000000000000000000000001";
 const NEW: &str = "0000000000000000000000000000000000000000000000000000000000000002";
 
-/// Leaves out what is refused, so that cases are written out.
+/// Leaves out translations, and what [`supported`] does.
 fn untranslated(firewall: Firewall) -> Firewall {
     let (destination_nat, source_nat) = (NatTable::default(), NatTable::default());
     supported(Firewall { destination_nat, source_nat, ..firewall })
 }
 
+/// Leaves out what the checker does not check: its statements would be rejected as such.
 fn supported(mut firewall: Firewall) -> Firewall {
     for rule in firewall.rule_bases.iter_mut().flat_map(|rule_base| &mut rule_base.rules) {
         rule.matches.users = Names::Any;
         rule.matches.devices.clear();
         rule.matches.schedule = None;
         rule.matches.url_categories = Names::Any;
+        let items = &mut rule.matches.services;
+        items.retain(|item| item.value != ServiceItem::ApplicationDefault);
+        if items.is_empty() {
+            items.push(At::new(ServiceItem::Any, rule.at));
+        }
     }
     firewall
 }

@@ -91,6 +91,7 @@ impl Compared {
                 findings: &self.findings,
                 asked: &self.asked,
                 conclusion: &self.conclusion,
+                certificate: None,
                 accepted: &self.accepted,
                 certificate: None,
                 waivers: None,
