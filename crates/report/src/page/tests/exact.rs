@@ -93,7 +93,6 @@ impl Compared {
                 conclusion: &self.conclusion,
                 certificate: None,
                 accepted: &self.accepted,
-                certificate: None,
                 waivers: None,
                 intents: None,
             }),
