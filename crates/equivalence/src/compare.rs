@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use parefeu_net::Timestamp;
 use parefeu_policy::set::Ranges;
 use parefeu_policy::{LinkedFirewall, Span};
 
@@ -118,6 +119,11 @@ impl Answer {
         self.compared.first().map_or(&[], |case| &case.problem.applications)
     }
 
+    /// What the values of [`Field::Time`] stand for.
+    pub fn moments(&self) -> &[Timestamp] {
+        self.compared.first().map_or(&[], |case| &case.problem.moments)
+    }
+
     /// Whether all packets asked about are known to be treated alike.
     pub fn is_equal(&self) -> bool {
         self.undecided.is_empty() && !self.is_different()
@@ -185,7 +191,7 @@ fn one_case(
 }
 
 /// What a solution leaves open, by reason.
-fn open(solution: &Solution) -> Vec<Unproved> {
+pub(crate) fn open(solution: &Solution) -> Vec<Unproved> {
     let mut found: BTreeMap<OpenReason, (usize, Vec<(Side, Origin)>)> = BTreeMap::new();
     for it in &solution.open {
         let (boxes, involved) = found.entry(it.reason).or_default();

@@ -61,6 +61,19 @@ pub fn regions(problem: &Problem, boxes: &[DifferenceBox]) -> Vec<Region> {
     found
 }
 
+/// The part of a region that has these values, with what decides there.
+pub(crate) fn part(problem: &Problem, region: &Region, sets: BTreeMap<Field, Ranges>) -> Region {
+    let every: Vec<Ranges> =
+        problem.dimensions.iter().map(|dimension| Ranges::span(0, dimension.last)).collect();
+    let area = problem.dimensions.iter().zip(&every);
+    let area: Vec<&Ranges> =
+        area.map(|(dimension, every)| sets.get(&dimension.field).unwrap_or(every)).collect();
+    let mut reader = Reader { problem, sets: vec![BTreeMap::new(); problem.sets.len()] };
+    let old = reader.fate(&problem.old, region.old.outcome, &area);
+    let new = reader.fate(&problem.new, region.new.outcome, &area);
+    Region { sets, old, new }
+}
+
 /// What tells regions apart: both outcomes, and the entries that settle them.
 type Settled = (OutcomeId, OutcomeId, Origin, Origin);
 

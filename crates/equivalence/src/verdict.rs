@@ -136,6 +136,16 @@ fn identical(old: &LinkedFirewall, new: &LinkedFirewall, pairing: &Pairing) -> b
         && pairing.pairs.iter().all(own)
 }
 
+/// The lines of one firewall that are not modelled and that no condition stands for, as the
+/// assumptions that they decide nothing. What they mean is not compared with another text.
+pub fn unread(stated: Stated<'_>, side: Side) -> Vec<Assumption> {
+    let lines = lost(&stated).map(|it| Draft::ignoring(it, side));
+    let mut drafts: Vec<Draft> = lines.chain(Draft::uncounted(&stated, side)).collect();
+    drafts.sort();
+    drafts.dedup();
+    named([stated; 2], drafts)
+}
+
 /// An assumption before it has a name.
 #[derive(Debug, Eq, Ord, PartialEq, PartialOrd)]
 struct Draft {
@@ -144,6 +154,21 @@ struct Draft {
     code: &'static str,
     text: String,
     missing: Option<Missing>,
+}
+
+impl Draft {
+    /// That a line decides nothing.
+    fn ignoring(it: &Diagnostic, side: Side) -> Self {
+        let text = format!("this decides nothing: {}", it.message);
+        Self { side, at: it.at.unwrap_or_default(), code: it.code, text, missing: None }
+    }
+
+    /// That problems which were not kept do not matter, if there are any.
+    fn uncounted(stated: &Stated<'_>, side: Side) -> Option<Self> {
+        let text = "the problems beyond those kept do not matter".to_owned();
+        let draft = Self { side, at: Span::default(), code: "problems", text, missing: None };
+        (stated.problems.len() > stated.problems.iter().count()).then_some(draft)
+    }
 }
 
 fn named([old, new]: [Stated<'_>; 2], drafts: Vec<Draft>) -> Vec<Assumption> {
@@ -180,18 +205,10 @@ fn ignored(sides: [Stated<'_>; 2]) -> Vec<Draft> {
         for it in lost(&stated) {
             match others.get_mut(&reading(&stated, it)) {
                 Some(left) if *left > 0 => *left -= 1,
-                _ => {
-                    let text = format!("this decides nothing: {}", it.message);
-                    let (at, code) = (it.at.unwrap_or_default(), it.code);
-                    found.push(Draft { side, at, code, text, missing: None });
-                }
+                _ => found.push(Draft::ignoring(it, side)),
             }
         }
-        if stated.problems.len() > stated.problems.iter().count() {
-            let text = "the problems beyond those kept do not matter".to_owned();
-            let (at, code) = (Span::default(), "problems");
-            found.push(Draft { side, at, code, text, missing: None });
-        }
+        found.extend(Draft::uncounted(&stated, side));
     }
     found
 }

@@ -8,9 +8,11 @@ use serde_json::{Map, Value, json};
 use crate::asked::asked_document;
 use crate::explained::{idle_document, mapping_documents};
 use crate::gap::{gap_document, gaps};
+use crate::intent::intent_documents;
 use crate::region::{place, region_document};
 use crate::rule::rule_line;
 use crate::session::FlowDocument;
+use crate::waiver::waiver_documents;
 use crate::{DiffReport, Exact, FirewallInfo};
 
 /// `parefeu/diff/1`.
@@ -38,6 +40,7 @@ pub fn diff_document(report: &DiffReport<'_>) -> Value {
         .zip(findings)
         .filter_map(|(id, finding)| Some(region_document(id, finding, exact?, report)));
     let gaps = exact.map_or_else(Vec::new, |exact| gaps(exact, report));
+    let intents = exact.and_then(|exact| exact.intents.as_ref());
     let mut document = json!({
         "schema": "parefeu/diff/1",
         "verdict": report.verdict.name(),
@@ -50,6 +53,8 @@ pub fn diff_document(report: &DiffReport<'_>) -> Value {
         "captures": captures,
         "clock_held": report.clock_held,
         "regions": regions.collect::<Vec<Value>>(),
+        "waivers": exact.map_or_else(Vec::new, waiver_documents),
+        "intents": intents.map_or_else(Vec::new, |intents| intent_documents(intents, report)),
         "undecided": gaps.iter().map(gap_document).collect::<Vec<Value>>(),
         "traffic": traffic(report),
         "certificate": exact.and_then(|exact| exact.certificate),

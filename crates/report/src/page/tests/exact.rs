@@ -96,6 +96,8 @@ impl Compared {
                 conclusion: &self.conclusion,
                 certificate: None,
                 accepted: &self.accepted,
+                waivers: None,
+                intents: None,
             }),
             not_modelled: &[],
             clock_held: 0,
