@@ -86,6 +86,27 @@ const NEAR: &str = "source = \"10.0.0.0/24\"";
 const WAIVERS: [&str; 4] = ["--waivers", "waivers.toml", "--today", "2026-11-26"];
 
 #[test]
+fn return_traffic_is_told_apart_and_counts() {
+    let folder = Folder::new(&["allow tcp/443"], &["allow tcp/443"]);
+    let old = format!("behaviour = \"asa\"\n{}", firewall(&["allow tcp/443"]));
+    let folder = folder.write("old.toml", &old);
+    let document = folder.diff(&[], 1);
+    assert_eq!(document["verdict"], "different");
+    assert_eq!(document["regions"], Value::Array(Vec::new()), "first packets pass alike");
+    let found = document["return_traffic"]["regions"].as_array().unwrap();
+    assert!(!found.is_empty());
+    for region in found {
+        assert_eq!(region["direction"], "closed", "{region}");
+        assert_eq!(region["refused"], "answers", "{region}");
+        assert_eq!(region["destination_port"], serde_json::json!(["443"]), "{region}");
+    }
+    let text = folder.check(&["diff", "old.toml", "new.toml"], 1);
+    assert!(text.contains("return traffic") && text.contains("answers"), "{text}");
+    let document = folder.write("new.toml", &old).diff(&[], 0);
+    assert_eq!(document["return_traffic"], Value::Null, "nothing to ask");
+}
+
+#[test]
 fn differences_somebody_answers_for_do_not_fail_a_comparison() {
     let folder = Folder::new(&[&format!("allow tcp/22 {NEAR}")], &[]);
     folder.diff(&[], 1);

@@ -148,7 +148,7 @@ pub fn compare(old: &LinkedFirewall, new: &LinkedFirewall, request: &Request) ->
 }
 
 /// The crossings of a group that the request asks about.
-fn asked(group: Vec<Crossing>, request: &Request) -> Option<Vec<Crossing>> {
+pub(crate) fn asked(group: Vec<Crossing>, request: &Request) -> Option<Vec<Crossing>> {
     let fits = |names: &crate::crossing::Names, wanted: &Option<Box<str>>| {
         wanted.is_none() || names.iter().any(|name| name == wanted)
     };

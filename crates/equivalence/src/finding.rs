@@ -160,6 +160,26 @@ pub fn findings_apart(
     pairing: &Pairing,
     terms: &Terms<'_>,
 ) -> Vec<Finding> {
+    let mut found = told(old, new, answer, pairing, terms);
+    let applications = answer.applications();
+    for it in found.iter_mut().take(Finding::CONFIRMED) {
+        let ask = |firewall, passage, decision: &Decision| {
+            confirm::ask(firewall, passage, &it.witness, applications, &decision.outcome)
+        };
+        let way = &it.witness_way;
+        it.opinions = [ask(old, way.old, &it.old), ask(new, way.new, &it.new)];
+    }
+    found
+}
+
+/// The findings, without a second opinion on any.
+pub(crate) fn told(
+    old: &LinkedFirewall,
+    new: &LinkedFirewall,
+    answer: &Answer,
+    pairing: &Pairing,
+    terms: &Terms<'_>,
+) -> Vec<Finding> {
     let one_dialect = old.dialect == new.dialect;
     let missing = [(old, Side::Old), (new, Side::New)].into_iter().flat_map(|(firewall, side)| {
         let missing = Missing::of(firewall, side).into_iter();
@@ -186,14 +206,6 @@ pub fn findings_apart(
     let mut found = united(found, Shape::without_family, both_families);
     let order = |it: &Finding| (!it.rests_on.is_empty(), -it.packets_log2);
     found.sort_by(|a, b| order(a).partial_cmp(&order(b)).unwrap_or(Ordering::Equal));
-    let applications = answer.applications();
-    for it in found.iter_mut().take(Finding::CONFIRMED) {
-        let ask = |firewall, passage, decision: &Decision| {
-            confirm::ask(firewall, passage, &it.witness, applications, &decision.outcome)
-        };
-        let way = &it.witness_way;
-        it.opinions = [ask(old, way.old, &it.old), ask(new, way.new, &it.new)];
-    }
     found
 }
 

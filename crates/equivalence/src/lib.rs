@@ -18,6 +18,7 @@ mod explain;
 mod finding;
 mod flatten;
 mod flows;
+mod following;
 mod gate;
 mod intent;
 mod leaving;
@@ -53,6 +54,7 @@ pub use flatten::{
     Passage, Place, ProtocolClass, RULES_A_STEP, flatten, ways,
 };
 pub use flows::{Found, Search, Wanted, search};
+pub use following::{compare_following, findings_following};
 pub use gate::{Gate, Gates};
 pub use intent::{Intent, Proved, Standing, prove};
 pub use naming::{ObjectNames, RegionNames};

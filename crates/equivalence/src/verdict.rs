@@ -75,7 +75,7 @@ pub struct Conclusion {
     pub identical: bool,
 }
 
-/// Concludes from a comparison's findings.
+/// Concludes from the findings of comparisons: of first packets, and of what follows them.
 ///
 /// Lines that are not modelled and read the same in one dialect on both sides are alike, whatever
 /// they mean. Other ones that no condition stands for become assumptions. A finding the reference
@@ -83,7 +83,7 @@ pub struct Conclusion {
 /// that no packet fits: nothing was compared.
 pub fn conclude(
     [old, new]: [Stated<'_>; 2],
-    answer: &Answer,
+    answers: &[&Answer],
     findings: &[Finding],
     pairing: &Pairing,
 ) -> Conclusion {
@@ -99,6 +99,8 @@ pub fn conclude(
     assumptions.dedup();
     let unpaired = pairing.unpaired().map(|names| names.into_iter().map(Box::from).collect());
     let mut alone = unpaired.iter().filter(|names: &&Vec<Box<str>>| !names.is_empty());
+    let whole = answers.iter().all(|it| it.undecided.is_empty())
+        && answers.iter().any(|it| !it.compared.is_empty());
     let identical = findings.is_empty() && identical(old.firewall, new.firewall, pairing);
     let verdict = if identical {
         Verdict::Equivalent
@@ -106,7 +108,7 @@ pub fn conclude(
         Verdict::Undecided
     } else if findings.iter().any(|it| it.rests_on.is_empty()) {
         Verdict::Different
-    } else if !answer.undecided.is_empty() || answer.compared.is_empty() || alone.next().is_some() {
+    } else if !whole || alone.next().is_some() {
         Verdict::Undecided
     } else if !assumptions.is_empty() {
         Verdict::EquivalentUnderAssumptions

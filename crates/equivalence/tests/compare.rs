@@ -337,5 +337,5 @@ fn ports_of_protocols_that_have_ports_and_a_question_no_packet_fits() {
     let answer = compare(&old, &new, &request);
     let problems = Diagnostics::default();
     let sides = [&old, &new].map(|firewall| Stated { firewall, problems: &problems });
-    assert_eq!(conclude(sides, &answer, &[], &pairing).verdict, Verdict::Undecided);
+    assert_eq!(conclude(sides, &[&answer], &[], &pairing).verdict, Verdict::Undecided);
 }

@@ -65,7 +65,9 @@ pub(crate) fn gaps(exact: &Exact<'_>, report: &DiffReport<'_>) -> Vec<Gap> {
     if exact.conclusion.identical {
         return Vec::new();
     }
-    let mut found = unanswered(&exact.answer.undecided, [report.old, report.new]);
+    let following = exact.following.map_or(&[][..], |it| &it.answer.undecided);
+    let undecided = exact.answer.undecided.iter().chain(following);
+    let mut found = unanswered(undecided, [report.old, report.new]);
     let bare = |why: Why, from: Vec<String>| {
         let (lines, families) = (Vec::new(), Vec::new());
         Gap { why, lines, families, from }
@@ -77,7 +79,9 @@ pub(crate) fn gaps(exact: &Exact<'_>, report: &DiffReport<'_>) -> Vec<Gap> {
         });
         found.extend(alone);
     }
-    let contradicted = exact.findings.iter().filter(|it| it.is_contradicted()).count();
+    let following = exact.following.map_or(&[][..], |it| it.findings);
+    let findings = exact.findings.iter().chain(following);
+    let contradicted = findings.filter(|it| it.is_contradicted()).count();
     if contradicted > 0 {
         found.push(bare(Why::Contradicted(contradicted), Vec::new()));
     }
@@ -85,7 +89,10 @@ pub(crate) fn gaps(exact: &Exact<'_>, report: &DiffReport<'_>) -> Vec<Gap> {
 }
 
 /// The parts of a question about these firewalls that have no answer.
-pub(crate) fn unanswered(undecided: &[Undecided], firewalls: [FirewallInfo<'_>; 2]) -> Vec<Gap> {
+pub(crate) fn unanswered<'a>(
+    undecided: impl IntoIterator<Item = &'a Undecided>,
+    firewalls: [FirewallInfo<'_>; 2],
+) -> Vec<Gap> {
     let mut found: Vec<Gap> = Vec::new();
     let mut known: HashMap<(Why, Vec<String>), usize> = HashMap::new();
     for it in undecided {

@@ -9,11 +9,11 @@ use crate::asked::asked_document;
 use crate::explained::{idle_document, mapping_documents};
 use crate::gap::{gap_document, gaps};
 use crate::intent::intent_documents;
-use crate::region::{place, region_document};
+use crate::region::{following_document, place, region_document};
 use crate::rule::rule_line;
 use crate::session::FlowDocument;
 use crate::waiver::waiver_documents;
-use crate::{DiffReport, Exact, FirewallInfo};
+use crate::{DiffReport, Exact, FirewallInfo, Following};
 
 /// `parefeu/diff/1`.
 pub fn diff_document(report: &DiffReport<'_>) -> Value {
@@ -55,6 +55,7 @@ pub fn diff_document(report: &DiffReport<'_>) -> Value {
         "regions": regions.collect::<Vec<Value>>(),
         "waivers": exact.map_or_else(Vec::new, waiver_documents),
         "intents": intents.map_or_else(Vec::new, |intents| intent_documents(intents, report)),
+        "return_traffic": exact.map_or(Value::Null, |exact| return_traffic(exact, report)),
         "undecided": gaps.iter().map(gap_document).collect::<Vec<Value>>(),
         "traffic": traffic(report),
         "certificate": exact.and_then(|exact| exact.certificate),
@@ -64,6 +65,14 @@ pub fn diff_document(report: &DiffReport<'_>) -> Value {
         document["idle_rules"] = idle_document(explained, report);
     }
     document
+}
+
+/// Connections of which one side refuses what follows; `null` where nothing had to be compared.
+fn return_traffic(exact: &Exact<'_>, report: &DiffReport<'_>) -> Value {
+    let Some(Following { answer, findings }) = exact.following else { return Value::Null };
+    let documents = (1..).zip(findings);
+    let documents = documents.map(|(id, it)| following_document(id, it, answer, report));
+    json!({ "regions": documents.collect::<Vec<Value>>() })
 }
 
 fn assumptions(exact: &Exact<'_>, report: &DiffReport<'_>) -> Vec<Value> {

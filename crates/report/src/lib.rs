@@ -77,6 +77,8 @@ pub struct Exact<'a> {
     pub answer: &'a Answer,
     /// Where the firewalls differ.
     pub findings: &'a [Finding],
+    /// The same of what follows first packets, where that had to be compared.
+    pub following: Option<Following<'a>>,
     /// What else is known of each finding; nothing of those past the end.
     pub details: &'a [Detail],
     /// Which rules stand for each other, where that was asked for.
@@ -95,6 +97,15 @@ pub struct Exact<'a> {
     pub waivers: Option<Waivers<'a>>,
     /// The intents, where there are any.
     pub intents: Option<Intents<'a>>,
+}
+
+/// Connections both firewalls let in: of which one of them refuses what follows.
+#[derive(Clone, Copy, Debug)]
+pub struct Following<'a> {
+    /// What was compared, and what has no answer.
+    pub answer: &'a Answer,
+    /// The connections.
+    pub findings: &'a [Finding],
 }
 
 /// What is known of a finding beside the finding itself.

@@ -51,6 +51,36 @@ pub(crate) fn region_document(
     Value::Object(document)
 }
 
+/// Connections of which one firewall refuses what follows, told as a region is.
+pub(crate) fn following_document(
+    id: usize,
+    finding: &Finding,
+    answer: &Answer,
+    report: &DiffReport<'_>,
+) -> Value {
+    let mut document = Map::new();
+    let mut put = |name: &str, value: Value| document.insert(name.to_owned(), value);
+    put("id", id.into());
+    put("direction", finding.change.name().into());
+    put("old", decision_document(&finding.old, report.old.firewall));
+    put("new", decision_document(&finding.new, report.new.firewall));
+    put("refused", refused(finding).into());
+    document.extend(space_document(finding, answer));
+    document.insert("witness".to_owned(), witness_document(finding, answer));
+    document.insert("packets_log2".to_owned(), finding.packets_log2.into());
+    Value::Object(document)
+}
+
+/// What is refused of connections that open: `later packets`, `answers`.
+pub(crate) fn refused(finding: &Finding) -> &str {
+    let outcomes = [&finding.old.outcome, &finding.new.outcome];
+    let refusal = outcomes.into_iter().find_map(|outcome| match outcome {
+        Outcome::Deny(how) => how.split_once(' '),
+        _ => None,
+    });
+    refusal.map_or("", |(_, what)| what)
+}
+
 /// Flows through one firewall, told as a region is.
 pub(crate) fn flow_document(
     id: usize,

@@ -4,7 +4,7 @@ use std::fmt::Write;
 
 use comfy_table::{CellAlignment, ContentArrangement, Table, presets};
 use parefeu_engine::SessionSummary;
-use parefeu_equivalence::{Acceptance, Finding, Verdict, Waiver, Weight};
+use parefeu_equivalence::{Acceptance, Answer, Finding, Verdict, Waiver, Weight};
 use parefeu_policy::LinkedFirewall;
 use parefeu_replay::{Comparison, DifferenceClass, DifferenceReport, Group, GroupSide};
 
@@ -13,11 +13,11 @@ use crate::explained::{by_name, edit_text, explanation_text};
 use crate::gap::{Gap, gaps};
 use crate::intent::write_intents;
 use crate::json::rules_hit;
-use crate::packets::{in_words, parts};
-use crate::region::{Kind, decision_text, place};
+use crate::packets::{in_words, parts, parts_of};
+use crate::region::{Kind, decision_text, place, refused};
 use crate::rule::rule_line;
 use crate::waiver::complaint;
-use crate::{DiffReport, Exact, Waivers};
+use crate::{DiffReport, Exact, Following, Waivers};
 
 /// The result of `diff`, at most `width` columns wide.
 pub fn diff_table(report: &DiffReport<'_>, width: u16) -> String {
@@ -102,6 +102,10 @@ fn write_exact(text: &mut String, exact: &Exact<'_>, report: &DiffReport<'_>, wi
     if let more @ 1.. = exact.findings.len().saturating_sub(MOST_REGIONS) {
         let _ = writeln!(text, "and {more} more regions (--format json has them all)\n");
     }
+    if let Some(Following { answer, findings: findings @ [_, ..] }) = exact.following {
+        let _ = writeln!(text, "return traffic: both let these connections in, one refuses");
+        let _ = writeln!(text, "{}\n", following_table(findings, answer, report, width));
+    }
     if let Some(explained) = exact.explained {
         let _ = writeln!(text, "{}", explanation_text(explained, report));
     }
@@ -181,6 +185,27 @@ fn region_table(exact: &Exact<'_>, report: &DiffReport<'_>, width: u16) -> Table
     table
 }
 
+fn following_table(
+    findings: &[Finding],
+    answer: &Answer,
+    report: &DiffReport<'_>,
+    width: u16,
+) -> Table {
+    let mut table = plain_table(&["refused", "connections", "old rule", "new rule"], width);
+    for finding in findings.iter().take(MOST_REGIONS) {
+        table.add_row([
+            refused(finding).to_owned(),
+            in_words(&parts_of(finding, answer), "\n"),
+            decision_text(&finding.old, report.old.firewall),
+            decision_text(&finding.new, report.new.firewall),
+        ]);
+    }
+    if let more @ 1.. = findings.len().saturating_sub(MOST_REGIONS) {
+        table.add_row([format!("and {more} more"), String::new(), String::new(), String::new()]);
+    }
+    table
+}
+
 /// The packets of a region, a property a line, long lists of addresses by the names of objects;
 /// then the edited objects that account for it.
 fn packets(at: usize, finding: &Finding, exact: &Exact<'_>) -> String {
@@ -213,12 +238,17 @@ pub(crate) fn conclusion(report: &DiffReport<'_>) -> String {
     let findings = report.exact.map_or(&[][..], |exact| exact.findings);
     let regions = findings.len();
     let accepted = findings.iter().filter(|it| it.accepted.is_some()).count();
+    let later = match report.exact.and_then(|exact| exact.following) {
+        Some(Following { findings: [], .. }) | None => "",
+        Some(_) => "; return traffic differs",
+    };
     let is_part = report.exact.is_some_and(|exact| !asked(exact.asked).is_empty());
     match report.verdict {
         Verdict::Different if accepted > 0 => {
-            format!("different: {regions} regions, {accepted} of them waived or accepted")
+            format!("different: {regions} regions, {accepted} of them waived or accepted{later}")
         }
-        Verdict::Different if regions > 0 => format!("different: {regions} regions"),
+        Verdict::Different if regions > 0 => format!("different: {regions} regions{later}"),
+        Verdict::Different if !later.is_empty() => format!("different{later}"),
         Verdict::Different => "different: in this traffic, not in what rules decide".to_owned(),
         Verdict::Undecided if unjudged > 0 => {
             format!("undecided: {unjudged} sessions could not be judged")

@@ -5,11 +5,11 @@ use std::path::Path;
 use parefeu_equivalence::{
     Answer, Assumption, Conclusion, Date, EXPLAIN_WORK, Edits, Explanation, Finding, Intent,
     ObjectNames, Pairing, Proved, Request, Reviewed, Side, SolveLimits, Standing, Stated, Terms,
-    Verdict, Waiver, Weighed, WithObjects, compare, conclude, explain, findings_apart, prove,
-    review, unread,
+    Verdict, Waiver, Weighed, WithObjects, compare, compare_following, conclude, explain,
+    findings_apart, findings_following, prove, review, unread,
 };
 use parefeu_policy::Objects;
-use parefeu_report::{Detail, DiffReport, Exact, Intents, Waivers};
+use parefeu_report::{Detail, DiffReport, Exact, Following, Intents, Waivers};
 
 use crate::Status;
 use crate::args::Diff;
@@ -72,6 +72,8 @@ impl Lists {
 pub(crate) struct Answered {
     pub(crate) answer: Answer,
     pub(crate) findings: Vec<Finding>,
+    /// The same of what follows first packets, where that had to be compared.
+    following: Option<(Answer, Vec<Finding>)>,
     pub(crate) conclusion: Conclusion,
     /// What it would come to without the differences that are meant.
     left: Conclusion,
@@ -93,9 +95,18 @@ impl Answered {
         let narrowing = args.narrowing_ok.then_some(limits);
         let terms = Terms { waivers, today: lists.today, narrowing };
         let findings = findings_apart(old, new, &answer, pairing, &terms);
-        let conclusion = conclude(sides, &answer, &findings, pairing);
+        let following = compare_following(old, new, asked).map(|answer| {
+            let findings = findings_following(old, new, &answer, pairing);
+            (answer, findings)
+        });
+        let later = following.as_ref();
+        let answers: Vec<&Answer> =
+            std::iter::once(&answer).chain(later.map(|(answer, _)| answer)).collect();
+        let later: &[Finding] = later.map_or(&[], |(_, findings)| findings);
+        let conclusion = conclude(sides, &answers, &[&findings[..], later].concat(), pairing);
         let left = findings.iter().filter(|it| it.accepted.is_none() || it.is_contradicted());
-        let left = conclude(sides, &answer, &left.cloned().collect::<Vec<_>>(), pairing);
+        let left: Vec<Finding> = left.chain(later).cloned().collect();
+        let left = conclude(sides, &answers, &left, pairing);
         let details = details(loaded, &findings);
         let explained = args.explain.then(|| explain([old, new], &answer, EXPLAIN_WORK));
         let reviewed = review(&answer, &findings, waivers, lists.today);
@@ -114,6 +125,7 @@ impl Answered {
         Self {
             answer,
             findings,
+            following,
             conclusion,
             left,
             details,
@@ -135,9 +147,11 @@ impl Answered {
     ) -> Exact<'a> {
         let waivers = lists.waivers.as_ref();
         let intents = lists.intents.as_ref();
+        let following = self.following.as_ref();
         Exact {
             answer: &self.answer,
             findings: &self.findings,
+            following: following.map(|(answer, findings)| Following { answer, findings }),
             details: &self.details,
             explained: self.explained.as_ref(),
             weighed,

@@ -73,7 +73,7 @@ impl Compared {
         let findings = findings(old, new, &answer, &asked.pairing);
         let problems = Diagnostics::default();
         let stated = [old, new].map(|firewall| Stated { firewall, problems: &problems });
-        let conclusion = conclude(stated, &answer, &findings, &asked.pairing);
+        let conclusion = conclude(stated, &[&answer], &findings, &asked.pairing);
         Self { firewalls, asked, answer, findings, conclusion, accepted: Vec::new() }
     }
 
@@ -89,6 +89,7 @@ impl Compared {
             exact: Some(Exact {
                 answer: &self.answer,
                 findings: &self.findings,
+                following: None,
                 details: &[],
                 explained: None,
                 weighed: None,
