@@ -26,6 +26,7 @@ mod problem;
 mod proof;
 mod region;
 mod search;
+mod small;
 mod solve;
 mod tree;
 mod verdict;

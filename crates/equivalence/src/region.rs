@@ -38,8 +38,10 @@ pub fn regions(problem: &Problem, boxes: &[DifferenceBox]) -> Vec<Region> {
     let mut merger = Merger::default();
     let mut groups: BTreeMap<Settled, Vec<Product>> = BTreeMap::new();
     for it in boxes {
-        let sets = it.area.iter().zip(&problem.dimensions).map(|(&(low, high), dimension)| {
-            merger.number(Ranges::span(dimension.values(low).0, dimension.values(high).1))
+        let sets = it.sets.iter().zip(&problem.dimensions).map(|(set, dimension)| {
+            let values =
+                |&(low, high): &(u32, u32)| (dimension.values(low).0, dimension.values(high).1);
+            merger.number(set.iter().map(values).collect())
         });
         let settled = (it.old.outcome, it.new.outcome, it.old.origin, it.new.origin);
         groups.entry(settled).or_default().push(sets.collect());
