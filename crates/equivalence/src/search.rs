@@ -218,19 +218,19 @@ impl<'a> Search<'a> {
             return false;
         }
         let problem = self.lists.problem;
-        for Found { sets, closing } in small.found {
-            let decided = |place, list: &List, side| {
-                let line = self.lists.line(place, side)?;
-                let entry = line.entries().next().map(|at| &list.entries[at as usize])?;
-                let Step::Decide(outcome) = entry.step else { return None };
-                Some(Decided { outcome, origin: entry.origin })
-            };
-            let old = decided(closing.0, &problem.old, 0);
-            let new = decided(closing.1, &problem.new, 1);
-            if let (Some(old), Some(new)) = (old, new) {
-                self.differences.push(DifferenceBox { sets, old, new });
-            }
-        }
+        let decided = |place, list: &List, side| {
+            let line = self.lists.line(place, side)?;
+            let entry = line.entries().next().map(|at| &list.entries[at as usize])?;
+            let Step::Decide(outcome) = entry.step else { return None };
+            Some(Decided { outcome, origin: entry.origin })
+        };
+        let named = small.found.into_iter().map(|Found { sets, closing: (old, new) }| {
+            let old = decided(old, &problem.old, 0)?;
+            Some(DifferenceBox { sets, old, new: decided(new, &problem.new, 1)? })
+        });
+        // All of them or none: a difference that cannot be named is not to be lost.
+        let Some(found) = named.collect::<Option<Vec<_>>>() else { return false };
+        self.differences.extend(found);
         true
     }
 
