@@ -85,12 +85,16 @@ pub fn certificate(
     let (pairs, alone) = places(request, firewalls);
     let (checkable, beyond): (Vec<&Compared>, Vec<&Compared>) =
         answer.compared.iter().partition(|case| is_checkable(case, firewalls));
-    let open = !answer.undecided.is_empty() || !alone.is_empty() || !beyond.is_empty();
+    let proofs = || checkable.iter().filter_map(|case| case.solution.proof.as_ref());
+    let open = !answer.undecided.is_empty()
+        || !alone.is_empty()
+        || !beyond.is_empty()
+        || proofs().any(|proof| !proof.open.is_empty());
     let assumptions = &conclusion.assumptions;
     // Differences that rest on what a configuration lacks are assumed away.
     let missing = assumptions.iter().find(|it| it.missing.is_some()).map(|it| it.id.as_str());
     let assumed = missing.filter(|_| conclusion.verdict != Verdict::Different);
-    let differs = checkable.iter().any(|case| !case.solution.differences.is_empty());
+    let differs = proofs().any(|proof| !proof.differences.is_empty());
     let verdict = match (differs && assumed.is_none(), open) {
         (true, _) => Verdict::Different,
         (false, true) => Verdict::Undecided,
@@ -254,7 +258,7 @@ fn tree(
     (proof, differ): (&Proof, Differ<'_>),
     firewalls: [&LinkedFirewall; 2],
 ) -> Result<(), NotCertified> {
-    let Compared { problem, solution, .. } = case;
+    let problem = &case.problem;
     let (family, protocols) = (case.case.family, case.case.protocols);
     let mut pending = vec![proof.whole];
     while let Some(part) = pending.pop() {
@@ -274,8 +278,8 @@ fn tree(
                     line(text, format_args!("assumed {}", quoted(id)));
                     continue;
                 }
-                let found = &solution.differences[at as usize];
-                let [old, new] = [(found.old, firewalls[0]), (found.new, firewalls[1])]
+                let (_, [old, new]) = proof.differences[at as usize];
+                let [old, new] = [(old, firewalls[0]), (new, firewalls[1])]
                     .map(|(decided, firewall)| decision(problem, decided, firewall, family));
                 let [old, new] = [old, new].map(|(kind, rest)| match kind {
                     "allow" => format!("{kind} {rest}"),
@@ -287,7 +291,7 @@ fn tree(
                 line(text, format_args!("differ old {old} new {new}"));
             }
             Part::Open(at) => {
-                let reason = solution.open.get(at as usize).map(|open| open.reason);
+                let reason = proof.open.get(at as usize).map(|open| open.1);
                 let why = match reason {
                     Some(OpenReason::Work) => "more work than allowed",
                     Some(OpenReason::Boxes) => "more boxes than allowed",

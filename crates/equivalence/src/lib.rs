@@ -34,6 +34,7 @@ mod proof;
 mod region;
 mod scope;
 mod search;
+mod small;
 mod solve;
 mod tree;
 mod verdict;

@@ -4,7 +4,7 @@ use crate::align::{alike, merge};
 use crate::lines::Lines;
 use crate::normalise::normalise;
 use crate::outcome::Outcomes;
-use crate::problem::{Origin, OutcomeId, Problem, Side};
+use crate::problem::{Origin, OutcomeId, Problem, Set, Side};
 use crate::proof::Proof;
 use crate::search::Search;
 use crate::tree::Lists;
@@ -26,7 +26,8 @@ pub struct SolveLimits {
     /// lists are compared. The answer is the same points, found sooner where much was rewritten;
     /// of the proof, what is called the same may then be so for less plain reasons.
     pub normalise: bool,
-    /// Whether [`Solution::proof`] is written. It costs 24 bytes for each box looked at.
+    /// Whether [`Solution::proof`] is written. It is a search of its own, with as much work, and
+    /// costs 24 bytes for each box it looks at.
     pub record: bool,
 }
 
@@ -69,11 +70,11 @@ pub struct Decided {
     pub origin: Origin,
 }
 
-/// A box on every point of which the two sides differ.
+/// A product of sets on every point of which the two sides differ.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct DifferenceBox {
-    /// The points.
-    pub area: Area,
+    /// The points: for each dimension the classes.
+    pub sets: Box<[Set]>,
     /// What the old firewall does.
     pub old: Decided,
     /// What the new firewall does.
@@ -141,15 +142,24 @@ pub fn solve(problem: &Problem, limits: &SolveLimits) -> Solution {
         work = (budget - left) / PAIRS;
     }
     let merged = merge(&lines, &pairs);
-    let mut search = Search::new(Lists::new(problem, outcomes, lines, merged), limits, work);
+    let lists = Lists::new(problem, outcomes, lines, merged);
+    let proof = limits.record.then(|| prove(&lists, limits, work));
+    let mut search = Search::new(&lists, limits, work, false);
     search.run();
-    let Search { differences, open, work, recorder, .. } = search;
+    let Search { differences, open, work, .. } = search;
     let verdict = match (differences.is_empty(), open.is_empty()) {
         (false, _) => Comparison::Different,
         (true, false) => Comparison::Undecided,
         (true, true) => Comparison::Equal,
     };
-    Solution { verdict, differences, open, work, proof: recorder.finish() }
+    Solution { verdict, differences, open, work, proof }
+}
+
+/// Searches once more, by intervals alone, as somebody else can do it again.
+fn prove(lists: &Lists<'_>, limits: &SolveLimits, work: u64) -> Proof {
+    let mut search = Search::new(lists, limits, work, true);
+    search.run();
+    search.into_proof()
 }
 
 /// To look at so many pairs of entries, to put lists in order, is to look at one on a box.
