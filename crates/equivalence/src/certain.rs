@@ -3,7 +3,7 @@
 use crate::compare::Compared;
 use crate::problem::{Entry, Field, List, Origin, Outcome, OutcomeId, Problem, Step};
 use crate::region::{Region, part};
-use crate::scope::{Sets, area_sets, split};
+use crate::scope::{Sets, boxes, split};
 use crate::solve::{SolveLimits, solve};
 
 /// The regions of a one-sided case: where each header has the same outcome whichever conditions
@@ -67,10 +67,8 @@ fn otherwise(problem: &Problem, wanted: OutcomeId, limits: &SolveLimits) -> Vec<
     let all = Entry { sets: Box::new([]), step: Step::Decide(wanted), origin: Origin::default() };
     let problem = Problem { new: List { entries: vec![all] }, ..problem.clone() };
     let solution = solve(&problem, &SolveLimits { record: false, ..*limits });
-    let boxes = solution.differences.iter().map(|it| &it.area);
-    let boxes = boxes.chain(solution.open.iter().map(|it| &it.area));
-    let mut found: Vec<Sets> =
-        boxes.map(|area| without_atoms(&area_sets(&problem, area))).collect();
+    let boxes = boxes(&problem, &solution, true);
+    let mut found: Vec<Sets> = boxes.iter().map(without_atoms).collect();
     found.sort_unstable();
     found.dedup();
     found

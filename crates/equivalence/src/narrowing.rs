@@ -7,7 +7,7 @@ use crate::compare::Compared;
 use crate::flows::{Wanted, one_sided};
 use crate::merge::{Merger, Product};
 use crate::problem::{Field, Outcome, Problem, Side};
-use crate::scope::{Sets, area_sets, every, split};
+use crate::scope::{Sets, boxes, every, split};
 use crate::solve::{SolveLimits, solve};
 
 /// The headers of a case by what applications they may have, without the application itself.
@@ -66,16 +66,10 @@ fn headers(
 ) -> Vec<Sets> {
     let problem = one_sided(problem, side, wanted, true);
     let solution = solve(&problem, &SolveLimits { record: false, ..*limits });
-    let boxes = solution.differences.iter().map(|it| &it.area);
-    let open = solution.open.iter().map(|it| &it.area).filter(|_| with_open);
-    let mut found: Vec<Sets> = boxes
-        .chain(open)
-        .map(|area| {
-            let mut sets = area_sets(&problem, area);
-            sets.remove(&Field::Application);
-            sets
-        })
-        .collect();
+    let mut found = boxes(&problem, &solution, with_open);
+    for sets in &mut found {
+        sets.remove(&Field::Application);
+    }
     found.sort_unstable();
     found.dedup();
     found

@@ -75,8 +75,11 @@ pub(crate) fn part(problem: &Problem, region: &Region, sets: BTreeMap<Field, Ran
     let area: Vec<&Ranges> =
         area.map(|(dimension, every)| sets.get(&dimension.field).unwrap_or(every)).collect();
     let mut reader = Reader { problem, sets: vec![BTreeMap::new(); problem.sets.len()] };
-    let old = reader.fate(&problem.old, region.old.outcome, &area);
-    let new = reader.fate(&problem.new, region.new.outcome, &area);
+    let [old, new] =
+        [(&problem.old, &region.old), (&problem.new, &region.new)].map(|(list, of)| {
+            let entries: Vec<_> = (0..).zip(&list.entries).collect();
+            reader.fate(&entries, of.outcome, &area)
+        });
     Region { sets, old, new }
 }
 

@@ -7,8 +7,8 @@ use parefeu_policy::set::Ranges;
 use crate::compare::Compared;
 use crate::crossing::{Crossing, Names};
 use crate::flatten::{Family, ProtocolClass};
-use crate::problem::{Field, Problem};
-use crate::solve::Area;
+use crate::problem::{Field, Problem, Set};
+use crate::solve::Solution;
 
 /// Addresses of both families.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
@@ -134,14 +134,23 @@ pub(crate) fn split(case: &Compared, sets: &Sets, by: &Sets) -> (Option<Sets>, V
     (Some(inside), rest)
 }
 
-/// The values of a box.
-pub(crate) fn area_sets(problem: &Problem, area: &Area) -> Sets {
-    let fields = problem.dimensions.iter().zip(area.iter());
-    let narrowed =
-        fields.filter(|(dimension, (low, high))| (*low, *high + 1) != (0, dimension.classes()));
-    let sets = narrowed.map(|(dimension, &(low, high))| {
-        let values = Ranges::span(dimension.values(low).0, dimension.values(high).1);
-        (dimension.field.clone(), values)
+/// The values of each box of a solution, different or, if these are wanted, open.
+pub(crate) fn boxes(problem: &Problem, solution: &Solution, with_open: bool) -> Vec<Sets> {
+    let different = solution.differences.iter().map(|it| it.sets.to_vec());
+    let open = solution.open.iter().filter(|_| with_open);
+    let open = open.map(|it| it.area.iter().map(|range| Set::from([*range])).collect());
+    different.chain(open).map(|sets: Vec<Set>| values(problem, &sets)).collect()
+}
+
+/// The values of a product of classes.
+fn values(problem: &Problem, product: &[Set]) -> Sets {
+    let fields = problem.dimensions.iter().zip(product);
+    let narrowed = fields.filter(|(dimension, set)| set[..] != [(0, dimension.classes() - 1)]);
+    let sets = narrowed.map(|(dimension, set)| {
+        let values =
+            |&(low, high): &(u32, u32)| (dimension.values(low).0, dimension.values(high).1);
+        let values = set.iter().map(values);
+        (dimension.field.clone(), values.collect())
     });
     sets.collect()
 }
