@@ -223,9 +223,8 @@ pub(crate) struct Search {
     /// Only these applications; `other` stands for all the configuration does not name
     #[arg(long, value_name = "NAMES")]
     pub(crate) application: Option<String>,
-    /// How many rules may be looked at in one part of the question before it is left undecided
-    #[arg(long, value_name = "N")]
-    pub(crate) max_work: Option<u64>,
+    #[command(flatten)]
+    pub(crate) budget: Budget,
     /// Accept an assumption of the answer by its name; several times for several
     #[arg(long, value_name = "ID")]
     pub(crate) assume: Vec<String>,
@@ -266,9 +265,23 @@ pub(crate) struct Space {
     /// Only packets to these ports, of protocols that have ports
     #[arg(long, value_name = "PORTS")]
     pub(crate) destination_port: Option<String>,
-    /// How many rules may be looked at in one part of the question before it is left undecided
+    #[command(flatten)]
+    pub(crate) budget: Budget,
+}
+
+/// How far an exact answer goes before the rest is left undecided; an interrupt (^C) ends it too.
+#[derive(Args, Debug, Default)]
+#[expect(clippy::struct_field_names, reason = "fields are the names of options")]
+pub(crate) struct Budget {
+    /// How many rules may be looked at in one part of the question
     #[arg(long, value_name = "N")]
     pub(crate) max_work: Option<u64>,
+    /// How many sets of packets may be kept for one part of the question: a bound on memory
+    #[arg(long, value_name = "N")]
+    pub(crate) max_boxes: Option<usize>,
+    /// For how many seconds to go on; the answer then depends on the machine
+    #[arg(long, value_name = "SECONDS")]
+    pub(crate) max_time: Option<u64>,
 }
 
 /// How the two sides of a comparison keep sessions, where their configurations are not to decide.

@@ -1,6 +1,7 @@
 //! The `parefeu` command: arguments, files, progress, exit status. No algorithm lives here.
 
 mod args;
+mod budget;
 mod draw;
 mod flow;
 mod intents;

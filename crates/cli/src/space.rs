@@ -9,6 +9,7 @@ use parefeu_net::Protocol;
 use parefeu_policy::set::Ranges;
 
 use crate::args::Space;
+use crate::budget::limits;
 
 /// The request the options stand for.
 pub(crate) fn request(space: &Space, pairing: Pairing) -> anyhow::Result<Request> {
@@ -49,9 +50,7 @@ pub(crate) fn request(space: &Space, pairing: Pairing) -> anyhow::Result<Request
         // ICMP has types and codes in their place, and other protocols have none.
         request.protocols = vec![ProtocolClass::WithPorts];
     }
-    if let Some(work) = space.max_work {
-        request.limits.work = work;
-    }
+    request.limits = limits(&space.budget)?;
     Ok(request)
 }
 

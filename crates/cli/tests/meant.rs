@@ -86,6 +86,25 @@ const NEAR: &str = "source = \"10.0.0.0/24\"";
 const WAIVERS: [&str; 4] = ["--waivers", "waivers.toml", "--today", "2026-11-26"];
 
 #[test]
+fn an_answer_that_was_stopped_is_undecided_and_says_so() {
+    let folder = Folder::new(&["allow tcp/443"], &["allow tcp/443", "allow tcp/80"]);
+    assert_eq!(folder.diff(&[], 1)["verdict"], "different");
+    let document = folder.diff(&["--max-time", "0"], 3);
+    assert_eq!(document["verdict"], "undecided");
+    assert_eq!(document["regions"], Value::Array(Vec::new()));
+    let gaps = document["undecided"].as_array().unwrap();
+    assert!(gaps.iter().all(|it| it["text"].as_str().unwrap().contains("stopped")), "{gaps:#?}");
+    let searched = folder.check(&["search", "old.toml", "--max-time", "0"], 3);
+    assert!(searched.contains("stopped"), "{searched}");
+    let boxes = folder.diff(&["--max-boxes", "0"], 3);
+    assert_eq!(boxes["verdict"], "undecided");
+    let args = ["--max-time", "0", "--certificate", "proof"];
+    folder.diff(&args, 3);
+    let text = folder.check(&["verify", "proof", "old.toml", "new.toml"], 0);
+    assert!(text.contains("undecided"), "{text}");
+}
+
+#[test]
 fn return_traffic_is_told_apart_and_counts() {
     let folder = Folder::new(&["allow tcp/443"], &["allow tcp/443"]);
     let old = format!("behaviour = \"asa\"\n{}", firewall(&["allow tcp/443"]));

@@ -112,15 +112,21 @@ pub fn certificate(
         line(&mut text, format_args!("{it}"));
     }
     for it in &answer.undecided {
-        if let Unproved::NotWrittenOut { side, at, obstacle } = &it.because {
+        let why = match &it.because {
+            Unproved::NotWrittenOut { side, at, obstacle } => {
+                let firewall = firewalls[*side as usize];
+                Some(format!("{obstacle} ({})", firewall.sources.place(*at)))
+            }
+            Unproved::Stopped => Some("stopped before".to_owned()),
+            // Its tree says where.
+            Unproved::Open { .. } => None,
+        };
+        if let Some(why) = why {
             let first = it.crossings.first();
             let destinations = first.and_then(|crossing| crossing.destinations.as_ref());
             let within = destinations.map(|found| (Field::Dst, found.clone()));
             let case = (it.family, it.protocols, it.crossings.as_slice());
             begin(&mut text, case, within.as_slice(), firewalls)?;
-            let [old, new] = firewalls;
-            let firewall = if *side == crate::Side::Old { old } else { new };
-            let why = format!("{obstacle} ({})", firewall.sources.place(*at));
             line(&mut text, format_args!("open {}", quoted(&why)));
         }
     }
@@ -295,6 +301,7 @@ fn tree(
                 let why = match reason {
                     Some(OpenReason::Work) => "more work than allowed",
                     Some(OpenReason::Boxes) => "more boxes than allowed",
+                    Some(OpenReason::Stopped) => "stopped before",
                     Some(OpenReason::WithinClass) => "translations agree on part of it",
                     Some(OpenReason::NoDecision) | None => "nothing is decided",
                 };

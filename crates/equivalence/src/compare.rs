@@ -88,6 +88,8 @@ pub enum Unproved {
         /// What stands there.
         obstacle: Obstacle,
     },
+    /// The sign to stop was given before anything was compared.
+    Stopped,
     /// Part of the space is left open.
     Open {
         /// Why.
@@ -175,6 +177,10 @@ fn one_case(
         let crossings = crossings.to_vec();
         Undecided { family, protocols, crossings, because }
     };
+    if request.limits.stop.is_given() {
+        answer.undecided.push(undecided(Unproved::Stopped));
+        return;
+    }
     match flatten(old, new, &case) {
         Ok(problem) => {
             let solution = solve(&problem, &request.limits);

@@ -93,6 +93,9 @@ fn one_case(
     request: &Request,
     case: Case,
 ) -> (Option<Compared>, Vec<Unproved>) {
+    if request.limits.stop.is_given() {
+        return (None, vec![Unproved::Stopped]);
+    }
     let refused = |NotFlattened { side, at, reason: obstacle }| {
         (None, vec![Unproved::NotWrittenOut { side, at, obstacle }])
     };

@@ -68,7 +68,8 @@ pub use proof::{Cut, Part, Proof};
 pub use region::{Fate, Region, regions};
 pub use scope::{Addresses, Scope};
 pub use solve::{
-    Area, Comparison, Decided, DifferenceBox, OpenBox, OpenReason, Solution, SolveLimits, solve,
+    Area, Comparison, Decided, DifferenceBox, OpenBox, OpenReason, Solution, SolveLimits, Stop,
+    solve,
 };
 pub use verdict::{Assumption, Conclusion, Stated, Verdict, conclude, unread};
 pub use waiver::{Date, Reviewed, Waiver, WaiverProblem, review};

@@ -6,8 +6,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::compare::Compared;
 use crate::flows::{Wanted, one_sided};
 use crate::merge::{Merger, Product};
-use crate::problem::{Field, Outcome, Problem, Side};
-use crate::scope::{Sets, boxes, every, split};
+use crate::problem::{Field, Outcome, Side};
+use crate::scope::{Sets, are_apart, boxes, every, split, volume};
 use crate::solve::{SolveLimits, solve};
 
 /// The headers of a case by what applications they may have, without the application itself.
@@ -27,28 +27,66 @@ impl Narrowing {
                 && matches!(outcome(&region.old), Outcome::Allow(_))
                 && matches!(outcome(&region.new), Outcome::Deny(_))
         });
+        let largest_first = |mut found: Vec<Sets>| {
+            found.sort_by(|one, other| volume(case, other).total_cmp(&volume(case, one)));
+            found
+        };
         closed.then(|| Self {
-            allowed: headers(&case.problem, Side::New, Wanted::Allow, limits, false),
-            refused: headers(&case.problem, Side::Old, Wanted::Deny, limits, true),
+            allowed: largest_first(headers(case, Side::New, Wanted::Allow, limits, false)),
+            refused: largest_first(headers(case, Side::Old, Wanted::Deny, limits, true)),
         })
     }
 
-    /// The parts of a closed product that are narrowed only, and those that are not.
+    /// The parts of a closed product that are narrowed only, and those that are not. One that comes
+    /// to too many parts is none.
     pub(crate) fn split(&self, case: &Compared, sets: &Sets) -> (Vec<Sets>, Vec<Sets>) {
-        let (mut narrowed, mut left) = (Vec::new(), vec![sets.clone()]);
-        for by in &self.allowed {
-            left = apart(case, left, by, &mut narrowed);
-        }
-        for by in &self.refused {
-            narrowed = apart(case, narrowed, by, &mut left);
-        }
-        (merged(case, &narrowed), merged(case, &left))
+        self.parts(case, sets).unwrap_or_else(|| (Vec::new(), vec![sets.clone()]))
     }
+
+    fn parts(&self, case: &Compared, sets: &Sets) -> Option<(Vec<Sets>, Vec<Sets>)> {
+        let (mut narrowed, mut left) = (Vec::new(), vec![sets.clone()]);
+        for by in near(&self.allowed, sets) {
+            left = apart(case, left, by, &mut narrowed);
+            (left.len() + narrowed.len() <= MOST_PARTS).then_some(())?;
+        }
+        let mut narrowed = merged(case, &narrowed);
+        for by in near(&self.refused, sets) {
+            narrowed = apart(case, narrowed, by, &mut left);
+            (left.len() + narrowed.len() <= MOST_PARTS).then_some(())?;
+        }
+        Some((merged(case, &narrowed), merged(case, &left)))
+    }
+}
+
+/// A product is not taken apart further than this.
+const MOST_PARTS: usize = 1 << 14;
+
+/// The headers that meet a product, but those that lie in another one of them: largest first.
+fn near<'a>(headers: &'a [Sets], sets: &Sets) -> Vec<&'a Sets> {
+    let mut found: Vec<(&Sets, Sets)> = Vec::new();
+    for header in headers.iter().filter(|header| !are_apart(header, sets)) {
+        let within = header.iter().map(|(field, set)| {
+            let within = sets.get(field).map_or_else(|| set.clone(), |it| set.intersection(it));
+            (field.clone(), within)
+        });
+        let within: Sets = within.collect();
+        let lies_in = |other: &Sets| {
+            let bound = |field: &Field| within.get(field).or_else(|| sets.get(field));
+            other.iter().all(|(field, set)| bound(field).is_some_and(|it| set.covers(it)))
+        };
+        if !found.iter().any(|(_, other)| lies_in(other)) {
+            found.push((header, within));
+        }
+    }
+    found.into_iter().map(|(header, _)| header).collect()
 }
 
 /// What of the products is outside of another one; what is inside is put into `inside`.
 fn apart(case: &Compared, products: Vec<Sets>, by: &Sets, inside: &mut Vec<Sets>) -> Vec<Sets> {
     let outside = products.into_iter().flat_map(|sets| {
+        if are_apart(&sets, by) {
+            return vec![sets];
+        }
         let (within, rest) = split(case, &sets, by);
         inside.extend(within);
         rest
@@ -58,13 +96,13 @@ fn apart(case: &Compared, products: Vec<Sets>, by: &Sets, inside: &mut Vec<Sets>
 
 /// The headers with which a side lets some application through, or refuses one. They may overlap.
 fn headers(
-    problem: &Problem,
+    case: &Compared,
     side: Side,
     wanted: Wanted,
     limits: &SolveLimits,
     with_open: bool,
 ) -> Vec<Sets> {
-    let problem = one_sided(problem, side, wanted, true);
+    let problem = one_sided(&case.problem, side, wanted, true);
     let solution = solve(&problem, &SolveLimits { record: false, ..*limits });
     let mut found = boxes(&problem, &solution, with_open);
     for sets in &mut found {

@@ -115,6 +115,12 @@ fn numbers(names: &[Box<str>], applications: &[Box<str>]) -> Ranges {
     named.map(|(value, _)| (value, value)).collect()
 }
 
+/// Whether two products have nothing in common.
+pub(crate) fn are_apart(one: &Sets, other: &Sets) -> bool {
+    let mut fields = one.iter();
+    fields.any(|(field, set)| other.get(field).is_some_and(|other| !set.overlaps(other)))
+}
+
 /// The part of a product of sets inside of another one, and the rest as disjoint products.
 pub(crate) fn split(case: &Compared, sets: &Sets, by: &Sets) -> (Option<Sets>, Vec<Sets>) {
     let (mut inside, mut rest) = (sets.clone(), Vec::new());

@@ -169,6 +169,9 @@ impl<'a> Search<'a> {
     }
 
     fn exhausted(&self) -> Option<OpenReason> {
+        if self.limits.stop.is_given() {
+            return Some(OpenReason::Stopped);
+        }
         if self.work >= self.limits.work {
             return Some(OpenReason::Work);
         }

@@ -1,5 +1,7 @@
 //! The comparison of two lists: what is asked, and what is answered.
 
+use std::sync::atomic::{AtomicBool, Ordering};
+
 use crate::align::{alike, merge};
 use crate::lines::Lines;
 use crate::normalise::normalise;
@@ -29,6 +31,36 @@ pub struct SolveLimits {
     /// Whether [`Solution::proof`] is written. It is a search of its own, with as much work, and
     /// costs 24 bytes for each box it looks at.
     pub record: bool,
+    /// A sign at which the rest is left open.
+    pub stop: Stop,
+}
+
+/// A sign to stop, given by somebody else: a signal, a clock. By itself never.
+///
+/// An answer that was stopped depends on when; one that reached a limit of work does not.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Stop(Option<&'static AtomicBool>);
+
+impl Stop {
+    /// Stops once this holds.
+    pub const fn when(sign: &'static AtomicBool) -> Self {
+        Self(Some(sign))
+    }
+
+    pub(crate) fn is_given(self) -> bool {
+        self.0.is_some_and(|sign| sign.load(Ordering::Relaxed))
+    }
+}
+
+impl Eq for Stop {}
+
+impl PartialEq for Stop {
+    fn eq(&self, other: &Self) -> bool {
+        match (self.0, other.0) {
+            (Some(one), Some(other)) => std::ptr::eq(one, other),
+            (one, other) => one.is_none() && other.is_none(),
+        }
+    }
 }
 
 impl Default for SolveLimits {
@@ -39,6 +71,7 @@ impl Default for SolveLimits {
             compare_refusals: false,
             normalise: true,
             record: false,
+            stop: Stop::default(),
         }
     }
 }
@@ -88,6 +121,8 @@ pub enum OpenReason {
     Work,
     /// [`SolveLimits::boxes`] was reached.
     Boxes,
+    /// [`SolveLimits::stop`] was given.
+    Stopped,
     /// The sides agree on some values of a class and not on others: the class is too coarse.
     WithinClass,
     /// A list decides nothing for some of the points.

@@ -2,11 +2,12 @@
 #![expect(clippy::unwrap_used, reason = "a difference that names no rule has failed")]
 
 use std::collections::HashMap;
+use std::sync::atomic::AtomicBool;
 
 use parefeu_equivalence::{
     Area, Comparison, Decided, DifferenceBox, Dimension, DimensionId, Entry, Field, Function, List,
     OpenReason, Origin, Outcome, OutcomeId, Part, Problem, Proof, Set, SetId, Solution,
-    SolveLimits, Step, Translate, solve,
+    SolveLimits, Step, Stop, Translate, solve,
 };
 use parefeu_policy::RuleId;
 use parefeu_testkit::Random;
@@ -704,6 +705,18 @@ fn a_class_too_coarse_is_open_rather_than_wrong() {
     let solution = check_complete(&problem, false);
     let open: Vec<_> = solution.open.iter().map(|open| open.area[0]).collect();
     assert_eq!(open, [(0, 0)]);
+}
+
+#[test]
+fn a_sign_to_stop_leaves_everything_open() {
+    static STOP: AtomicBool = AtomicBool::new(true);
+    let old: [Line; 1] = [([0b11, 0, 0], ALLOW)];
+    let problem = example(&old, &[old[0], ([0b110, 0b1000, 0], ALLOW)]);
+    let limits = SolveLimits { stop: Stop::when(&STOP), ..SolveLimits::default() };
+    let solution = solve(&problem, &limits);
+    assert_eq!(solution.verdict, Comparison::Undecided);
+    assert!(solution.open.iter().all(|it| it.reason == OpenReason::Stopped));
+    assert_eq!(solve(&problem, &SolveLimits::default()).verdict, Comparison::Different);
 }
 
 #[test]

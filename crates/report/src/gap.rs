@@ -27,6 +27,8 @@ pub(crate) struct Gap {
 pub(crate) enum Why {
     /// Something cannot be written out exactly.
     Obstacle(Obstacle),
+    /// It was stopped before.
+    Stopped,
     /// So many boxes are left open.
     Open(OpenReason, usize),
     /// A place of one side that has no partner on the other.
@@ -39,10 +41,12 @@ impl fmt::Display for Why {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Obstacle(obstacle) => obstacle.fmt(f),
+            Self::Stopped => f.write_str("the comparison was stopped before"),
             Self::Open(reason, boxes) => {
                 let reason = match reason {
                     OpenReason::Work => "the work limit was reached",
                     OpenReason::Boxes => "the limit of boxes was reached",
+                    OpenReason::Stopped => "the comparison was stopped",
                     OpenReason::WithinClass => "the sides agree on part of a class",
                     OpenReason::NoDecision => "a list decides nothing",
                 };
@@ -136,6 +140,7 @@ fn because(because: &Unproved, firewalls: [FirewallInfo<'_>; 2]) -> (Why, Vec<St
         Unproved::NotWrittenOut { side, at, obstacle } => {
             (Why::Obstacle(*obstacle), place_in(*side, *at, firewalls).into_iter().collect())
         }
+        Unproved::Stopped => (Why::Stopped, Vec::new()),
         Unproved::Open { reason, boxes, involved } => {
             let lines = involved.iter().filter_map(|(side, origin)| {
                 let firewall = firewalls[*side as usize].firewall;

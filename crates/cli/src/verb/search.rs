@@ -4,7 +4,7 @@ use std::io::Write;
 
 use anyhow::Context;
 use parefeu_equivalence::{
-    Addresses, Family, Gates, Scope, Search, Side, SolveLimits, Stated, Wanted, search, unread,
+    Addresses, Family, Gates, Scope, Search, Side, Stated, Wanted, search, unread,
 };
 use parefeu_policy::LinkedFirewall;
 use parefeu_report::{
@@ -13,6 +13,7 @@ use parefeu_report::{
 
 use crate::Status;
 use crate::args::{self, Action, Format};
+use crate::budget::limits;
 use crate::draw::{Drawer, terminal_width};
 use crate::load::load;
 use crate::output::Sink;
@@ -96,8 +97,7 @@ fn question(args: &args::Search, firewall: &LinkedFirewall) -> anyhow::Result<Se
         Action::Allow => Wanted::Allow,
         Action::Deny => Wanted::Deny,
     };
-    let standard = SolveLimits::default();
-    let limits = SolveLimits { work: args.max_work.unwrap_or(standard.work), ..standard };
+    let limits = limits(&args.budget)?;
     Ok(Search { scope, wanted, limits, any_translation: false })
 }
 

@@ -93,7 +93,7 @@ fn every_certificate_is_accepted() {
     });
     assert!(run.is_ok(), "{}", run.unwrap_err());
     let [different, same, open] = counts.get();
-    assert!(different > 1000 && same > 1000, "{different} {same} {open}");
+    assert!(different > 100 && same > 100, "{different} {same} {open}");
 }
 
 /// The same firewall with one rule taken out, or two changed places.
