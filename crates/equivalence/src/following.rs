@@ -315,11 +315,18 @@ fn follow(matches: &mut LinkedMatch, phase: Phase) {
     for term in &mut matches.services.terms {
         std::mem::swap(&mut term.src_ports, &mut term.dst_ports);
     }
-    let asked = |term: &mut LinkedService| match &mut term.icmp {
-        Some(icmp) => query_of(icmp.kind).map(|kind| icmp.kind = kind).is_some(),
-        None => true,
-    };
-    matches.services.terms.retain_mut(asked);
+    for term in &mut matches.services.terms {
+        let Some(icmp) = &mut term.icmp else { continue };
+        match query_of(icmp.kind) {
+            Some(query) => icmp.kind = query,
+            // No answer; of protocols without types the term says what it said.
+            None => term.protocols = term.protocols.intersection(icmp_protocols().complement()),
+        }
+    }
+}
+
+fn icmp_protocols() -> ProtocolSet {
+    [Protocol::ICMP, Protocol::ICMPV6].into_iter().collect()
 }
 
 /// Queries of ICMP and the type of their answers, RFC 792, RFC 950 and RFC 4443; both families
@@ -340,7 +347,7 @@ pub(crate) fn answer_of(query: u8) -> Option<u8> {
 fn nothing_follows(at: Span) -> LinkedRule {
     let alone = (0..=u8::MAX).filter(|kind| answer_of(*kind).is_none());
     let terms = alone.map(|kind| LinkedService {
-        protocols: [Protocol::ICMP, Protocol::ICMPV6].into_iter().collect(),
+        protocols: icmp_protocols(),
         src_ports: PortSet::all(),
         dst_ports: PortSet::all(),
         icmp: Some(IcmpMatch { kind, code: None }),
