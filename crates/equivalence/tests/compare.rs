@@ -8,31 +8,17 @@ use std::collections::BTreeMap;
 use std::net::IpAddr;
 
 use parefeu_equivalence::{
-    Change, Compared, Family, Field, Finding, PairedBy, Pairing, ProtocolClass, Request, Stated,
-    Verdict, compare, conclude, findings,
+    Change, Family, Field, Finding, PairedBy, Pairing, ProtocolClass, Request, Stated, Verdict,
+    compare, conclude, findings,
 };
-use parefeu_net::{Protocol, TcpFlags};
 use parefeu_policy::set::Ranges;
-use parefeu_policy::{Diagnostics, Firewall, LinkedFirewall, PacketKey};
+use parefeu_policy::{Diagnostics, Firewall, LinkedFirewall};
 use parefeu_testkit::firewalls::{self, stated};
 use parefeu_testkit::{Random, keys};
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
 
-use packets::{lets_through, opening, supported, value};
-
-/// Whether the finding holds the packet on the way that these names stand for.
-fn holds(finding: &Finding, case: &Compared, key: &PacketKey, application: u128) -> bool {
-    let way = &case.crossings[0];
-    let class = case.case.protocols;
-    finding.from.contains(&way.from)
-        && way.to.as_ref().map_or(finding.to.is_empty(), |to| finding.to.contains(to))
-        && finding.family.is_none_or(|family| family == case.case.family)
-        && finding.protocols.is_none_or(|protocols| protocols == class)
-        && finding.sets.iter().all(|(field, set)| {
-            value(field, key, application).is_none_or(|value| set.contains(value))
-        })
-}
+use packets::{holds, lets_through, lies_in, opening, opening_of, supported};
 
 /// Random packets through every case of a pair of firewalls, and the witness of every finding;
 /// says how many packets were inside a finding, and how many outside of all.
@@ -75,22 +61,8 @@ fn check_pair(old: Firewall, new: Firewall, seed: u64) -> (usize, usize) {
 #[track_caller]
 fn check_witness(sides: [&LinkedFirewall; 2], finding: &Finding, names: &[Box<str>]) {
     let witness = &finding.witness;
-    let (src_port, dst_port) = witness.ports.unwrap_or_default();
-    let key = PacketKey {
-        src: witness.src,
-        dst: witness.dst,
-        protocol: witness.protocol,
-        src_port,
-        dst_port,
-        icmp: witness.icmp,
-        tcp_flags: (witness.protocol == Protocol::TCP).then_some(TcpFlags::SYN),
-        ..PacketKey::UNSTATED
-    };
-    let application = witness.others.iter().find(|(field, _)| *field == Field::Application);
-    let application = application.map_or(0, |(_, value)| *value);
-    for (field, set) in &finding.sets {
-        assert!(value(field, &key, application).is_none_or(|value| set.contains(value)));
-    }
+    let (key, application) = opening_of(witness);
+    assert!(lies_in(finding, &key, application), "{finding:?}");
     let name = application.checked_sub(1).map(|at| &*names[at as usize]);
     let way = &finding.witness_way;
     for (side, passage, through) in [

@@ -5,9 +5,9 @@ mod packets;
 use std::cell::Cell;
 use std::collections::BTreeMap;
 
-use packets::{lets_through, opening, supported, value};
+use packets::{holds, lets_through, lies_in, opening, opening_of, supported};
 use parefeu_equivalence::{
-    Change, Compared, Family, Field, Finding, Pairing, Passage, Place, ProtocolClass, Request,
+    Change, Family, Field, Finding, Pairing, Passage, Place, ProtocolClass, Request,
     compare_following, findings_following,
 };
 use parefeu_net::{Protocol, TcpFlags};
@@ -63,17 +63,6 @@ fn serves(
     Some((admits, later_passes? && answers_pass?))
 }
 
-fn holds(finding: &Finding, case: &Compared, key: &PacketKey, application: u128) -> bool {
-    let way = &case.crossings[0];
-    finding.from.contains(&way.from)
-        && way.to.as_ref().map_or(finding.to.is_empty(), |to| finding.to.contains(to))
-        && finding.family.is_none_or(|family| family == case.case.family)
-        && finding.protocols.is_none_or(|protocols| protocols == case.case.protocols)
-        && finding.sets.iter().all(|(field, set)| {
-            value(field, key, application).is_none_or(|value| set.contains(value))
-        })
-}
-
 /// Random packets through every case; says how many connections were in a finding, and how many
 /// that both admit were in none.
 fn check_pair(sides: [Firewall; 2], seed: u64) -> (usize, usize) {
@@ -124,20 +113,9 @@ fn check_pair(sides: [Firewall; 2], seed: u64) -> (usize, usize) {
 /// could be.
 #[track_caller]
 fn check_witness(sides: [&LinkedFirewall; 2], finding: &Finding, names: &[Box<str>]) -> bool {
-    let witness = &finding.witness;
-    let (src_port, dst_port) = witness.ports.unwrap_or_default();
-    let key = PacketKey {
-        src: witness.src,
-        dst: witness.dst,
-        protocol: witness.protocol,
-        src_port,
-        dst_port,
-        icmp: witness.icmp,
-        tcp_flags: (witness.protocol == Protocol::TCP).then_some(TcpFlags::SYN),
-        ..PacketKey::UNSTATED
-    };
-    let application = witness.others.iter().find(|(field, _)| *field == Field::Application);
-    let name = application.and_then(|(_, value)| names.get(value.checked_sub(1)? as usize));
+    let (key, application) = opening_of(&finding.witness);
+    assert!(lies_in(finding, &key, application), "{finding:?}");
+    let name = application.checked_sub(1).and_then(|at| names.get(at as usize));
     let way = &finding.witness_way;
     let serves = [(sides[0], way.old), (sides[1], way.new)]
         .map(|(side, passage)| serves(side, passage, &key, name.map(|name| &**name)));

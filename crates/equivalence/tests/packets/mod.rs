@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use parefeu_equivalence::{Compared, Family, Field, Passage, ProtocolClass};
+use parefeu_equivalence::{Compared, Family, Field, Finding, Passage, ProtocolClass, Witness};
 use parefeu_net::{Protocol, TcpFlags};
 use parefeu_policy::{
     Answer, ConnectionState, Firewall, Identified, Knowledge, LinkedFirewall, Names, NatTable,
@@ -44,7 +44,7 @@ pub(crate) const fn bits(address: IpAddr) -> u128 {
 }
 
 /// The value of a field; `None` for what the packet does not say.
-pub(crate) fn value(field: &Field, key: &PacketKey, application: u128) -> Option<u128> {
+fn value(field: &Field, key: &PacketKey, application: u128) -> Option<u128> {
     let second = key.icmp.map_or(key.dst_port.into(), |(_, code)| code.into());
     Some(match field {
         Field::Src => bits(key.src),
@@ -55,6 +55,44 @@ pub(crate) fn value(field: &Field, key: &PacketKey, application: u128) -> Option
         Field::Application => application,
         _ => return None,
     })
+}
+
+/// Whether the finding holds the packet on the first way of the case.
+pub(crate) fn holds(
+    finding: &Finding,
+    case: &Compared,
+    key: &PacketKey,
+    application: u128,
+) -> bool {
+    let way = &case.crossings[0];
+    finding.from.contains(&way.from)
+        && way.to.as_ref().map_or(finding.to.is_empty(), |to| finding.to.contains(to))
+        && finding.family.is_none_or(|family| family == case.case.family)
+        && finding.protocols.is_none_or(|protocols| protocols == case.case.protocols)
+        && lies_in(finding, key, application)
+}
+
+/// Whether the fields of a packet have values of the finding.
+pub(crate) fn lies_in(finding: &Finding, key: &PacketKey, application: u128) -> bool {
+    let mut fields = finding.sets.iter();
+    fields.all(|(field, set)| value(field, key, application).is_none_or(|it| set.contains(it)))
+}
+
+/// The packet of a witness, and the number of its application.
+pub(crate) fn opening_of(witness: &Witness) -> (PacketKey, u128) {
+    let (src_port, dst_port) = witness.ports.unwrap_or_default();
+    let key = PacketKey {
+        src: witness.src,
+        dst: witness.dst,
+        protocol: witness.protocol,
+        src_port,
+        dst_port,
+        icmp: witness.icmp,
+        tcp_flags: (witness.protocol == Protocol::TCP).then_some(TcpFlags::SYN),
+        ..PacketKey::UNSTATED
+    };
+    let application = witness.others.iter().find(|(field, _)| *field == Field::Application);
+    (key, application.map_or(0, |(_, value)| *value))
 }
 
 /// The first packet of a connection of the case, to one of the destinations it is about.
