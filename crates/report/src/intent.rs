@@ -26,7 +26,7 @@ pub struct Intents<'a> {
 
 impl Intents<'_> {
     /// What becomes of an intent on a side, these lines considered.
-    fn standing(&self, proved: &Proved, side: usize) -> Standing {
+    pub(crate) fn standing(&self, proved: &Proved, side: usize) -> Standing {
         match proved.standing {
             Standing::Held if !self.doubts[side].is_empty() => Standing::Undecided,
             standing => standing,

@@ -127,7 +127,7 @@ fn write_exact(text: &mut String, exact: &Exact<'_>, report: &DiffReport<'_>, wi
 }
 
 /// What is wrong with waivers, by file and line.
-fn write_waivers(text: &mut String, waivers: &Waivers<'_>) {
+pub(crate) fn write_waivers(text: &mut String, waivers: &Waivers<'_>) {
     let mut begun = false;
     for (waiver, reviewed) in waivers.waivers.iter().zip(waivers.reviewed) {
         let Some(problem) = reviewed.problem else { continue };
@@ -208,7 +208,7 @@ fn following_table(
 
 /// The packets of a region, a property a line, long lists of addresses by the names of objects;
 /// then the edited objects that account for it.
-fn packets(at: usize, finding: &Finding, exact: &Exact<'_>) -> String {
+pub(crate) fn packets(at: usize, finding: &Finding, exact: &Exact<'_>) -> String {
     let mut parts = parts(finding, exact);
     let Some(detail) = exact.details.get(at) else { return in_words(&parts, "\n") };
     by_name(&mut parts, detail);
@@ -217,7 +217,7 @@ fn packets(at: usize, finding: &Finding, exact: &Exact<'_>) -> String {
 }
 
 /// What was seen of a region.
-fn traffic(weight: &Weight) -> String {
+pub(crate) fn traffic(weight: &Weight) -> String {
     let Some((_, last)) = weight.seen else { return "not seen".to_owned() };
     let count = |count: u64, what: &str| match count {
         1 => format!("1 {what}"),
