@@ -13,7 +13,7 @@ use crate::explained::{by_name, edit_text, explanation_text};
 use crate::gap::{Gap, gaps};
 use crate::intent::write_intents;
 use crate::json::rules_hit;
-use crate::packets::{in_words, parts, parts_of};
+use crate::packets::{few, in_words, parts, parts_of};
 use crate::region::{Kind, decision_text, place, refused};
 use crate::rule::rule_line;
 use crate::waiver::complaint;
@@ -148,7 +148,7 @@ pub(crate) fn write_gaps(text: &mut String, gaps: &[Gap]) {
         }
         let lines = match &gap.lines[..] {
             [] => String::new(),
-            lines => format!("{}: ", lines.join(", ")),
+            lines => format!("{}: ", few(lines.to_vec())),
         };
         let from = match &gap.from[..] {
             [] => String::new(),
