@@ -181,12 +181,26 @@ pub(crate) struct Diff {
     /// whatever its application and NEW with some, the rest does not count for the exit status
     #[arg(long)]
     pub(crate) narrowing_ok: bool,
+    /// Whether to compare what is logged, and which profiles inspect what is let through
+    #[arg(long, value_enum, value_name = "WHEN", default_value_t = Logging::Auto)]
+    pub(crate) logging: Logging,
     /// Write a capture whose packet N is the witness of region N, to be sent through real devices
     /// or replayed (pcapng where the name ends so, else pcap)
     #[arg(long, value_name = "FILE")]
     pub(crate) witnesses: Option<PathBuf>,
     #[command(flatten)]
     pub(crate) output: Output,
+}
+
+/// When logging and inspection are compared.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, ValueEnum)]
+pub(crate) enum Logging {
+    /// Where both configurations are of one dialect
+    Auto,
+    /// Across dialects too: whether rules log, and profiles by their names
+    Always,
+    /// Never
+    Never,
 }
 
 #[derive(Args, Debug)]

@@ -122,7 +122,7 @@ fn a_comparison_with_a_fault_is_not_as_its_schema_says() {
     let document: Value =
         serde_json::from_str(&stdout(&["diff", OLD, NEW, "--format", "json"], 1)).unwrap();
     for (place, value) in [
-        ("/regions/0/change", json!("logging")),
+        ("/regions/0/change", json!("renamed")),
         ("/regions/0/direction", json!("application")),
         ("/regions/0/id", json!(0)),
         ("/regions/0/source", json!([])),

@@ -139,7 +139,48 @@ fn differences_somebody_answers_for_do_not_fail_a_comparison() {
     let args = [&["diff", "old.toml", "new.toml"], &WAIVERS[..]].concat();
     let table = folder.check(&args, 0);
     assert!(table.contains("waived: CHG-22"), "{table}");
-    assert!(table.contains("different: 1 regions, 1 of them waived"), "{table}");
+    assert!(table.contains("different: 1 region, 1 of them waived"), "{table}");
+}
+
+#[test]
+fn return_traffic_somebody_answers_for_does_not_fail_a_comparison() {
+    let rule = format!("allow tcp/22 {NEAR}");
+    let old = format!("behaviour = \"asa\"\n{}", firewall(&[&rule]));
+    let folder = Folder::new(&[], &[&rule]).write("old.toml", &old);
+    let document = folder.diff(&[], 1);
+    assert_eq!(document["return_traffic"]["regions"][0]["waived_by"], Value::Null);
+    let document = folder.write("waivers.toml", &waiver(22, VALID)).diff(&WAIVERS, 0);
+    assert_eq!(document["verdict"], "different");
+    let regions = document["return_traffic"]["regions"].as_array().unwrap();
+    assert!(regions.iter().all(|it| it["waived_by"] == "CHG-22"), "{regions:#?}");
+    let waiver = &document["waivers"][0];
+    assert_eq!(waiver["state"], "used", "{waiver}");
+    assert_eq!(waiver["return_traffic"].as_array().map(Vec::len), Some(regions.len()));
+}
+
+#[test]
+fn what_is_logged_and_inspected_is_compared_and_can_be_waived() {
+    let rules = ["allow tcp/443 log = true", "allow tcp/22 profiles = [\"strict\"]"];
+    let folder = Folder::new(&rules, &["allow tcp/443 log = true", "allow tcp/22"]);
+    let document = folder.diff(&[], 1);
+    assert_eq!(document["logging_compared"], true);
+    let [region] = &document["regions"].as_array().unwrap()[..] else { panic!("{document:#}") };
+    assert_eq!(region["change"], "logging");
+    assert_eq!(region["destination_port"], serde_json::json!(["22"]));
+    assert_eq!(region["old"]["profiles"], serde_json::json!(["strict"]));
+    assert_eq!(region["new"]["profiles"], serde_json::json!([]));
+    assert_eq!((&region["old"]["log"], &region["new"]["log"]), (&false.into(), &false.into()));
+    let text = folder.check(&["diff", "old.toml", "new.toml"], 1);
+    assert!(text.contains("1 region, in logging or inspection alone"), "{text}");
+    let document = folder.diff(&["--logging", "never"], 0);
+    assert_eq!(
+        (&document["verdict"], &document["logging_compared"]),
+        (&"equivalent".into(), &false.into())
+    );
+    let list = waiver(22, VALID).replace("\"deny\"", "\"allow\"").replace(NEAR, "");
+    let document = folder.write("waivers.toml", &list).diff(&WAIVERS, 0);
+    assert_eq!(document["regions"][0]["waived_by"], "CHG-22");
+    assert_eq!(document["waivers"][0]["state"], "used");
 }
 
 #[test]

@@ -342,7 +342,7 @@ fn decision<'a>(
             ("allow", words)
         }
         Outcome::Deny(kind) => (kind, rule),
-        Outcome::Outside => ("outside", rule),
+        Outcome::Outside | Outcome::Recorded(_) => ("outside", rule),
     }
 }
 

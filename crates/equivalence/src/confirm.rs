@@ -2,8 +2,8 @@
 
 use parefeu_net::{Protocol, TcpFlags};
 use parefeu_policy::{
-    Answer, ApplicationId, ConnectionState, Identified, Knowledge, LinkedFirewall, PacketKey,
-    UserKnowledge, reference,
+    Answer, ApplicationId, ConnectionState, Evaluation, Identified, Knowledge, LinkedAction,
+    LinkedFirewall, PacketKey, UserKnowledge, reference,
 };
 
 use crate::flatten::Passage;
@@ -31,12 +31,26 @@ pub(crate) fn ask(
 ) -> Opinion {
     let known = knowledge(firewall, witness, applications);
     let judged = reference::judge(firewall, &key(witness, passage), &known);
-    let agrees = certainly(&judged)
-        .filter(|_| is_whole(witness))
-        .map(|allows| allows == matches!(expected, Outcome::Allow(_)));
+    let agrees =
+        certainly(&judged).filter(|_| is_whole(witness)).map(|allows| allows == expected.allows());
     let zone = judged.key.to.and_then(|id| firewall.zones.get(id.index()).cloned());
     let interface = judged.key.egress.and_then(|id| firewall.interfaces.get(id.index()));
     Opinion { agrees, leaves: zone.or(interface.map(|interface| interface.name.clone())) }
+}
+
+/// What a firewall does with a witness, where that is certain. `O(rules)`.
+pub(crate) fn action(
+    firewall: &LinkedFirewall,
+    passage: Passage,
+    witness: &Witness,
+    applications: &[Box<str>],
+) -> Option<LinkedAction> {
+    let known = knowledge(firewall, witness, applications);
+    let judged = reference::judge(firewall, &key(witness, passage), &known);
+    // Rules that refuse as another one does are still others.
+    let hit = judged.evaluation.decided;
+    let certain = judged.evaluation == Evaluation::certain(hit) && judged.doubtful_nat.is_none();
+    (certain && is_whole(witness)).then_some(hit.action)
 }
 
 /// Asks whether a firewall goes on to serve a connection it admits. Nothing is said of one that it

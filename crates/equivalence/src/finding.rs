@@ -100,6 +100,8 @@ pub enum Change {
     Translation,
     /// Refused by both, in different ways.
     Refusal,
+    /// Treated alike, and recorded or inspected differently.
+    Logging,
 }
 
 impl Change {
@@ -110,15 +112,19 @@ impl Change {
             Self::Closed => "closed",
             Self::Translation => "translation",
             Self::Refusal => "refusal",
+            Self::Logging => "logging",
         }
     }
 
     fn of(old: &Outcome, new: &Outcome) -> Self {
-        match (old, new) {
-            (Outcome::Allow(_), Outcome::Allow(_)) => Self::Translation,
-            (Outcome::Allow(_), _) => Self::Closed,
-            (_, Outcome::Allow(_)) => Self::Opened,
-            _ => Self::Refusal,
+        match (old.allows(), new.allows()) {
+            _ if matches!((old, new), (Outcome::Recorded(_), Outcome::Recorded(_))) => {
+                Self::Logging
+            }
+            (true, true) => Self::Translation,
+            (true, false) => Self::Closed,
+            (false, true) => Self::Opened,
+            (false, false) => Self::Refusal,
         }
     }
 }
@@ -253,9 +259,10 @@ fn finding(case: &Compared, piece: &Piece, pairing: &Pairing) -> Option<Finding>
         deciders: fate.deciders.clone(),
     };
     let (old, new) = (decision(&region.old), decision(&region.new));
+    let change = Change::of(&old.outcome, &new.outcome);
     Some(Finding {
-        change: Change::of(&old.outcome, &new.outcome),
-        by_application: by_application(problem, region, &witness),
+        change,
+        by_application: change != Change::Logging && by_application(problem, region, &witness),
         from: from.clone(),
         to: to.clone(),
         family: Some(asked.family),
@@ -301,8 +308,7 @@ fn by_application(problem: &Problem, region: &Region, witness: &Witness) -> bool
     (0..problem.dimensions[at].classes()).any(|class| {
         let mut other = point.clone();
         other[at] = class;
-        let allowed =
-            |list: &List| matches!(decided(problem, list, &other), Some(Outcome::Allow(_)));
+        let allowed = |list: &List| decided(problem, list, &other).is_some_and(Outcome::allows);
         allowed(&problem.old) && allowed(&problem.new)
     })
 }

@@ -49,7 +49,10 @@ impl Wanted {
     }
 
     pub(crate) const fn fits(self, outcome: &Outcome) -> bool {
-        matches!((self, outcome), (Self::Allow, Outcome::Allow(_)) | (Self::Deny, Outcome::Deny(_)))
+        match self {
+            Self::Allow => outcome.allows(),
+            Self::Deny => outcome.refuses(),
+        }
     }
 }
 

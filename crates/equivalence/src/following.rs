@@ -68,14 +68,16 @@ pub fn compare_following(
     Some(answer)
 }
 
-/// The findings of what follows: of a side that refuses, the rules that do.
+/// The findings of what follows, those parts of them told apart that are accepted: of a side that
+/// refuses, the rules that do.
 pub fn findings_following(
     old: &LinkedFirewall,
     new: &LinkedFirewall,
     answer: &Answer,
     pairing: &Pairing,
+    terms: &Terms<'_>,
 ) -> Vec<Finding> {
-    let mut found = told(old, new, answer, pairing, &Terms::default());
+    let mut found = told(old, new, answer, pairing, terms);
     let applications = answer.applications();
     for it in found.iter_mut().take(Finding::CONFIRMED) {
         let way = &it.witness_way;
@@ -130,7 +132,7 @@ fn what_follows(outcome: &Outcome) -> Outcome {
             Some(phase) => Outcome::Deny(phase.refused().into()),
             None => Outcome::Outside,
         },
-        Outcome::Outside => Outcome::Outside,
+        Outcome::Outside | Outcome::Recorded(_) => Outcome::Outside,
     }
 }
 

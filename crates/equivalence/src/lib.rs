@@ -31,6 +31,7 @@ mod outcome;
 mod pairing;
 mod problem;
 mod proof;
+mod recording;
 mod region;
 mod scope;
 mod search;
@@ -61,10 +62,11 @@ pub use intent::{Intent, Proved, Standing, prove};
 pub use naming::{ObjectNames, RegionNames};
 pub use pairing::{Pair, PairedBy, Pairing};
 pub use problem::{
-    Dimension, DimensionId, Entry, Field, Function, List, Origin, Outcome, OutcomeId, Problem, Set,
-    SetId, Side, Step, Translate,
+    Dimension, DimensionId, Entry, Field, Function, List, Origin, Outcome, OutcomeId, Problem,
+    Record, Set, SetId, Side, Step, Translate,
 };
 pub use proof::{Cut, Part, Proof};
+pub use recording::{compare_records, findings_of_records};
 pub use region::{Fate, Region, regions};
 pub use scope::{Addresses, Scope};
 pub use solve::{

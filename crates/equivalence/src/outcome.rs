@@ -1,6 +1,6 @@
 //! When two outcomes are one: as functions of the packet, on the box at hand.
 
-use crate::problem::{Field, Function, Outcome, OutcomeId, Problem, Translate};
+use crate::problem::{Field, Function, Outcome, OutcomeId, Problem, Record, Translate};
 
 /// How two outcomes relate on a box.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -57,6 +57,10 @@ impl Outcomes {
 fn normal(outcome: &Outcome, compare_refusals: bool) -> Outcome {
     match outcome {
         Outcome::Deny(_) if !compare_refusals => Outcome::Deny("".into()),
+        Outcome::Recorded(record) if !compare_refusals => Outcome::Recorded(Record {
+            refusal: record.refusal.as_ref().map(|_| "".into()),
+            ..record.clone()
+        }),
         Outcome::Allow(translate) => {
             let keep = |function: &Function| match function {
                 Function::Shift(0) => Function::Keep,

@@ -145,6 +145,39 @@ pub enum Outcome {
     Allow(Translate),
     /// It is refused. The kind of refusal is compared only where asked for.
     Deny(Box<str>),
+    /// Where records are compared: what is recorded of it, whatever it becomes.
+    Recorded(Record),
+}
+
+impl Outcome {
+    /// Whether the packet is let through.
+    pub const fn allows(&self) -> bool {
+        match self {
+            Self::Allow(_) => true,
+            Self::Recorded(record) => record.refusal.is_none(),
+            Self::Outside | Self::Deny(_) => false,
+        }
+    }
+
+    /// Whether the packet is refused.
+    pub const fn refuses(&self) -> bool {
+        match self {
+            Self::Deny(_) => true,
+            Self::Recorded(record) => record.refusal.is_some(),
+            Self::Outside | Self::Allow(_) => false,
+        }
+    }
+}
+
+/// What a firewall writes down of a connection, and what looks into it.
+#[derive(Clone, Debug, Default, Eq, Hash, Ord, PartialEq, PartialOrd)]
+pub struct Record {
+    /// How the connection is refused; `None` where it is let through.
+    pub refusal: Option<Box<str>>,
+    /// Whether it is logged.
+    pub log: bool,
+    /// The names of the inspection profiles it passes, ascending; of a refused one none.
+    pub profiles: Vec<Box<str>>,
 }
 
 /// What becomes of the four translated fields.

@@ -6,7 +6,7 @@ use parefeu_policy::set::Ranges;
 
 use crate::merge::{Merger, Product};
 use crate::problem::{
-    Dimension, DimensionId, Entry, Field, List, Origin, Outcome, OutcomeId, Problem, SetId, Step,
+    Dimension, DimensionId, Entry, Field, List, Origin, OutcomeId, Problem, SetId, Step,
 };
 use crate::solve::DifferenceBox;
 
@@ -154,7 +154,7 @@ impl Reader<'_> {
     }
 
     fn is_allow(&self, outcome: OutcomeId) -> bool {
-        matches!(self.problem.outcomes[outcome.0 as usize], Outcome::Allow(_))
+        self.problem.outcomes[outcome.0 as usize].allows()
     }
 
     /// Whether an entry matches every point; `None` when it matches none.

@@ -132,15 +132,24 @@ impl Waiver {
 
     /// The part of its packets on which the sides differ as it expects, in the families where they
     /// do on any.
-    fn share(&self, answer: &Answer) -> f64 {
-        let measured = [Family::V4, Family::V6].map(|family| self.measure(answer, family));
+    ///
+    /// What one answer finds, another one does not: their parts add up.
+    fn share(&self, answers: &[&Answer]) -> f64 {
+        let families = [Family::V4, Family::V6];
+        let measured = families.map(|family| {
+            let found = answers.iter().map(|answer| self.measure(answer, family));
+            let meant = answers.first().map_or(0.0, |answer| self.measure(answer, family).0);
+            let parts = found.filter(|(meant, _)| *meant > 0.0).map(|it| it.1 / it.0);
+            (meant, meant * parts.sum::<f64>())
+        });
         let used = measured.iter().filter(|(_, different)| *different > 0.0);
         let (meant, different) = used.fold((0.0, 0.0), |sum, it| (sum.0 + it.0, sum.1 + it.1));
         if meant > 0.0 { different / meant } else { 0.0 }
     }
 }
 
-/// What is known of each waiver after a comparison whose findings were told apart with them.
+/// What is known of each waiver after comparisons whose findings were told apart with them, that of
+/// first packets before the others.
 ///
 /// A waiver is over-broad when more than half of its packets are no difference it waives: packets
 /// of the ways, families, protocols, addresses, ports and applications it names, as far as the
@@ -148,20 +157,20 @@ impl Waiver {
 /// the conditions that rules compare. A family without any such difference is left out of the
 /// count; a difference that earlier waivers took is counted for each.
 pub fn review(
-    answer: &Answer,
-    findings: &[Finding],
+    answers: &[&Answer],
+    findings: &[&[Finding]],
     waivers: &[Waiver],
     today: Date,
 ) -> Vec<Reviewed> {
     let reviewed = waivers.iter().enumerate().map(|(at, waiver)| {
         let taken = |it: &&Finding| it.accepted == Some(Acceptance::Waiver(at));
-        let findings = findings.iter().filter(taken).count();
+        let findings = findings.iter().copied().flatten().filter(taken).count();
         let problem = if !waiver.holds_on(today) {
             Some(WaiverProblem::Expired)
         } else if findings == 0 {
             Some(WaiverProblem::Unused)
         } else {
-            let share = waiver.share(answer);
+            let share = waiver.share(answers);
             (share < 0.5).then_some(WaiverProblem::OverBroad { share })
         };
         Reviewed { problem, findings }

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 
 use packets::{holds, lets_through, lies_in, opening, opening_of, supported};
 use parefeu_equivalence::{
-    Change, Family, Field, Finding, Pairing, Passage, Place, ProtocolClass, Request,
+    Change, Family, Field, Finding, Pairing, Passage, Place, ProtocolClass, Request, Terms,
     compare_following, findings_following,
 };
 use parefeu_net::{Protocol, TcpFlags};
@@ -76,7 +76,7 @@ fn check_pair(sides: [Firewall; 2], seed: u64) -> (usize, usize) {
     let pairing = Pairing::of(&old, &new, &BTreeMap::new());
     let request = Request::all(pairing.clone());
     let Some(answer) = compare_following(&old, &new, &request) else { return (0, 0) };
-    let found = findings_following(&old, &new, &answer, &pairing);
+    let found = findings_following(&old, &new, &answer, &pairing, &Terms::default());
     assert!(found.iter().all(|it| !it.is_contradicted()), "{found:#?}");
     let (mut inside, mut outside) = (0, 0);
     for case in &answer.compared {
@@ -179,7 +179,7 @@ fn found(old: &LinkedFirewall, new: &LinkedFirewall) -> Option<Vec<Finding>> {
     let pairing = Pairing::of(old, new, &BTreeMap::new());
     let answer = compare_following(old, new, &Request::all(pairing.clone()))?;
     assert!(answer.undecided.is_empty(), "{:?}", answer.undecided);
-    Some(findings_following(old, new, &answer, &pairing))
+    Some(findings_following(old, new, &answer, &pairing, &Terms::default()))
 }
 
 const WEB: &str = r#"

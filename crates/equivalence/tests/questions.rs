@@ -205,7 +205,7 @@ fn waived(
     assert_eq!(answer.undecided, []);
     let terms = Terms { waivers, today: TODAY, narrowing: None };
     let found = findings_apart(old, new, &answer, &pairing, &terms);
-    let reviewed = review(&answer, &found, waivers, TODAY);
+    let reviewed = review(&[&answer], &[&found], waivers, TODAY);
     (found, reviewed.into_iter().map(|it| it.problem).collect())
 }
 

@@ -145,6 +145,7 @@ fn evaluate<'a>(problem: &'a Problem, list: &List, point: &[u32]) -> &'a Outcome
 fn becomes(outcome: &Outcome, values: [u128; 4], refusals: bool) -> String {
     match outcome {
         Outcome::Outside => "outside".into(),
+        Outcome::Recorded(record) => format!("{record:?}"),
         Outcome::Deny(how) => format!("deny {}", if refusals { how } else { "" }),
         Outcome::Allow(to) => [&to.src, &to.src_port, &to.dst, &to.dst_port]
             .into_iter()

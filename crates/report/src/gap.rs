@@ -70,7 +70,8 @@ pub(crate) fn gaps(exact: &Exact<'_>, report: &DiffReport<'_>) -> Vec<Gap> {
         return Vec::new();
     }
     let following = exact.following.map_or(&[][..], |it| &it.answer.undecided);
-    let undecided = exact.answer.undecided.iter().chain(following);
+    let records = exact.records.map_or(&[][..], |answer| &answer.undecided);
+    let undecided = exact.answer.undecided.iter().chain(following).chain(records);
     let mut found = unanswered(undecided, [report.old, report.new]);
     let bare = |why: Why, from: Vec<String>| {
         let (lines, families) = (Vec::new(), Vec::new());

@@ -56,6 +56,7 @@ pub fn diff_document(report: &DiffReport<'_>) -> Value {
         "waivers": exact.map_or_else(Vec::new, waiver_documents),
         "intents": intents.map_or_else(Vec::new, |intents| intent_documents(intents, report)),
         "return_traffic": exact.map_or(Value::Null, |exact| return_traffic(exact, report)),
+        "logging_compared": exact.is_some_and(|exact| exact.records.is_some()),
         "undecided": gaps.iter().map(gap_document).collect::<Vec<Value>>(),
         "traffic": traffic(report),
         "certificate": exact.and_then(|exact| exact.certificate),
@@ -71,7 +72,7 @@ pub fn diff_document(report: &DiffReport<'_>) -> Value {
 fn return_traffic(exact: &Exact<'_>, report: &DiffReport<'_>) -> Value {
     let Some(Following { answer, findings }) = exact.following else { return Value::Null };
     let documents = (1..).zip(findings);
-    let documents = documents.map(|(id, it)| following_document(id, it, answer, report));
+    let documents = documents.map(|(id, it)| following_document(id, it, (exact, answer), report));
     json!({ "regions": documents.collect::<Vec<Value>>() })
 }
 

@@ -79,6 +79,9 @@ pub struct Exact<'a> {
     pub findings: &'a [Finding],
     /// The same of what follows first packets, where that had to be compared.
     pub following: Option<Following<'a>>,
+    /// What was found of logging and inspection, where that was compared: its findings are the last
+    /// of all.
+    pub records: Option<&'a Answer>,
     /// What else is known of each finding; nothing of those past the end.
     pub details: &'a [Detail],
     /// Which rules stand for each other, where that was asked for.

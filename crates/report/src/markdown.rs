@@ -11,9 +11,11 @@ use crate::explained::explanation_text;
 use crate::gap::gaps;
 use crate::intent::write_intents;
 use crate::packets::{Size, few, in_words, parts_of};
-use crate::region::{Kind, place, refused, verdict};
+use crate::region::{Kind, place, record_text, refused, verdict};
 use crate::rule::{origin_line, rule_line};
-use crate::table::{bytes, conclusion, packets, tally, traffic as traffic_text, write_waivers};
+use crate::table::{
+    bytes, conclusion, packets, plural, tally, traffic as traffic_text, write_waivers,
+};
 use crate::witness::flow;
 use crate::{DiffReport, Exact, Following};
 
@@ -119,7 +121,7 @@ fn write_exact(text: &mut String, exact: &Exact<'_>, report: &DiffReport<'_>) {
         write_regions(text, exact, report);
     }
     if let Some(Following { answer, findings: findings @ [_, ..] }) = exact.following {
-        write_following(text, (answer, findings), report);
+        write_following(text, (answer, findings), exact, report);
     }
     write_stated(text, exact, report);
     let gaps = gaps(exact, report);
@@ -157,7 +159,8 @@ fn write_regions(text: &mut String, exact: &Exact<'_>, report: &DiffReport<'_>) 
     });
     let counts: Vec<String> =
         counts.map(|(kind, count)| format!("{count} {}", kind.name())).collect();
-    let _ = writeln!(text, "{} regions: {}.\n", exact.findings.len(), counts.join(", "));
+    let regions = plural(exact.findings.len(), "region");
+    let _ = writeln!(text, "{regions}: {}.\n", counts.join(", "));
     let traffic = exact.weighed.is_some();
     let (name, line) = if traffic { (" traffic |", "---|") } else { ("", "") };
     let _ =
@@ -193,13 +196,15 @@ fn write_regions(text: &mut String, exact: &Exact<'_>, report: &DiffReport<'_>) 
 /// The verdict of a side, and the rules that may decide.
 fn decision(decision: &Decision, firewall: &LinkedFirewall) -> String {
     let names = decision.deciders.iter().map(|it| code(&origin_line(firewall, *it).label()));
-    format!("{} {}", verdict(&decision.outcome), few(names.collect()))
+    let record = record_text(&decision.outcome).map(|text| format!(" ({})", escape(&text)));
+    format!("{} {}{}", verdict(&decision.outcome), few(names.collect()), record.unwrap_or_default())
 }
 
 /// Connections both sides let in, and of which one refuses what follows.
 fn write_following(
     text: &mut String,
     (answer, findings): (&Answer, &[Finding]),
+    exact: &Exact<'_>,
     report: &DiffReport<'_>,
 ) {
     let _ = writeln!(text, "\n## Return traffic\n");
@@ -210,7 +215,7 @@ fn write_following(
         let _ = writeln!(
             text,
             "| {} | {} | {} | {} | {} |",
-            refused(finding),
+            refused_and_waived(finding, exact),
             escape(&in_words(&parts_of(finding, answer), "; ")),
             decision(&finding.old, report.old.firewall),
             decision(&finding.new, report.new.firewall),
@@ -218,6 +223,11 @@ fn write_following(
         );
     }
     write_more(text, findings.len(), MOST_REGIONS, "sets of connections");
+}
+
+fn refused_and_waived(finding: &Finding, exact: &Exact<'_>) -> String {
+    let ticket = exact.ticket_of(finding).map(|ticket| format!(", waived: {}", code(ticket)));
+    refused(finding).to_owned() + &ticket.unwrap_or_default()
 }
 
 /// Waivers and intents, with what became of them, and rules explained by rules.

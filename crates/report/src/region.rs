@@ -1,9 +1,11 @@
 //! Regions and witnesses of an exact comparison as JSON, and what the words of all formats need of
 //! their decisions.
 
+use std::fmt::Write;
+
 use parefeu_equivalence::{
     Acceptance, Answer, Change, Decision, Family, Field, Finding, Function, Names, Origin, Outcome,
-    ProtocolClass, RegionNames, Side, Translate, Weight, Witness,
+    ProtocolClass, Record, RegionNames, Side, Translate, Weight, Witness,
 };
 use parefeu_policy::set::Ranges;
 use parefeu_policy::{LinkedFirewall, LinkedNatRule, Span};
@@ -55,7 +57,7 @@ pub(crate) fn region_document(
 pub(crate) fn following_document(
     id: usize,
     finding: &Finding,
-    answer: &Answer,
+    (exact, answer): (&Exact<'_>, &Answer),
     report: &DiffReport<'_>,
 ) -> Value {
     let mut document = Map::new();
@@ -68,6 +70,7 @@ pub(crate) fn following_document(
     document.extend(space_document(finding, answer));
     document.insert("witness".to_owned(), witness_document(finding, answer));
     document.insert("packets_log2".to_owned(), finding.packets_log2.into());
+    document.insert("waived_by".to_owned(), exact.ticket_of(finding).into());
     Value::Object(document)
 }
 
@@ -181,12 +184,19 @@ pub(crate) enum Kind {
     Application,
     Translation,
     Refusal,
+    Logging,
 }
 
 impl Kind {
     /// As a reader wants them: what loses service, what opens, then what else changes.
-    pub(crate) const ALL: [Self; 5] =
-        [Self::Closed, Self::Opened, Self::Application, Self::Translation, Self::Refusal];
+    pub(crate) const ALL: [Self; 6] = [
+        Self::Closed,
+        Self::Opened,
+        Self::Application,
+        Self::Translation,
+        Self::Refusal,
+        Self::Logging,
+    ];
 
     /// The kind of a region.
     pub(crate) const fn of(finding: &Finding) -> Self {
@@ -196,6 +206,7 @@ impl Kind {
             Change::Opened => Self::Opened,
             Change::Translation => Self::Translation,
             Change::Refusal => Self::Refusal,
+            Change::Logging => Self::Logging,
         }
     }
 
@@ -207,6 +218,7 @@ impl Kind {
             Self::Application => "application",
             Self::Translation => "translation",
             Self::Refusal => "refusal",
+            Self::Logging => "logging",
         }
     }
 }
@@ -223,6 +235,10 @@ fn decision_document(decision: &Decision, firewall: &LinkedFirewall) -> Value {
     {
         document["translated"] = translate_document(translate);
     }
+    if let Outcome::Recorded(Record { log, profiles, .. }) = &decision.outcome {
+        document["log"] = (*log).into();
+        document["profiles"] = json!(profiles);
+    }
     document
 }
 
@@ -230,15 +246,31 @@ fn decision_document(decision: &Decision, firewall: &LinkedFirewall) -> Value {
 pub(crate) fn verdict(outcome: &Outcome) -> &str {
     match outcome {
         Outcome::Outside => "outside",
-        Outcome::Allow(_) => "allow",
-        Outcome::Deny(how) => how.split(' ').next().unwrap_or("deny"),
+        Outcome::Allow(_) | Outcome::Recorded(Record { refusal: None, .. }) => "allow",
+        Outcome::Deny(how) | Outcome::Recorded(Record { refusal: Some(how), .. }) => {
+            how.split(' ').next().unwrap_or("deny")
+        }
     }
+}
+
+/// What is recorded of packets, where that is compared: `not logged`, `logged, profiles strict`.
+pub(crate) fn record_text(outcome: &Outcome) -> Option<String> {
+    let Outcome::Recorded(record) = outcome else { return None };
+    let logged = if record.log { "logged" } else { "not logged" };
+    Some(match &record.profiles[..] {
+        [] => logged.to_owned(),
+        profiles => format!("{logged}, profiles {}", profiles.join(", ")),
+    })
 }
 
 /// The verdict and the first of the rules that may decide: `allow web-in, mail-in`.
 pub(crate) fn decision_text(decision: &Decision, firewall: &LinkedFirewall) -> String {
     let names = decision.deciders.iter().map(|origin| origin_name(*origin, firewall));
-    format!("{} {}", verdict(&decision.outcome), few(names.collect()))
+    let mut text = format!("{} {}", verdict(&decision.outcome), few(names.collect()));
+    if let Some(record) = record_text(&decision.outcome) {
+        let _ = write!(text, " ({record})");
+    }
+    text
 }
 
 fn origin_document(origin: Origin, firewall: &LinkedFirewall) -> Value {

@@ -4,7 +4,7 @@ use std::fmt::Write;
 
 use comfy_table::{CellAlignment, ContentArrangement, Table, presets};
 use parefeu_engine::SessionSummary;
-use parefeu_equivalence::{Acceptance, Answer, Finding, Verdict, Waiver, Weight};
+use parefeu_equivalence::{Acceptance, Answer, Change, Finding, Verdict, Waiver, Weight};
 use parefeu_policy::LinkedFirewall;
 use parefeu_replay::{Comparison, DifferenceClass, DifferenceReport, Group, GroupSide};
 
@@ -104,7 +104,7 @@ fn write_exact(text: &mut String, exact: &Exact<'_>, report: &DiffReport<'_>, wi
     }
     if let Some(Following { answer, findings: findings @ [_, ..] }) = exact.following {
         let _ = writeln!(text, "return traffic: both let these connections in, one refuses");
-        let _ = writeln!(text, "{}\n", following_table(findings, answer, report, width));
+        let _ = writeln!(text, "{}\n", following_table(findings, (exact, answer), report, width));
     }
     if let Some(explained) = exact.explained {
         let _ = writeln!(text, "{}", explanation_text(explained, report));
@@ -187,14 +187,15 @@ fn region_table(exact: &Exact<'_>, report: &DiffReport<'_>, width: u16) -> Table
 
 fn following_table(
     findings: &[Finding],
-    answer: &Answer,
+    (exact, answer): (&Exact<'_>, &Answer),
     report: &DiffReport<'_>,
     width: u16,
 ) -> Table {
     let mut table = plain_table(&["refused", "connections", "old rule", "new rule"], width);
     for finding in findings.iter().take(MOST_REGIONS) {
+        let ticket = exact.ticket_of(finding).map(|ticket| format!("\nwaived: {ticket}"));
         table.add_row([
-            refused(finding).to_owned(),
+            refused(finding).to_owned() + &ticket.unwrap_or_default(),
             in_words(&parts_of(finding, answer), "\n"),
             decision_text(&finding.old, report.old.firewall),
             decision_text(&finding.new, report.new.firewall),
@@ -219,12 +220,8 @@ pub(crate) fn packets(at: usize, finding: &Finding, exact: &Exact<'_>) -> String
 /// What was seen of a region.
 pub(crate) fn traffic(weight: &Weight) -> String {
     let Some((_, last)) = weight.seen else { return "not seen".to_owned() };
-    let count = |count: u64, what: &str| match count {
-        1 => format!("1 {what}"),
-        _ => format!("{count} {what}s"),
-    };
-    let sessions = count(weight.sessions, "session");
-    let sources = count(weight.sources as u64, "source");
+    let sessions = plural(weight.sessions as usize, "session");
+    let sources = plural(weight.sources, "source");
     // To the second.
     let last: String = last.to_string().chars().take(19).collect();
     format!("{sessions}, {}\nof {sources}\nlast seen {last}", bytes(weight.bytes))
@@ -238,6 +235,7 @@ pub(crate) fn conclusion(report: &DiffReport<'_>) -> String {
     let findings = report.exact.map_or(&[][..], |exact| exact.findings);
     let regions = findings.len();
     let accepted = findings.iter().filter(|it| it.accepted.is_some()).count();
+    let logging = findings.iter().filter(|it| it.change == Change::Logging).count();
     let later = match report.exact.and_then(|exact| exact.following) {
         Some(Following { findings: [], .. }) | None => "",
         Some(_) => "; return traffic differs",
@@ -245,9 +243,18 @@ pub(crate) fn conclusion(report: &DiffReport<'_>) -> String {
     let is_part = report.exact.is_some_and(|exact| !asked(exact.asked).is_empty());
     match report.verdict {
         Verdict::Different if accepted > 0 => {
-            format!("different: {regions} regions, {accepted} of them waived or accepted{later}")
+            let regions = plural(regions, "region");
+            format!("different: {regions}, {accepted} of them waived or accepted{later}")
         }
-        Verdict::Different if regions > 0 => format!("different: {regions} regions{later}"),
+        Verdict::Different if regions > 0 && logging == regions => {
+            format!(
+                "different: {}, in logging or inspection alone{later}",
+                plural(regions, "region")
+            )
+        }
+        Verdict::Different if regions > 0 => {
+            format!("different: {}{later}", plural(regions, "region"))
+        }
         Verdict::Different if !later.is_empty() => format!("different{later}"),
         Verdict::Different => "different: in this traffic, not in what rules decide".to_owned(),
         Verdict::Undecided if unjudged > 0 => {
@@ -260,6 +267,12 @@ pub(crate) fn conclusion(report: &DiffReport<'_>) -> String {
         Verdict::Equivalent => "equivalent: every new connection is treated alike".to_owned(),
         Verdict::EquivalentUnderAssumptions => "equivalent under the assumptions listed".to_owned(),
     }
+}
+
+/// `1 region`, `2 regions`.
+pub(crate) fn plural(count: usize, what: &str) -> String {
+    let end = if count == 1 { "" } else { "s" };
+    format!("{count} {what}{end}")
 }
 
 /// How many sessions are treated alike, differently, or cannot be judged.

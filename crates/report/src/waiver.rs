@@ -1,6 +1,6 @@
 //! Waivers and what became of them, as JSON and in words.
 
-use parefeu_equivalence::{Acceptance, Reviewed, Waiver, WaiverProblem};
+use parefeu_equivalence::{Acceptance, Finding, Reviewed, Waiver, WaiverProblem};
 use serde_json::{Value, json};
 
 use crate::Exact;
@@ -10,8 +10,11 @@ pub(crate) fn waiver_documents(exact: &Exact<'_>) -> Vec<Value> {
     let Some(all) = exact.waivers else { return Vec::new() };
     let waivers = all.waivers.iter().zip(all.reviewed).enumerate();
     let documents = waivers.map(|(at, (waiver, reviewed))| {
-        let held = (1..).zip(exact.findings);
-        let held = held.filter(|(_, it)| it.accepted == Some(Acceptance::Waiver(at)));
+        let held = |findings: &[Finding]| -> Vec<usize> {
+            let held = (1..).zip(findings);
+            let held = held.filter(|(_, it)| it.accepted == Some(Acceptance::Waiver(at)));
+            held.map(|(id, _)| id).collect()
+        };
         let mut document = json!({
             "file": all.file,
             "line": waiver.line,
@@ -22,7 +25,8 @@ pub(crate) fn waiver_documents(exact: &Exact<'_>) -> Vec<Value> {
             "old": waiver.old.name(),
             "new": waiver.new.name(),
             "state": state(reviewed),
-            "regions": held.map(|(id, _)| id).collect::<Vec<usize>>(),
+            "regions": held(exact.findings),
+            "return_traffic": held(exact.following.map_or(&[], |it| it.findings)),
         });
         if let Some(WaiverProblem::OverBroad { share }) = reviewed.problem {
             document["share"] = share.into();

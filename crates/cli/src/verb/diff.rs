@@ -68,7 +68,7 @@ pub(crate) fn run(args: &Diff, global: &Global, drawer: &Drawer) -> anyhow::Resu
     }
     if let Some(path) = &args.certificate {
         let sink = Sink::open(Some(path), [&args.old, &args.new])?;
-        write_certificate(sink, &asked, (&answered.answer, &answered.conclusion), [&old, &new])?;
+        write_certificate(sink, &asked, (&answered.answer, &answered.certified), [&old, &new])?;
     }
     let weights = Weights::new(&answered.answer, &answered.findings, &asked.pairing);
     let (comparison, weighed) = replay(&mut frames, lockstep, weights)?;

@@ -24,6 +24,7 @@ use parefeu_net::Protocol;
 use parefeu_policy::set::Ranges;
 use parefeu_policy::{AtomId, InterfaceId, LinkedFirewall, Span, ZoneId};
 
+use crate::scope::Sets;
 use crate::{Field, Problem, Side};
 use categories::Categories;
 use moments::Moments;
@@ -160,6 +161,25 @@ pub fn flatten(
     new: &LinkedFirewall,
     case: &Case,
 ) -> Result<Problem, NotFlattened> {
+    write_out(old, new, case, None)
+}
+
+/// Writes out what two firewalls record of the packets outside these products.
+pub(crate) fn flatten_records(
+    old: &LinkedFirewall,
+    new: &LinkedFirewall,
+    case: &Case,
+    without: &[&Sets],
+) -> Result<Problem, NotFlattened> {
+    write_out(old, new, case, Some(without))
+}
+
+fn write_out(
+    old: &LinkedFirewall,
+    new: &LinkedFirewall,
+    case: &Case,
+    records_without: Option<&[&Sets]>,
+) -> Result<Problem, NotFlattened> {
     let applications = [old, new].into_iter().flat_map(|side| &side.applications);
     let space = Space {
         family: case.family,
@@ -169,6 +189,8 @@ pub fn flatten(
         moments: Moments::of(old, new),
         one_dialect: old.dialect == new.dialect,
         within: &case.within,
+        without: records_without.unwrap_or_default(),
+        records: records_without.is_some(),
     };
     let old = walk::write_out(old, Side::Old, case.old, &space)?;
     let new = walk::write_out(new, Side::New, case.new, &space)?;
@@ -188,6 +210,10 @@ struct Space<'a> {
     one_dialect: bool,
     /// What is asked about.
     within: &'a [(Field, Ranges)],
+    /// Products that are not.
+    without: &'a [&'a Sets],
+    /// Whether outcomes are what is recorded, not what becomes of packets.
+    records: bool,
 }
 
 impl Space<'_> {
@@ -227,6 +253,12 @@ impl Space<'_> {
         let outside =
             outside.filter_map(|(field, values)| Region::default().narrowed(field, &values));
         let outside = outside.chain(self.categories.contradictions());
+        let without = self.without.iter().filter_map(|sets| {
+            sets.iter().try_fold(Region::default(), |region, (field, set)| {
+                region.narrowed(field.clone(), &Values::of(set.as_slice().iter().copied()))
+            })
+        });
+        let outside = outside.chain(without);
         outside.map(|region| region.without_full(|field| self.last(field)))
     }
 

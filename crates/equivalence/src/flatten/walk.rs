@@ -13,7 +13,7 @@ use super::translate::{Table, Turn};
 use super::values::Region;
 use super::view::View;
 use super::{MAX_STEPS, NotFlattened, Obstacle, Passage, RULES_A_STEP, Space};
-use crate::{Origin, Outcome, Side, Translate};
+use crate::{Origin, Outcome, Record, Side, Translate};
 
 /// An entry whose values are not classes yet.
 pub(super) struct Draft {
@@ -56,6 +56,28 @@ impl Drafts {
     }
 }
 
+/// What is recorded of packets on their way.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+struct Noted {
+    log: bool,
+    /// The rule that logs them and does not decide.
+    by: Option<RuleId>,
+    /// Of rules that accept, ascending.
+    profiles: Vec<Box<str>>,
+}
+
+impl Noted {
+    /// Adds what a rule does that decides.
+    fn add(&mut self, rule: &LinkedRule, allows: bool) {
+        self.log |= rule.log;
+        if allows {
+            self.profiles.extend_from_slice(&rule.profiles);
+            self.profiles.sort_unstable();
+            self.profiles.dedup();
+        }
+    }
+}
+
 /// Writes one side out.
 pub(super) fn write_out(
     firewall: &LinkedFirewall,
@@ -94,7 +116,10 @@ struct Writer<'a> {
 }
 
 /// One layer for packets that are translated alike.
+#[derive(Clone)]
 struct Block<'b> {
+    /// The index of the layer.
+    layer: usize,
     /// What the layer sees.
     view: View,
     /// What becomes of the destination.
@@ -103,6 +128,16 @@ struct Block<'b> {
     sources: &'b [Turn],
     /// Where packets go on that the layer accepts; `None` in the last one.
     accepted: Option<Label>,
+    /// What has been recorded of them, where that is asked.
+    noted: Noted,
+}
+
+/// Rules still to be read: of a rule base from one on, then those of whoever jumped here.
+#[derive(Clone, Copy)]
+struct Frame<'f> {
+    rule_base: RuleBaseId,
+    next: usize,
+    caller: Option<&'f Self>,
 }
 
 impl Writer<'_> {
@@ -124,31 +159,37 @@ impl Writer<'_> {
             self.source_nat.sources(&self.reader, &destination.region, (&view, routed))?;
         let compared = firewall.layers.iter().any(|layer| layer.sees_src == Sees::Translated);
         if !compared {
-            return self.layers(&destination.region, destination, &sources);
+            let turns = (destination, &sources[..]);
+            return self.layers(0, &destination.region, turns, &Noted::default());
         }
         for source in &sources {
-            self.layers(&source.region, destination, std::slice::from_ref(source))?;
+            let turns = (destination, std::slice::from_ref(source));
+            self.layers(0, &source.region, turns, &Noted::default())?;
         }
         Ok(())
     }
 
-    /// Writes all layers out for the packets of `guard`.
+    /// Writes the layers from one on out for the packets of `guard`: all of them are decided.
     fn layers(
         &mut self,
+        first: usize,
         guard: &Region,
-        destination: &Turn,
-        sources: &[Turn],
+        (destination, sources): (&Turn, &[Turn]),
+        noted: &Noted,
     ) -> Result<(), NotFlattened> {
         let firewall = self.reader.firewall;
-        let mut block = Block { view: View::ARRIVED, destination, sources, accepted: None };
-        for (index, layer) in firewall.layers.iter().enumerate() {
+        let (accepted, noted) = (None, noted.clone());
+        let mut block =
+            Block { layer: first, view: View::ARRIVED, destination, sources, accepted, noted };
+        for (index, layer) in firewall.layers.iter().enumerate().skip(first) {
             let (undecided, next) = (self.list.label(), self.list.label());
+            block.layer = index;
             block.accepted = (index + 1 < firewall.layers.len()).then_some(next);
             block.view = View { left: self.reaching.clone(), ..seen(layer, destination, sources) };
-            self.rule_base(&block, layer.rule_base, guard, undecided)?;
+            let frame = Frame { rule_base: layer.rule_base, next: 0, caller: None };
+            self.rule_base(&block, &frame, guard, undecided)?;
             self.list.put(undecided);
-            let at = firewall.rule_bases[layer.rule_base.index()].at;
-            self.settle(&block, guard.clone(), layer.default, (None, at))?;
+            self.default_of_layer(&block, guard)?;
             self.list.put(next);
         }
         if firewall.layers.is_empty() {
@@ -158,40 +199,54 @@ impl Writer<'_> {
         Ok(())
     }
 
-    /// Writes a rule base out for the packets of `guard`; those it sends back go on at `end`, and
-    /// those that come to its end go on behind what is written.
+    fn default_of_layer(&mut self, block: &Block<'_>, guard: &Region) -> Result<(), NotFlattened> {
+        let firewall = self.reader.firewall;
+        let layer = &firewall.layers[block.layer];
+        let at = firewall.rule_bases[layer.rule_base.index()].at;
+        self.settle(block, guard.clone(), layer.default, (None, at))
+    }
+
+    /// Writes what a frame has left of its rule base out for the packets of `guard`; those it sends
+    /// back go on at `end`, and those that come to its end go on behind what is written.
     fn rule_base(
         &mut self,
         block: &Block<'_>,
-        id: RuleBaseId,
+        frame: &Frame<'_>,
         guard: &Region,
         end: Label,
     ) -> Result<(), NotFlattened> {
         let firewall = self.reader.firewall;
-        let rule_base = &firewall.rule_bases[id.index()];
-        for (rule, id) in firewall.rules_of(id).iter().zip(rule_base.first.0..).map(numbered) {
+        let rule_base = &firewall.rule_bases[frame.rule_base.index()];
+        let rules = firewall.rules_of(frame.rule_base).iter().enumerate().skip(frame.next);
+        for (at, rule) in rules {
+            let id = RuleId(rule_base.first.0 + at as u32);
             self.spend(1, rule.at)?;
-            if rule.disabled || rule.action == LinkedAction::Continue {
+            let notes = self.reader.space.records && rule.log && !block.noted.log;
+            if rule.disabled || rule.action == LinkedAction::Continue && !notes {
                 continue;
             }
             let conditions = self.conditions(id, rule)?;
             let found = block.view.matching(guard, &conditions);
             for region in found.map_err(|reason| self.reader.refuse(reason, rule.at))? {
                 let all = region == *guard;
+                let rest = Frame { next: at + 1, ..*frame };
                 match rule.action {
                     LinkedAction::Jump(to) => {
                         let back = self.list.label();
-                        self.rule_base(block, to, &region, back)?;
+                        let inner = Frame { rule_base: to, next: 0, caller: Some(&rest) };
+                        self.rule_base(block, &inner, &region, back)?;
                         self.list.put(back);
                         continue;
                     }
                     LinkedAction::Goto(to) => {
-                        self.rule_base(block, to, &region, end)?;
+                        let inner = Frame { rule_base: to, next: 0, caller: frame.caller };
+                        self.rule_base(block, &inner, &region, end)?;
                         self.push(region, DraftStep::GoTo(end), origin(block, id), rule.at)?;
                     }
                     LinkedAction::Return => {
                         self.push(region, DraftStep::GoTo(end), origin(block, id), rule.at)?;
                     }
+                    LinkedAction::Continue => self.logged(block, id, &rest, &region)?,
                     action => self.settle(block, region, action, (Some(id), rule.at))?,
                 }
                 // Nothing of the guard comes past this rule.
@@ -204,6 +259,29 @@ impl Writer<'_> {
             Some(action) => self.settle(block, guard.clone(), action, (None, rule_base.at)),
             None => Ok(()),
         }
+    }
+
+    /// Writes out all that is left for packets a rule logs and does not decide.
+    fn logged(
+        &mut self,
+        block: &Block<'_>,
+        by: RuleId,
+        rest: &Frame<'_>,
+        guard: &Region,
+    ) -> Result<(), NotFlattened> {
+        let next = self.list.label();
+        let noted = Noted { log: true, by: Some(by), ..block.noted.clone() };
+        let block = Block { accepted: block.accepted.map(|_| next), noted, ..block.clone() };
+        let mut left = Some(rest);
+        while let Some(frame) = left {
+            let end = self.list.label();
+            self.rule_base(&block, frame, guard, end)?;
+            self.list.put(end);
+            left = frame.caller;
+        }
+        self.default_of_layer(&block, guard)?;
+        self.list.put(next);
+        self.layers(block.layer + 1, guard, (block.destination, block.sources), &block.noted)
     }
 
     fn conditions(
@@ -228,13 +306,48 @@ impl Writer<'_> {
         (rule, at): (Option<RuleId>, Span),
     ) -> Result<(), NotFlattened> {
         let origin = Origin { rule, destination_nat: block.destination.rule, source_nat: None };
+        if self.reader.space.records {
+            return self.record(block, region, action, (origin, at));
+        }
         match (action, block.accepted) {
             (LinkedAction::Allow, Some(next)) => {
                 self.push(region, DraftStep::GoTo(next), origin, at)
             }
             (LinkedAction::Allow, None) => self.allow(block, &region, origin, at),
-            (action, _) => self.push(region, DraftStep::Decide(refusal(action)), origin, at),
+            (action, _) => {
+                self.push(region, DraftStep::Decide(Outcome::Deny(refusal(action))), origin, at)
+            }
         }
+    }
+
+    /// A final action, as what is recorded of the packets.
+    fn record(
+        &mut self,
+        block: &Block<'_>,
+        region: Region,
+        action: LinkedAction,
+        (origin, at): (Origin, Span),
+    ) -> Result<(), NotFlattened> {
+        let allows = action == LinkedAction::Allow;
+        let mut noted = block.noted.clone();
+        if let Some(id) = origin.rule {
+            noted.add(self.reader.firewall.rule(id), allows);
+        }
+        if let (true, Some(next)) = (allows, block.accepted) {
+            if noted == block.noted {
+                return self.push(region, DraftStep::GoTo(next), origin, at);
+            }
+            let turns = (block.destination, block.sources);
+            return self.layers(block.layer + 1, &region, turns, &noted);
+        }
+        let Noted { log, by, profiles } = noted;
+        let record = if allows {
+            Record { refusal: None, log, profiles }
+        } else {
+            Record { refusal: Some(refusal(action)), log, profiles: Vec::new() }
+        };
+        let origin = Origin { rule: by.or(origin.rule), ..origin };
+        self.push(region, DraftStep::Decide(Outcome::Recorded(record)), origin, at)
     }
 
     /// Lets packets through, each with what becomes of its source.
@@ -300,12 +413,8 @@ fn origin(block: &Block<'_>, rule: RuleId) -> Origin {
     Origin { rule: Some(rule), destination_nat: block.destination.rule, source_nat: None }
 }
 
-fn numbered((rule, id): (&LinkedRule, u32)) -> (&LinkedRule, RuleId) {
-    (rule, RuleId(id))
-}
-
-/// What becomes of a packet that is not let through; an action that decides nothing lets none.
-fn refusal(action: LinkedAction) -> Outcome {
+/// How a packet is refused; an action that decides nothing lets none through.
+fn refusal(action: LinkedAction) -> Box<str> {
     match action {
         LinkedAction::Reset(side) => {
             let side = match side {
@@ -313,8 +422,8 @@ fn refusal(action: LinkedAction) -> Outcome {
                 ResetSide::Server => "server",
                 ResetSide::Both => "both",
             };
-            Outcome::Deny(format!("reset {side}").into())
+            format!("reset {side}").into()
         }
-        other => Outcome::Deny(other.verdict_name().into()),
+        other => other.verdict_name().into(),
     }
 }

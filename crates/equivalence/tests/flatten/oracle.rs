@@ -127,6 +127,7 @@ fn fate(outcome: &Outcome, flow: &Flow) -> Fate {
     let translate = match outcome {
         Outcome::Outside => return Fate::Outside,
         Outcome::Deny(kind) => return Fate::Refused(kind.clone()),
+        Outcome::Recorded(_) => panic!("records are no fate"),
         Outcome::Allow(translate) => translate,
     };
     let functions = [&translate.src, &translate.src_port, &translate.dst, &translate.dst_port];

@@ -5,19 +5,18 @@ use std::net::IpAddr;
 use parefeu_equivalence::{Compared, Family, Field, Finding, Passage, ProtocolClass, Witness};
 use parefeu_net::{Protocol, TcpFlags};
 use parefeu_policy::{
-    Answer, ConnectionState, Firewall, Identified, Knowledge, LinkedFirewall, Names, NatTable,
-    PacketKey, UserKnowledge, reference,
+    Answer, ConnectionState, Evaluation, Firewall, Identified, Knowledge, LinkedFirewall, Names,
+    NatTable, PacketKey, UserKnowledge, reference,
 };
 use parefeu_testkit::Random;
 
-/// Whether a firewall lets a connection through on its way; `None` where that depends on what is
-/// not modelled.
-pub(crate) fn lets_through(
+/// What a firewall makes of a connection on its way.
+pub(crate) fn judged(
     firewall: &LinkedFirewall,
     passage: Passage,
     key: &PacketKey,
     application: Option<&str>,
-) -> Option<bool> {
+) -> Evaluation {
     let (enters, leaves) = (passage.ingress, passage.egress.unwrap_or_default());
     let (ingress, from) = (enters.interface, enters.zone);
     let (egress, to) = (leaves.interface, leaves.zone);
@@ -29,8 +28,17 @@ pub(crate) fn lets_through(
         users: UserKnowledge::NotStated,
         ..Knowledge::NOTHING
     };
-    let judged = reference::judge(firewall, &key, &known);
-    match judged.evaluation.answer() {
+    reference::judge(firewall, &key, &known).evaluation
+}
+
+/// Whether it lets the connection through; `None` where that depends on what is not modelled.
+pub(crate) fn lets_through(
+    firewall: &LinkedFirewall,
+    passage: Passage,
+    key: &PacketKey,
+    application: Option<&str>,
+) -> Option<bool> {
+    match judged(firewall, passage, key, application).answer() {
         Answer::Certain(hit) => Some(hit.allows()),
         _ => None,
     }

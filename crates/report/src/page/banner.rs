@@ -113,6 +113,7 @@ const fn noun(kind: Kind) -> Noun {
         Kind::Application => Noun::Application,
         Kind::Translation => Noun::Translation,
         Kind::Refusal => Noun::Refusal,
+        Kind::Logging => Noun::Logging,
     }
 }
 

@@ -26,7 +26,12 @@ pub(super) fn write(html: &mut Html, context: &Context<'_>) {
             "answers" => words.answers,
             _ => words.later_packets,
         };
-        html.raw("<tr>").element("td", what).raw("<td>");
+        html.raw("<tr><td>").text(what);
+        let ticket = context.report.exact.and_then(|exact| exact.ticket_of(finding));
+        if let Some(ticket) = ticket {
+            html.raw("<br/>").text(words.waived).raw(" ").element("code", ticket);
+        }
+        html.raw("</td><td>");
         for (at, fact) in space(context, following.answer, finding).iter().enumerate() {
             html.raw(if at == 0 { "" } else { "<br/>" }).text(fact.label).raw(" ");
             if fact.is_code {

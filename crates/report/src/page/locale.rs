@@ -34,6 +34,7 @@ pub(super) enum Noun {
     Application,
     Translation,
     Refusal,
+    Logging,
 }
 
 impl Noun {
@@ -76,6 +77,10 @@ impl Noun {
             Self::Refusal => [
                 ["refused differently", "refused differently"],
                 ["refusée autrement", "refusées autrement"],
+            ],
+            Self::Logging => [
+                ["logged or inspected differently", "logged or inspected differently"],
+                ["journalisée ou inspectée autrement", "journalisées ou inspectées autrement"],
             ],
         }
     }

@@ -3,8 +3,8 @@
 use std::collections::HashMap;
 
 use parefeu_equivalence::{
-    Acceptance, Answer, Decision, Finding, Origin, Outcome, RegionNames, Side, Translate, Waiver,
-    Weight,
+    Acceptance, Answer, Decision, Finding, Origin, Outcome, Record, RegionNames, Side, Translate,
+    Waiver, Weight,
 };
 use parefeu_policy::{LinkedFirewall, RuleId};
 
@@ -36,6 +36,7 @@ const fn tone(kind: Kind) -> &'static str {
         Kind::Application => "recognised",
         Kind::Translation => "changed",
         Kind::Refusal => "refused",
+        Kind::Logging => "recorded",
     }
 }
 
@@ -48,14 +49,14 @@ struct Group<'a> {
     regions: Vec<(usize, &'a Finding)>,
 }
 
-/// What regions of one group have in common. Translations tell them apart only where these are
-/// what changes.
+/// What regions of one group have in common. Translations and records tell them apart only where
+/// these are what changes.
 #[derive(Eq, Hash, PartialEq)]
 struct Key<'a> {
     kind: Kind,
     verdicts: [&'a str; 2],
     rules: [Vec<Option<RuleId>>; 2],
-    translations: Option<[&'a Decision; 2]>,
+    ends: Option<[&'a Decision; 2]>,
 }
 
 impl<'a> Key<'a> {
@@ -70,7 +71,7 @@ impl<'a> Key<'a> {
                 rules.dedup();
                 rules
             }),
-            translations: (kind == Kind::Translation).then_some(decisions),
+            ends: matches!(kind, Kind::Translation | Kind::Logging).then_some(decisions),
         }
     }
 }
@@ -452,7 +453,7 @@ fn listed<'a>(context: &Context<'_>, values: impl ExactSizeIterator<Item = &'a s
 }
 
 fn write_badge(html: &mut Html, context: &Context<'_>, decided: &Outcome) {
-    let passes = matches!(decided, Outcome::Allow(_));
+    let passes = decided.allows();
     html.raw("<span class=\"badge ").raw(if passes { "passes" } else { "refuses" }).raw("\">");
     html.text(outcome(context.language, decided)).raw("</span> ");
 }
@@ -475,6 +476,9 @@ fn write_side(
         && group.kind == Kind::Translation
     {
         write_translation(html, context, translate);
+    }
+    if let Outcome::Recorded(record) = &decision.outcome {
+        write_record(html, context, record);
     }
     let rules = rules(decision);
     for origin in rules.iter().take(MAX_RULES) {
@@ -524,6 +528,23 @@ fn write_translation(html: &mut Html, context: &Context<'_>, translate: &Transla
             _ => Term::Port,
         };
         html.code_fact(&fill(context.words.leaves_with, &[term(context.language, field)]), &text);
+    }
+    html.raw("</dl>\n");
+}
+
+/// What is recorded of the packets, and what looks into them.
+fn write_record(html: &mut Html, context: &Context<'_>, record: &Record) {
+    let words = context.words;
+    html.raw("<dl>");
+    html.fact(words.logged, if record.log { words.yes } else { words.no });
+    if record.refusal.is_none() {
+        match &record.profiles[..] {
+            [] => html.fact(words.profiles, words.profiles_none),
+            profiles => {
+                let names = profiles.iter().map(|name| &**name);
+                html.code_fact(words.profiles, &listed(context, names))
+            }
+        };
     }
     html.raw("</dl>\n");
 }

@@ -56,6 +56,9 @@ pub(super) const fn kind_name(language: Language, kind: Kind) -> &'static str {
             Kind::Application => ["Decided by application", "Selon l’application"],
             Kind::Translation => ["Translated differently", "Traduit autrement"],
             Kind::Refusal => ["Refused differently", "Refusé autrement"],
+            Kind::Logging => {
+                ["Logged or inspected differently", "Journalisé ou inspecté autrement"]
+            }
         },
     )
 }
@@ -88,6 +91,12 @@ pub(super) const fn kind_meaning(language: Language, kind: Kind) -> &'static str
             Kind::Refusal => [
                 "Both refuse these connections, and the sender hears of it differently.",
                 "Les deux refusent ces connexions, mais l’émetteur ne l’apprend pas de même.",
+            ],
+            Kind::Logging => [
+                "Both treat these connections alike; one logs them and the other does not, or \
+                 other profiles inspect them.",
+                "Les deux traitent ces connexions de même\u{a0}; l’un les journalise et l’autre \
+                 non, ou d’autres profils les inspectent.",
             ],
         },
     )

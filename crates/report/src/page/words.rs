@@ -315,6 +315,9 @@ words! {
     carried_by: "Carried by", "Portée par";
     leaves_as: "Leaves as", "Sort en";
     untranslated: "unchanged", "inchangé";
+    logged: "Logged", "Journalisé";
+    profiles: "Inspection profiles", "Profils d’inspection";
+    profiles_none: "none", "aucun";
     traffic: "Traffic", "Trafic";
     from_sources: "from {}", "depuis {}";
     then_lost: "allow, then lost", "autorisé, puis perdu";

@@ -5,14 +5,14 @@ use std::path::Path;
 use parefeu_equivalence::{
     Answer, Assumption, Conclusion, Date, EXPLAIN_WORK, Edits, Explanation, Finding, Intent,
     ObjectNames, Pairing, Proved, Request, Reviewed, Side, SolveLimits, Standing, Stated, Terms,
-    Verdict, Waiver, Weighed, WithObjects, compare, compare_following, conclude, explain,
-    findings_apart, findings_following, prove, review, unread,
+    Verdict, Waiver, Weighed, WithObjects, compare, compare_following, compare_records, conclude,
+    explain, findings_apart, findings_following, findings_of_records, prove, review, unread,
 };
 use parefeu_policy::Objects;
 use parefeu_report::{Detail, DiffReport, Exact, Following, Intents, Waivers};
 
 use crate::Status;
-use crate::args::Diff;
+use crate::args::{Diff, Logging};
 use crate::draw::Drawer;
 use crate::intents::read_intents;
 use crate::load::Loaded;
@@ -74,7 +74,11 @@ pub(crate) struct Answered {
     pub(crate) findings: Vec<Finding>,
     /// The same of what follows first packets, where that had to be compared.
     following: Option<(Answer, Vec<Finding>)>,
+    /// What is recorded of packets that are treated alike, where that was compared.
+    records: Option<Answer>,
     pub(crate) conclusion: Conclusion,
+    /// The same of first packets and what becomes of them alone.
+    pub(crate) certified: Conclusion,
     /// What it would come to without the differences that are meant.
     left: Conclusion,
     details: Vec<Detail>,
@@ -94,22 +98,35 @@ impl Answered {
         let limits = SolveLimits { record: false, ..asked.limits };
         let narrowing = args.narrowing_ok.then_some(limits);
         let terms = Terms { waivers, today: lists.today, narrowing };
-        let findings = findings_apart(old, new, &answer, pairing, &terms);
+        let mut findings = findings_apart(old, new, &answer, pairing, &terms);
+        let certified = conclude(sides, &[&answer], &findings, pairing);
         let following = compare_following(old, new, asked).map(|answer| {
-            let findings = findings_following(old, new, &answer, pairing);
+            // Answers a rule for an application refuses are no narrowing: nothing is served.
+            let terms = Terms { narrowing: None, ..terms };
+            let findings = findings_following(old, new, &answer, pairing, &terms);
             (answer, findings)
         });
+        let records = match args.logging {
+            Logging::Always => true,
+            Logging::Auto => old.dialect == new.dialect,
+            Logging::Never => false,
+        };
+        let records = records.then(|| compare_records(old, new, asked, &answer)).flatten();
+        if let Some(records) = &records {
+            findings.extend(findings_of_records(old, new, records, pairing, &terms));
+        }
         let later = following.as_ref();
-        let answers: Vec<&Answer> =
-            std::iter::once(&answer).chain(later.map(|(answer, _)| answer)).collect();
+        let answers = std::iter::once(&answer).chain(later.map(|(answer, _)| answer));
+        let answers: Vec<&Answer> = answers.chain(&records).collect();
         let later: &[Finding] = later.map_or(&[], |(_, findings)| findings);
         let conclusion = conclude(sides, &answers, &[&findings[..], later].concat(), pairing);
-        let left = findings.iter().filter(|it| it.accepted.is_none() || it.is_contradicted());
-        let left: Vec<Finding> = left.chain(later).cloned().collect();
+        let left = findings.iter().chain(later);
+        let left = left.filter(|it| it.accepted.is_none() || it.is_contradicted());
+        let left: Vec<Finding> = left.cloned().collect();
         let left = conclude(sides, &answers, &left, pairing);
         let details = details(loaded, &findings);
         let explained = args.explain.then(|| explain([old, new], &answer, EXPLAIN_WORK));
-        let reviewed = review(&answer, &findings, waivers, lists.today);
+        let reviewed = review(&answers, &[&findings, later], waivers, lists.today);
         let proved = lists.intents().iter().map(|intent| {
             [(old, Side::Old), (new, Side::New)]
                 .map(|(firewall, side)| prove(firewall, (pairing, side), intent, limits))
@@ -126,7 +143,9 @@ impl Answered {
             answer,
             findings,
             following,
+            records,
             conclusion,
+            certified,
             left,
             details,
             explained,
@@ -152,6 +171,7 @@ impl Answered {
             answer: &self.answer,
             findings: &self.findings,
             following: following.map(|(answer, findings)| Following { answer, findings }),
+            records: self.records.as_ref(),
             details: &self.details,
             explained: self.explained.as_ref(),
             weighed,

@@ -88,7 +88,7 @@ impl Compared {
         let answer = compare(old, new, &asked);
         let findings = findings(old, new, &answer, &asked.pairing);
         let following = compare_following(old, new, &asked).map(|answer| {
-            let findings = findings_following(old, new, &answer, &asked.pairing);
+            let findings = findings_following(old, new, &answer, &asked.pairing, &Terms::default());
             (answer, findings)
         });
         let problems = Diagnostics::default();
@@ -165,7 +165,7 @@ impl Compared {
 
     fn with<T>(&self, write: impl FnOnce(&DiffReport<'_>) -> T) -> T {
         let [old, new] = &self.firewalls;
-        let reviewed = review(&self.answer, &self.findings, &self.waivers, TODAY);
+        let reviewed = review(&[&self.answer], &[&self.findings], &self.waivers, TODAY);
         let proved = self.intents.iter().map(|intent| {
             [(old, Side::Old), (new, Side::New)].map(|(firewall, side)| {
                 let place = (&self.asked.pairing, side);
@@ -185,6 +185,7 @@ impl Compared {
                 answer: &self.answer,
                 findings: &self.findings,
                 following: following.map(|(answer, findings)| Following { answer, findings }),
+                records: None,
                 details: &self.details,
                 explained: self.explained.as_ref(),
                 weighed: self.weighed.as_ref(),

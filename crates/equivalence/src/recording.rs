@@ -1,0 +1,161 @@
+//! What two firewalls record of the packets they treat alike: whether they log them, and which
+//! inspection profiles those pass that are let through.
+
+use std::collections::BTreeSet;
+
+use parefeu_policy::{LinkedAction, LinkedFirewall, ResetSide};
+
+use crate::accept::Terms;
+use crate::compare::{Answer, Compared, Request, Undecided, Unproved, open};
+use crate::confirm;
+use crate::finding::{Finding, told};
+use crate::flatten::{NotFlattened, flatten_records};
+use crate::pairing::Pairing;
+use crate::problem::{Outcome, OutcomeId, Problem};
+use crate::region::regions;
+use crate::scope::Sets;
+use crate::solve::{SolveLimits, solve};
+
+/// Compares what is recorded of packets, of those that `answer` finds treated alike: for each of
+/// its cases, outside its regions. What it leaves open is compared as far as both sides let a
+/// packet through or both refuse it. `None` where all that is let through, and all that is refused,
+/// is recorded in one way on both sides.
+///
+/// A packet is logged where the rule that decides it logs, or one it met before that only logs.
+/// Names of profiles are compared, not what they are.
+///
+/// Cost: that of [`compare`](crate::compare()) for lists that hold its regions besides.
+pub fn compare_records(
+    old: &LinkedFirewall,
+    new: &LinkedFirewall,
+    request: &Request,
+    answer: &Answer,
+) -> Option<Answer> {
+    if is_uniform([old, new]) {
+        return None;
+    }
+    let mut found = Answer::default();
+    for alike in &answer.compared {
+        let (family, protocols) = (alike.case.family, alike.case.protocols);
+        let undecided = |because| {
+            let crossings = alike.crossings.clone();
+            Undecided { family, protocols, crossings, because }
+        };
+        match one_case([old, new], request, alike) {
+            Ok(compared) => {
+                found.undecided.extend(open(&compared.solution).into_iter().map(undecided));
+                found.compared.push(compared);
+            }
+            Err(because) => found.undecided.push(undecided(because)),
+        }
+    }
+    Some(found)
+}
+
+/// The findings of what is recorded, those parts of them told apart that are accepted.
+pub fn findings_of_records(
+    old: &LinkedFirewall,
+    new: &LinkedFirewall,
+    answer: &Answer,
+    pairing: &Pairing,
+    terms: &Terms<'_>,
+) -> Vec<Finding> {
+    let mut found = told(old, new, answer, pairing, terms);
+    let applications = answer.applications();
+    let sides = [old, new].map(|firewall| (firewall, logging(firewall)));
+    for it in found.iter_mut().take(Finding::CONFIRMED) {
+        let way = &it.witness_way;
+        let asked = [(&sides[0], way.old, &it.old), (&sides[1], way.new, &it.new)];
+        it.opinions = asked.map(|((firewall, logging), passage, decision)| {
+            let log = matches!(&decision.outcome, Outcome::Recorded(record) if record.log);
+            let outcome = &decision.outcome;
+            let mut opinion = confirm::ask(firewall, passage, &it.witness, applications, outcome);
+            let logs = confirm::action(logging, passage, &it.witness, applications);
+            opinion.agrees = opinion
+                .agrees
+                .zip(logs)
+                .map(|(agrees, action)| agrees && (action == LinkedAction::Deny) == log);
+            opinion
+        });
+    }
+    found
+}
+
+fn one_case(
+    [old, new]: [&LinkedFirewall; 2],
+    request: &Request,
+    alike: &Compared,
+) -> Result<Compared, Unproved> {
+    if request.limits.stop.is_given() {
+        return Err(Unproved::Stopped);
+    }
+    let different: Vec<&Sets> = alike.regions.iter().map(|region| &region.sets).collect();
+    let problem = flatten_records(old, new, &alike.case, &different).map_err(
+        |NotFlattened { side, at, reason: obstacle }| Unproved::NotWrittenOut {
+            side,
+            at,
+            obstacle,
+        },
+    )?;
+    let limits = SolveLimits { record: false, ..request.limits };
+    let mut solution = solve(&problem, &limits);
+    solution.differences.retain(|it| are_alike(&problem, it.old.outcome, it.new.outcome));
+    let regions = regions(&problem, &solution.differences);
+    let (case, crossings) = (alike.case.clone(), alike.crossings.clone());
+    Ok(Compared { case, crossings, problem, solution, regions })
+}
+
+/// Whether both let packets through, or both refuse them: what is open may hold others.
+fn are_alike(problem: &Problem, old: OutcomeId, new: OutcomeId) -> bool {
+    let [old, new] = [old, new].map(|id| &problem.outcomes[id.0 as usize]);
+    old.allows() == new.allows() && old.refuses() == new.refuses()
+}
+
+/// Whether rules that accept, and those that refuse, all record alike, so that there is nothing to
+/// compare.
+fn is_uniform(sides: [&LinkedFirewall; 2]) -> bool {
+    let mut accepting = BTreeSet::new();
+    let mut refusing = BTreeSet::new();
+    for firewall in sides {
+        for rule in firewall.rules.iter().filter(|rule| !rule.disabled) {
+            if rule.action == LinkedAction::Allow {
+                accepting.insert((rule.log, &rule.profiles[..]));
+            } else if is_refusal(rule.action) {
+                refusing.insert(rule.log);
+            } else if rule.log {
+                return false;
+            }
+        }
+        let ends = firewall.rule_bases.iter().filter_map(|it| it.default);
+        for action in firewall.layers.iter().map(|layer| layer.default).chain(ends) {
+            if action == LinkedAction::Allow {
+                accepting.insert((false, &[]));
+            } else {
+                refusing.insert(false);
+            }
+        }
+    }
+    accepting.len() <= 1 && refusing.len() <= 1
+}
+
+/// A firewall that denies what another one logs, and resets what that refuses without.
+fn logging(firewall: &LinkedFirewall) -> LinkedFirewall {
+    let mut found = firewall.clone();
+    let silent = LinkedAction::Reset(ResetSide::Both);
+    let quiet = |action: LinkedAction| if is_refusal(action) { silent } else { action };
+    for rule in &mut found.rules {
+        let decides = is_refusal(rule.action) || rule.action == LinkedAction::Allow;
+        let notes = rule.log && (decides || rule.action == LinkedAction::Continue);
+        rule.action = if notes { LinkedAction::Deny } else { quiet(rule.action) };
+    }
+    let defaults = found.layers.iter_mut().map(|layer| &mut layer.default);
+    let ends = found.rule_bases.iter_mut().filter_map(|it| it.default.as_mut());
+    for action in defaults.chain(ends) {
+        *action = quiet(*action);
+    }
+    found
+}
+
+const fn is_refusal(action: LinkedAction) -> bool {
+    matches!(action, LinkedAction::Deny | LinkedAction::Drop | LinkedAction::Reset(_))
+}
