@@ -26,6 +26,14 @@ impl Folder {
         self
     }
 
+    /// Makes both firewalls keep sessions: answers need no rule.
+    fn keeping_sessions(self) -> Self {
+        ["old.toml", "new.toml"].into_iter().fold(self, |folder, name| {
+            let text = fs::read_to_string(folder.0.path().join(name)).unwrap();
+            folder.write(name, &format!("behaviour = \"asa\"\n{text}"))
+        })
+    }
+
     /// Runs the command; gives what it printed, on either stream.
     #[track_caller]
     fn check(&self, args: &[&str], status: i32) -> String {
@@ -159,6 +167,23 @@ fn return_traffic_somebody_answers_for_does_not_fail_a_comparison() {
 }
 
 #[test]
+fn what_must_be_allowed_has_to_be_served() {
+    let rule = format!("allow tcp/22 {NEAR}");
+    let old = format!("behaviour = \"asa\"\n{}", firewall(&[&rule]));
+    let intent = "[[intent]]\nname = \"ssh\"\nfrom = \"in\"\nsource = \"10.0.0.0/24\"\n\
+                  protocol = \"tcp\"\ndestination_port = 22\nexpect = \"allow\"\n";
+    let folder = Folder::new(&[], &[&rule]).write("old.toml", &old).write("intents.toml", intent);
+    let document = folder.diff(&["--intent", "intents.toml"], 1);
+    let intent = &document["intents"][0];
+    assert_eq!(intent["old"]["standing"], "held", "{intent:#}");
+    assert_eq!(intent["new"]["standing"], "broken", "its answers have no rule");
+    let flow = &intent["new"]["regions"][0];
+    assert_eq!((&flow["refused"], &flow["verdict"]), (&"answers".into(), &"drop".into()));
+    let text = folder.check(&["diff", "old.toml", "new.toml", "--intent", "intents.toml"], 1);
+    assert!(text.contains("answers refused"), "{text}");
+}
+
+#[test]
 fn what_is_logged_and_inspected_is_compared_and_can_be_waived() {
     let rules = ["allow tcp/443 log = true", "allow tcp/22 profiles = [\"strict\"]"];
     let folder = Folder::new(&rules, &["allow tcp/443 log = true", "allow tcp/22"]);
@@ -273,7 +298,7 @@ fn intents_are_proved_of_both_sides() {
         &["deny tcp/22 source = \"10.0.0.9\"", "allow tcp/22", "allow tcp/80"],
     );
     let intents = [intent(80, "allow"), intent(22, "allow"), intent(23, "deny")].concat();
-    let folder = folder.write("intents.toml", &intents);
+    let folder = folder.keeping_sessions().write("intents.toml", &intents);
     let document = folder.diff(&["--intent", "intents.toml"], 1);
     let standings: Vec<[&str; 2]> = document["intents"]
         .as_array()

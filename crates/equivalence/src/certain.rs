@@ -23,13 +23,15 @@ pub(crate) fn certain(case: &Compared, limits: &SolveLimits) -> Vec<Region> {
     let first = decided.len();
     for region in &doubtful {
         let header = without_atoms(&region.sets);
-        for sets in outside(case, header, &decided) {
+        let Some(sets) = outside(case, header, &decided) else { return case.regions.clone() };
+        for sets in sets {
             found.push(part(&case.problem, region, sets.clone()));
             decided.push(sets);
         }
     }
     for region in doubtful {
         let rest = outside(case, region.sets.clone(), &decided[first..]);
+        let Some(rest) = rest else { return case.regions.clone() };
         found.extend(rest.into_iter().map(|sets| part(&case.problem, &region, sets)));
     }
     found
@@ -37,6 +39,9 @@ pub(crate) fn certain(case: &Compared, limits: &SolveLimits) -> Vec<Region> {
 
 /// More pairs of products than this are not looked at.
 const MOST_PAIRS: usize = 1_000_000;
+
+/// A product is not taken apart further than this.
+const MOST_PARTS: usize = 1 << 14;
 
 const fn is_atom(field: &Field) -> bool {
     matches!(field, Field::Atom(_))
@@ -74,8 +79,10 @@ fn otherwise(problem: &Problem, wanted: OutcomeId, limits: &SolveLimits) -> Vec<
     found
 }
 
-/// What of a product is outside of all of these.
-fn outside(case: &Compared, sets: Sets, all: &[Sets]) -> Vec<Sets> {
-    all.iter()
-        .fold(vec![sets], |left, by| left.iter().flat_map(|sets| split(case, sets, by).1).collect())
+/// What of a product is outside of all of these; `None` if that comes to too many parts.
+fn outside(case: &Compared, sets: Sets, all: &[Sets]) -> Option<Vec<Sets>> {
+    all.iter().try_fold(vec![sets], |left, by| {
+        let left: Vec<Sets> = left.iter().flat_map(|sets| split(case, sets, by).1).collect();
+        (left.len() <= MOST_PARTS).then_some(left)
+    })
 }

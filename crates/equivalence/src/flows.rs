@@ -117,19 +117,35 @@ pub(crate) type Ends = [Option<Vec<usize>>; 2];
 /// The same between these gates, whatever the scope names.
 pub(crate) fn search_between(firewall: &LinkedFirewall, search: &Search, ends: &Ends) -> Found {
     let pairing = Pairing::of(firewall, firewall, &BTreeMap::new());
-    let mut answer = Answer::default();
-    for family in [Family::V4, Family::V6] {
-        for group in ways(firewall, &pairing, ends, family) {
-            for protocols in ProtocolClass::ALL {
-                one_case(firewall, search, (family, protocols), &group, &mut answer);
-            }
-        }
-    }
+    let written = |case: &Case| flatten(firewall, firewall, case);
+    let answer = cases(firewall, &pairing, (search, ends), &written);
     let mut flows = findings(firewall, firewall, &answer, &pairing);
     for flow in &mut flows {
         flow.opinions[1] = Opinion::default();
     }
     Found { answer, flows }
+}
+
+/// How the lists of a case are written out.
+pub(crate) type Writing<'a> = dyn Fn(&Case) -> Result<Problem, NotFlattened> + 'a;
+
+/// Searches every case that is asked about, of lists that are written out so.
+pub(crate) fn cases(
+    firewall: &LinkedFirewall,
+    pairing: &Pairing,
+    (search, ends): (&Search, &Ends),
+    written: &Writing<'_>,
+) -> Answer {
+    let mut answer = Answer::default();
+    for family in [Family::V4, Family::V6] {
+        for group in ways(firewall, pairing, ends, family) {
+            for protocols in ProtocolClass::ALL {
+                let class = (family, protocols);
+                one_case(firewall, (search, written), class, &group, &mut answer);
+            }
+        }
+    }
+    answer
 }
 
 /// The ways through the firewall that are asked about.
@@ -169,7 +185,7 @@ fn ways(
 
 fn one_case(
     firewall: &LinkedFirewall,
-    search: &Search,
+    (search, written): (&Search, &Writing<'_>),
     (family, protocols): (Family, ProtocolClass),
     crossings: &[Crossing],
     answer: &mut Answer,
@@ -187,7 +203,7 @@ fn one_case(
         let crossings = crossings.to_vec();
         Undecided { family, protocols, crossings, because }
     };
-    match flatten(firewall, firewall, &case) {
+    match written(&case) {
         Ok(problem) => {
             let problem = one_sided(&problem, Side::Old, search.wanted, search.any_translation);
             let solution = solve(&problem, &search.limits);

@@ -5,6 +5,8 @@
 //! first packet, the same for what follows it, and the same turned round for the answers. Every
 //! layer has to accept, so that it lets through exactly the connections it goes on to serve.
 
+use std::collections::BTreeMap;
+
 use parefeu_net::{Protocol, TcpFlags};
 use parefeu_policy::set::{IdSet, PortSet, ProtocolSet};
 use parefeu_policy::{
@@ -19,6 +21,7 @@ use crate::confirm;
 use crate::crossing::crossings;
 use crate::finding::{Finding, told};
 use crate::flatten::{Case, NotFlattened, Obstacle, flatten};
+use crate::flows::{Ends, Found, Search, Wanted, cases};
 use crate::pairing::Pairing;
 use crate::problem::{Field, Outcome, OutcomeId, Problem, Side, Translate};
 use crate::region::regions;
@@ -90,6 +93,46 @@ pub fn findings_following(
     found
 }
 
+/// Looks for connections one firewall lets in, of which it refuses what follows. `None` where there
+/// is nothing to ask.
+pub(crate) fn search_unserved(
+    firewall: &LinkedFirewall,
+    search: &Search,
+    ends: &Ends,
+) -> Option<Found> {
+    let side = Unfolded::of(firewall);
+    if side.phases == 0 {
+        return None;
+    }
+    let pairing = Pairing::of(firewall, firewall, &BTreeMap::new());
+    let search = Search { wanted: Wanted::Deny, ..search.clone() };
+    let written = |case: &Case| write_out([&side; 2], case);
+    let answer = cases(firewall, &pairing, (&search, ends), &written);
+    let mut flows = told(firewall, firewall, &answer, &pairing, &Terms::default());
+    for it in flows.iter_mut().take(Finding::CONFIRMED) {
+        let (passage, names) = (it.witness_way.old, answer.applications());
+        it.opinions[0] = confirm::ask_following(firewall, passage, &it.witness, names, false);
+    }
+    Some(Found { answer, flows })
+}
+
+/// Writes out what becomes of connections once they are open.
+fn write_out(sides: [&Unfolded; 2], case: &Case) -> Result<Problem, NotFlattened> {
+    for (unfolded, side) in sides.iter().zip([Side::Old, Side::New]) {
+        if let Some(at) = unfolded.untold {
+            return Err(NotFlattened { side, at, reason: Obstacle::Answers });
+        }
+    }
+    let mut problem = flatten(&sides[0].firewall, &sides[1].firewall, case)?;
+    problem.outcomes = problem.outcomes.iter().map(what_follows).collect();
+    for (list, side) in [&mut problem.old, &mut problem.new].into_iter().zip(sides) {
+        for entry in &mut list.entries {
+            entry.origin.rule = entry.origin.rule.and_then(|id| side.copied[id.index()]);
+        }
+    }
+    Ok(problem)
+}
+
 fn one_case(
     sides: &[Unfolded; 2],
     request: &Request,
@@ -98,24 +141,12 @@ fn one_case(
     if request.limits.stop.is_given() {
         return (None, vec![Unproved::Stopped]);
     }
-    let refused = |NotFlattened { side, at, reason: obstacle }| {
-        (None, vec![Unproved::NotWrittenOut { side, at, obstacle }])
-    };
-    for (unfolded, side) in sides.iter().zip([Side::Old, Side::New]) {
-        if let Some(at) = unfolded.untold {
-            return refused(NotFlattened { side, at, reason: Obstacle::Answers });
-        }
-    }
-    let mut problem = match flatten(&sides[0].firewall, &sides[1].firewall, &case) {
+    let problem = match write_out(sides.each_ref(), &case) {
         Ok(problem) => problem,
-        Err(error) => return refused(error),
-    };
-    problem.outcomes = problem.outcomes.iter().map(what_follows).collect();
-    for (list, side) in [&mut problem.old, &mut problem.new].into_iter().zip(sides) {
-        for entry in &mut list.entries {
-            entry.origin.rule = entry.origin.rule.and_then(|id| side.copied[id.index()]);
+        Err(NotFlattened { side, at, reason: obstacle }) => {
+            return (None, vec![Unproved::NotWrittenOut { side, at, obstacle }]);
         }
-    }
+    };
     let limits = SolveLimits { record: false, compare_refusals: false, ..request.limits };
     let mut solution = solve(&problem, &limits);
     solution.differences.retain(|it| both_admit(&problem, it));

@@ -3,6 +3,7 @@
 use parefeu_policy::LinkedFirewall;
 
 use crate::flows::{Found, Search, Wanted, search_between};
+use crate::following::search_unserved;
 use crate::pairing::Pairing;
 use crate::problem::Side;
 use crate::scope::Scope;
@@ -53,7 +54,8 @@ pub struct Proved {
     pub against: Option<Found>,
 }
 
-/// Proves an intent of one side of a pairing, or finds what breaks it.
+/// Proves an intent of one side of a pairing, or finds what breaks it. Connections that must be
+/// allowed have to be served: what follows their first packets passes as well.
 pub fn prove(
     firewall: &LinkedFirewall,
     (pairing, side): (&Pairing, Side),
@@ -78,7 +80,13 @@ pub fn prove(
     let wanted = intent.expect.opposite();
     let scope = intent.scope.clone();
     let question = Search { scope, wanted, limits, any_translation: true };
-    let against = search_between(firewall, &question, &ends);
+    let mut against = search_between(firewall, &question, &ends);
+    if intent.expect == Wanted::Allow
+        && let Some(unserved) = search_unserved(firewall, &question, &ends)
+    {
+        against.flows.extend(unserved.flows);
+        against.answer.undecided.extend(unserved.answer.undecided);
+    }
     let standing = if against.certain().next().is_some() {
         Standing::Broken
     } else if against.is_complete() {

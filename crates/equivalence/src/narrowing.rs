@@ -1,6 +1,7 @@
 //! Rules for ports that became rules for applications: where the old firewall lets a header through
 //! whatever its application, and the new one with some application.
 
+use std::cell::Cell;
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::compare::Compared;
@@ -16,7 +17,17 @@ pub(crate) struct Narrowing {
     allowed: Vec<Sets>,
     /// The old firewall refuses some application, or may.
     refused: Vec<Sets>,
+    /// How many pairs of products may still be looked at in this case.
+    work: Cell<u64>,
 }
+
+/// Pairs of products looked at in one case, at most: with these used up, nothing more is taken for
+/// narrowing.
+const MOST_WORK: u64 = 1 << 22;
+
+/// Products of headers kept of one side, at most. Those left out are not known to be let through,
+/// or count as refused.
+const MOST_HEADERS: usize = 1 << 13;
 
 impl Narrowing {
     /// What a case tells; `None` where no difference names an application.
@@ -34,6 +45,7 @@ impl Narrowing {
         closed.then(|| Self {
             allowed: largest_first(headers(case, Side::New, Wanted::Allow, limits, false)),
             refused: largest_first(headers(case, Side::Old, Wanted::Deny, limits, true)),
+            work: Cell::new(MOST_WORK),
         })
     }
 
@@ -45,41 +57,50 @@ impl Narrowing {
 
     fn parts(&self, case: &Compared, sets: &Sets) -> Option<(Vec<Sets>, Vec<Sets>)> {
         let (mut narrowed, mut left) = (Vec::new(), vec![sets.clone()]);
-        for by in near(&self.allowed, sets) {
+        for by in self.near(&self.allowed, sets)? {
+            self.spend(left.len())?;
             left = apart(case, left, by, &mut narrowed);
             (left.len() + narrowed.len() <= MOST_PARTS).then_some(())?;
         }
         let mut narrowed = merged(case, &narrowed);
-        for by in near(&self.refused, sets) {
+        for by in self.near(&self.refused, sets)? {
+            self.spend(narrowed.len())?;
             narrowed = apart(case, narrowed, by, &mut left);
             (left.len() + narrowed.len() <= MOST_PARTS).then_some(())?;
         }
         Some((merged(case, &narrowed), merged(case, &left)))
     }
+
+    /// The headers that meet a product, but those that lie in another one of them: largest first.
+    fn near<'a>(&self, headers: &'a [Sets], sets: &Sets) -> Option<Vec<&'a Sets>> {
+        self.spend(headers.len())?;
+        let mut found: Vec<(&Sets, Sets)> = Vec::new();
+        for header in headers.iter().filter(|header| !are_apart(header, sets)) {
+            self.spend(found.len())?;
+            let within = header.iter().map(|(field, set)| {
+                let within = sets.get(field).map_or_else(|| set.clone(), |it| set.intersection(it));
+                (field.clone(), within)
+            });
+            let within: Sets = within.collect();
+            let lies_in = |other: &Sets| {
+                let bound = |field: &Field| within.get(field).or_else(|| sets.get(field));
+                other.iter().all(|(field, set)| bound(field).is_some_and(|it| set.covers(it)))
+            };
+            if !found.iter().any(|(_, other)| lies_in(other)) {
+                found.push((header, within));
+            }
+        }
+        Some(found.into_iter().map(|(header, _)| header).collect())
+    }
+
+    fn spend(&self, pairs: usize) -> Option<()> {
+        self.work.set(self.work.get().checked_sub(pairs as u64)?);
+        Some(())
+    }
 }
 
 /// A product is not taken apart further than this.
 const MOST_PARTS: usize = 1 << 14;
-
-/// The headers that meet a product, but those that lie in another one of them: largest first.
-fn near<'a>(headers: &'a [Sets], sets: &Sets) -> Vec<&'a Sets> {
-    let mut found: Vec<(&Sets, Sets)> = Vec::new();
-    for header in headers.iter().filter(|header| !are_apart(header, sets)) {
-        let within = header.iter().map(|(field, set)| {
-            let within = sets.get(field).map_or_else(|| set.clone(), |it| set.intersection(it));
-            (field.clone(), within)
-        });
-        let within: Sets = within.collect();
-        let lies_in = |other: &Sets| {
-            let bound = |field: &Field| within.get(field).or_else(|| sets.get(field));
-            other.iter().all(|(field, set)| bound(field).is_some_and(|it| set.covers(it)))
-        };
-        if !found.iter().any(|(_, other)| lies_in(other)) {
-            found.push((header, within));
-        }
-    }
-    found.into_iter().map(|(header, _)| header).collect()
-}
 
 /// What of the products is outside of another one; what is inside is put into `inside`.
 fn apart(case: &Compared, products: Vec<Sets>, by: &Sets, inside: &mut Vec<Sets>) -> Vec<Sets> {
@@ -103,7 +124,8 @@ fn headers(
     with_open: bool,
 ) -> Vec<Sets> {
     let problem = one_sided(&case.problem, side, wanted, true);
-    let solution = solve(&problem, &SolveLimits { record: false, ..*limits });
+    let boxes_kept = limits.boxes.min(MOST_HEADERS);
+    let solution = solve(&problem, &SolveLimits { record: false, boxes: boxes_kept, ..*limits });
     let mut found = boxes(&problem, &solution, with_open);
     for sets in &mut found {
         sets.remove(&Field::Application);

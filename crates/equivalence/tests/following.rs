@@ -4,13 +4,16 @@ mod packets;
 
 use std::cell::Cell;
 use std::collections::BTreeMap;
+use std::net::IpAddr;
 
-use packets::{holds, lets_through, lies_in, opening, opening_of, supported};
+use packets::{bits, holds, lets_through, lies_in, opening, opening_of, supported};
 use parefeu_equivalence::{
-    Change, Family, Field, Finding, Pairing, Passage, Place, ProtocolClass, Request, Terms,
-    compare_following, findings_following,
+    Addresses, Change, Family, Field, Finding, Intent, Pairing, Passage, Place, ProtocolClass,
+    Request, Scope, Side, SolveLimits, Standing, Terms, Wanted, compare_following,
+    findings_following, prove,
 };
 use parefeu_net::{Protocol, TcpFlags};
+use parefeu_policy::set::Ranges;
 use parefeu_policy::{Behaviour, ConnectionState, Firewall, LinkedFirewall, PacketKey, Preset};
 use parefeu_testkit::firewalls::{self, stated};
 use parefeu_testkit::{Random, keys};
@@ -106,7 +109,58 @@ fn check_pair(sides: [Firewall; 2], seed: u64) -> (usize, usize) {
     for finding in &found {
         inside += usize::from(check_witness([&old, &new], finding, answer.applications()));
     }
+    outside += usize::from(check_intent(&old, &mut random));
     (inside, outside)
+}
+
+/// An intent that a random host reaches another one is held only where it is served, and broken
+/// only where it is not; says whether it was either.
+fn check_intent(firewall: &LinkedFirewall, random: &mut Random) -> bool {
+    let key = keys::corner(firewall, random);
+    if key.src.is_ipv4() != key.dst.is_ipv4() || key.protocol.is_icmp() {
+        return false;
+    }
+    let key = PacketKey {
+        tcp_flags: (key.protocol == Protocol::TCP).then_some(TcpFlags::SYN),
+        state: ConnectionState::New,
+        ..key
+    };
+    let is_v4 = key.src.is_ipv4();
+    let host = |address: IpAddr| {
+        let set = Ranges::one(bits(address));
+        let (v4, v6) = if is_v4 { (set, Ranges::default()) } else { (Ranges::default(), set) };
+        Some(Addresses { v4, v6 })
+    };
+    let port = |port: u16| key.protocol.has_ports().then(|| Ranges::one(port));
+    let scope = Scope {
+        src: host(key.src),
+        dst: host(key.dst),
+        protocols: Some(Ranges::one(key.protocol.0)),
+        src_ports: port(key.src_port),
+        dst_ports: port(key.dst_port),
+        ..Scope::default()
+    };
+    let pairing = Pairing::of(firewall, firewall, &BTreeMap::new());
+    let intent = Intent { name: "it".into(), scope, expect: Wanted::Allow, line: 1 };
+    let proved = prove(firewall, (&pairing, Side::Old), &intent, SolveLimits::default());
+    let names = firewall.applications.iter().map(|it| Some(&*it.name)).chain([None]);
+    let names: Vec<Option<&str>> = names.collect();
+    let ways = pairing.old.gates.iter().flat_map(|gate| &gate.places);
+    let served = ways.flat_map(|ingress| {
+        let passage = Passage { ingress: *ingress, egress: None };
+        let found = names.iter().map(move |name| serves(firewall, passage, &key, *name));
+        found.map(|it| it.map(|(admits, later)| admits && later)).collect::<Vec<_>>()
+    });
+    let served: Vec<Option<bool>> = served.collect();
+    match proved.standing {
+        Standing::Held => assert!(!served.contains(&Some(false)), "{intent:?} {served:?}"),
+        Standing::Broken => {
+            let open = served.iter().any(|it| *it != Some(true));
+            assert!(open, "{intent:?} {:#?}", proved.against);
+        }
+        Standing::Undecided => return false,
+    }
+    true
 }
 
 /// Of a witness both sides admit it and one serves it, unless that cannot be told; says whether it

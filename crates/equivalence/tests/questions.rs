@@ -14,7 +14,9 @@ use parefeu_equivalence::{
     findings_apart, prove, review, search,
 };
 use parefeu_policy::set::Ranges;
-use parefeu_policy::{Firewall, LinkedFirewall, Names, PacketKey, Source, Span, link, native};
+use parefeu_policy::{
+    Behaviour, Firewall, LinkedFirewall, Names, PacketKey, Preset, Source, Span, link, native,
+};
 use parefeu_testkit::{Random, firewalls, keys};
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
@@ -286,7 +288,8 @@ fn the_first_waiver_takes_a_difference_and_one_too_wide_is_named() {
 /// in a flow found, and how many in none.
 fn check_search(firewall: Firewall, seed: u64) -> (usize, usize) {
     let mut random = Random::new(seed);
-    let firewall = firewalls::linked(&supported(firewall));
+    let behaviour = Behaviour::preset(Preset::Panos);
+    let firewall = firewalls::linked(&Firewall { behaviour, ..supported(firewall) });
     let pairing = Pairing::of(&firewall, &firewall, &BTreeMap::new());
     let gates = pairing.old.gates.iter().filter_map(|gate| gate.name.clone());
     let gates: Vec<Box<str>> = gates.collect();
@@ -385,7 +388,9 @@ fn what_leaves_by_a_place_is_what_routes_lead_there_or_a_translation_may() {
 fn standing(firewall: &LinkedFirewall, scope: Scope, expect: Wanted) -> Standing {
     let pairing = Pairing::of(firewall, firewall, &BTreeMap::new());
     let intent = Intent { name: "it".into(), scope, expect, line: 1 };
-    prove(firewall, (&pairing, Side::New), &intent, SolveLimits::default()).standing
+    let firewall =
+        LinkedFirewall { behaviour: Behaviour::preset(Preset::Panos), ..firewall.clone() };
+    prove(&firewall, (&pairing, Side::New), &intent, SolveLimits::default()).standing
 }
 
 #[test]
@@ -437,6 +442,8 @@ fn check_narrowing(old: Firewall, new: Firewall, seed: u64) -> (usize, usize) {
     let found = findings_apart(&old, &new, &answer, &pairing, &terms);
     let (mut accepted, mut left) = (0, 0);
     for case in &answer.compared {
+        let lists = [&case.problem.old, &case.problem.new];
+        let is_large = lists.iter().any(|list| list.entries.len() > 40);
         for number in 0..20 {
             let side = if number % 2 == 0 { &old } else { &new };
             let key = keys::corner(side, &mut random);
@@ -452,8 +459,10 @@ fn check_narrowing(old: Firewall, new: Firewall, seed: u64) -> (usize, usize) {
             for application in 0..=names.len() {
                 let held = found.iter().filter(|it| holds(it, case, &key, application as u128));
                 for finding in held {
-                    let narrowed = meant.then_some(Acceptance::Narrowing);
-                    assert_eq!(finding.accepted, narrowed, "{key:?} {application}");
+                    let narrowed = finding.accepted == Some(Acceptance::Narrowing);
+                    assert!(meant || !narrowed, "{key:?} {application}");
+                    // What comes to too many parts is not taken for narrowing.
+                    assert!(narrowed || !meant || is_large, "{key:?} {application}");
                     assert!(!meant || finding.change == Change::Closed);
                     accepted += usize::from(meant);
                     left += usize::from(!meant);

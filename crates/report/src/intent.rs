@@ -6,7 +6,7 @@ use parefeu_equivalence::{Assumption, Finding, Intent, Proved, Side, Standing};
 use serde_json::{Value, json};
 
 use crate::gap::{gap_document, unanswered};
-use crate::region::{flow_document, place};
+use crate::region::{flow_document, place, refused_later};
 use crate::rule::origin_name;
 use crate::{DiffReport, FirewallInfo};
 
@@ -114,6 +114,9 @@ pub(crate) fn write_intents(text: &mut String, intents: &Intents<'_>, report: &D
 /// One packet that is not treated as expected, and what decides on it.
 fn example(flow: &Finding, side: Side, info: FirewallInfo<'_>, report: &DiffReport<'_>) -> String {
     let mut text = crate::witness::flow(&flow.witness);
+    if let Some(what) = refused_later(flow) {
+        let _ = write!(text, ", {what} refused");
+    }
     if let Some(origin) = flow.old.deciders.first() {
         let rule = origin.rule.map(|id| info.firewall.rule(id).at);
         let line = rule.and_then(|at| place(side, at, report));

@@ -84,6 +84,11 @@ pub(crate) fn refused(finding: &Finding) -> &str {
     refusal.map_or("", |(_, what)| what)
 }
 
+/// What is refused of connections a firewall lets in, where it is not their first packets.
+pub(crate) fn refused_later(flow: &Finding) -> Option<&str> {
+    Some(refused(flow)).filter(|what| ["later packets", "answers"].contains(what))
+}
+
 /// Flows through one firewall, told as a region is.
 pub(crate) fn flow_document(
     id: usize,
@@ -95,6 +100,9 @@ pub(crate) fn flow_document(
     document.insert("id".to_owned(), id.into());
     if let Value::Object(decision) = decision_document(&flow.old, firewall) {
         document.extend(decision);
+    }
+    if let Some(what) = refused_later(flow) {
+        document.insert("refused".to_owned(), what.into());
     }
     document.extend(space_document(flow, answer));
     document.insert("witness".to_owned(), witness_document(flow, answer));
