@@ -1,5 +1,7 @@
 //! Conditions without a value at analysis time, left out where they make no difference.
 
+use std::cell::Cell;
+
 use crate::compare::Compared;
 use crate::problem::{Entry, Field, List, Origin, Outcome, OutcomeId, Problem, Step};
 use crate::region::{Region, part};
@@ -35,6 +37,38 @@ pub(crate) fn certain(case: &Compared, limits: &SolveLimits) -> Vec<Region> {
         found.extend(rest.into_iter().map(|sets| part(&case.problem, &region, sets)));
     }
     found
+}
+
+/// Tells which differences there are whatever the conditions without a value turn out to be.
+pub(crate) struct Certainty<'a> {
+    case: &'a Compared,
+    /// How many pairs of products may still be looked at.
+    pairs: Cell<usize>,
+}
+
+impl<'a> Certainty<'a> {
+    pub(crate) const fn of(case: &'a Compared) -> Self {
+        Self { case, pairs: Cell::new(MOST_PAIRS) }
+    }
+
+    /// Whether the sides differ on every header of a product of its regions, whichever conditions
+    /// hold; no where finding out took too long.
+    pub(crate) fn holds(&self, sets: &Sets) -> bool {
+        if !sets.keys().any(is_atom) {
+            return true;
+        }
+        let mut left = vec![without_atoms(sets)];
+        for region in &self.case.regions {
+            let Some(pairs) = self.pairs.get().checked_sub(left.len()) else { return false };
+            self.pairs.set(pairs);
+            let rest = left.iter().flat_map(|sets| split(self.case, sets, &region.sets).1);
+            left = rest.collect();
+            if left.len() > MOST_PARTS {
+                return false;
+            }
+        }
+        left.is_empty()
+    }
 }
 
 /// More pairs of products than this are not looked at.

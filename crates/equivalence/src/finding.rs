@@ -8,6 +8,7 @@ use parefeu_policy::set::Ranges;
 use parefeu_policy::{AtomId, LinkedFirewall};
 
 use crate::accept::{Piece, Sorting, Terms};
+use crate::certain::Certainty;
 use crate::compare::{Answer, Compared};
 use crate::confirm::{self, Opinion};
 use crate::crossing::{Crossing, Names};
@@ -27,6 +28,9 @@ pub struct Finding {
     /// Whether the change is to what is recognised as the application only: for other applications
     /// the same headers are let through by both.
     pub by_application: bool,
+    /// Whether the sides differ on these headers whichever conditions hold that the configurations
+    /// do not tell; perhaps not in the same way.
+    pub certain: bool,
     /// Where the packets enter.
     pub from: Vec<Names>,
     /// Where they leave; empty where that follows from the destination.
@@ -196,10 +200,13 @@ pub(crate) fn told(
     for case in &answer.compared {
         let ways = ways(&case.crossings);
         let sorting = Sorting::new(case, terms);
+        let certainty = Certainty::of(case);
         for region in &case.regions {
             for (from, to) in &ways {
                 for piece in sorting.pieces(region, (from, to)) {
-                    found.extend(finding(case, &piece, pairing));
+                    let certain = certainty.holds(&piece.region.sets);
+                    let finding = finding(case, &piece, pairing);
+                    found.extend(finding.map(|it| Finding { certain, ..it }));
                 }
             }
         }
@@ -263,6 +270,7 @@ fn finding(case: &Compared, piece: &Piece, pairing: &Pairing) -> Option<Finding>
     Some(Finding {
         change,
         by_application: change != Change::Logging && by_application(problem, region, &witness),
+        certain: true,
         from: from.clone(),
         to: to.clone(),
         family: Some(asked.family),
@@ -383,6 +391,7 @@ struct Shape {
     sets: BTreeMap<Field, Ranges>,
     decisions: [Decision; 2],
     by_application: bool,
+    certain: bool,
     accepted: Option<Acceptance>,
 }
 
@@ -397,6 +406,7 @@ impl Shape {
             sets: sets.clone(),
             decisions: [old.clone(), new.clone()],
             by_application: finding.by_application,
+            certain: finding.certain,
             accepted: finding.accepted,
         }
     }

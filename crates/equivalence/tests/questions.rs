@@ -418,6 +418,28 @@ fn an_intent_is_held_broken_or_undecided_where_the_text_does_not_tell() {
     assert_eq!(standing(&open, nowhere, Wanted::Allow), Standing::Undecided);
 }
 
+/// Of each difference whether it is certain.
+fn certainties(old: &[(&str, &str, &str)], new: &[(&str, &str, &str)]) -> Vec<bool> {
+    let [old, new] = [old, new].map(zoned);
+    let pairing = Pairing::of(&old, &new, &BTreeMap::new());
+    let answer = compare(&old, &new, &Request::all(pairing.clone()));
+    let found = findings_apart(&old, &new, &answer, &pairing, &Terms::default());
+    found.iter().map(|it| it.certain).collect()
+}
+
+#[test]
+fn a_difference_is_certain_if_no_condition_takes_it_away() {
+    let open = ("allow", "tcp/22", "");
+    let if_listed = "source = \"unknown:a list\"";
+    assert_eq!(certainties(&[open], &[]), [true]);
+    assert_eq!(certainties(&[open], &[("allow", "tcp/22", if_listed)]), [false]);
+    assert_eq!(certainties(&[("allow", "tcp/22", if_listed)], &[]), [false]);
+    assert_eq!(certainties(&[open], &[("drop", "tcp/22", if_listed)]), [true]);
+    let either_way =
+        certainties(&[("allow", "tcp/22", if_listed)], &[("drop", "tcp/22", if_listed), open]);
+    assert_eq!(either_way, [true, true], "closed where listed, opened elsewhere");
+}
+
 /// The same firewall, about half of its rules for every application limited to one.
 fn migrated(mut firewall: Firewall, random: &mut Random) -> Firewall {
     let names = firewall.applications.iter().map(|it| it.name.clone()).collect::<Vec<_>>();

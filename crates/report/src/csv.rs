@@ -158,6 +158,7 @@ pub const REGION_COLUMNS: &[CsvColumn] = columns![
     "waived_by",
     "narrowing",
     "witness_application" in "/witness/application",
+    "certain",
 ];
 
 /// The header line, with its line end.

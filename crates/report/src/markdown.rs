@@ -178,6 +178,9 @@ fn write_regions(text: &mut String, exact: &Exact<'_>, report: &DiffReport<'_>) 
         if finding.accepted == Some(Acceptance::Narrowing) {
             change += ", accepted as narrowing";
         }
+        if !finding.certain {
+            change += ", possible";
+        }
         let weight = exact.weight_of(number - 1);
         let weight = weight.map(|it| format!(" {} |", traffic_text(it).replace('\n', ", ")));
         let _ = writeln!(

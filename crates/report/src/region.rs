@@ -34,6 +34,7 @@ pub(crate) fn region_document(
     put("id", id.into());
     put("change", Kind::of(finding).name().into());
     put("direction", finding.change.name().into());
+    put("certain", finding.certain.into());
     put("old", decision_document(&finding.old, report.old.firewall));
     put("new", decision_document(&finding.new, report.new.firewall));
     document.extend(space_document(finding, exact.answer));

@@ -173,6 +173,9 @@ fn region_table(exact: &Exact<'_>, report: &DiffReport<'_>, width: u16) -> Table
         if finding.accepted == Some(Acceptance::Narrowing) {
             change += "\nnarrowing";
         }
+        if !finding.certain {
+            change += "\npossible";
+        }
         let mut row = vec![
             change,
             packets(at, finding, exact),
@@ -241,6 +244,11 @@ pub(crate) fn conclusion(report: &DiffReport<'_>) -> String {
         Some(_) => "; return traffic differs",
     };
     let is_part = report.exact.is_some_and(|exact| !asked(exact.asked).is_empty());
+    let possible = findings.iter().filter(|it| !it.certain).count();
+    let later = match possible {
+        0 => later.to_owned(),
+        _ => format!(", {possible} of them possible: a condition that is not known decides{later}"),
+    };
     match report.verdict {
         Verdict::Different if accepted > 0 => {
             let regions = plural(regions, "region");

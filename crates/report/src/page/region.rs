@@ -359,6 +359,10 @@ fn facts(context: &Context<'_>, exact: &Exact<'_>, (id, finding): (usize, &Findi
     }
     facts.extend(exact.weight_of(id - 1).map(|weight| seen(context, weight)));
     facts.extend(accepted(context, exact, finding));
+    if !finding.certain {
+        let text = words.possible_only.to_owned();
+        facts.push(Fact { label: words.certainty, text, is_code: false });
+    }
     facts
 }
 

@@ -176,6 +176,10 @@ words! {
     waived: "Waived", "Dérogation";
     waived_by: "{} ({}), until {}: {}", "{} ({}), jusqu’au {}\u{a0}: {}";
     accepted_as: "Accepted", "Accepté";
+    certainty: "Certainty", "Certitude";
+    possible_only:
+        "possible: a condition whose value no configuration states decides",
+        "possible\u{a0}: une condition dont aucune configuration n’énonce la valeur tranche";
     narrowing:
         "as a port rule that became an application rule",
         "comme règle de port devenue règle d’application";
