@@ -84,7 +84,8 @@ pub fn certificate(data: &[u8]) {
     let text = [head.as_bytes(), data, b"\n"].concat();
     let digest: String = Sha256::digest(&text).iter().map(|byte| format!("{byte:02x}")).collect();
     let sealed = [&text[..], format!("sha256 {digest}\n").as_bytes()].concat();
-    let input = Input { firewall, sha256: "0", dialect: "parefeu" };
+    let problems = &Diagnostics::default();
+    let input = Input { firewall, problems, sha256: "0", dialect: "parefeu" };
     let limits = Limits { work: 100_000, ..Limits::default() };
     for certificate in [data, &sealed] {
         if let Ok(accepted) = verify(certificate, [&input, &input], &limits) {

@@ -11,11 +11,12 @@ use sha2::{Digest, Sha256};
 
 use crate::compare::{Answer, Compared, Request, Unproved};
 use crate::crossing::Crossing;
-use crate::flatten::{Family, Passage, Place, ProtocolClass};
+use crate::finding::Missing;
+use crate::flatten::{Family, Passage, Place, ProtocolClass, atom_field};
 use crate::gate::matches;
 use crate::problem::{Dimension, Field, Function, Outcome, Problem, Translate};
 use crate::proof::{Part, Proof};
-use crate::solve::{Decided, OpenReason};
+use crate::solve::{Area, Decided, OpenReason};
 use crate::verdict::{Conclusion, Verdict};
 
 /// A firewall that was compared, and the file it was read from.
@@ -92,10 +93,12 @@ pub fn certificate(
         || proofs().any(|proof| !proof.open.is_empty());
     let assumptions = &conclusion.assumptions;
     // Differences that rest on what a configuration lacks are assumed away.
-    let missing = assumptions.iter().find(|it| it.missing.is_some()).map(|it| it.id.as_str());
-    let assumed = missing.filter(|_| conclusion.verdict != Verdict::Different);
-    let differs = proofs().any(|proof| !proof.differences.is_empty());
-    let verdict = match (differs && assumed.is_none(), open) {
+    let excuses = Excuses::of(conclusion, firewalls);
+    let differs = checkable.iter().any(|case| {
+        let boxes = case.solution.proof.iter().flat_map(|proof| &proof.differences);
+        boxes.into_iter().any(|(area, _)| excuses.of_box(&case.problem, area).is_none())
+    });
+    let verdict = match (differs, open) {
         (true, _) => Verdict::Different,
         (false, true) => Verdict::Undecided,
         (false, false) if assumptions.is_empty() => Verdict::Equivalent,
@@ -139,12 +142,7 @@ pub fn certificate(
         let case = (it.case.family, it.case.protocols, it.crossings.as_slice());
         begin(&mut text, case, &it.case.within, firewalls)?;
         let proof = it.solution.proof.as_ref().ok_or(NotCertified::NotRecorded)?;
-        let differ = match assumed {
-            Some(id) => Differ::Assumed(id),
-            None if request.limits.compare_refusals => Differ::Exactly,
-            None => Differ::Alike,
-        };
-        tree(&mut text, it, (proof, differ), firewalls)?;
+        tree(&mut text, it, (proof, &excuses), refusals == "differ", firewalls)?;
     }
     let digest = Sha256::digest(text.as_bytes());
     text.push_str("sha256 ");
@@ -246,22 +244,40 @@ fn begin(
     Ok(())
 }
 
-/// How a difference is told.
-#[derive(Clone, Copy, Eq, PartialEq)]
-enum Differ<'a> {
-    /// With the kind of refusal.
-    Exactly,
-    /// All refusals by one name.
-    Alike,
-    /// As none, by an assumption.
-    Assumed(&'a str),
+/// The assumptions that take differences away.
+struct Excuses<'a>(Vec<(Field, &'a str)>);
+
+impl<'a> Excuses<'a> {
+    /// Those of a comparison; none of one that found a difference.
+    fn of(conclusion: &'a Conclusion, firewalls: [&LinkedFirewall; 2]) -> Self {
+        let one_dialect = firewalls[0].dialect == firewalls[1].dialect;
+        let assumptions = conclusion.assumptions.iter();
+        let assumptions = assumptions.filter(|_| conclusion.verdict != Verdict::Different);
+        let named = assumptions.filter_map(|it| {
+            let Missing { side, atom } = it.missing?;
+            let firewall = firewalls[side as usize];
+            Some((atom_field(firewall, "condition", atom, one_dialect), it.id.as_str()))
+        });
+        Self(named.collect())
+    }
+
+    /// The assumption that takes the difference of a box away.
+    fn of_box(&self, problem: &Problem, area: &Area) -> Option<&'a str> {
+        let rests = |field: &Field| {
+            let mut dimensions = problem.dimensions.iter().zip(area.iter());
+            let found = dimensions.find(|(dimension, _)| dimension.field == *field);
+            found.is_some_and(|(dimension, it)| *it != (0, dimension.classes() - 1))
+        };
+        self.0.iter().find(|(field, _)| rests(field)).map(|(_, id)| *id)
+    }
 }
 
 /// The cuts and leaves of a case.
 fn tree(
     text: &mut String,
     case: &Compared,
-    (proof, differ): (&Proof, Differ<'_>),
+    (proof, excuses): (&Proof, &Excuses<'_>),
+    refusals_differ: bool,
     firewalls: [&LinkedFirewall; 2],
 ) -> Result<(), NotCertified> {
     let problem = &case.problem;
@@ -280,16 +296,17 @@ fn tree(
             }
             Part::Same => line(text, format_args!("same")),
             Part::Different(at) => {
-                if let Differ::Assumed(id) = differ {
+                let (area, [old, new]) = &proof.differences[at as usize];
+                if let Some(id) = excuses.of_box(problem, area) {
                     line(text, format_args!("assumed {}", quoted(id)));
                     continue;
                 }
-                let (_, [old, new]) = proof.differences[at as usize];
+                let [old, new] = [*old, *new];
                 let [old, new] = [(old, firewalls[0]), (new, firewalls[1])]
                     .map(|(decided, firewall)| decision(problem, decided, firewall, family));
                 let [old, new] = [old, new].map(|(kind, rest)| match kind {
                     "allow" => format!("{kind} {rest}"),
-                    kind if differ == Differ::Exactly => {
+                    kind if refusals_differ => {
                         format!("{} {rest}", kind.replace(' ', "-"))
                     }
                     _ => format!("refuse {rest}"),

@@ -2,6 +2,7 @@
 
 use parefeu_policy::LinkedAction;
 
+use crate::assumed::Missing;
 use crate::change::{Agreement, Function};
 use crate::rejection::Why;
 use crate::side::{Side, Sight, View};
@@ -29,6 +30,7 @@ impl Default for Limits {
 pub(crate) struct Judge<'s, 'a> {
     pub(crate) sides: &'s [Side<'a>; 2],
     pub(crate) space: &'s Space,
+    pub(crate) missing: &'s [Missing],
     pub(crate) limits: Limits,
     /// Steps that may still be looked at.
     pub(crate) left: u64,

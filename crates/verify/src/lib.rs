@@ -17,11 +17,13 @@
 //!
 //! let (firewall, mut problems) = native::read(Source::new("old.toml", "name = \"empty\""));
 //! let firewall = link(&firewall.unwrap(), &mut problems).unwrap();
-//! let input = Input { firewall: &firewall, sha256: "00", dialect: "parefeu" };
+//! let (sha256, dialect) = ("00", "parefeu");
+//! let input = Input { firewall: &firewall, problems: &problems, sha256, dialect };
 //! let rejection = verify(b"nothing", [&input, &input], &Limits::default()).unwrap_err();
 //! assert!(rejection.is_unusable());
 //! ```
 
+mod assumed;
 mod case;
 mod change;
 mod course;
@@ -39,9 +41,10 @@ mod tree;
 
 use std::collections::BTreeSet;
 
-use parefeu_policy::LinkedFirewall;
+use parefeu_policy::{Diagnostics, LinkedFirewall};
 use sha2::{Digest, Sha256};
 
+use assumed::Missing;
 use case::{Case, Covered};
 use header::{File, Header};
 use leaf::Judge;
@@ -63,6 +66,8 @@ pub const FORMAT: &str = "parefeu/certificate/1";
 pub struct Input<'a> {
     /// The firewall.
     pub firewall: &'a LinkedFirewall,
+    /// What is known to be wrong with its text.
+    pub problems: &'a Diagnostics,
     /// The SHA-256 of its file, in lower-case hexadecimal.
     pub sha256: &'a str,
     /// The dialect it was read as.
@@ -109,6 +114,9 @@ pub fn verify(
     let header = Header::read(&mut lines)?;
     for ((file, input), side) in header.files.iter().zip(inputs).zip(["old", "new"]) {
         check_file(file, input, side).map_err(|why| Rejection { line: file.line, why })?;
+    }
+    if let Some(name) = assumed::unread(inputs).into_iter().find(|name| !header.assumes(name)) {
+        return Err(Rejection::whole(Why::NotAssumed(name)));
     }
     let firewalls = inputs.map(|input| input.firewall);
     let mut checked = Checked {
@@ -220,11 +228,34 @@ impl Checked<'_> {
             region = region.with(dim, both(&region.0[dim], &values).into());
         }
         self.covered.note(&case, &region, &space);
-        let mut judge =
-            Judge { sides: &sides, space: &space, limits: *self.limits, left: self.left };
+        let missing = self.missing(&space);
+        let mut judge = Judge {
+            sides: &sides,
+            space: &space,
+            missing: &missing,
+            limits: *self.limits,
+            left: self.left,
+        };
         tree::check(lines, self.header, &mut judge, region, &mut self.leaves)?;
         self.left = judge.left;
         Ok(())
+    }
+
+    /// What either text does not hold, as far as a case compares it.
+    fn missing(&self, space: &Space) -> Vec<Missing> {
+        let sides = self.firewalls.iter().zip(["old", "new"]).zip(dialects(self.firewalls));
+        let found =
+            sides.map(|((firewall, side), dialect)| Missing::of(firewall, (side, dialect), space));
+        found.flatten().collect()
+    }
+}
+
+/// What goes before the texts of either side's atoms.
+fn dialects(firewalls: [&LinkedFirewall; 2]) -> [&'static str; 2] {
+    if firewalls[0].dialect == firewalls[1].dialect {
+        ["", ""]
+    } else {
+        firewalls.map(|firewall| firewall.dialect)
     }
 }
 
@@ -237,11 +268,7 @@ fn write_out<'a>(
     let names = firewalls.iter().flat_map(|firewall| &firewall.applications);
     let names: BTreeSet<Box<str>> = names.map(|known| known.name.clone()).collect();
     let mut space = Space::new(case.family, case.class, names.into_iter().collect());
-    let dialects = if firewalls[0].dialect == firewalls[1].dialect {
-        ["", ""]
-    } else {
-        firewalls.map(|firewall| firewall.dialect)
-    };
+    let dialects = dialects(firewalls);
     let mut written: Option<[Side<'_>; 2]> = None;
     for way in &case.ways {
         let reject = |why| Rejection { line: way.line, why };

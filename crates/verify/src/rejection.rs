@@ -130,6 +130,12 @@ pub enum Why {
     /// The leaves do not add up to the verdict.
     #[error("the verdict is not what the cases come to: {0}")]
     Verdict(&'static str),
+    /// Lines that are not modelled, and of which nothing is assumed.
+    #[error("it has to assume `{0}`: a line that is not modelled may matter")]
+    NotAssumed(String),
+    /// An equality is assumed where the packets do not rest on what is missing.
+    #[error("`{0}` is not about the packets of this box")]
+    NotExcused(String),
     /// An equality that is assumed names no assumption.
     #[error("no assumption is called `{0}`")]
     Assumption(String),

@@ -146,6 +146,11 @@ impl Space {
         number
     }
 
+    /// A field, if the case has it.
+    pub(crate) fn known(&self, field: &Field) -> Option<Dim> {
+        self.numbers.get(field).copied()
+    }
+
     /// The greatest value of a field.
     pub(crate) fn last(&self, dim: Dim) -> u128 {
         match self.fields[dim] {

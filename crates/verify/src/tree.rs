@@ -68,7 +68,12 @@ pub(crate) fn check(
                 leaves.assumed += 1;
                 let name = words.quoted()?;
                 words.end()?;
-                if header.assumes(&name) { Ok(()) } else { Err(Why::Assumption(name)) }
+                let excused = judge.missing.iter().any(|it| it.excuses(&name, &next.region));
+                match header.assumes(&name) {
+                    true if excused => Ok(()),
+                    true => Err(Why::NotExcused(name)),
+                    false => Err(Why::Assumption(name)),
+                }
             }
             "open" => {
                 leaves.open += 1;

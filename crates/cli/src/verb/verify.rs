@@ -56,6 +56,7 @@ pub(crate) fn run(args: &Verify, drawer: &Drawer) -> anyhow::Result<Status> {
     let bytes = read_file(&args.certificate).with_context(|| format!("cannot read `{file}`"))?;
     let inputs = [&old, &new].map(|it| Input {
         firewall: &it.firewall,
+        problems: &it.problems,
         sha256: &it.sha256,
         dialect: it.dialect,
     });

@@ -60,7 +60,8 @@ fn written(old: &LinkedFirewall, new: &LinkedFirewall, limits: SolveLimits) -> S
 }
 
 fn checked(text: &str, old: &LinkedFirewall, new: &LinkedFirewall) -> Result<Accepted, Rejection> {
-    let side = |firewall, sha256| Input { firewall, sha256, dialect: "parefeu" };
+    let problems = &Diagnostics::default();
+    let side = |firewall, sha256| Input { firewall, problems, sha256, dialect: "parefeu" };
     verify(text.as_bytes(), [&side(old, OLD), &side(new, NEW)], &Limits::default())
 }
 
