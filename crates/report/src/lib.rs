@@ -55,6 +55,32 @@ pub struct FirewallInfo<'a> {
     pub dialect: &'a str,
     /// The firewall.
     pub firewall: &'a LinkedFirewall,
+    /// What the user decided about reading it.
+    pub reading: Reading<'a>,
+}
+
+/// What a user decided about reading a firewall, as the options of every verb that reads one: the
+/// file alone says less.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Reading<'a> {
+    /// `--dialect`.
+    pub dialect: Option<&'a str>,
+    /// `--rulebase`.
+    pub rulebase: Option<&'a str>,
+    /// `--behaviour`.
+    pub behaviour: Option<&'a str>,
+    /// `--set`, in order.
+    pub settings: &'a [String],
+}
+
+impl<'a> Reading<'a> {
+    /// The options by their names, in the order they take effect.
+    fn options(self) -> impl Iterator<Item = (&'static str, &'a str)> {
+        let single =
+            [("dialect", self.dialect), ("rulebase", self.rulebase), ("behaviour", self.behaviour)];
+        let single = single.into_iter().filter_map(|(name, value)| Some((name, value?)));
+        single.chain(self.settings.iter().map(|setting| ("set", &**setting)))
+    }
 }
 
 /// A capture that was replayed.

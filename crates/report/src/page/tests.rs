@@ -17,7 +17,7 @@ use parefeu_testkit::firewalls::stated;
 use roxmltree::{Document, Node, ParsingOptions};
 
 use super::html::{cut, escape};
-use crate::{CaptureInfo, DiffReport, FirewallInfo, Language, NotModelled, diff_page};
+use crate::{CaptureInfo, DiffReport, FirewallInfo, Language, NotModelled, Reading, diff_page};
 
 const OLD: &str = r#"
 [[rule_base]]
@@ -107,7 +107,13 @@ fn page(language: Language, change: impl FnOnce(&mut Comparison)) -> String {
     }];
     let not_modelled =
         [NotModelled { file: "new".to_owned(), line: 7, text: "x < y && z".repeat(100) }];
-    let info = |firewall| FirewallInfo { file: "f'w", sha256: "cd", dialect: "parefeu", firewall };
+    let info = |firewall| FirewallInfo {
+        file: "f'w",
+        sha256: "cd",
+        dialect: "parefeu",
+        firewall,
+        reading: Reading::default(),
+    };
     let verdict = match comparison.differences.different() {
         0 => Verdict::Undecided,
         _ => Verdict::Different,
@@ -299,7 +305,13 @@ fn traffic_treated_alike_is_undecided() {
 #[test]
 fn without_traffic_nothing_is_claimed() {
     let (old, new, _) = compare(&[]);
-    let info = |firewall| FirewallInfo { file: "fw", sha256: "cd", dialect: "parefeu", firewall };
+    let info = |firewall| FirewallInfo {
+        file: "fw",
+        sha256: "cd",
+        dialect: "parefeu",
+        firewall,
+        reading: Reading::default(),
+    };
     let report = DiffReport {
         old: info(&old),
         new: info(&new),

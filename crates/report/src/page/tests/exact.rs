@@ -17,8 +17,8 @@ use roxmltree::Node;
 
 use super::{all, check_markup, firewall, parse, shape, text, texts};
 use crate::{
-    Detail, DiffReport, Exact, FirewallInfo, Following, Intents, Language, Waivers, diff_markdown,
-    diff_page,
+    Detail, DiffReport, Exact, FirewallInfo, Following, Intents, Language, Reading, Waivers,
+    diff_markdown, diff_page,
 };
 
 const OLD: &str = r#"
@@ -174,8 +174,13 @@ impl Compared {
         });
         let (proved, doubts) = (proved.collect::<Vec<_>>(), [Vec::new(), Vec::new()]);
         let following = self.following.as_ref();
-        let info =
-            |file, firewall| FirewallInfo { file, sha256: "cd", dialect: "parefeu", firewall };
+        let info = |file, firewall| FirewallInfo {
+            file,
+            sha256: "cd",
+            dialect: "parefeu",
+            firewall,
+            reading: Reading::default(),
+        };
         write(&DiffReport {
             old: info("old fw.toml", old),
             new: info("new.toml", new),
