@@ -160,6 +160,15 @@ impl<'a> Exact<'a> {
         self.weighed?.findings.get(finding)
     }
 
+    /// The findings with their numbers, from 1, in the order they have: those that traffic touches,
+    /// then those that none does. Where there was no traffic, none stands apart.
+    fn by_traffic(&self) -> [Vec<(usize, &'a Finding)>; 2] {
+        let numbered = (1..).zip(self.findings);
+        let (touched, others) = numbered
+            .partition(|(number, _)| self.weight_of(number - 1).is_none_or(|it| it.sessions > 0));
+        [touched, others]
+    }
+
     /// The ticket of the waiver that holds a finding.
     fn ticket_of(&self, finding: &Finding) -> Option<&'a str> {
         let Some(Acceptance::Waiver(at)) = finding.accepted else { return None };

@@ -340,6 +340,8 @@ fn coverage_leaves_out_implied_and_disabled_rules() {
         .collect();
     assert_eq!(shares, ["1 of 2 rules hit (50.0%)", "1 of 1 rule hit (100.0%)"]);
     assert!(page.contains("Rules switched off: 1."));
+    let window = "Observed from 2025-11-24 16:00:00 to 2025-11-24 16:00:40 UTC (40\u{a0}s)";
+    assert!(page.contains(window), "{page}");
     let unused = all(&document, "table").into_iter();
     let unused = unused.filter(|it| it.attribute("class") == Some("unused")).map(text);
     let expected = ["Rules never hit: 1 Rule Rule base unused line 8 inbound"];
