@@ -407,6 +407,18 @@ pub(crate) struct Reading {
     pub(crate) settings: Vec<String>,
 }
 
+impl Reading {
+    /// The options for a report to repeat.
+    pub(crate) fn stated(&self) -> parefeu_report::Reading<'_> {
+        parefeu_report::Reading {
+            dialect: self.dialect.as_deref(),
+            rulebase: self.rulebase.as_deref(),
+            behaviour: self.behaviour.as_deref(),
+            settings: &self.settings,
+        }
+    }
+}
+
 /// Where traffic comes from.
 #[derive(Args, Debug)]
 pub(crate) struct Traffic {

@@ -14,7 +14,7 @@ use parefeu_replay::{
     CapturedAt, Comparison, IngressChoice, Lockstep, LockstepLimits, ReplayFrame, Side,
 };
 use parefeu_report::{
-    CaptureInfo, DiffReport, FirewallInfo, Language, diff_document, diff_page, diff_table,
+    CaptureInfo, DiffReport, FirewallInfo, Language, Reading, diff_document, diff_page, diff_table,
 };
 use parefeu_testkit::frames;
 
@@ -67,7 +67,13 @@ fn diff(c: &mut Criterion) {
         frames: comparison.frames,
         ended_early: None,
     }];
-    let info = |firewall| FirewallInfo { file: "fw", sha256: "", dialect: "parefeu", firewall };
+    let info = |firewall| FirewallInfo {
+        file: "fw",
+        sha256: "",
+        dialect: "parefeu",
+        firewall,
+        reading: Reading::default(),
+    };
     let report = DiffReport {
         old: info(&old),
         new: info(&new),

@@ -55,6 +55,32 @@ pub struct FirewallInfo<'a> {
     pub dialect: &'a str,
     /// The firewall.
     pub firewall: &'a LinkedFirewall,
+    /// What the user decided about reading it.
+    pub reading: Reading<'a>,
+}
+
+/// What a user decided about reading a firewall, as the options of every verb that reads one: the
+/// file alone says less.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Reading<'a> {
+    /// `--dialect`.
+    pub dialect: Option<&'a str>,
+    /// `--rulebase`.
+    pub rulebase: Option<&'a str>,
+    /// `--behaviour`.
+    pub behaviour: Option<&'a str>,
+    /// `--set`, in order.
+    pub settings: &'a [String],
+}
+
+impl<'a> Reading<'a> {
+    /// The options by their names, in the order they take effect.
+    fn options(self) -> impl Iterator<Item = (&'static str, &'a str)> {
+        let single =
+            [("dialect", self.dialect), ("rulebase", self.rulebase), ("behaviour", self.behaviour)];
+        let single = single.into_iter().filter_map(|(name, value)| Some((name, value?)));
+        single.chain(self.settings.iter().map(|setting| ("set", &**setting)))
+    }
 }
 
 /// A capture that was replayed.
@@ -135,6 +161,15 @@ impl<'a> Exact<'a> {
     /// The traffic of a finding, by index.
     fn weight_of(&self, finding: usize) -> Option<&'a Weight> {
         self.weighed?.findings.get(finding)
+    }
+
+    /// The findings with their numbers, from 1, in the order they have: those that traffic touches,
+    /// then those that none does. Where there was no traffic, none stands apart.
+    fn by_traffic(&self) -> [Vec<(usize, &'a Finding)>; 2] {
+        let numbered = (1..).zip(self.findings);
+        let (touched, others) = numbered
+            .partition(|(number, _)| self.weight_of(number - 1).is_none_or(|it| it.sessions > 0));
+        [touched, others]
     }
 
     /// The ticket of the waiver that holds a finding.

@@ -2,14 +2,15 @@
 
 use std::fmt::Write;
 
-use parefeu_equivalence::{Acceptance, Answer, Decision, Finding, Verdict};
-use parefeu_policy::LinkedFirewall;
-use parefeu_replay::{DifferenceClass, Group, GroupSide};
+use parefeu_equivalence::{Acceptance, Answer, Decision, Finding, Origin, Verdict};
+use parefeu_policy::{LinkedFirewall, RuleId};
+use parefeu_replay::{Comparison, DifferenceClass, Group, GroupSide, RuleHits};
 
 use crate::asked::asked;
 use crate::explained::explanation_text;
 use crate::gap::gaps;
 use crate::intent::write_intents;
+use crate::json::rules_hit;
 use crate::packets::{Size, few, in_words, parts_of};
 use crate::region::{Kind, place, record_text, refused, verdict};
 use crate::rule::{origin_line, rule_line};
@@ -23,6 +24,8 @@ use crate::{DiffReport, Exact, Following};
 const MOST_GROUPS: usize = 200;
 /// More regions than this are counted; JSON and CSV have them all.
 const MOST_REGIONS: usize = 200;
+/// More rules of a side that nothing hit are counted.
+const MOST_NAMES: usize = 100;
 /// More assumptions, or reasons why there is no answer, are counted; JSON has them all.
 const MOST_LINES: usize = 200;
 
@@ -65,6 +68,7 @@ pub fn diff_markdown(report: &DiffReport<'_>) -> String {
                 writeln!(text, "| {} | {} | {} |", class.name(), totals.flows, bytes(totals.bytes));
         }
         write_groups(&mut text, report, &differences.groups);
+        write_coverage(&mut text, report, comparison);
     }
     if !report.not_modelled.is_empty() {
         let _ = writeln!(text, "\n## Not modelled\n");
@@ -103,6 +107,39 @@ fn write_groups(text: &mut String, report: &DiffReport<'_>, groups: &[Group]) {
         );
     }
     write_more(text, shown.len(), MOST_GROUPS, "groups");
+}
+
+/// Which rules of each side the traffic hit, and when it was observed.
+fn write_coverage(text: &mut String, report: &DiffReport<'_>, comparison: &Comparison) {
+    let Some((first, last)) = comparison.differences.span else { return };
+    let _ = writeln!(text, "\n## Rules the traffic hit\n");
+    let _ = writeln!(text, "Observed from {first} to {last}.\n");
+    let _ = writeln!(text, "| | rules | hit | never hit |\n|---|--:|--:|---|");
+    let sides = [
+        ("old", report.old.firewall, &comparison.old_hits),
+        ("new", report.new.firewall, &comparison.new_hits),
+    ];
+    for (side, firewall, hits) in sides {
+        let (rules, hit) = rules_hit(firewall, hits);
+        let never = never_hit(firewall, hits);
+        let names = never.iter().take(MOST_NAMES).map(|id| {
+            let origin = Origin { rule: Some(*id), ..Origin::default() };
+            code(&origin_line(firewall, origin).label())
+        });
+        let names = names.collect::<Vec<_>>().join(", ");
+        let more = match never.len().saturating_sub(MOST_NAMES) {
+            0 => String::new(),
+            more => format!(" and {more} more"),
+        };
+        let _ = writeln!(text, "| {side} | {rules} | {hit} | {names}{more} |");
+    }
+}
+
+/// The rules that are written and switched on, and that no traffic hit.
+fn never_hit(firewall: &LinkedFirewall, hits: &RuleHits) -> Vec<RuleId> {
+    let rules = (0..).map(RuleId).zip(firewall.rules.iter().zip(&hits.flows));
+    let never = rules.filter(|(_, (rule, flows))| !rule.implied && !rule.disabled && **flows == 0);
+    never.map(|(id, _)| id).collect()
 }
 
 fn side(side: &GroupSide, firewall: &LinkedFirewall) -> String {
@@ -161,12 +198,33 @@ fn write_regions(text: &mut String, exact: &Exact<'_>, report: &DiffReport<'_>) 
         counts.map(|(kind, count)| format!("{count} {}", kind.name())).collect();
     let regions = plural(exact.findings.len(), "region");
     let _ = writeln!(text, "{regions}: {}.\n", counts.join(", "));
-    let traffic = exact.weighed.is_some();
+    let [mut touched, mut others] = exact.by_traffic();
+    touched.truncate(MOST_REGIONS);
+    others.truncate(MOST_REGIONS - touched.len());
+    if !touched.is_empty() {
+        write_region_table(text, &touched, exact, report);
+    }
+    if !others.is_empty() {
+        let _ = writeln!(text, "\nNo session of the captures lies in these:\n");
+        write_region_table(text, &others, exact, report);
+    }
+    write_more(text, exact.findings.len(), MOST_REGIONS, "regions");
+}
+
+/// Regions with their numbers; what was seen of them where something was.
+fn write_region_table(
+    text: &mut String,
+    regions: &[(usize, &Finding)],
+    exact: &Exact<'_>,
+    report: &DiffReport<'_>,
+) {
+    let seen = |number: usize| exact.weight_of(number - 1).filter(|it| it.sessions > 0);
+    let traffic = regions.iter().any(|(number, _)| seen(*number).is_some());
     let (name, line) = if traffic { (" traffic |", "---|") } else { ("", "") };
     let _ =
         writeln!(text, "| # | change | packets | headers | old rule | new rule | example |{name}");
     let _ = writeln!(text, "|--:|---|---|--:|---|---|---|{line}");
-    for (number, finding) in (1..).zip(exact.findings.iter().take(MOST_REGIONS)) {
+    for (number, finding) in regions {
         let headers = match Size::of(finding.packets_log2) {
             Size::Exact(count) => count.to_string(),
             Size::About(lead, power) => format!("{lead:.1}e{power}"),
@@ -181,7 +239,7 @@ fn write_regions(text: &mut String, exact: &Exact<'_>, report: &DiffReport<'_>) 
         if !finding.certain {
             change += ", possible";
         }
-        let weight = exact.weight_of(number - 1);
+        let weight = seen(*number);
         let weight = weight.map(|it| format!(" {} |", traffic_text(it).replace('\n', ", ")));
         let _ = writeln!(
             text,
@@ -193,7 +251,6 @@ fn write_regions(text: &mut String, exact: &Exact<'_>, report: &DiffReport<'_>) 
             weight.unwrap_or_default(),
         );
     }
-    write_more(text, exact.findings.len(), MOST_REGIONS, "regions");
 }
 
 /// The verdict of a side, and the rules that may decide.

@@ -37,7 +37,7 @@ impl SearchReport<'_> {
 
 /// `parefeu/search/1`.
 pub fn search_document(report: &SearchReport<'_>) -> Value {
-    let FirewallInfo { file, sha256, dialect, firewall } = report.firewall;
+    let FirewallInfo { file, sha256, dialect, firewall, .. } = report.firewall;
     let answer = &report.found.answer;
     let flows = (1..).zip(&report.found.flows);
     let flows = flows.map(|(id, flow)| flow_document(id, flow, answer, firewall));

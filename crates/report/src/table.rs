@@ -96,8 +96,18 @@ fn write_traffic(text: &mut String, comparison: &Comparison, report: &DiffReport
 
 /// The exact comparison: regions, then what has no answer, then what the answer rests on.
 fn write_exact(text: &mut String, exact: &Exact<'_>, report: &DiffReport<'_>, width: u16) {
+    let [mut touched, mut others] = exact.by_traffic();
+    touched.truncate(MOST_REGIONS);
+    others.truncate(MOST_REGIONS - touched.len());
+    if !touched.is_empty() {
+        let _ = writeln!(text, "\n{}", region_table(&touched, exact, report, width));
+    }
+    if !others.is_empty() {
+        let _ = writeln!(text, "\nalso different, though the captures hold none of it:");
+        let _ = writeln!(text, "{}", region_table(&others, exact, report, width));
+    }
     if !exact.findings.is_empty() {
-        let _ = writeln!(text, "\n{}\n", region_table(exact, report, width));
+        text.push('\n');
     }
     if let more @ 1.. = exact.findings.len().saturating_sub(MOST_REGIONS) {
         let _ = writeln!(text, "and {more} more regions (--format json has them all)\n");
@@ -161,11 +171,18 @@ pub(crate) fn write_gaps(text: &mut String, gaps: &[Gap]) {
 /// More regions than this are counted.
 const MOST_REGIONS: usize = 100;
 
-fn region_table(exact: &Exact<'_>, report: &DiffReport<'_>, width: u16) -> Table {
+/// Regions with their numbers; what was seen of them where something was.
+fn region_table(
+    regions: &[(usize, &Finding)],
+    exact: &Exact<'_>,
+    report: &DiffReport<'_>,
+    width: u16,
+) -> Table {
+    let seen = |number: usize| exact.weight_of(number - 1).filter(|it| it.sessions > 0);
     let mut header = vec!["change", "packets", "old rule", "new rule"];
-    header.extend(exact.weighed.map(|_| "traffic"));
+    header.extend(regions.iter().any(|(number, _)| seen(*number).is_some()).then_some("traffic"));
     let mut table = plain_table(&header, width);
-    for (at, finding) in exact.findings.iter().take(MOST_REGIONS).enumerate() {
+    for (number, finding) in regions {
         let mut change = Kind::of(finding).name().to_owned();
         if let Some(ticket) = exact.ticket_of(finding) {
             let _ = write!(change, "\nwaived: {ticket}");
@@ -178,11 +195,11 @@ fn region_table(exact: &Exact<'_>, report: &DiffReport<'_>, width: u16) -> Table
         }
         let mut row = vec![
             change,
-            packets(at, finding, exact),
+            packets(number - 1, finding, exact),
             decision_text(&finding.old, report.old.firewall),
             decision_text(&finding.new, report.new.firewall),
         ];
-        row.extend(exact.weight_of(at).map(traffic));
+        row.extend(seen(*number).map(traffic));
         table.add_row(row);
     }
     table
@@ -222,7 +239,7 @@ pub(crate) fn packets(at: usize, finding: &Finding, exact: &Exact<'_>) -> String
 
 /// What was seen of a region.
 pub(crate) fn traffic(weight: &Weight) -> String {
-    let Some((_, last)) = weight.seen else { return "not seen".to_owned() };
+    let Some((_, last)) = weight.seen else { return String::new() };
     let sessions = plural(weight.sessions as usize, "session");
     let sources = plural(weight.sources, "source");
     // To the second.

@@ -21,7 +21,8 @@ pub(crate) fn flow(witness: &Witness) -> String {
     }
 }
 
-/// The command that asks one side about the witness, for a POSIX shell; `None` where what the
+/// The command that asks one side, read as it was for the comparison, about the witness, for a
+/// POSIX shell; `None` where what the
 /// region depends on cannot be given to `parefeu test`.
 pub(crate) fn command(
     finding: &Finding,
@@ -30,7 +31,10 @@ pub(crate) fn command(
     report: &DiffReport<'_>,
 ) -> Option<String> {
     let Witness { src, dst, protocol, ports, icmp, others } = &finding.witness;
-    let mut options: Vec<(&str, String)> = Vec::new();
+    let info = side_of(side, report);
+    let reading = info.reading.options();
+    let mut options: Vec<(&str, String)> =
+        reading.map(|(name, value)| (name, value.to_owned())).collect();
     let way = &finding.witness_way;
     let place = |names: &Names| names[side as usize].as_ref().map(ToString::to_string);
     options.extend(place(&way.from).map(|name| ("from", name)));
@@ -74,7 +78,7 @@ pub(crate) fn command(
         [name] => options.push(("category", name.to_owned())),
         [..] => return None,
     }
-    let mut command = format!("parefeu test {}", quoted(side_of(side, report).file));
+    let mut command = format!("parefeu test {}", quoted(info.file));
     for (name, value) in options {
         // A name may begin with a dash.
         let sign = if value.starts_with('-') { '=' } else { ' ' };

@@ -23,7 +23,7 @@ use parefeu_report::{
 use serde_json::Value;
 
 use crate::Status;
-use crate::args::{Diff, Format, Global, Language};
+use crate::args::{Diff, Format, Global, Language, Reading};
 use crate::draw::{Drawer, terminal_width};
 use crate::load::{Loaded, load};
 use crate::output::Sink;
@@ -76,8 +76,8 @@ pub(crate) fn run(args: &Diff, global: &Global, drawer: &Drawer) -> anyhow::Resu
     let traffic = (!traffic.captures.is_empty()).then_some(&comparison);
     let not_modelled = not_modelled(&[&old, &new]);
     let report = DiffReport {
-        old: info(&old),
-        new: info(&new),
+        old: info(&old, &old_reading),
+        new: info(&new, &new_reading),
         captures: &read.captures,
         comparison: traffic,
         exact: Some(answered.exact(args, &lists, &asked, traffic.map(|_| &weighed))),
@@ -219,12 +219,13 @@ fn write(
     sink.finish()
 }
 
-fn info(loaded: &Loaded) -> FirewallInfo<'_> {
+fn info<'a>(loaded: &'a Loaded, reading: &'a Reading) -> FirewallInfo<'a> {
     FirewallInfo {
         file: &loaded.file,
         sha256: &loaded.sha256,
         dialect: loaded.dialect,
         firewall: &loaded.firewall,
+        reading: reading.stated(),
     }
 }
 

@@ -149,7 +149,8 @@ fn print(
 impl Linted {
     fn report(&self) -> LintReport<'_> {
         let Self { file, sha256, dialect, firewall, findings } = self;
-        LintReport { info: FirewallInfo { file, sha256, dialect, firewall }, findings }
+        let reading = parefeu_report::Reading::default();
+        LintReport { info: FirewallInfo { file, sha256, dialect, firewall, reading }, findings }
     }
 }
 

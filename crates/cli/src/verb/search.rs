@@ -37,6 +37,7 @@ pub(crate) fn run(args: &args::Search, drawer: &Drawer) -> anyhow::Result<Status
             sha256: &loaded.sha256,
             dialect: loaded.dialect,
             firewall: &loaded.firewall,
+            reading: args.reading.stated(),
         },
         wanted: question.wanted,
         found: &found,

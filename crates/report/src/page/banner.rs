@@ -219,6 +219,7 @@ fn contents(html: &mut Html, context: &Context<'_>) {
     for (id, label) in [
         ("inputs", words.inputs),
         ("changes", words.changes),
+        ("unseen", words.unseen),
         ("return", words.return_traffic),
         ("stated", words.stated),
         ("rules", words.mapping),
@@ -231,6 +232,7 @@ fn contents(html: &mut Html, context: &Context<'_>) {
     ] {
         let exact = context.report.exact.as_ref();
         let is_there = match id {
+            "unseen" => exact.is_some_and(|it| !it.by_traffic()[1].is_empty()),
             "return" => {
                 exact.is_some_and(|it| it.following.is_some_and(|it| !it.findings.is_empty()))
             }

@@ -6,7 +6,7 @@ use parefeu_replay::RuleHits;
 use super::Context;
 use super::chart;
 use super::html::Html;
-use super::locale::Noun;
+use super::locale::{Noun, moment};
 use super::words::fill;
 use crate::FirewallInfo;
 
@@ -54,6 +54,11 @@ pub(super) fn write(html: &mut Html, context: &Context<'_>) {
     let words = context.words;
     html.raw("<section aria-labelledby=\"coverage\">\n");
     html.element("h2 id=\"coverage\"", words.coverage).element("p", words.coverage_lead);
+    if let Some((first, last)) = comparison.differences.span {
+        let length = context.locale.duration(last.since(first));
+        let window = [&*moment(first), &moment(last), &length];
+        html.element("p", &fill(words.coverage_window, &window));
+    }
     let hits = [&comparison.old_hits, &comparison.new_hits];
     let sides = context.sides().into_iter().zip(hits);
     let sides: Vec<_> =

@@ -77,16 +77,16 @@ impl<'a> Key<'a> {
 }
 
 /// The regions by kind and rules, in the order of their first ones.
-fn groups(findings: &[Finding]) -> Vec<Group<'_>> {
+fn groups<'a>(regions: &[(usize, &'a Finding)]) -> Vec<Group<'a>> {
     let mut known: HashMap<Key<'_>, usize> = HashMap::new();
     let mut groups: Vec<Group<'_>> = Vec::new();
-    for (number, finding) in (1..).zip(findings) {
+    for (number, finding) in regions {
         let at = *known.entry(Key::of(finding)).or_insert(groups.len());
         if at == groups.len() {
             let (kind, decisions) = (Kind::of(finding), [&finding.old, &finding.new]);
             groups.push(Group { kind, decisions, regions: Vec::new() });
         }
-        groups[at].regions.push((number, finding));
+        groups[at].regions.push((*number, finding));
     }
     groups
 }
@@ -102,47 +102,75 @@ pub(super) fn write(html: &mut Html, context: &Context<'_>) {
         return;
     }
     html.element("p", words.changes_lead);
-    let groups = groups(exact.findings);
-    write_tally(html, context, &groups);
-    let shown = shown(groups);
-    write_index(html, context, &shown);
+    let [touched, others] = exact.by_traffic();
+    write_tally(html, context, &groups(&[&touched[..], &others[..]].concat()));
     let mut progress = Progress { group: 0, room: MAX_REGIONS, excerpts: Shown::new("g") };
+    if touched.is_empty() {
+        html.element("p", words.changes_unseen);
+    } else {
+        write_part(html, context, (exact, words.index, &touched), &mut progress);
+    }
+    html.raw("</section>\n");
+    if !others.is_empty() {
+        html.raw("<section aria-labelledby=\"unseen\">\n");
+        html.element("h2 id=\"unseen\"", words.unseen).element("p", words.unseen_lead);
+        write_part(html, context, (exact, words.unseen_index, &others), &mut progress);
+        html.raw("</section>\n");
+    }
+}
+
+/// Writes regions, losses of service first, as far as the page has room for them.
+fn write_part(
+    html: &mut Html,
+    context: &Context<'_>,
+    (exact, index, regions): (&Exact<'_>, &str, &[(usize, &Finding)]),
+    progress: &mut Progress,
+) {
+    let left_out = regions.len().saturating_sub(progress.room);
+    let shown = shown(groups(regions), progress.room);
+    if !shown.is_empty() {
+        write_index(html, context, index, (&shown, progress.group));
+    }
     for of_kind in shown.chunk_by(|a, b| a.kind == b.kind) {
         let Some(Group { kind, .. }) = of_kind.first() else { continue };
         html.raw("<section class=\"class ").raw(tone(*kind)).raw("\">\n");
         html.element("h3", kind_name(context.language, *kind));
         html.element("p", kind_meaning(context.language, *kind));
         for group in of_kind {
-            write_group(html, context, (exact, group), &mut progress);
+            write_group(html, context, (exact, group), progress);
         }
         html.raw("</section>\n");
     }
-    if let more @ 1.. = exact.findings.len().saturating_sub(MAX_REGIONS) {
-        let count = context.locale.count(more as u64, Noun::Region);
-        html.element("p", &fill(words.differences_more, &[&count]));
+    if left_out > 0 {
+        let count = context.locale.count(left_out as u64, Noun::Region);
+        html.element("p", &fill(context.words.differences_more, &[&count]));
     }
-    html.raw("</section>\n");
 }
 
-/// The groups a page has room for, losses of service first.
-fn shown(mut groups: Vec<Group<'_>>) -> Vec<Group<'_>> {
+/// The groups there is room for, losses of service first.
+fn shown(mut groups: Vec<Group<'_>>, room: usize) -> Vec<Group<'_>> {
     groups.sort_by_key(|group| group.kind);
     let mut regions = 0;
     groups.retain(|group| {
         regions += group.regions.len();
-        regions < MAX_REGIONS + group.regions.len()
+        regions < room + group.regions.len()
     });
     groups
 }
 
-/// All groups that follow, a line each.
-fn write_index(html: &mut Html, context: &Context<'_>, groups: &[Group<'_>]) {
+/// All groups that follow the first `before` ones, a line each.
+fn write_index(
+    html: &mut Html,
+    context: &Context<'_>,
+    caption: &str,
+    (groups, before): (&[Group<'_>], usize),
+) {
     let (words, locale) = (context.words, context.locale);
     let number = format!("#{}", words.number);
     let regions = format!("#{}", words.regions);
     let columns = [&number, words.kind, words.old, words.new, &regions, words.packets];
-    html.open_table("index", words.index, &columns);
-    for (number, group) in (1..).zip(groups) {
+    html.open_table("index", caption, &columns);
+    for (number, group) in (before + 1..).zip(groups) {
         html.raw(&format!("<tr><td class=\"num\"><a href=\"#g{number}\">{number}</a></td>"));
         html.raw("<td><span class=\"key ").raw(tone(group.kind));
         html.raw("\" aria-hidden=\"true\"></span>").text(kind_name(context.language, group.kind));
@@ -357,7 +385,7 @@ fn facts(context: &Context<'_>, exact: &Exact<'_>, (id, finding): (usize, &Findi
     if let Some(detail) = exact.details.get(id - 1) {
         facts.extend(named(context, detail));
     }
-    facts.extend(exact.weight_of(id - 1).map(|weight| seen(context, weight)));
+    facts.extend(exact.weight_of(id - 1).and_then(|weight| seen(context, weight)));
     facts.extend(accepted(context, exact, finding));
     if !finding.certain {
         let text = words.possible_only.to_owned();
@@ -394,22 +422,17 @@ fn named(context: &Context<'_>, detail: &Detail) -> Vec<Fact> {
     facts
 }
 
-/// What was seen of a region.
-fn seen(context: &Context<'_>, weight: &Weight) -> Fact {
+/// What was seen of a region, if anything was.
+fn seen(context: &Context<'_>, weight: &Weight) -> Option<Fact> {
     let (words, locale) = (context.words, context.locale);
-    let text = match weight.seen {
-        None => words.not_seen.to_owned(),
-        Some((_, last)) => fill(
-            words.seen_as,
-            &[
-                &locale.count(weight.sessions, Noun::Session),
-                &locale.bytes(weight.bytes),
-                &locale.count(weight.sources as u64, Noun::Source),
-                &moment(last),
-            ],
-        ),
-    };
-    Fact { label: words.in_traffic, text, is_code: false }
+    let (_, last) = weight.seen?;
+    let seen = [
+        &*locale.count(weight.sessions, Noun::Session),
+        &locale.bytes(weight.bytes),
+        &locale.count(weight.sources as u64, Noun::Source),
+        &moment(last),
+    ];
+    Some(Fact { label: words.in_traffic, text: fill(words.seen_as, &seen), is_code: false })
 }
 
 /// Why a region is meant, if it is.

@@ -17,7 +17,7 @@ use parefeu_testkit::firewalls::stated;
 use roxmltree::{Document, Node, ParsingOptions};
 
 use super::html::{cut, escape};
-use crate::{CaptureInfo, DiffReport, FirewallInfo, Language, NotModelled, diff_page};
+use crate::{CaptureInfo, DiffReport, FirewallInfo, Language, NotModelled, Reading, diff_page};
 
 const OLD: &str = r#"
 [[rule_base]]
@@ -107,7 +107,13 @@ fn page(language: Language, change: impl FnOnce(&mut Comparison)) -> String {
     }];
     let not_modelled =
         [NotModelled { file: "new".to_owned(), line: 7, text: "x < y && z".repeat(100) }];
-    let info = |firewall| FirewallInfo { file: "f'w", sha256: "cd", dialect: "parefeu", firewall };
+    let info = |firewall| FirewallInfo {
+        file: "f'w",
+        sha256: "cd",
+        dialect: "parefeu",
+        firewall,
+        reading: Reading::default(),
+    };
     let verdict = match comparison.differences.different() {
         0 => Verdict::Undecided,
         _ => Verdict::Different,
@@ -299,7 +305,13 @@ fn traffic_treated_alike_is_undecided() {
 #[test]
 fn without_traffic_nothing_is_claimed() {
     let (old, new, _) = compare(&[]);
-    let info = |firewall| FirewallInfo { file: "fw", sha256: "cd", dialect: "parefeu", firewall };
+    let info = |firewall| FirewallInfo {
+        file: "fw",
+        sha256: "cd",
+        dialect: "parefeu",
+        firewall,
+        reading: Reading::default(),
+    };
     let report = DiffReport {
         old: info(&old),
         new: info(&new),
@@ -328,6 +340,8 @@ fn coverage_leaves_out_implied_and_disabled_rules() {
         .collect();
     assert_eq!(shares, ["1 of 2 rules hit (50.0%)", "1 of 1 rule hit (100.0%)"]);
     assert!(page.contains("Rules switched off: 1."));
+    let window = "Observed from 2025-11-24 16:00:00 to 2025-11-24 16:00:40 UTC (40\u{a0}s)";
+    assert!(page.contains(window), "{page}");
     let unused = all(&document, "table").into_iter();
     let unused = unused.filter(|it| it.attribute("class") == Some("unused")).map(text);
     let expected = ["Rules never hit: 1 Rule Rule base unused line 8 inbound"];

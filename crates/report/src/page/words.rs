@@ -172,7 +172,18 @@ words! {
     edited_object: "Edited object", "Objet modifié";
     in_traffic: "In the traffic", "Dans le trafic";
     seen_as: "{}, {} of {}, last on {} UTC", "{}, {} de {}, vu en dernier le {} UTC";
-    not_seen: "not seen", "non observé";
+    changes_unseen:
+        "No session of the captures lies in any of them.",
+        "Aucune session des captures ne se trouve dans l’une d’elles.";
+    unseen: "What changes unseen", "Ce qui change sans avoir été observé";
+    unseen_lead:
+        "Regions in which no session of the captures lies. That they were not used then does not \
+         say that they are not used.",
+        "Régions où ne se trouve aucune session des captures. Ne pas avoir servi alors ne veut pas \
+         dire ne jamais servir.";
+    unseen_index:
+        "The changes no traffic touches, by the rules that decide",
+        "Les changements qu’aucun trafic ne touche, selon les règles qui tranchent";
     waived: "Waived", "Dérogation";
     waived_by: "{} ({}), until {}: {}", "{} ({}), jusqu’au {}\u{a0}: {}";
     accepted_as: "Accepted", "Accepté";
@@ -349,6 +360,11 @@ words! {
         "Combien de règles ce trafic a atteintes de chaque côté. Les règles implicites et \
          désactivées ne comptent pas.";
     rules_hit: "{} of {} hit ({})", "{} sur {} atteintes ({})";
+    coverage_window:
+        "Observed from {} to {} UTC ({}): a rule never hit was not needed then, and may be at \
+         another time.",
+        "Observé du {} au {} UTC ({})\u{a0}: une règle jamais atteinte n’a pas servi alors, et \
+         peut servir à un autre moment.";
     coverage_desc:
         "Share of the rules that this traffic reached.",
         "Part des règles que ce trafic a atteintes.";

@@ -17,8 +17,8 @@ use roxmltree::Node;
 
 use super::{all, check_markup, firewall, parse, shape, text, texts};
 use crate::{
-    Detail, DiffReport, Exact, FirewallInfo, Following, Intents, Language, Waivers, diff_markdown,
-    diff_page,
+    Detail, DiffReport, Exact, FirewallInfo, Following, Intents, Language, Reading, Waivers,
+    diff_markdown, diff_page, diff_table,
 };
 
 const OLD: &str = r#"
@@ -174,8 +174,13 @@ impl Compared {
         });
         let (proved, doubts) = (proved.collect::<Vec<_>>(), [Vec::new(), Vec::new()]);
         let following = self.following.as_ref();
-        let info =
-            |file, firewall| FirewallInfo { file, sha256: "cd", dialect: "parefeu", firewall };
+        let info = |file, firewall| FirewallInfo {
+            file,
+            sha256: "cd",
+            dialect: "parefeu",
+            firewall,
+            reading: Reading::default(),
+        };
         write(&DiffReport {
             old: info("old fw.toml", old),
             new: info("new.toml", new),
@@ -248,13 +253,12 @@ fn what_was_stated_and_is_known_besides_stands_on_the_page() {
     }
     assert_eq!(shape(&pages[0]), shape(&pages[1]));
     let [english, french] = pages;
-    let changes = section(&english, "changes");
+    let changes = section(&english, "changes") + &section(&english, "unseen");
     for part in [
         "Waived CHG-<1> (net <team>), until 2026-11-26: retired | moved",
         "Objects of the old firewall source: clients",
         "Edited object web: +192.0.2.9/32",
         "In the traffic 3 sessions, 1.5 kB of 2 sources, last on 1970-01-01 00:00:00 UTC",
-        "In the traffic not seen",
     ] {
         assert!(changes.contains(part), "{part}\n{changes}");
     }
@@ -279,6 +283,36 @@ fn what_was_stated_and_is_known_besides_stands_on_the_page() {
     assert!(markdown.contains("object web: +192.0.2.9/32"), "{markdown}");
     assert!(markdown.contains("waivers.toml:3: unused: CHG-2"), "{markdown}");
     assert!(markdown.contains("  intents.toml:7: ssh <in>: allow expected"), "{markdown}");
+}
+
+#[test]
+fn regions_no_traffic_touches_stand_apart() {
+    let compared = Compared::of(OLD, NEW).told();
+    let page = compared.page(Language::En);
+    let has = |id: &str, region: usize| section(&page, id).contains(&format!("Region {region} "));
+    assert!(has("changes", 1) && !has("unseen", 1));
+    for region in 2..=compared.findings.len() {
+        assert!(has("unseen", region) && !has("changes", region), "{region}");
+    }
+    assert!(texts(&parse(&page), "a").contains(&"What changes unseen".to_owned()));
+    let markdown = compared.with(diff_markdown);
+    let table = compared.with(|report| diff_table(report, 200));
+    for (text, apart) in [
+        (&markdown, "No session of the captures lies in these:"),
+        (&table, "also different, though the captures hold none of it:"),
+    ] {
+        let (touched, others) = text.split_once(apart).unwrap();
+        let others = others.split("eturn traffic").next().unwrap();
+        assert!(touched.contains("3 sessions") && !others.contains("3 sessions"), "{text}");
+        assert!(touched.contains("traffic") && !others.contains("traffic"), "{text}");
+        let changes = ["closed", "opened"].map(|kind| others.matches(kind).count());
+        assert_eq!(changes, [1, 1], "{text}");
+    }
+    // Without traffic nothing tells.
+    let plain = Compared::of(OLD, NEW);
+    assert!(!plain.page(Language::En).contains("id=\"unseen\""));
+    assert!(!plain.with(diff_markdown).contains("No session"));
+    assert!(!plain.with(|report| diff_table(report, 200)).contains("hold none"));
 }
 
 #[test]
