@@ -106,16 +106,17 @@ macro_rules! timers {
             $($(#[doc = $doc])+ pub $field: Duration,)+
         }
 
-        const TIMER_COUNT: usize = [$($name),+].len();
-
         impl Timers {
+            /// How many timers there are.
+            pub const COUNT: usize = [$($name),+].len();
+
             /// Every timer by name, in the order documentation lists them.
             pub fn iter(&self) -> impl Iterator<Item = (&'static str, Duration)> {
                 [$(($name, self.$field),)+].into_iter()
             }
 
             /// The timers from their seconds, in the order of the fields.
-            fn from_secs(secs: [u64; TIMER_COUNT]) -> Self {
+            fn from_secs(secs: [u64; Timers::COUNT]) -> Self {
                 let mut secs = secs.into_iter().map(Duration::from_secs);
                 Self { $($field: secs.next().unwrap_or_default(),)+ }
             }

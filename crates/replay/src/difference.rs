@@ -9,6 +9,7 @@ use parefeu_identify::Application;
 use parefeu_net::{FiveTuple, MalformedReason, Timestamp};
 use parefeu_policy::{Hit, InterfaceId};
 
+use crate::hazard::{TimerHazard, Waiting};
 use crate::side::RuleHits;
 
 /// How the treatment of a flow differs (`docs/semantics.md` S11).
@@ -197,6 +198,8 @@ pub(crate) struct FlowRecord {
     pub(crate) opened: bool,
     /// The other end spoke, other than by refusing: something had let the flow pass.
     pub(crate) answered: bool,
+    /// What it waits for when it is silent.
+    pub(crate) waiting: Waiting,
     /// Old, then new.
     pub(crate) tracks: [Track; 2],
 }
@@ -220,6 +223,7 @@ impl FlowRecord {
             patience,
             opened: false,
             answered: false,
+            waiting: Waiting::default(),
             tracks: [Track::default(), Track::default()],
         }
     }
@@ -487,6 +491,8 @@ pub struct Comparison {
     pub frames: u64,
     /// What differs.
     pub differences: DifferenceReport,
+    /// The timers that differ, and the sessions that paused in between.
+    pub hazards: Vec<TimerHazard>,
     /// How often the old firewall's rules decided.
     pub old_hits: RuleHits,
     /// How often the new firewall's rules decided.

@@ -9,6 +9,7 @@
 mod capture;
 mod counterpart;
 mod difference;
+mod hazard;
 mod ingress;
 mod lockstep;
 mod side;
@@ -21,6 +22,7 @@ pub use capture::{
 pub use difference::{
     Comparison, DifferenceClass, DifferenceReport, Group, GroupSide, Timeline, Totals,
 };
+pub use hazard::{Pause, TimerHazard, timer_hazards};
 pub use ingress::{CapturedAt, IngressChoice, IngressMap, UnknownInterface};
 pub use lockstep::{Lockstep, LockstepLimits, ReplayFrame, SettledFlow};
 pub use side::{RuleHits, Side};

@@ -14,6 +14,7 @@ use parefeu_policy::{InterfaceId, Timers};
 
 use crate::counterpart::Counterparts;
 use crate::difference::{Comparison, DifferenceClass, Differences, FlowRecord, Refusal, Track};
+use crate::hazard::Hazards;
 use crate::ingress::CapturedAt;
 use crate::side::Side;
 
@@ -57,6 +58,7 @@ pub struct Lockstep {
     translates: bool,
     counterparts: Counterparts,
     differences: Differences,
+    hazards: Hazards,
     /// Flows that are over and not yet collected, where somebody asks for them.
     settled: Option<VecDeque<SettledFlow>>,
     next_sweep: u64,
@@ -134,6 +136,10 @@ impl Lockstep {
             !firewall.source_nat.rules.is_empty() || !firewall.destination_nat.rules.is_empty()
         });
         Self {
+            hazards: Hazards::new(
+                &old.engine().firewall().behaviour,
+                &new.engine().firewall().behaviour,
+            ),
             counterparts: Counterparts::new(old.engine().firewall(), new.engine().firewall()),
             old,
             new,
@@ -227,6 +233,10 @@ impl Lockstep {
             && !record.is_over(seen.now, closed_idle)
             && !((record.closed || !record.opened) && opens(seen.packet))
         {
+            if record.tracks.iter().all(Track::has_passed) {
+                let pause = (record.last, seen.now);
+                self.hazards.pause(record.flow, &mut record.waiting, pause);
+            }
             if let Some(reply) = record.note(&seen, decisions) {
                 self.replies.insert(reply, seen.key);
             }
@@ -323,6 +333,7 @@ impl Lockstep {
         Comparison {
             frames: self.frames,
             differences: self.differences.finish(),
+            hazards: self.hazards.finish(),
             old_hits: self.old.hits().clone(),
             new_hits: self.new.hits().clone(),
             old_counters: self.old.engine().counters().clone(),
@@ -395,6 +406,7 @@ impl FlowRecord {
         self.packets += 1;
         self.bytes += u64::from(seen.wire_len);
         let forwards = self.flow == seen.flow;
+        self.waiting.note(seen.packet, forwards);
         let before = self.tracks[0].translated;
         for (track, decision) in self.tracks.iter_mut().zip(decisions) {
             // What a reply leaves as is the flow as it arrived: no news.

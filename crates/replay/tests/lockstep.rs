@@ -135,6 +135,38 @@ fn s11_1_a_session_forgotten_in_use_is_lost_or_kept() {
     check(("srx", ALLOW), ("asa", ALLOW), &idle, "1 session-kept");
 }
 
+/// Of the timers that differ: how many sessions waited, were cut and were kept, and the longest
+/// pause in seconds.
+fn hazards(old: &str, new: &str, script: &str) -> Vec<(&'static str, [u64; 3], Option<u64>)> {
+    let found = replay((old, ALLOW), (new, ALLOW), script).hazards;
+    let found = found.into_iter().map(|it| {
+        let longest = it.longest.map(|pause| pause.length.as_secs());
+        (it.timer, [it.sessions, it.cut, it.kept], longest)
+    });
+    found.filter(|(_, [sessions, ..], _)| *sessions > 0).collect()
+}
+
+#[test]
+fn pauses_between_two_timers_are_counted_once_a_session() {
+    // Established TCP: an hour on the one, half an hour on the other.
+    let idle = format!(
+        "{HANDSHAKE}
+         3000 10.0.0.7:4000 > 192.0.2.9:443 . seq=2 ack=10
+         5900 10.0.0.7:4000 > 192.0.2.9:443 . seq=2 ack=10"
+    );
+    let established = |counts| ("tcp-established", counts, Some(2999));
+    assert!(hazards("asa", "srx", &idle).contains(&established([1, 1, 0])));
+    assert!(hazards("srx", "asa", &idle).contains(&established([1, 0, 1])));
+    assert_eq!(hazards("asa", "asa", &idle), []);
+    let short = format!("{HANDSHAKE}\n1700 10.0.0.7:4000 > 192.0.2.9:443 . seq=2 ack=10");
+    let found = hazards("asa", "srx", &short);
+    assert!(found.contains(&("tcp-established", [1, 0, 0], Some(1699))), "{found:?}");
+    // Longer than either waits: no difference.
+    let long = format!("{HANDSHAKE}\n9000 10.0.0.7:4000 > 192.0.2.9:443 . seq=2 ack=10");
+    let found = hazards("asa", "srx", &long);
+    assert!(!found.iter().any(|it| it.1[1] + it.1[2] > 0), "{found:?}");
+}
+
 #[test]
 fn s11_1_a_session_that_ends_in_between_without_loss_is_named() {
     // UDP both ways: 120 s on the one, 30 s on the other; the rules admit it again.
