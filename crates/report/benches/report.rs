@@ -80,6 +80,7 @@ fn diff(c: &mut Criterion) {
         captures: &captures,
         comparison: Some(&comparison),
         exact: None,
+        timers: &[],
         not_modelled: &[],
         clock_held: 0,
         verdict: Verdict::Different,

@@ -12,6 +12,7 @@ use crate::intent::intent_documents;
 use crate::region::{following_document, place, region_document};
 use crate::rule::rule_line;
 use crate::session::FlowDocument;
+use crate::timer::timer_documents;
 use crate::waiver::waiver_documents;
 use crate::{DiffReport, Exact, FirewallInfo, Following};
 
@@ -58,6 +59,7 @@ pub fn diff_document(report: &DiffReport<'_>) -> Value {
         "return_traffic": exact.map_or(Value::Null, |exact| return_traffic(exact, report)),
         "logging_compared": exact.is_some_and(|exact| exact.records.is_some()),
         "undecided": gaps.iter().map(gap_document).collect::<Vec<Value>>(),
+        "timers": timer_documents(report),
         "traffic": traffic(report),
         "certificate": exact.and_then(|exact| exact.certificate),
     });

@@ -17,6 +17,7 @@ mod rule;
 mod search;
 mod session;
 mod table;
+mod timer;
 mod waiver;
 mod witness;
 mod witnesses;
@@ -42,7 +43,7 @@ use parefeu_equivalence::{
 };
 use parefeu_net::Timestamp;
 use parefeu_policy::LinkedFirewall;
-use parefeu_replay::Comparison;
+use parefeu_replay::{Comparison, TimerHazard};
 
 /// One firewall of a comparison.
 #[derive(Clone, Copy, Debug)]
@@ -216,6 +217,8 @@ pub struct DiffReport<'a> {
     pub comparison: Option<&'a Comparison>,
     /// The comparison of every packet; `None` where it was not asked for.
     pub exact: Option<Exact<'a>>,
+    /// The timers that differ; of the traffic they say nothing where there was none.
+    pub timers: &'a [TimerHazard],
     /// Lines that are not modelled.
     pub not_modelled: &'a [NotModelled],
     /// Frames whose time ran backwards and were replayed with the clock held.

@@ -17,6 +17,7 @@ use crate::rule::{origin_line, rule_line};
 use crate::table::{
     bytes, conclusion, packets, plural, tally, traffic as traffic_text, write_waivers,
 };
+use crate::timer::{effect, seconds};
 use crate::witness::flow;
 use crate::{DiffReport, Exact, Following};
 
@@ -70,6 +71,7 @@ pub fn diff_markdown(report: &DiffReport<'_>) -> String {
         write_groups(&mut text, report, &differences.groups);
         write_coverage(&mut text, report, comparison);
     }
+    write_timers(&mut text, report);
     if !report.not_modelled.is_empty() {
         let _ = writeln!(text, "\n## Not modelled\n");
         for it in report.not_modelled {
@@ -107,6 +109,22 @@ fn write_groups(text: &mut String, report: &DiffReport<'_>, groups: &[Group]) {
         );
     }
     write_more(text, shown.len(), MOST_GROUPS, "groups");
+}
+
+/// The timers that differ, with what the traffic shows of them.
+fn write_timers(text: &mut String, report: &DiffReport<'_>) {
+    if report.timers.is_empty() {
+        return;
+    }
+    let seen = report.comparison.is_some();
+    let (name, line) = if seen { (" sessions of the traffic |", "---|") } else { ("", "") };
+    let _ = writeln!(text, "\n## Timers that differ\n");
+    let _ = writeln!(text, "| timer | old | new |{name}\n|---|--:|--:|{line}");
+    for it in report.timers {
+        let cell = if seen { format!(" {} |", escape(&effect(it))) } else { String::new() };
+        let _ =
+            writeln!(text, "| {} | {} | {} |{cell}", it.timer, seconds(it.old), seconds(it.new));
+    }
 }
 
 /// Which rules of each side the traffic hit, and when it was observed.

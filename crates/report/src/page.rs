@@ -20,6 +20,7 @@ mod stated;
 mod summary;
 #[cfg(test)]
 mod tests;
+mod timer;
 mod vocabulary;
 mod words;
 
@@ -70,6 +71,7 @@ pub fn diff_page(report: &DiffReport<'_>, language: Language) -> String {
     gap::write(&mut html, &context);
     summary::write(&mut html, &context);
     difference::write(&mut html, &context);
+    timer::write(&mut html, &context);
     coverage::write(&mut html, &context);
     doubt::write(&mut html, &context);
     html.raw("</main>\n");

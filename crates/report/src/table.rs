@@ -16,6 +16,7 @@ use crate::json::rules_hit;
 use crate::packets::{few, in_words, parts, parts_of};
 use crate::region::{Kind, decision_text, place, refused};
 use crate::rule::rule_line;
+use crate::timer::write_timers;
 use crate::waiver::complaint;
 use crate::{DiffReport, Exact, Following, Waivers};
 
@@ -41,6 +42,7 @@ pub fn diff_table(report: &DiffReport<'_>, width: u16) -> String {
     }
     if let Some(comparison) = report.comparison {
         write_traffic(&mut text, comparison, report, width);
+        write_timers(&mut text, report);
     }
     if report.clock_held > 0 {
         let _ =

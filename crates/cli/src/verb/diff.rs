@@ -81,6 +81,7 @@ pub(crate) fn run(args: &Diff, global: &Global, drawer: &Drawer) -> anyhow::Resu
         captures: &read.captures,
         comparison: traffic,
         exact: Some(answered.exact(args, &lists, &asked, traffic.map(|_| &weighed))),
+        timers: &comparison.hazards,
         not_modelled: &not_modelled,
         clock_held: read.clock_held,
         verdict: verdict(&answered.conclusion, traffic),

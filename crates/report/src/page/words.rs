@@ -352,6 +352,21 @@ words! {
     default_rule: "default", "règle par défaut";
     no_rule: "no rule", "aucune règle";
     unnamed_rule: "rule {}", "règle {}";
+    // Timers.
+    timers: "Timers that differ", "Temporisations qui diffèrent";
+    timers_lead:
+        "A session that is silent for longer than one firewall waits, and not longer than the \
+         other does, is cut by the change or kept by it.",
+        "Une session silencieuse plus longtemps qu’un pare-feu n’attend, et pas plus que l’autre, \
+         est coupée par le changement ou gardée par lui.";
+    timer: "Timer", "Temporisation";
+    timer_cut: "Would be cut", "Seraient coupées";
+    timer_kept: "Would be kept", "Seraient gardées";
+    timer_longest: "Longest silence seen", "Plus long silence observé";
+    timer_count: "{} of {}", "{} de {}";
+    timer_picked_up:
+        "A connection that is cut is taken up again where rules admit it (tcp-loose).",
+        "Une connexion coupée est reprise là où les règles l’admettent (tcp-loose).";
     // Coverage.
     coverage: "Rule coverage", "Couverture des règles";
     coverage_lead:

@@ -210,6 +210,7 @@ impl Compared {
                     doubts: &doubts,
                 }),
             }),
+            timers: &[],
             not_modelled: &[],
             clock_held: 0,
             verdict: self.conclusion.verdict,
