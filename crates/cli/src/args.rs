@@ -66,6 +66,9 @@ pub(crate) enum Verb {
     Verify(crate::verb::verify::Verify),
     /// Measure building and lookup on a rule base, with a header trace or headers drawn from it
     Bench(Bench),
+    /// Decide on the packets of a queue of the Linux kernel, or count what would become of them
+    #[cfg(all(feature = "live", target_os = "linux"))]
+    Run(crate::verb::live::Run),
     /// Print the JSON Schema of a document this command writes
     Schema(Schema),
     /// Print a completion script for a shell

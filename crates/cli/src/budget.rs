@@ -17,12 +17,7 @@ const INTERRUPTED: i32 = 130;
 /// The limits the options stand for. From now on the first interrupt ends the answer, and the next
 /// one the command.
 pub(crate) fn limits(budget: &Budget) -> anyhow::Result<SolveLimits> {
-    ctrlc::set_handler(|| {
-        if STOP.swap(true, Ordering::Relaxed) {
-            std::process::exit(INTERRUPTED);
-        }
-    })
-    .context("cannot listen for an interrupt")?;
+    stop_at_interrupt()?;
     match budget.max_time.map(Duration::from_secs) {
         None => {}
         Some(Duration::ZERO) => STOP.store(true, Ordering::Relaxed),
@@ -40,4 +35,15 @@ pub(crate) fn limits(budget: &Budget) -> anyhow::Result<SolveLimits> {
         stop: Stop::when(&STOP),
         ..standard
     })
+}
+
+/// A sign that an interrupt sets; the next one ends the command.
+pub(crate) fn stop_at_interrupt() -> anyhow::Result<&'static AtomicBool> {
+    ctrlc::set_handler(|| {
+        if STOP.swap(true, Ordering::Relaxed) {
+            std::process::exit(INTERRUPTED);
+        }
+    })
+    .context("cannot listen for an interrupt")?;
+    Ok(&STOP)
 }

@@ -54,6 +54,8 @@ fn main() -> ExitCode {
         Verb::Search(args) => verb::search::run(&args, &drawer),
         Verb::Verify(args) => verb::verify::run(&args, &drawer),
         Verb::Bench(args) => verb::bench::run(&args, &drawer),
+        #[cfg(all(feature = "live", target_os = "linux"))]
+        Verb::Run(args) => verb::live::run(&args, &drawer),
         Verb::Schema(args) => verb::schema::run(&args),
         Verb::Completions(args) => verb::document::completions(&args),
         Verb::Man(args) => verb::document::man(&args),

@@ -10,13 +10,14 @@ use crate::args::Schema;
 use crate::output::Sink;
 
 /// Documents by name. One that is made of others refers to them as `#/$defs/NAME`.
-const DOCUMENTS: [(&str, &str); 13] = [
+const DOCUMENTS: [(&str, &str); 14] = [
     ("answers", include_str!("../../schemas/answers.json")),
     ("bench", include_str!("../../schemas/bench.json")),
     ("check", include_str!("../../schemas/check.json")),
     ("check-file", include_str!("../../schemas/check-file.json")),
     ("diff", include_str!("../../schemas/diff.json")),
     ("lint", include_str!("../../schemas/lint.json")),
+    ("live", include_str!("../../schemas/live.json")),
     ("packet", include_str!("../../schemas/packet.json")),
     ("replay", include_str!("../../schemas/replay.json")),
     ("search", include_str!("../../schemas/search.json")),

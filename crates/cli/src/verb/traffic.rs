@@ -37,14 +37,19 @@ pub(crate) fn engine_config(traffic: &Traffic, reading: &Reading, events: bool) 
 
 /// What the options say of interfaces.
 pub(crate) fn ingress_choice(traffic: &Traffic) -> anyhow::Result<IngressChoice> {
-    let pairs = traffic.map_interface.iter().map(|pair| {
-        let parts = pair.split_once('=');
-        let (capture, firewall) = parts
-            .with_context(|| format!("--map-interface takes CAPTURE=FIREWALL, not `{pair}`"))?;
-        Ok((capture.to_owned(), firewall.to_owned()))
-    });
-    let mapped = pairs.collect::<anyhow::Result<_>>()?;
+    let mapped = interface_pairs(&traffic.map_interface)?;
     Ok(IngressChoice { mapped, fallback: traffic.ingress.clone() })
+}
+
+/// Pairs of names of `--map-interface`.
+pub(crate) fn interface_pairs(pairs: &[String]) -> anyhow::Result<Vec<(String, String)>> {
+    let pairs = pairs.iter().map(|pair| {
+        let parts = pair.split_once('=');
+        let (seen, firewall) = parts
+            .with_context(|| format!("--map-interface takes CAPTURE=FIREWALL, not `{pair}`"))?;
+        Ok((seen.to_owned(), firewall.to_owned()))
+    });
+    pairs.collect()
 }
 
 /// Captures being read.
