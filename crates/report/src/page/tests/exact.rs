@@ -21,7 +21,7 @@ use crate::{
     diff_markdown, diff_page, diff_table,
 };
 
-const OLD: &str = r#"
+pub(super) const OLD: &str = r#"
 [[interface]]
 name = "in <b>side</b>"
 [[interface]]
@@ -45,7 +45,7 @@ rule_base = "all"
 default = "deny"
 "#;
 
-const NEW: &str = r#"
+pub(super) const NEW: &str = r#"
 [[interface]]
 name = "in <b>side</b>"
 [[interface]]
@@ -65,7 +65,7 @@ default = "drop"
 const TODAY: Date = Date { year: 2026, month: 11, day: 26 };
 
 /// A comparison with everything a report of it needs.
-struct Compared {
+pub(super) struct Compared {
     firewalls: [Arc<LinkedFirewall>; 2],
     asked: Request,
     answer: Answer,
@@ -81,7 +81,7 @@ struct Compared {
 }
 
 impl Compared {
-    fn of(old: &str, new: &str) -> Self {
+    pub(super) fn of(old: &str, new: &str) -> Self {
         let firewalls = [firewall(old), firewall(new)];
         let [old, new] = &firewalls;
         let asked = Request::all(Pairing::of(old, new, &BTreeMap::new()));
@@ -111,7 +111,7 @@ impl Compared {
     }
 
     /// With everything that can be stated and told beside the regions.
-    fn told(mut self) -> Self {
+    pub(super) fn told(mut self) -> Self {
         let scope = |port: u16| Scope {
             protocols: Some(Ranges::one(6u8)),
             dst_ports: Some(Ranges::one(port)),
@@ -215,7 +215,7 @@ impl Compared {
         })
     }
 
-    fn page(&self, language: Language) -> String {
+    pub(super) fn page(&self, language: Language) -> String {
         self.with(|report| diff_page(report, language))
     }
 }
