@@ -230,8 +230,8 @@ pub(crate) struct Headers {
     /// between)
     #[arg(long, value_name = "NAME")]
     pub(crate) from: Option<String>,
-    /// Only packets that leave by this zone or interface, where no route or translation tells
-    /// (`search`: one of several)
+    /// Only packets that leave by this zone or interface (`diff`: where no route tells; `search`:
+    /// one of several, or would if no route or translation tells)
     #[arg(long, value_name = "NAME")]
     pub(crate) to: Option<String>,
     /// Only packets from these addresses (networks, hosts, ranges; commas in between)
