@@ -159,7 +159,9 @@ pub(crate) struct Diff {
     #[arg(long, value_name = "FILE")]
     pub(crate) zone_map: Option<PathBuf>,
     #[command(flatten)]
-    pub(crate) space: Space,
+    pub(crate) headers: Headers,
+    #[command(flatten)]
+    pub(crate) budget: Budget,
     /// Say which new rules carry the traffic of each old rule, and which rules decide nothing
     #[arg(long)]
     pub(crate) explain: bool,
@@ -215,28 +217,8 @@ pub(crate) struct Search {
     /// Which flows to find
     #[arg(long, value_enum, default_value_t = Action::Allow)]
     pub(crate) action: Action,
-    /// Only flows that enter by these zones or interfaces (commas in between)
-    #[arg(long, value_name = "NAMES")]
-    pub(crate) from: Option<String>,
-    /// Only flows that leave by these zones or interfaces, or would if no route or translation
-    /// tells
-    #[arg(long, value_name = "NAMES")]
-    pub(crate) to: Option<String>,
-    /// Only flows from these addresses (networks, hosts, ranges; commas in between)
-    #[arg(long, value_name = "ADDRESSES")]
-    pub(crate) source: Option<String>,
-    /// Only flows to these addresses
-    #[arg(long, value_name = "ADDRESSES")]
-    pub(crate) destination: Option<String>,
-    /// Only these protocols
-    #[arg(long, value_name = "PROTOCOLS")]
-    pub(crate) protocol: Option<String>,
-    /// Only flows from these ports, of protocols that have them
-    #[arg(long, value_name = "PORTS")]
-    pub(crate) source_port: Option<String>,
-    /// Only flows to these ports
-    #[arg(long, value_name = "PORTS")]
-    pub(crate) destination_port: Option<String>,
+    #[command(flatten)]
+    pub(crate) headers: Headers,
     /// Only these applications; `other` stands for all the configuration does not name
     #[arg(long, value_name = "NAMES")]
     pub(crate) application: Option<String>,
@@ -258,13 +240,15 @@ pub(crate) enum Action {
     Deny,
 }
 
-/// Which packets an exact comparison is asked about; without any of these, all.
+/// Which packets an exact answer is asked about, by their headers; without any of these, all.
 #[derive(Args, Debug, Default)]
-pub(crate) struct Space {
-    /// Only packets that enter by this zone or interface, of either side
+pub(crate) struct Headers {
+    /// Only packets that enter by this zone or interface (`search`: one of several, commas in
+    /// between)
     #[arg(long, value_name = "NAME")]
     pub(crate) from: Option<String>,
-    /// Only packets that leave by this zone or interface, where no route tells
+    /// Only packets that leave by this zone or interface (`diff`: where no route tells; `search`:
+    /// one of several, or would if no route or translation tells)
     #[arg(long, value_name = "NAME")]
     pub(crate) to: Option<String>,
     /// Only packets from these addresses (networks, hosts, ranges; commas in between)
@@ -282,8 +266,6 @@ pub(crate) struct Space {
     /// Only packets to these ports, of protocols that have ports
     #[arg(long, value_name = "PORTS")]
     pub(crate) destination_port: Option<String>,
-    #[command(flatten)]
-    pub(crate) budget: Budget,
 }
 
 /// How far an exact answer goes before the rest is left undecided; an interrupt (^C) ends it too.

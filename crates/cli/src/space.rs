@@ -8,15 +8,19 @@ use parefeu_equivalence::{Family, Field, Pairing, ProtocolClass, Request};
 use parefeu_net::Protocol;
 use parefeu_policy::set::Ranges;
 
-use crate::args::Space;
+use crate::args::{Budget, Headers};
 use crate::budget::limits;
 
 /// The request the options stand for.
-pub(crate) fn request(space: &Space, pairing: Pairing) -> anyhow::Result<Request> {
+pub(crate) fn request(
+    headers: &Headers,
+    budget: &Budget,
+    pairing: Pairing,
+) -> anyhow::Result<Request> {
     let mut request = Request::all(pairing);
     let name = |name: &Option<String>| name.as_deref().map(Box::from);
-    (request.from, request.to) = (name(&space.from), name(&space.to));
-    for (option, name) in [(&space.from, "from"), (&space.to, "to")] {
+    (request.from, request.to) = (name(&headers.from), name(&headers.to));
+    for (option, name) in [(&headers.from, "from"), (&headers.to, "to")] {
         if let Some(wanted) = option {
             let gates = [&request.pairing.old, &request.pairing.new];
             let mut names = gates.into_iter().flat_map(|side| &side.gates);
@@ -25,7 +29,7 @@ pub(crate) fn request(space: &Space, pairing: Pairing) -> anyhow::Result<Request
         }
     }
     for (field, option, name) in
-        [(Field::Src, &space.source, "source"), (Field::Dst, &space.destination, "destination")]
+        [(Field::Src, &headers.source, "source"), (Field::Dst, &headers.destination, "destination")]
     {
         let Some(text) = option else { continue };
         let (family, set) = addresses(text).with_context(|| format!("--{name}"))?;
@@ -36,13 +40,13 @@ pub(crate) fn request(space: &Space, pairing: Pairing) -> anyhow::Result<Request
         !request.families.is_empty(),
         "--source and --destination are of different families"
     );
-    if let Some(text) = &space.protocol {
+    if let Some(text) = &headers.protocol {
         let set = protocols(text).context("--protocol")?;
         request.within.push((Field::Protocol, set));
     }
     for (field, option, name) in [
-        (Field::SrcPort, &space.source_port, "source-port"),
-        (Field::DstPort, &space.destination_port, "destination-port"),
+        (Field::SrcPort, &headers.source_port, "source-port"),
+        (Field::DstPort, &headers.destination_port, "destination-port"),
     ] {
         let Some(text) = option else { continue };
         let set = ports(text).with_context(|| format!("--{name}"))?;
@@ -50,7 +54,7 @@ pub(crate) fn request(space: &Space, pairing: Pairing) -> anyhow::Result<Request
         // ICMP has types and codes in their place, and other protocols have none.
         request.protocols = vec![ProtocolClass::WithPorts];
     }
-    request.limits = limits(&space.budget)?;
+    request.limits = limits(budget)?;
     Ok(request)
 }
 

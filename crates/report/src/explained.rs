@@ -49,7 +49,7 @@ fn rule_document(rule: Option<RuleId>, firewall: &LinkedFirewall) -> Value {
     json!({ "name": called(rule, firewall), "line": line, "rule_base": rule_base })
 }
 
-fn called(rule: Option<RuleId>, firewall: &LinkedFirewall) -> String {
+pub(crate) fn called(rule: Option<RuleId>, firewall: &LinkedFirewall) -> String {
     origin_name(Origin { rule, ..Origin::default() }, firewall)
 }
 
@@ -154,7 +154,7 @@ const MOST_LINES: usize = 50;
 const MOST_CARRIERS: usize = 4;
 
 /// A share in words that never says *all* or *nothing* of a part.
-fn percent(share: f64) -> String {
+pub(crate) fn percent(share: f64) -> String {
     match share * 100.0 {
         it if share < 1.0 && it > 99.9 => "over 99.9%".to_owned(),
         it if it < 0.1 => "under 0.1%".to_owned(),

@@ -92,23 +92,30 @@ pub(crate) fn write_intents(text: &mut String, intents: &Intents<'_>, report: &D
     for (intent, proved) in intents.intents.iter().zip(intents.proved) {
         let place = format!("{}:{}", intents.file, intent.line);
         let _ = writeln!(text, "  {place}: {}: {} expected", intent.name, intent.expect.name());
-        let sides = [("old", Side::Old, report.old), ("new", Side::New, report.new)];
-        for (at, (name, side, info)) in sides.into_iter().enumerate() {
-            let standing = intents.standing(&proved[at], at);
-            let mut why = String::new();
-            if standing == Standing::Broken {
-                let found = proved[at].against.as_ref();
-                why = found
-                    .and_then(|found| found.certain().next())
-                    .map(|flow| format!(": {}", example(flow, side, info, report)))
-                    .unwrap_or_default();
-            } else if standing == Standing::Undecided {
-                let document = side_document(intents, (&proved[at], at), info, report);
-                why = doubt(&document);
-            }
-            let _ = writeln!(text, "    {name} {}{why}", standing.name());
+        for (side, name) in ["old", "new"].into_iter().enumerate() {
+            let _ = writeln!(text, "    {name} {}", outcome(intents, (proved, side), report));
         }
     }
+}
+
+/// What one side makes of an intent: `broken: ` with a packet, `undecided: ` with a reason, `held`.
+pub(crate) fn outcome(
+    intents: &Intents<'_>,
+    (proved, at): (&[Proved; 2], usize),
+    report: &DiffReport<'_>,
+) -> String {
+    let (side, info) = [(Side::Old, report.old), (Side::New, report.new)][at];
+    let proved = &proved[at];
+    let standing = intents.standing(proved, at);
+    let why = match standing {
+        Standing::Broken => {
+            let found = proved.against.as_ref().and_then(|found| found.certain().next());
+            found.map(|flow| format!(": {}", example(flow, side, info, report)))
+        }
+        Standing::Undecided => Some(doubt(&side_document(intents, (proved, at), info, report))),
+        Standing::Held => None,
+    };
+    format!("{}{}", standing.name(), why.unwrap_or_default())
 }
 
 /// One packet that is not treated as expected, and what decides on it.

@@ -1,5 +1,7 @@
 //! The result of `diff` in Markdown, for a ticket or a merge request.
 
+mod stated;
+
 use std::fmt::Write;
 
 use parefeu_equivalence::{Acceptance, Answer, Decision, Finding, Origin, Verdict};
@@ -7,16 +9,12 @@ use parefeu_policy::{LinkedFirewall, RuleId};
 use parefeu_replay::{Comparison, DifferenceClass, Group, GroupSide, RuleHits};
 
 use crate::asked::asked;
-use crate::explained::explanation_text;
 use crate::gap::gaps;
-use crate::intent::write_intents;
 use crate::json::rules_hit;
 use crate::packets::{Size, few, in_words, parts_of};
 use crate::region::{Kind, place, record_text, refused, verdict};
 use crate::rule::{origin_line, rule_line};
-use crate::table::{
-    bytes, conclusion, packets, plural, tally, traffic as traffic_text, write_waivers,
-};
+use crate::table::{bytes, conclusion, packets, plural, tally, traffic as traffic_text};
 use crate::timer::{effect, seconds};
 use crate::witness::flow;
 use crate::{DiffReport, Exact, Following};
@@ -178,7 +176,7 @@ fn write_exact(text: &mut String, exact: &Exact<'_>, report: &DiffReport<'_>) {
     if let Some(Following { answer, findings: findings @ [_, ..] }) = exact.following {
         write_following(text, (answer, findings), exact, report);
     }
-    write_stated(text, exact, report);
+    stated::write(text, exact, report);
     let gaps = gaps(exact, report);
     if !gaps.is_empty() {
         let _ = writeln!(text, "\n## Undecided\n");
@@ -306,30 +304,6 @@ fn write_following(
 fn refused_and_waived(finding: &Finding, exact: &Exact<'_>) -> String {
     let ticket = exact.ticket_of(finding).map(|ticket| format!(", waived: {}", code(ticket)));
     refused(finding).to_owned() + &ticket.unwrap_or_default()
-}
-
-/// Waivers and intents, with what became of them, and rules explained by rules.
-fn write_stated(text: &mut String, exact: &Exact<'_>, report: &DiffReport<'_>) {
-    let mut lists = String::new();
-    if let Some(waivers) = &exact.waivers {
-        write_waivers(&mut lists, waivers);
-    }
-    if let Some(intents) = &exact.intents {
-        write_intents(&mut lists, intents, report);
-    }
-    if let Some(explained) = exact.explained {
-        lists += &explanation_text(explained, report);
-    }
-    if !lists.is_empty() {
-        // Lines of a terminal, kept as they are.
-        let fence = "`".repeat(longest_run(&lists).max(2) + 1);
-        let _ = writeln!(text, "\n## Waivers, intents and rules\n\n{fence}text\n{lists}{fence}");
-    }
-}
-
-/// The greatest number of backticks in a row.
-fn longest_run(text: &str) -> usize {
-    text.split(|it| it != '`').map(str::len).max().unwrap_or(0)
 }
 
 /// How many of a list do not stand in it.

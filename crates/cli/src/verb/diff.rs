@@ -54,7 +54,7 @@ pub(crate) fn run(args: &Diff, global: &Global, drawer: &Drawer) -> anyhow::Resu
     let sink = Sink::open(report_file, inputs)?;
     let paired = Pairing::of(&old.firewall, &new.firewall, &pairs);
     let lists = Lists::read(args, [&old, &new], &paired, drawer)?;
-    let mut asked = request(&args.space, paired)?;
+    let mut asked = request(&args.headers, &args.budget, paired)?;
     asked.limits.record = args.certificate.is_some();
 
     let traffic = &args.traffic;

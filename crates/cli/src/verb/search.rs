@@ -73,14 +73,20 @@ fn question(args: &args::Search, firewall: &LinkedFirewall) -> anyhow::Result<Se
         name == Scope::OTHER || firewall.applications.iter().any(|known| *known.name == *name)
     };
     let places = "the firewall has no zone or interface";
+    let headers = &args.headers;
     let scope = Scope {
-        from: names(args.from.as_deref(), place, places).context("--from")?.unwrap_or_default(),
-        to: names(args.to.as_deref(), place, places).context("--to")?.unwrap_or_default(),
-        src: args.source.as_deref().map(one_family).transpose().context("--source")?,
-        dst: args.destination.as_deref().map(one_family).transpose().context("--destination")?,
-        protocols: args.protocol.as_deref().map(protocols).transpose().context("--protocol")?,
-        src_ports: args.source_port.as_deref().map(ports).transpose().context("--source-port")?,
-        dst_ports: args
+        from: names(headers.from.as_deref(), place, places).context("--from")?.unwrap_or_default(),
+        to: names(headers.to.as_deref(), place, places).context("--to")?.unwrap_or_default(),
+        src: headers.source.as_deref().map(one_family).transpose().context("--source")?,
+        dst: headers.destination.as_deref().map(one_family).transpose().context("--destination")?,
+        protocols: headers.protocol.as_deref().map(protocols).transpose().context("--protocol")?,
+        src_ports: headers
+            .source_port
+            .as_deref()
+            .map(ports)
+            .transpose()
+            .context("--source-port")?,
+        dst_ports: headers
             .destination_port
             .as_deref()
             .map(ports)

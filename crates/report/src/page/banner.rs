@@ -179,7 +179,7 @@ fn exact_scope(context: &Context<'_>, exact: &Exact<'_>) -> Vec<String> {
         let label = term(context.language, part.term).to_lowercase();
         format!("{label} {}", part.values.join(", "))
     });
-    let limits = limits.collect::<Vec<_>>().join("; ");
+    let limits = limits.collect::<Vec<_>>().join(words.semicolon);
     if !limits.is_empty() {
         items.push(fill(words.scope_within, &[&limits]));
     }

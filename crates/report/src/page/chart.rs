@@ -46,7 +46,7 @@ pub(super) fn stack(
         html.raw(&format!(
             "<rect class=\"{tone}\" x=\"{x:.2}%\" width=\"{width:.2}%\" height=\"18\">"
         ));
-        let title = format!("{name}: {}", context.locale.integer(*count));
+        let title = fill(context.words.labelled, &[name, &context.locale.integer(*count)]);
         html.element("title", &title).raw("</rect>");
         before += count;
     }
@@ -197,12 +197,9 @@ fn draw_bands(html: &mut Html, context: &Context<'_>, bands: &[Band], columns: &
         let (a, b) = (a + thick, b + thick);
         let _ = write!(path, "L{to} {b:.1} C{middle} {b:.1} {middle} {a:.1} {from} {a:.1} Z");
         html.raw(&format!("<path class=\"{}\" d=\"{path}\">", band.tone()));
-        let title = format!(
-            "{} → {}: {}",
-            vocabulary::verdict(context.language, band.old),
-            vocabulary::verdict(context.language, band.new),
-            context.locale.bytes(band.bytes)
-        );
+        let [old, new] = [band.old, band.new].map(|it| vocabulary::verdict(context.language, it));
+        let bytes = context.locale.bytes(band.bytes);
+        let title = fill(context.words.labelled, &[&format!("{old} → {new}"), &bytes]);
         html.element("title", &title).raw("</path>");
     }
 }
@@ -279,7 +276,8 @@ pub(super) fn timeline(html: &mut Html, context: &Context<'_>, differences: &Dif
              height=\"{height:.1}%\">",
             100.0 - height
         ));
-        let title = format!("{}: {}", moment(start), weight(context, totals.flows, totals.bytes));
+        let weight = weight(context, totals.flows, totals.bytes);
+        let title = fill(context.words.labelled, &[&moment(start), &weight]);
         html.raw("<title>").raw(&escape(&title)).raw("</title></rect>");
     }
     html.raw("<line class=\"axis\" x1=\"0\" x2=\"100%\" y1=\"119.5\" y2=\"119.5\"/></svg>");

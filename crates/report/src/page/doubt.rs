@@ -55,7 +55,8 @@ fn not_modelled(html: &mut Html, context: &Context<'_>) {
     for it in lines.iter().take(MAX_LINES) {
         html.raw("<tr><td>").element("code", &it.file).raw("</td>");
         html.element("td class=\"num\"", &it.line.to_string());
-        html.element("td", &cut(&it.text, MAX_TEXT)).raw("</tr>\n");
+        // What importers say of a line has no translation.
+        html.element("td lang=\"en\"", &cut(&it.text, MAX_TEXT)).raw("</tr>\n");
     }
     html.close_table();
     if let more @ 1.. = lines.len().saturating_sub(MAX_LINES) {

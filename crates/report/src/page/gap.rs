@@ -76,7 +76,7 @@ fn write_basis(html: &mut Html, context: &Context<'_>, exact: &Exact<'_>) {
         html.raw("<span class=\"badge ").raw(class).raw("\">").text(accepted).raw("</span></td>");
         let place = place(it.side, it.at, context.report);
         html.raw("<td>").element("code", place.as_deref().unwrap_or_default()).raw("</td>");
-        html.element("td", &cut(&it.text, MAX_TEXT)).raw("</tr>\n");
+        html.element("td lang=\"en\"", &cut(&it.text, MAX_TEXT)).raw("</tr>\n");
     }
     html.close_table();
     write_more(html, context, assumptions.len());

@@ -25,7 +25,7 @@ pub(super) fn write(html: &mut Html, context: &Context<'_>) {
     for capture in report.captures {
         let mut content = locale.count(capture.frames, Noun::Frame);
         if let Some(why) = &capture.ended_early {
-            content.push_str("; ");
+            content.push_str(words.semicolon);
             content.push_str(&fill(words.ended_early, &[why]));
         }
         let sha256 = capture.sha256.as_deref().unwrap_or_default();

@@ -11,7 +11,7 @@ use parefeu_policy::{LinkedFirewall, RuleId};
 use super::excerpt::Shown;
 use super::html::{Html, cut};
 use super::locale::{Noun, moment};
-use super::vocabulary::{kind_meaning, kind_name, outcome, term};
+use super::vocabulary::{kind_meaning, kind_name, outcome, term, translated, value};
 use super::words::fill;
 use super::{Context, MAX_NAME, chart};
 use crate::explained::edit_changes;
@@ -352,7 +352,11 @@ pub(super) fn space(context: &Context<'_>, answer: &Answer, finding: &Finding) -
         let (text, is_code) = match part.term {
             Term::EveryProtocol => (words.every_protocol.to_owned(), false),
             Term::Portless => (words.portless.to_owned(), false),
-            _ => (listed(context, part.values.iter().map(String::as_str)), true),
+            is => {
+                let values = part.values.iter().map(|text| value(context.language, is, text));
+                let values: Vec<String> = values.collect();
+                (listed(context, values.iter().map(String::as_str)), true)
+            }
         };
         Fact { label, text, is_code }
     });
@@ -408,7 +412,7 @@ fn named(context: &Context<'_>, detail: &Detail) -> Vec<Fact> {
             let names = listed(context, names.iter().map(|name| &**name));
             fill(words.labelled, &[&term(context.language, part).to_lowercase(), &names])
         });
-        let text = texts.collect::<Vec<_>>().join("; ");
+        let text = texts.collect::<Vec<_>>().join(words.semicolon);
         if !text.is_empty() {
             facts.push(Fact { label, text, is_code: false });
         }
@@ -554,6 +558,7 @@ fn write_translation(html: &mut Html, context: &Context<'_>, translate: &Transla
             "destination" => Term::Destination,
             _ => Term::Port,
         };
+        let text = translated(context.language, &text);
         html.code_fact(&fill(context.words.leaves_with, &[term(context.language, field)]), &text);
     }
     html.raw("</dl>\n");

@@ -1,6 +1,7 @@
 //! The structure of a page, checked on parsed markup.
 
 mod exact;
+mod language;
 
 use std::collections::BTreeSet;
 use std::sync::Arc;

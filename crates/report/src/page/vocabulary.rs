@@ -7,7 +7,7 @@ use parefeu_replay::DifferenceClass;
 
 use super::Language;
 use crate::gap::Why;
-use crate::packets::Term;
+use crate::packets::{OTHER, Term};
 use crate::region::{self, Kind};
 
 /// English and French.
@@ -171,6 +171,56 @@ pub(super) fn gap(language: Language, why: &Why) -> String {
     }
 }
 
+/// A value of a property of packets: a name stays what it is, a word is said in the language.
+pub(super) fn value(language: Language, term: Term, text: &str) -> String {
+    match (language, term) {
+        (Language::Fr, Term::Application) if text == OTHER => "autre".to_owned(),
+        (Language::Fr, Term::Other) => begun(text, &FIELDS),
+        _ => text.to_owned(),
+    }
+}
+
+/// What a field becomes in translation; the comparison says in English what the device chooses.
+pub(super) fn translated(language: Language, text: &str) -> String {
+    match language {
+        Language::En => text.to_owned(),
+        Language::Fr => begun(text, &CHOICES),
+    }
+}
+
+/// `text` with its beginning in French, where that is one of `known`; the name of a dialect may
+/// stand before it.
+fn begun(text: &str, known: &[Pair]) -> String {
+    let french = known.iter().find_map(|[english, french]| {
+        let (dialect, rest) = text.split_once(english)?;
+        (!dialect.trim_end().contains(' ')).then(|| format!("{dialect}{french}{rest}"))
+    });
+    french.unwrap_or_else(|| text.to_owned())
+}
+
+/// Fields without a name of their own, as their values are listed.
+const FIELDS: [Pair; 4] = [
+    ["ingress ", "entrée "],
+    ["egress ", "sortie "],
+    ["state ", "état "],
+    ["flags ", "indicateurs TCP "],
+];
+
+/// What addresses and ports may become, where it is not a value.
+const CHOICES: [Pair; 8] = [
+    [
+        "an address of a pool without any of the family",
+        "une adresse d’un groupe qui n’en a pas de cette famille",
+    ],
+    ["an address of the way out", "une adresse de l’interface de sortie"],
+    ["a free port of ", "un port libre parmi "],
+    ["a free identifier", "un identifiant libre"],
+    ["one of ", "l’une de "],
+    ["the address of the way out", "l’adresse de l’interface de sortie"],
+    ["the address of ", "l’adresse de "],
+    ["shifted by ", "décalage de "],
+];
+
 /// What cannot be written out, in French; `None` for what has no translation yet.
 const fn obstacle(obstacle: Obstacle) -> Option<&'static str> {
     Some(match obstacle {
@@ -181,6 +231,10 @@ const fn obstacle(obstacle: Obstacle) -> Option<&'static str> {
         Obstacle::Egress => "le lieu de sortie n’est pas connu pour toute adresse",
         Obstacle::Schedule => "trop de plages horaires",
         Obstacle::Masked => "masques d’adresse à trop de trous",
+        Obstacle::Answers => {
+            "des règles comparent utilisateurs, équipements ou ports par défaut, et jugent les \
+             réponses"
+        }
         Obstacle::ManyPrefixes => "un préfixe en remplace trop",
         Obstacle::TooLong => "les règles se déplient en une liste trop longue",
         _ => return None,

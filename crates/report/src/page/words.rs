@@ -168,6 +168,7 @@ words! {
     deciders_more: "{} more may decide.", "{} de plus peuvent trancher.";
     objects_of_old: "Objects of the old firewall", "Objets de l’ancien pare-feu";
     objects_of_new: "Objects of the new firewall", "Objets du nouveau pare-feu";
+    semicolon: "; ", "\u{a0}; ";
     labelled: "{}: {}", "{}\u{a0}: {}";
     edited_object: "Edited object", "Objet modifié";
     in_traffic: "In the traffic", "Dans le trafic";
