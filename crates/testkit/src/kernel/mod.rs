@@ -1,0 +1,385 @@
+//! The Linux kernel as an oracle: what its packet filter does with a frame, and why.
+//!
+//! Three network namespaces: a client's, a firewall's and a server's, joined by two pairs of
+//! virtual interfaces. A frame put on one wire has met its fate when a barrier behind it comes
+//! back: an ARP question, which the firewall's end answers in the order of arrival. Nothing sleeps,
+//! and every wait is bounded. The namespaces have no names and end with their last handle.
+//!
+//! What the ruleset logs to [`RULES`] names the rule that decided; connection tracking says itself
+//! why it calls a packet invalid. Time is virtual: [`Kernel::advance`] makes every connection
+//! older. Fragments held, expected connections and the two seconds of real time after which UDP
+//! counts as a stream do not age.
+
+use std::fmt;
+use std::fs::File;
+use std::io::{self, Write};
+use std::marker::PhantomData;
+use std::os::fd::AsFd;
+use std::process::{Command, Stdio};
+use std::time::Duration;
+
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::sched::{CpuSet, sched_getaffinity, sched_getcpu, sched_setaffinity};
+use nix::unistd::{Pid, geteuid};
+
+use self::namespace::Namespace;
+use self::netlink::{Netlink, receive};
+
+mod namespace;
+mod netlink;
+
+/// The log group in which rules name themselves: `log group 7 prefix "name"`.
+pub const RULES: u16 = 7;
+
+/// What the host lacks to run the oracle.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Missing(String);
+
+impl fmt::Display for Missing {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// The side of the firewall a frame comes from.
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+pub enum Side {
+    /// By the interface `fc`.
+    Client,
+    /// By the interface `fs`.
+    Server,
+}
+
+/// What the kernel said of a frame.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum Event {
+    /// A rule named itself.
+    Rule(String),
+    /// Connection tracking told why it does not know the packet.
+    Invalid(String),
+}
+
+/// What became of a frame.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Fate {
+    /// It left unchanged, as a router forwards.
+    Passed,
+    /// It left with other addresses or ports.
+    Translated,
+    /// The firewall answered the sender.
+    Rejected,
+    /// Nothing came of it.
+    Dropped,
+}
+
+/// Everything a frame brought about.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct Seen {
+    /// The frames that came out on the other side.
+    pub forwarded: Vec<Vec<u8>>,
+    /// The frames that came back.
+    pub answers: Vec<Vec<u8>>,
+    /// What was said meanwhile, in order.
+    pub events: Vec<Event>,
+}
+
+impl Seen {
+    /// What became of `frame`, which brought this about.
+    pub fn fate(&self, frame: &[u8]) -> Fate {
+        match (self.forwarded.as_slice(), self.answers.as_slice()) {
+            ([], []) => Fate::Dropped,
+            ([], _) => Fate::Rejected,
+            ([out], _) if without_hop(out) == without_hop(frame) => Fate::Passed,
+            _ => Fate::Translated,
+        }
+    }
+
+    /// The rule that named itself last.
+    pub fn rule(&self) -> Option<&str> {
+        self.events.iter().rev().find_map(|event| match event {
+            Event::Rule(name) => Some(name.as_str()),
+            Event::Invalid(_) => None,
+        })
+    }
+
+    /// Why connection tracking does not know the packet.
+    pub fn invalid(&self) -> Option<&str> {
+        self.events.iter().find_map(|event| match event {
+            Event::Invalid(why) => Some(why.as_str()),
+            Event::Rule(_) => None,
+        })
+    }
+}
+
+/// A firewall between two wires. It stays on the thread that started it, which it keeps on one
+/// processor while it lives: the kernel serves each processor's frames in order.
+#[derive(Debug)]
+pub struct Kernel {
+    firewall: Namespace,
+    client: File,
+    server: File,
+    log: Netlink,
+    connections: Netlink,
+    affinity: CpuSet,
+    stays_here: PhantomData<*const ()>,
+}
+
+impl Kernel {
+    /// Builds the three namespaces.
+    ///
+    /// # Errors
+    /// [`Missing`] says what the host lacks: root, a tool, a feature of its kernel.
+    pub fn start() -> Result<Self, Missing> {
+        if !geteuid().is_root() {
+            return Err(Missing("root".to_owned()));
+        }
+        for tool in ["ip", "nft", "ethtool"] {
+            let mut command = Command::new(tool);
+            command.arg("--version").stdout(Stdio::null()).stderr(Stdio::null());
+            command.status().map_err(|_| Missing(format!("the command `{tool}`")))?;
+        }
+        Self::build().map_err(|error| Missing(error.to_string()))
+    }
+
+    fn build() -> io::Result<Self> {
+        let this_thread = Pid::from_raw(0);
+        let affinity = sched_getaffinity(this_thread)?;
+        let firewall = Namespace::new()?;
+        let client = wire(&firewall, &CLIENT_WIRE)?;
+        let server = wire(&firewall, &SERVER_WIRE)?;
+        for (name, value) in PARAMETERS {
+            firewall.set(name, value)?;
+        }
+        firewall.command("ip -batch -", ROUTES)?;
+        let log = firewall.within(Netlink::open)?;
+        [0, RULES].into_iter().try_for_each(|group| log.listen(group))?;
+        let connections = firewall.within(Netlink::open)?;
+        let mut here = CpuSet::new();
+        here.set(sched_getcpu()?)?;
+        sched_setaffinity(this_thread, &here)?;
+        let stays_here = PhantomData;
+        let mut kernel = Self { firewall, client, server, log, connections, affinity, stays_here };
+        kernel.load("")?;
+        // The kernel registers connection tracking with the first rule that asks for it.
+        kernel.reset()?;
+        Ok(kernel)
+    }
+
+    /// Replaces the ruleset by one in the syntax of `nft`.
+    ///
+    /// # Errors
+    /// What `nft` says against it.
+    pub fn load(&mut self, ruleset: &str) -> io::Result<()> {
+        self.firewall.command("nft -f -", &format!("flush ruleset\n{QUIET}\n{ruleset}"))
+    }
+
+    /// Sets a parameter of the firewall, such as `netfilter/nf_conntrack_tcp_loose`.
+    ///
+    /// # Errors
+    /// The kernel has no such parameter or refuses the value.
+    pub fn set(&mut self, parameter: &str, value: &str) -> io::Result<()> {
+        self.firewall.set(parameter, value)
+    }
+
+    /// Puts a frame on the wire of one side; only its Ethernet addresses are replaced.
+    ///
+    /// # Errors
+    /// The frame does not fit the wire, or the firewall does not come back from it.
+    pub fn step(&mut self, from: Side, frame: &[u8]) -> io::Result<Seen> {
+        let (near, far, end) = match from {
+            Side::Client => (&self.client, &self.server, &CLIENT_WIRE),
+            Side::Server => (&self.server, &self.client, &SERVER_WIRE),
+        };
+        let (mut wire, addresses) = (near, end.ethernet());
+        let after = frame.get(12..).unwrap_or_default();
+        wire.write_all(&[&addresses[..], after].concat())?;
+        wire.write_all(&end.barrier())?;
+        let mut seen = Seen::default();
+        let mut is_back = false;
+        for _ in 0..ATTEMPTS {
+            while let Some(frame) = receive(near)? {
+                if frame.get(12..14) == Some(&ARP) {
+                    is_back = true;
+                } else {
+                    seen.answers.push(frame);
+                }
+            }
+            if is_back {
+                break;
+            }
+            poll(&mut [PollFd::new(near.as_fd(), PollFlags::POLLIN)], PollTimeout::from(100u8))?;
+        }
+        if !is_back {
+            return Err(io::Error::other("the barrier behind the frame did not come back"));
+        }
+        while let Some(frame) = receive(far)? {
+            seen.forwarded.push(frame);
+        }
+        let said = self.log.logged()?.into_iter();
+        seen.events.extend(said.map(|(group, text)| match group {
+            RULES => Event::Rule(text),
+            _ => Event::Invalid(text),
+        }));
+        Ok(seen)
+    }
+
+    /// Makes every connection older, by whole seconds; one whose time is over ends.
+    ///
+    /// # Errors
+    /// The kernel refuses.
+    pub fn advance(&mut self, by: Duration) -> io::Result<()> {
+        self.connections.age(by)
+    }
+
+    /// Forgets every connection.
+    ///
+    /// # Errors
+    /// The kernel refuses.
+    pub fn reset(&mut self) -> io::Result<()> {
+        self.connections.flush()
+    }
+}
+
+impl Drop for Kernel {
+    fn drop(&mut self) {
+        // Where it fails, the thread stays on one processor: slower, not wrong.
+        sched_setaffinity(Pid::from_raw(0), &self.affinity).ok();
+    }
+}
+
+/// How often a frame is waited for, a tenth of a second each time.
+const ATTEMPTS: usize = 50;
+
+/// A frame without what a router changes: Ethernet addresses, TTL or hop limit, header checksum.
+fn without_hop(frame: &[u8]) -> Vec<u8> {
+    let mut packet = frame.get(14..).unwrap_or_default().to_vec();
+    match packet.as_mut_slice() {
+        [version, _, _, _, _, _, _, _, ttl, _, checksum @ ..] if *version >> 4 == 4 => {
+            *ttl = 0;
+            checksum.iter_mut().take(2).for_each(|byte| *byte = 0);
+        }
+        [_, _, _, _, _, _, _, hops, ..] => *hops = 0,
+        _ => {}
+    }
+    packet
+}
+
+/// One pair of virtual interfaces.
+struct Wire {
+    /// The firewall's end and the other.
+    interfaces: [&'static str; 2],
+    /// The last byte of either end's Ethernet address.
+    ends: [u8; 2],
+    /// The firewall's address there, and the neighbour the barrier claims to come from.
+    addresses: [[u8; 4]; 2],
+}
+
+/// Addresses of RFC 2544 and RFC 3927, which no frame of a test should use.
+const CLIENT_WIRE: Wire = Wire {
+    interfaces: ["fc", "c0"],
+    ends: [1, 3],
+    addresses: [[198, 18, 255, 1], [169, 254, 1, 2]],
+};
+const SERVER_WIRE: Wire = Wire {
+    interfaces: ["fs", "s0"],
+    ends: [2, 4],
+    addresses: [[198, 18, 255, 2], [169, 254, 2, 2]],
+};
+
+const ARP: [u8; 2] = [0x08, 0x06];
+
+impl Wire {
+    /// Destination and source of frames towards the firewall.
+    const fn ethernet(&self) -> [u8; 12] {
+        let [near, far] = self.ends;
+        [2, 0, 0, 0, 0, near, 2, 0, 0, 0, 0, far]
+    }
+
+    /// The question who has the firewall's address (RFC 826).
+    fn barrier(&self) -> Vec<u8> {
+        let ethernet = self.ethernet();
+        let [target, sender] = self.addresses;
+        let request = [0, 1, 8, 0, 6, 4, 0, 1];
+        [&ethernet[..], &ARP, &request, &ethernet[6..], &sender, &[0; 6], &target].concat()
+    }
+}
+
+/// Joins the firewall to a namespace of the wire's own, which ends with the socket on it.
+fn wire(firewall: &Namespace, wire: &Wire) -> io::Result<File> {
+    let other = Namespace::new()?;
+    let Wire { interfaces: [near, far], ends: [near_end, far_end], .. } = wire;
+    // Neither end speaks up by itself: no addresses of its own making, no neighbour discovery.
+    other.set("ipv6/conf/default/disable_ipv6", "1")?;
+    firewall.set("ipv6/conf/default/addr_gen_mode", "1")?;
+    firewall.command(
+        &format!(
+            "ip link add {near} address 02:00:00:00:00:0{near_end} mtu 1500 type veth peer name \
+             {far} address 02:00:00:00:00:0{far_end} netns {}",
+            other.path()
+        ),
+        "",
+    )?;
+    for (namespace, interface) in [(firewall, near), (&other, far)] {
+        let offload = "tx off rx off tso off gso off gro off sg off";
+        namespace.command(&format!("ethtool -K {interface} {offload}"), "")?;
+    }
+    other.command(&format!("ip link set {far} arp off up"), "")?;
+    firewall.command(&format!("ip link set {near} up"), "")?;
+    other.wire(far)
+}
+
+/// A router that forwards whatever its rules let through, and tells what it does not.
+const PARAMETERS: [(&str, &str); 17] = [
+    ("ipv4/ip_forward", "1"),
+    ("ipv6/conf/all/forwarding", "1"),
+    ("ipv4/conf/all/rp_filter", "0"),
+    ("ipv4/conf/default/rp_filter", "0"),
+    ("ipv4/conf/fc/rp_filter", "0"),
+    ("ipv4/conf/fs/rp_filter", "0"),
+    ("ipv4/conf/all/accept_local", "1"),
+    ("ipv4/conf/all/send_redirects", "0"),
+    ("ipv4/conf/fc/send_redirects", "0"),
+    ("ipv4/conf/fs/send_redirects", "0"),
+    ("ipv4/icmp_ratelimit", "0"),
+    ("ipv4/icmp_msgs_per_sec", "1000000"),
+    ("ipv4/icmp_msgs_burst", "1000000"),
+    ("ipv6/icmp/ratelimit", "0"),
+    ("netfilter/nf_conntrack_log_invalid", "255"),
+    ("netfilter/nf_log/2", "nfnetlink_log"),
+    ("netfilter/nf_log/10", "nfnetlink_log"),
+];
+
+/// What comes in on one side leaves on the other; what the firewall says itself goes to the side of
+/// its destination, the client's networks being 10.0.0.0/8 and 2001:db8:1::/48.
+const ROUTES: &str = "\
+link set lo up
+addr add 198.18.255.1/32 dev fc
+addr add 198.18.255.2/32 dev fs
+-6 addr add fd18:ffff::1/128 dev fc nodad
+-6 addr add fd18:ffff::2/128 dev fs nodad
+neigh add 169.254.1.2 lladdr 02:00:00:00:00:03 dev fc nud permanent
+neigh add 169.254.2.2 lladdr 02:00:00:00:00:04 dev fs nud permanent
+-6 neigh add fe80::c lladdr 02:00:00:00:00:03 dev fc nud permanent
+-6 neigh add fe80::5 lladdr 02:00:00:00:00:04 dev fs nud permanent
+route add default via 169.254.2.2 dev fs onlink table 100
+route add default via 169.254.1.2 dev fc onlink table 101
+route add 10.0.0.0/8 via 169.254.1.2 dev fc onlink
+route add default via 169.254.2.2 dev fs onlink
+-6 route add default via fe80::5 dev fs onlink table 100
+-6 route add default via fe80::c dev fc onlink table 101
+-6 route add 2001:db8:1::/48 via fe80::c dev fc onlink
+-6 route add default via fe80::5 dev fs onlink
+rule add iif fc lookup 100
+rule add iif fs lookup 101
+-6 rule add iif fc lookup 100
+-6 rule add iif fs lookup 101
+";
+
+/// The firewall says nothing of its own accord.
+const QUIET: &str = "\
+table inet quiet {
+  chain output {
+    type filter hook output priority 0; policy accept;
+    icmpv6 type { mld-listener-report, mld2-listener-report, nd-router-solicit, nd-neighbor-solicit } drop
+  }
+}";
