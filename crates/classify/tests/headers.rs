@@ -7,6 +7,7 @@ use std::sync::Arc;
 use parefeu_classify::{
     BatchScratch, CompileLimits, CompiledPolicy, HeadersV4, HeadersV6, Instructions,
 };
+use parefeu_net::{PortRange, Protocol};
 use parefeu_policy::{
     AddressItem, AddressMatch, LinkedFirewall, PacketKey, RuleBaseId, RuleId, Span,
 };
@@ -123,6 +124,40 @@ fn ranges_and_nested_networks_are_told_apart_at_their_edges() {
         .collect();
     let policy = CompiledPolicy::compile(from_ranges(&ranges), &CompileLimits::default());
     check(&policy, Family::V6, (&keys, &expected), "ranges");
+}
+
+/// Ports at the edges of ranges: fewer than a byte tells apart, and more.
+#[test]
+fn many_port_ranges_are_told_apart_at_their_edges() {
+    for count in [50, 255, 256, 320] {
+        let first = |rule: u16| 100 + rule * 200;
+        let range = |rule| PortRange::new(first(rule), first(rule) + 99).unwrap();
+        let filter = |rule| Filter {
+            protocol: Some(Protocol::TCP),
+            dst_ports: range(rule),
+            src_ports: range(count - 1 - rule),
+            ..Filter::ANY
+        };
+        let filters: Vec<Filter> = (0..count).map(filter).collect();
+        let firewall = firewalls::linked(&firewalls::filtering("ports", &filters));
+        let policy = CompiledPolicy::compile(firewall, &CompileLimits::default());
+        let key = |rule, dst_port| PacketKey {
+            src: IpAddr::from([192, 0, 2, 1]),
+            dst: IpAddr::from([198, 51, 100, 1]),
+            protocol: Protocol::TCP,
+            src_port: first(count - 1 - rule),
+            dst_port,
+            ..PacketKey::UNSTATED
+        };
+        let of_rule = |rule: u16| {
+            let (first, hit) = (first(rule), Some(RuleId(rule.into())));
+            [(first - 1, None), (first, hit), (first + 99, hit), (first + 100, None)]
+                .map(|(port, expected)| (key(rule, port), expected))
+        };
+        let (keys, expected): (Vec<PacketKey>, Vec<Option<RuleId>>) =
+            (0..count).flat_map(of_rule).unzip();
+        check(&policy, Family::V4, (&keys, &expected), "ports");
+    }
 }
 
 /// A rule for each range of source addresses.

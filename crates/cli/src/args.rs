@@ -60,6 +60,8 @@ pub(crate) enum Verb {
     Replay(Replay),
     /// Compare two firewalls, with the same traffic through both
     Diff(Diff),
+    /// Find the flows a firewall lets through, or refuses
+    Search(Search),
     /// Check a certificate of `diff` against both firewalls: accepted 0, rejected 1, unusable 2
     Verify(crate::verb::verify::Verify),
     /// Measure building and lookup on a rule base, with a header trace or headers drawn from it
@@ -164,8 +166,79 @@ pub(crate) struct Diff {
     /// Accept an assumption of the answer by its name; several times for several
     #[arg(long, value_name = "ID")]
     pub(crate) assume: Vec<String>,
+    /// Differences somebody answers for (TOML, `[[waiver]]`): those inside do not count for the
+    /// exit status; one that expired, is unused or over-broad does
+    #[arg(long, value_name = "FILE")]
+    pub(crate) waivers: Option<PathBuf>,
+    /// Take this day (YYYY-MM-DD) for today: waivers expire
+    #[arg(long, value_name = "DATE", requires = "waivers")]
+    pub(crate) today: Option<String>,
+    /// Flows that must be allowed or denied (TOML, `[[intent]]`), proved of both firewalls; a
+    /// broken one is a finding
+    #[arg(long, value_name = "FILE")]
+    pub(crate) intent: Option<PathBuf>,
+    /// Accept rules for ports that became rules for applications: where OLD lets a header through
+    /// whatever its application and NEW with some, the rest does not count for the exit status
+    #[arg(long)]
+    pub(crate) narrowing_ok: bool,
+    /// Write a capture whose packet N is the witness of region N, to be sent through real devices
+    /// or replayed (pcapng where the name ends so, else pcap)
+    #[arg(long, value_name = "FILE")]
+    pub(crate) witnesses: Option<PathBuf>,
     #[command(flatten)]
     pub(crate) output: Output,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct Search {
+    /// A configuration in any dialect
+    pub(crate) config: PathBuf,
+    #[command(flatten)]
+    pub(crate) reading: Reading,
+    /// Which flows to find
+    #[arg(long, value_enum, default_value_t = Action::Allow)]
+    pub(crate) action: Action,
+    /// Only flows that enter by these zones or interfaces (commas in between)
+    #[arg(long, value_name = "NAMES")]
+    pub(crate) from: Option<String>,
+    /// Only flows that leave by these zones or interfaces, or would if no route or translation
+    /// tells
+    #[arg(long, value_name = "NAMES")]
+    pub(crate) to: Option<String>,
+    /// Only flows from these addresses (networks, hosts, ranges; commas in between)
+    #[arg(long, value_name = "ADDRESSES")]
+    pub(crate) source: Option<String>,
+    /// Only flows to these addresses
+    #[arg(long, value_name = "ADDRESSES")]
+    pub(crate) destination: Option<String>,
+    /// Only these protocols
+    #[arg(long, value_name = "PROTOCOLS")]
+    pub(crate) protocol: Option<String>,
+    /// Only flows from these ports, of protocols that have them
+    #[arg(long, value_name = "PORTS")]
+    pub(crate) source_port: Option<String>,
+    /// Only flows to these ports
+    #[arg(long, value_name = "PORTS")]
+    pub(crate) destination_port: Option<String>,
+    /// Only these applications; `other` stands for all the configuration does not name
+    #[arg(long, value_name = "NAMES")]
+    pub(crate) application: Option<String>,
+    #[command(flatten)]
+    pub(crate) budget: Budget,
+    /// Accept an assumption of the answer by its name; several times for several
+    #[arg(long, value_name = "ID")]
+    pub(crate) assume: Vec<String>,
+    #[command(flatten)]
+    pub(crate) output: Output,
+}
+
+/// What becomes of flows.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, ValueEnum)]
+pub(crate) enum Action {
+    /// They are let through
+    Allow,
+    /// They are refused
+    Deny,
 }
 
 /// Which packets an exact comparison is asked about; without any of these, all.
@@ -192,9 +265,23 @@ pub(crate) struct Space {
     /// Only packets to these ports, of protocols that have ports
     #[arg(long, value_name = "PORTS")]
     pub(crate) destination_port: Option<String>,
-    /// How many rules may be looked at in one part of the question before it is left undecided
+    #[command(flatten)]
+    pub(crate) budget: Budget,
+}
+
+/// How far an exact answer goes before the rest is left undecided; an interrupt (^C) ends it too.
+#[derive(Args, Debug, Default)]
+#[expect(clippy::struct_field_names, reason = "fields are the names of options")]
+pub(crate) struct Budget {
+    /// How many rules may be looked at in one part of the question
     #[arg(long, value_name = "N")]
     pub(crate) max_work: Option<u64>,
+    /// How many sets of packets may be kept for one part of the question: a bound on memory
+    #[arg(long, value_name = "N")]
+    pub(crate) max_boxes: Option<usize>,
+    /// For how many seconds to go on; the answer then depends on the machine
+    #[arg(long, value_name = "SECONDS")]
+    pub(crate) max_time: Option<u64>,
 }
 
 /// How the two sides of a comparison keep sessions, where their configurations are not to decide.

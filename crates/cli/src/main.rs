@@ -1,12 +1,17 @@
 //! The `parefeu` command: arguments, files, progress, exit status. No algorithm lives here.
 
 mod args;
+mod budget;
 mod draw;
 mod flow;
+mod intents;
 mod load;
 mod output;
 mod space;
 mod verb;
+mod waivers;
+mod witnesses;
+mod written;
 
 use std::process::ExitCode;
 
@@ -46,6 +51,7 @@ fn main() -> ExitCode {
         Verb::Trace(args) => verb::trace::run(args, &drawer),
         Verb::Replay(args) => verb::replay::run(&args, &drawer),
         Verb::Diff(args) => verb::diff::run(&args, &cli.global, &drawer),
+        Verb::Search(args) => verb::search::run(&args, &drawer),
         Verb::Verify(args) => verb::verify::run(&args, &drawer),
         Verb::Bench(args) => verb::bench::run(&args, &drawer),
         Verb::Schema(args) => verb::schema::run(&args),

@@ -9,6 +9,7 @@ use parefeu_net::Protocol;
 use parefeu_policy::set::Ranges;
 
 use crate::args::Space;
+use crate::budget::limits;
 
 /// The request the options stand for.
 pub(crate) fn request(space: &Space, pairing: Pairing) -> anyhow::Result<Request> {
@@ -36,13 +37,8 @@ pub(crate) fn request(space: &Space, pairing: Pairing) -> anyhow::Result<Request
         "--source and --destination are of different families"
     );
     if let Some(text) = &space.protocol {
-        let protocols = text.split(',').map(|word| {
-            let protocol = Protocol::from_name(word.trim());
-            let protocol = protocol.with_context(|| format!("`{word}` is no IP protocol"))?;
-            Ok((protocol.0.into(), protocol.0.into()))
-        });
-        let set = protocols.collect::<anyhow::Result<Vec<_>>>().context("--protocol")?;
-        request.within.push((Field::Protocol, set.into_iter().collect()));
+        let set = protocols(text).context("--protocol")?;
+        request.within.push((Field::Protocol, set));
     }
     for (field, option, name) in [
         (Field::SrcPort, &space.source_port, "source-port"),
@@ -54,14 +50,22 @@ pub(crate) fn request(space: &Space, pairing: Pairing) -> anyhow::Result<Request
         // ICMP has types and codes in their place, and other protocols have none.
         request.protocols = vec![ProtocolClass::WithPorts];
     }
-    if let Some(work) = space.max_work {
-        request.limits.work = work;
-    }
+    request.limits = limits(&space.budget)?;
     Ok(request)
 }
 
+/// Protocols by name or number, with commas in between.
+pub(crate) fn protocols(text: &str) -> anyhow::Result<Ranges> {
+    let protocols = text.split(',').map(|word| {
+        let protocol = Protocol::from_name(word.trim());
+        let protocol = protocol.with_context(|| format!("`{word}` is no IP protocol"))?;
+        Ok((protocol.0.into(), protocol.0.into()))
+    });
+    protocols.collect()
+}
+
 /// Networks, hosts and ranges of one family, with commas in between.
-fn addresses(text: &str) -> anyhow::Result<(Family, Ranges)> {
+pub(crate) fn addresses(text: &str) -> anyhow::Result<(Family, Ranges)> {
     let mut found: Option<(Family, Vec<(u128, u128)>)> = None;
     for word in text.split(',').map(str::trim) {
         let (first, last) = address_range(word)
@@ -77,7 +81,7 @@ fn addresses(text: &str) -> anyhow::Result<(Family, Ranges)> {
     Ok((family, ranges.into_iter().collect()))
 }
 
-fn address_range(word: &str) -> Option<(IpAddr, IpAddr)> {
+pub(crate) fn address_range(word: &str) -> Option<(IpAddr, IpAddr)> {
     if let Ok(network) = word.parse::<IpNet>() {
         return Some((network.network(), network.broadcast()));
     }
@@ -85,14 +89,14 @@ fn address_range(word: &str) -> Option<(IpAddr, IpAddr)> {
     Some((first.trim().parse().ok()?, last.trim().parse().ok()?))
 }
 
-const fn bits(address: IpAddr) -> u128 {
+pub(crate) const fn bits(address: IpAddr) -> u128 {
     match address {
         IpAddr::V4(it) => it.to_bits() as u128,
         IpAddr::V6(it) => it.to_bits(),
     }
 }
 
-fn ports(text: &str) -> anyhow::Result<Ranges> {
+pub(crate) fn ports(text: &str) -> anyhow::Result<Ranges> {
     let ranges = text.split(',').map(|word| {
         let (first, last) = word.split_once('-').unwrap_or((word, word));
         let port = |text: &str| text.trim().parse::<u16>().ok();

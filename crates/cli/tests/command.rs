@@ -132,12 +132,13 @@ fn bad_input_is_named_and_leaves_nothing_behind() {
 #[test]
 fn every_document_has_a_schema_and_every_verb_a_manual() {
     let names = String::from_utf8(parefeu(&["schema"]).stdout).unwrap();
-    assert_eq!(names.lines().count(), 12);
+    assert_eq!(names.lines().count(), 13);
     for name in names.lines() {
         check(&["schema", name], 0, "json-schema.org");
     }
     check(&["schema", "nonsense"], 2, "no document is called");
-    for verb in ["check", "lint", "test", "trace", "replay", "diff", "verify", "bench"] {
+    let verbs = ["check", "lint", "test", "trace", "replay", "diff", "search", "verify", "bench"];
+    for verb in verbs {
         check(&["man", verb], 0, ".TH");
     }
     check(&["completions", "bash"], 0, "parefeu");

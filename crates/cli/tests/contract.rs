@@ -64,6 +64,7 @@ fn every_document_is_as_its_schema_says() {
         ("diff", vec!["diff", OLD, NEW, "-r", TRAFFIC], 1),
         ("diff", vec!["diff", OLD, NEW], 1),
         ("diff", vec!["diff", OLD, NEW, "--explain"], 1),
+        ("search", vec!["search", OLD, "--from", "mon", "--to", "data"], 0),
         ("check", vec!["check", OLD, NEW], 0),
         ("lint", vec!["lint", OLD, NEW], 1),
         ("bench", vec!["bench", OLD, "--headers", "1000", "--repetitions", "1"], 0),

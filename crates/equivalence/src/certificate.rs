@@ -85,12 +85,16 @@ pub fn certificate(
     let (pairs, alone) = places(request, firewalls);
     let (checkable, beyond): (Vec<&Compared>, Vec<&Compared>) =
         answer.compared.iter().partition(|case| is_checkable(case, firewalls));
-    let open = !answer.undecided.is_empty() || !alone.is_empty() || !beyond.is_empty();
+    let proofs = || checkable.iter().filter_map(|case| case.solution.proof.as_ref());
+    let open = !answer.undecided.is_empty()
+        || !alone.is_empty()
+        || !beyond.is_empty()
+        || proofs().any(|proof| !proof.open.is_empty());
     let assumptions = &conclusion.assumptions;
     // Differences that rest on what a configuration lacks are assumed away.
     let missing = assumptions.iter().find(|it| it.missing.is_some()).map(|it| it.id.as_str());
     let assumed = missing.filter(|_| conclusion.verdict != Verdict::Different);
-    let differs = checkable.iter().any(|case| !case.solution.differences.is_empty());
+    let differs = proofs().any(|proof| !proof.differences.is_empty());
     let verdict = match (differs && assumed.is_none(), open) {
         (true, _) => Verdict::Different,
         (false, true) => Verdict::Undecided,
@@ -108,15 +112,21 @@ pub fn certificate(
         line(&mut text, format_args!("{it}"));
     }
     for it in &answer.undecided {
-        if let Unproved::NotWrittenOut { side, at, obstacle } = &it.because {
+        let why = match &it.because {
+            Unproved::NotWrittenOut { side, at, obstacle } => {
+                let firewall = firewalls[*side as usize];
+                Some(format!("{obstacle} ({})", firewall.sources.place(*at)))
+            }
+            Unproved::Stopped => Some("stopped before".to_owned()),
+            // Its tree says where.
+            Unproved::Open { .. } => None,
+        };
+        if let Some(why) = why {
             let first = it.crossings.first();
             let destinations = first.and_then(|crossing| crossing.destinations.as_ref());
             let within = destinations.map(|found| (Field::Dst, found.clone()));
             let case = (it.family, it.protocols, it.crossings.as_slice());
             begin(&mut text, case, within.as_slice(), firewalls)?;
-            let [old, new] = firewalls;
-            let firewall = if *side == crate::Side::Old { old } else { new };
-            let why = format!("{obstacle} ({})", firewall.sources.place(*at));
             line(&mut text, format_args!("open {}", quoted(&why)));
         }
     }
@@ -254,7 +264,7 @@ fn tree(
     (proof, differ): (&Proof, Differ<'_>),
     firewalls: [&LinkedFirewall; 2],
 ) -> Result<(), NotCertified> {
-    let Compared { problem, solution, .. } = case;
+    let problem = &case.problem;
     let (family, protocols) = (case.case.family, case.case.protocols);
     let mut pending = vec![proof.whole];
     while let Some(part) = pending.pop() {
@@ -274,8 +284,8 @@ fn tree(
                     line(text, format_args!("assumed {}", quoted(id)));
                     continue;
                 }
-                let found = &solution.differences[at as usize];
-                let [old, new] = [(found.old, firewalls[0]), (found.new, firewalls[1])]
+                let (_, [old, new]) = proof.differences[at as usize];
+                let [old, new] = [(old, firewalls[0]), (new, firewalls[1])]
                     .map(|(decided, firewall)| decision(problem, decided, firewall, family));
                 let [old, new] = [old, new].map(|(kind, rest)| match kind {
                     "allow" => format!("{kind} {rest}"),
@@ -287,10 +297,11 @@ fn tree(
                 line(text, format_args!("differ old {old} new {new}"));
             }
             Part::Open(at) => {
-                let reason = solution.open.get(at as usize).map(|open| open.reason);
+                let reason = proof.open.get(at as usize).map(|open| open.1);
                 let why = match reason {
                     Some(OpenReason::Work) => "more work than allowed",
                     Some(OpenReason::Boxes) => "more boxes than allowed",
+                    Some(OpenReason::Stopped) => "stopped before",
                     Some(OpenReason::WithinClass) => "translations agree on part of it",
                     Some(OpenReason::NoDecision) | None => "nothing is decided",
                 };

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use parefeu_net::Timestamp;
 use parefeu_policy::set::Ranges;
 use parefeu_policy::{LinkedFirewall, Span};
 
@@ -87,6 +88,8 @@ pub enum Unproved {
         /// What stands there.
         obstacle: Obstacle,
     },
+    /// The sign to stop was given before anything was compared.
+    Stopped,
     /// Part of the space is left open.
     Open {
         /// Why.
@@ -118,6 +121,11 @@ impl Answer {
         self.compared.first().map_or(&[], |case| &case.problem.applications)
     }
 
+    /// What the values of [`Field::Time`] stand for.
+    pub fn moments(&self) -> &[Timestamp] {
+        self.compared.first().map_or(&[], |case| &case.problem.moments)
+    }
+
     /// Whether all packets asked about are known to be treated alike.
     pub fn is_equal(&self) -> bool {
         self.undecided.is_empty() && !self.is_different()
@@ -142,7 +150,7 @@ pub fn compare(old: &LinkedFirewall, new: &LinkedFirewall, request: &Request) ->
 }
 
 /// The crossings of a group that the request asks about.
-fn asked(group: Vec<Crossing>, request: &Request) -> Option<Vec<Crossing>> {
+pub(crate) fn asked(group: Vec<Crossing>, request: &Request) -> Option<Vec<Crossing>> {
     let fits = |names: &crate::crossing::Names, wanted: &Option<Box<str>>| {
         wanted.is_none() || names.iter().any(|name| name == wanted)
     };
@@ -169,6 +177,10 @@ fn one_case(
         let crossings = crossings.to_vec();
         Undecided { family, protocols, crossings, because }
     };
+    if request.limits.stop.is_given() {
+        answer.undecided.push(undecided(Unproved::Stopped));
+        return;
+    }
     match flatten(old, new, &case) {
         Ok(problem) => {
             let solution = solve(&problem, &request.limits);
@@ -185,7 +197,7 @@ fn one_case(
 }
 
 /// What a solution leaves open, by reason.
-fn open(solution: &Solution) -> Vec<Unproved> {
+pub(crate) fn open(solution: &Solution) -> Vec<Unproved> {
     let mut found: BTreeMap<OpenReason, (usize, Vec<(Side, Origin)>)> = BTreeMap::new();
     for it in &solution.open {
         let (boxes, involved) = found.entry(it.reason).or_default();

@@ -8,7 +8,7 @@ use parefeu_policy::{
 };
 
 use crate::flatten::{Family, Passage, Place, ways};
-use crate::gate::{Gates, matches};
+use crate::gate::{Gate, Gates, matches};
 use crate::pairing::{Pair, Pairing};
 
 /// The names of a place on either side; `None` where that side has none for it.
@@ -64,8 +64,9 @@ fn parts(
 }
 
 /// The destinations some translation may replace.
-fn translated(firewall: &LinkedFirewall, family: Family) -> Ranges {
-    let rules = firewall.destination_nat.rules.iter().filter(|rule| !rule.disabled);
+pub(crate) fn translated(firewall: &LinkedFirewall, family: Family) -> Ranges {
+    let rules = firewall.destination_nat.rules.iter();
+    let rules = rules.filter(|rule| !rule.disabled && rule.translation != LinkedTranslation::Keep);
     let ranges = rules.flat_map(|rule| {
         let LinkedAddresses { set, atoms, negated } = &rule.matches.dst;
         let v4 = set.v4_ranges().iter().map(|&(first, last)| (first.into(), last.into()));
@@ -87,8 +88,7 @@ pub(crate) fn crossings(
     pairing: &Pairing,
     family: Family,
 ) -> Vec<Vec<Crossing>> {
-    let mut groups: BTreeMap<Key, usize> = BTreeMap::new();
-    let mut found: Vec<Vec<Crossing>> = Vec::new();
+    let mut found = Vec::new();
     for ingress in &pairing.pairs {
         for [from_old, from_new] in places(pairing, ingress) {
             let parts = [
@@ -96,23 +96,52 @@ pub(crate) fn crossings(
                 parts(new, &pairing.new, from_new, family),
             ];
             for (to, [egress_old, egress_new], destinations) in leaving(pairing, &parts, family) {
-                let crossing = Crossing {
+                found.push(Crossing {
                     from: names(pairing, ingress),
                     to,
                     old: Passage { ingress: from_old, egress: egress_old },
                     new: Passage { ingress: from_new, egress: egress_new },
                     destinations,
-                };
-                let key = key([old, new], &crossing);
-                let group = *groups.entry(key).or_insert(found.len());
-                match found.get_mut(group) {
-                    Some(group) => group.push(crossing),
-                    None => found.push(vec![crossing]),
-                }
+                });
             }
         }
     }
+    grouped([old, new], found)
+}
+
+/// Crossings, those together that no rule tells apart.
+pub(crate) fn grouped(
+    firewalls: [&LinkedFirewall; 2],
+    crossings: impl IntoIterator<Item = Crossing>,
+) -> Vec<Vec<Crossing>> {
+    let mut groups: BTreeMap<Key, usize> = BTreeMap::new();
+    let mut found: Vec<Vec<Crossing>> = Vec::new();
+    for crossing in crossings {
+        let group = *groups.entry(key(firewalls, &crossing)).or_insert(found.len());
+        match found.get_mut(group) {
+            Some(group) => group.push(crossing),
+            None => found.push(vec![crossing]),
+        }
+    }
     found
+}
+
+/// The ways through one firewall between two of its gates, for every destination.
+pub(crate) fn stated(from: &Gate, to: &Gate) -> Vec<Crossing> {
+    let pairs =
+        from.places.iter().flat_map(|enter| to.places.iter().map(move |leave| (enter, leave)));
+    let ways = pairs.map(|(enter, leave)| {
+        let passage = Passage { ingress: *enter, egress: Some(*leave) };
+        let names = |gate: &Gate| [gate.name.clone(), gate.name.clone()];
+        Crossing {
+            from: names(from),
+            to: Some(names(to)),
+            old: passage,
+            new: passage,
+            destinations: None,
+        }
+    });
+    ways.collect()
 }
 
 /// A way out of both firewalls: its names, the places where they are to be stated, and the

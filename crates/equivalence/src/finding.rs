@@ -7,6 +7,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use parefeu_policy::set::Ranges;
 use parefeu_policy::{AtomId, LinkedFirewall};
 
+use crate::accept::{Piece, Sorting, Terms};
 use crate::compare::{Answer, Compared};
 use crate::confirm::{self, Opinion};
 use crate::crossing::{Crossing, Names};
@@ -47,6 +48,8 @@ pub struct Finding {
     pub witness: Witness,
     /// Where the witness enters and leaves.
     pub witness_way: Crossing,
+    /// Why the finding is meant, if it is.
+    pub accepted: Option<Acceptance>,
     /// What the reference evaluation says of the witness on either side; nothing for findings
     /// beyond the first [`Finding::CONFIRMED`].
     pub opinions: [Opinion; 2],
@@ -120,6 +123,15 @@ impl Change {
     }
 }
 
+/// Why a difference is meant.
+#[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+pub enum Acceptance {
+    /// The waiver of this index says so.
+    Waiver(usize),
+    /// A rule for ports became one for applications, and such narrowing is accepted.
+    Narrowing,
+}
+
 /// What one firewall does with the packets of a finding.
 #[derive(Clone, Debug, Eq, Hash, PartialEq)]
 pub struct Decision {
@@ -136,6 +148,38 @@ pub fn findings(
     answer: &Answer,
     pairing: &Pairing,
 ) -> Vec<Finding> {
+    findings_apart(old, new, answer, pairing, &Terms::default())
+}
+
+/// The same, those parts of them told apart that are accepted: together they hold the same packets,
+/// and each is accepted as a whole or not at all.
+pub fn findings_apart(
+    old: &LinkedFirewall,
+    new: &LinkedFirewall,
+    answer: &Answer,
+    pairing: &Pairing,
+    terms: &Terms<'_>,
+) -> Vec<Finding> {
+    let mut found = told(old, new, answer, pairing, terms);
+    let applications = answer.applications();
+    for it in found.iter_mut().take(Finding::CONFIRMED) {
+        let ask = |firewall, passage, decision: &Decision| {
+            confirm::ask(firewall, passage, &it.witness, applications, &decision.outcome)
+        };
+        let way = &it.witness_way;
+        it.opinions = [ask(old, way.old, &it.old), ask(new, way.new, &it.new)];
+    }
+    found
+}
+
+/// The findings, without a second opinion on any.
+pub(crate) fn told(
+    old: &LinkedFirewall,
+    new: &LinkedFirewall,
+    answer: &Answer,
+    pairing: &Pairing,
+    terms: &Terms<'_>,
+) -> Vec<Finding> {
     let one_dialect = old.dialect == new.dialect;
     let missing = [(old, Side::Old), (new, Side::New)].into_iter().flat_map(|(firewall, side)| {
         let missing = Missing::of(firewall, side).into_iter();
@@ -145,9 +189,12 @@ pub fn findings(
     let mut found = Vec::new();
     for case in &answer.compared {
         let ways = ways(&case.crossings);
+        let sorting = Sorting::new(case, terms);
         for region in &case.regions {
             for (from, to) in &ways {
-                found.extend(finding(case, region, pairing, (from, to)));
+                for piece in sorting.pieces(region, (from, to)) {
+                    found.extend(finding(case, &piece, pairing));
+                }
             }
         }
     }
@@ -159,14 +206,6 @@ pub fn findings(
     let mut found = united(found, Shape::without_family, both_families);
     let order = |it: &Finding| (!it.rests_on.is_empty(), -it.packets_log2);
     found.sort_by(|a, b| order(a).partial_cmp(&order(b)).unwrap_or(Ordering::Equal));
-    let applications = answer.applications();
-    for it in found.iter_mut().take(Finding::CONFIRMED) {
-        let ask = |firewall, passage, decision: &Decision| {
-            confirm::ask(firewall, passage, &it.witness, applications, &decision.outcome)
-        };
-        let way = &it.witness_way;
-        it.opinions = [ask(old, way.old, &it.old), ask(new, way.new, &it.new)];
-    }
     found
 }
 
@@ -200,12 +239,8 @@ fn ways(crossings: &[Crossing]) -> Vec<(Vec<Names>, Vec<Names>)> {
     products.iter().map(|product| (named(product[0]), named(product[1]))).collect()
 }
 
-fn finding(
-    case: &Compared,
-    region: &Region,
-    pairing: &Pairing,
-    (from, to): (&[Names], &[Names]),
-) -> Option<Finding> {
+fn finding(case: &Compared, piece: &Piece, pairing: &Pairing) -> Option<Finding> {
+    let Piece { region, from, to, accepted } = piece;
     let Compared { problem, case: asked, crossings, .. } = case;
     let goes = |names: &Option<Names>| names.as_ref().map_or(to.is_empty(), |it| to.contains(it));
     let way = crossings.iter().find(|way| from.contains(&way.from) && goes(&way.to))?.clone();
@@ -221,14 +256,15 @@ fn finding(
     Some(Finding {
         change: Change::of(&old.outcome, &new.outcome),
         by_application: by_application(problem, region, &witness),
-        from: from.to_vec(),
-        to: to.to_vec(),
+        from: from.clone(),
+        to: to.clone(),
         family: Some(asked.family),
         protocols: Some(asked.protocols),
         sets: region.sets.clone(),
         old,
         new,
         rests_on: Vec::new(),
+        accepted: *accepted,
         opinions: [Opinion::default(), Opinion::default()],
         packets_log2: packets_log2(problem, region),
         witness,
@@ -341,11 +377,12 @@ struct Shape {
     sets: BTreeMap<Field, Ranges>,
     decisions: [Decision; 2],
     by_application: bool,
+    accepted: Option<Acceptance>,
 }
 
 impl Shape {
     fn of(finding: &Finding) -> Self {
-        let Finding { from, to, family, protocols, sets, old, new, by_application, .. } = finding;
+        let Finding { from, to, family, protocols, sets, old, new, .. } = finding;
         Self {
             from: from.clone(),
             to: to.clone(),
@@ -353,7 +390,8 @@ impl Shape {
             protocols: *protocols,
             sets: sets.clone(),
             decisions: [old.clone(), new.clone()],
-            by_application: *by_application,
+            by_application: finding.by_application,
+            accepted: finding.accepted,
         }
     }
 

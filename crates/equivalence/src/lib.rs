@@ -6,8 +6,10 @@
 //! says what it leaves open. What cannot be written out exactly is refused with its lines
 //! ([`NotFlattened`]).
 
+mod accept;
 mod align;
 mod because;
+mod certain;
 mod certificate;
 mod compare;
 mod confirm;
@@ -15,35 +17,47 @@ mod crossing;
 mod explain;
 mod finding;
 mod flatten;
+mod flows;
+mod following;
 mod gate;
+mod intent;
+mod leaving;
 mod lines;
 mod merge;
 mod naming;
+mod narrowing;
 mod normalise;
 mod outcome;
 mod pairing;
 mod problem;
 mod proof;
 mod region;
+mod scope;
 mod search;
+mod small;
 mod solve;
 mod tree;
 mod verdict;
+mod waiver;
 mod weigh;
 mod witness;
 
+pub use accept::Terms;
 pub use because::{Edit, Edited, Edits, WithObjects};
 pub use certificate::{Certified, NotCertified, certificate};
 pub use compare::{Answer, Compared, Request, Undecided, Unproved, compare};
 pub use confirm::Opinion;
 pub use crossing::{Crossing, Names};
 pub use explain::{Carrier, EXPLAIN_WORK, Explanation, Mapping, explain};
-pub use finding::{Change, Decision, Finding, Missing, findings};
+pub use finding::{Acceptance, Change, Decision, Finding, Missing, findings, findings_apart};
 pub use flatten::{
     Case, Family, MAX_MASKED_RANGES, MAX_REPLACED_PREFIXES, MAX_STEPS, NotFlattened, Obstacle,
     Passage, Place, ProtocolClass, RULES_A_STEP, flatten, ways,
 };
+pub use flows::{Found, Search, Wanted, search};
+pub use following::{compare_following, findings_following};
 pub use gate::{Gate, Gates};
+pub use intent::{Intent, Proved, Standing, prove};
 pub use naming::{ObjectNames, RegionNames};
 pub use pairing::{Pair, PairedBy, Pairing};
 pub use problem::{
@@ -52,9 +66,12 @@ pub use problem::{
 };
 pub use proof::{Cut, Part, Proof};
 pub use region::{Fate, Region, regions};
+pub use scope::{Addresses, Scope};
 pub use solve::{
-    Area, Comparison, Decided, DifferenceBox, OpenBox, OpenReason, Solution, SolveLimits, solve,
+    Area, Comparison, Decided, DifferenceBox, OpenBox, OpenReason, Solution, SolveLimits, Stop,
+    solve,
 };
-pub use verdict::{Assumption, Conclusion, Stated, Verdict, conclude};
+pub use verdict::{Assumption, Conclusion, Stated, Verdict, conclude, unread};
+pub use waiver::{Date, Reviewed, Waiver, WaiverProblem, review};
 pub use weigh::{Sighting, Weighed, Weight, Weights, Whereabouts};
 pub use witness::Witness;

@@ -36,6 +36,11 @@ pub(crate) enum LineStep {
 }
 
 impl Line {
+    /// Whether it stands for several entries.
+    pub(crate) fn is_joined(&self) -> bool {
+        !self.more.is_empty()
+    }
+
     /// The entries it stands for: their sets together are its own.
     pub(crate) fn entries(&self) -> impl Iterator<Item = u32> {
         std::iter::once(self.entry).chain(self.more.iter().copied())

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use parefeu_policy::LinkedFirewall;
 
 use crate::gate::{Gate, Gates};
+use crate::problem::Side;
 
 /// Why two gates stand for each other.
 #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
@@ -118,6 +119,24 @@ impl Pairing {
         let found = only(&self.new.gates, |gate| shares(&self.old.gates[old], gate))?;
         let back = only(&self.old.gates, |gate| shares(gate, &self.new.gates[found]))?;
         (back == old).then_some(found)
+    }
+
+    /// The gates of a side that a name stands for: the gate of the old side called so or its
+    /// partners, else the gate of the new side called so or its partners.
+    pub fn standing_for(&self, name: &str, side: Side) -> Vec<usize> {
+        let called =
+            |gates: &Gates| gates.gates.iter().position(|gate| gate.name.as_deref() == Some(name));
+        let (old, new) = (called(&self.old), called(&self.new));
+        let partners = |of: &dyn Fn(&Pair) -> Option<usize>| -> Vec<usize> {
+            self.pairs.iter().filter_map(of).collect()
+        };
+        match (old, new, side) {
+            (Some(old), _, Side::Old) => vec![old],
+            (Some(old), _, Side::New) => partners(&|pair| (pair.old == old).then_some(pair.new)),
+            (None, Some(new), Side::New) => vec![new],
+            (None, Some(new), Side::Old) => partners(&|pair| (pair.new == new).then_some(pair.old)),
+            (None, None, _) => Vec::new(),
+        }
     }
 
     /// The names of gates without a partner: of the old side, and of the new one.

@@ -1,6 +1,7 @@
 //! What a search did over the space, so that somebody else can do it again and find each part easy.
 
 use crate::problem::DimensionId;
+use crate::solve::{Area, Decided, OpenReason};
 
 /// How a search took the space apart: a tree whose leaves hold every point once.
 ///
@@ -12,6 +13,11 @@ pub struct Proof {
     pub whole: Part,
     /// The cuts, each before those of its parts.
     pub cuts: Vec<Cut>,
+    /// The boxes on which the sides differ. Together they are the points of
+    /// [`Solution::differences`](crate::Solution::differences), less what is open here.
+    pub differences: Vec<(Area, [Decided; 2])>,
+    /// The boxes left open, and why.
+    pub open: Vec<(Area, OpenReason)>,
 }
 
 /// A box cut in two.
@@ -34,9 +40,9 @@ pub enum Part {
     Cut(u32),
     /// Both sides do the same on every point.
     Same,
-    /// The sides differ on every point: index into the differences of the solution.
+    /// The sides differ on every point: index into [`Proof::differences`].
     Different(u32),
-    /// It was left open: index into the open boxes of the solution.
+    /// It was left open: index into [`Proof::open`].
     Open(u32),
 }
 
@@ -56,11 +62,17 @@ impl Recorder {
     pub(crate) fn new(record: bool) -> Self {
         // What is not written yet is an open box that does not exist, so that a proof with a hole
         // is no proof.
-        Self(record.then_some(Proof { whole: NOT_YET, cuts: vec![] }))
+        Self(record.then_some(EMPTY))
     }
 
-    pub(crate) fn finish(self) -> Option<Proof> {
-        self.0
+    /// Whether it writes.
+    pub(crate) fn records(&self) -> bool {
+        self.0.is_some()
+    }
+
+    /// The proof, with a hole if nobody asked for it.
+    pub(crate) fn finish(self) -> Proof {
+        self.0.unwrap_or(EMPTY)
     }
 
     /// A box turned out to be this.
@@ -108,3 +120,5 @@ impl Recorder {
 }
 
 const NOT_YET: Part = Part::Open(u32::MAX);
+
+const EMPTY: Proof = Proof { whole: NOT_YET, cuts: vec![], differences: vec![], open: vec![] };

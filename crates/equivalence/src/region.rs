@@ -6,7 +6,7 @@ use parefeu_policy::set::Ranges;
 
 use crate::merge::{Merger, Product};
 use crate::problem::{
-    Dimension, Entry, Field, List, Origin, Outcome, OutcomeId, Problem, SetId, Step,
+    Dimension, DimensionId, Entry, Field, List, Origin, Outcome, OutcomeId, Problem, SetId, Step,
 };
 use crate::solve::DifferenceBox;
 
@@ -33,13 +33,16 @@ pub struct Fate {
 
 /// The boxes of an answer as regions: disjoint, and together the same points.
 ///
-/// Regions differ in their outcomes, or in the entry that settles them. `O(regions × entries)`.
+/// Regions differ in their outcomes, or in the entry that settles them. Those of the same entries
+/// lie near one another, so that only what meets the hull of all of them is looked at for each.
 pub fn regions(problem: &Problem, boxes: &[DifferenceBox]) -> Vec<Region> {
     let mut merger = Merger::default();
     let mut groups: BTreeMap<Settled, Vec<Product>> = BTreeMap::new();
     for it in boxes {
-        let sets = it.area.iter().zip(&problem.dimensions).map(|(&(low, high), dimension)| {
-            merger.number(Ranges::span(dimension.values(low).0, dimension.values(high).1))
+        let sets = it.sets.iter().zip(&problem.dimensions).map(|(set, dimension)| {
+            let values =
+                |&(low, high): &(u32, u32)| (dimension.values(low).0, dimension.values(high).1);
+            merger.number(set.iter().map(values).collect())
         });
         let settled = (it.old.outcome, it.new.outcome, it.old.origin, it.new.origin);
         groups.entry(settled).or_default().push(sets.collect());
@@ -48,10 +51,13 @@ pub fn regions(problem: &Problem, boxes: &[DifferenceBox]) -> Vec<Region> {
     let mut reader = Reader { problem, sets };
     let mut found = Vec::new();
     for ((old, new, ..), products) in groups {
-        for product in merger.merge(products) {
+        let merged = merger.merge(products);
+        let hull = hull(&merger, &merged);
+        let near = [&problem.old, &problem.new].map(|list| near(problem, list, &hull));
+        for product in merged {
             let area: Vec<&Ranges> = product.iter().map(|number| merger.set(*number)).collect();
-            let [old, new] = [(&problem.old, old), (&problem.new, new)]
-                .map(|(list, outcome)| reader.fate(list, outcome, &area));
+            let [old, new] = [(&near[0], old), (&near[1], new)]
+                .map(|(entries, outcome)| reader.fate(entries, outcome, &area));
             let sets = problem.dimensions.iter().zip(&area);
             let narrowed = sets.filter(|(dimension, set)| !is_full(dimension, set));
             let sets = narrowed.map(|(dimension, set)| (dimension.field.clone(), (*set).clone()));
@@ -61,8 +67,52 @@ pub fn regions(problem: &Problem, boxes: &[DifferenceBox]) -> Vec<Region> {
     found
 }
 
+/// The part of a region that has these values, with what decides there.
+pub(crate) fn part(problem: &Problem, region: &Region, sets: BTreeMap<Field, Ranges>) -> Region {
+    let every: Vec<Ranges> =
+        problem.dimensions.iter().map(|dimension| Ranges::span(0, dimension.last)).collect();
+    let area = problem.dimensions.iter().zip(&every);
+    let area: Vec<&Ranges> =
+        area.map(|(dimension, every)| sets.get(&dimension.field).unwrap_or(every)).collect();
+    let mut reader = Reader { problem, sets: vec![BTreeMap::new(); problem.sets.len()] };
+    let [old, new] =
+        [(&problem.old, &region.old), (&problem.new, &region.new)].map(|(list, of)| {
+            let entries: Vec<_> = (0..).zip(&list.entries).collect();
+            reader.fate(&entries, of.outcome, &area)
+        });
+    Region { sets, old, new }
+}
+
 /// What tells regions apart: both outcomes, and the entries that settle them.
 type Settled = (OutcomeId, OutcomeId, Origin, Origin);
+
+/// From the least to the greatest value of each field.
+fn hull(merger: &Merger, products: &[Product]) -> Vec<(u128, u128)> {
+    let fields = products.first().map_or(0, |product| product.len());
+    let mut hulls = vec![(u128::MAX, 0); fields];
+    for product in products {
+        for (hull, number) in hulls.iter_mut().zip(product) {
+            let set = merger.set(*number).as_slice();
+            if let Some((first, last)) = set.first().zip(set.last()) {
+                *hull = (hull.0.min(first.0), hull.1.max(last.1));
+            }
+        }
+    }
+    hulls
+}
+
+/// The entries of a list, with their indices, that may match something within a hull.
+fn near<'a>(problem: &Problem, list: &'a List, hull: &[(u128, u128)]) -> Vec<(u32, &'a Entry)> {
+    let meets = |&(dimension, set): &(DimensionId, SetId)| {
+        let (at, set) = (dimension.0 as usize, &problem.sets[set.0 as usize]);
+        let values = &problem.dimensions[at];
+        set.first().zip(set.last()).is_some_and(|(first, last)| {
+            values.values(first.0).0 <= hull[at].1 && hull[at].0 <= values.values(last.1).1
+        })
+    };
+    let entries = (0..).zip(&list.entries);
+    entries.filter(|(_, entry)| entry.sets.iter().all(meets)).collect()
+}
 
 fn is_full(dimension: &Dimension, set: &Ranges) -> bool {
     set.as_slice() == [(0, dimension.last)]
@@ -76,12 +126,12 @@ struct Reader<'a> {
 }
 
 impl Reader<'_> {
-    /// What decides the points of a region, all of which have this outcome.
-    fn fate(&mut self, list: &List, outcome: OutcomeId, area: &[&Ranges]) -> Fate {
+    /// What decides the points of a region, all of which have this outcome: of these entries.
+    fn fate(&mut self, near: &[(u32, &Entry)], outcome: OutcomeId, area: &[&Ranges]) -> Fate {
         let mut deciders = Vec::new();
         // Where every point goes on, and up to where some point may have gone on.
         let (mut resume, mut bypass) = (0, 0);
-        for (at, entry) in (0..).zip(&list.entries) {
+        for &(at, entry) in near {
             let Some(covers) = (at >= resume).then(|| self.meets(entry, area)).flatten() else {
                 continue;
             };

@@ -3,23 +3,26 @@
 
 use crate::lines::Line;
 use crate::outcome::Agreement;
-use crate::problem::{Entry, Problem, Side, Step};
-use crate::proof::{Part, Place, Recorder};
+use crate::problem::{Entry, List, Problem, Set, Side, Step};
+use crate::proof::{Part, Place, Proof, Recorder};
+use crate::small::{Found, MOST_WORK, Small};
 use crate::solve::{Decided, DifferenceBox, OpenBox, OpenReason, SolveLimits};
 use crate::tree::{Ends, Item, Lists, Node, slice};
 
 /// The state of a search.
 #[derive(Debug)]
 pub(crate) struct Search<'a> {
-    lists: Lists<'a>,
+    lists: &'a Lists<'a>,
     limits: &'a SolveLimits,
     pub(crate) differences: Vec<DifferenceBox>,
     pub(crate) open: Vec<OpenBox>,
     pub(crate) work: u64,
-    pub(crate) recorder: Recorder,
+    recorder: Recorder,
     ends: Ends,
     /// Items of pending boxes.
     kept: usize,
+    /// The work done at which a box becomes pending.
+    until: u64,
 }
 
 /// A box to be looked at in the next round.
@@ -63,6 +66,8 @@ const MOST_KEPT: usize = 4_000_000;
 /// What is found out about a box.
 enum Answer {
     Same,
+    /// What differs on it is kept.
+    Searched,
     Different(Decided, Decided),
     Open(OpenReason),
     /// It has to be cut: the dimension, and the class behind which.
@@ -70,24 +75,43 @@ enum Answer {
 }
 
 impl<'a> Search<'a> {
-    /// A search of which so much work is done.
-    pub(crate) fn new(lists: Lists<'a>, limits: &'a SolveLimits, work: u64) -> Self {
+    /// A search of which so much work is done; one that records cuts by intervals alone.
+    pub(crate) fn new(
+        lists: &'a Lists<'a>,
+        limits: &'a SolveLimits,
+        work: u64,
+        record: bool,
+    ) -> Self {
         Self {
             lists,
             limits,
             differences: vec![],
             open: vec![],
             work,
-            recorder: Recorder::new(limits.record),
+            recorder: Recorder::new(record),
             ends: Ends::default(),
             kept: 0,
+            until: 0,
         }
+    }
+
+    /// How it took the space apart.
+    pub(crate) fn into_proof(self) -> Proof {
+        let hull = |sets: &[Set]| {
+            let hulls = sets.iter().map(|set| set.first().zip(set.last()));
+            hulls.map(|hull| hull.map_or((0, 0), |(low, high)| (low.0, high.1))).collect()
+        };
+        let mut proof = self.recorder.finish();
+        let boxes = self.differences.into_iter();
+        proof.differences = boxes.map(|it| (hull(&it.sets), [it.old, it.new])).collect();
+        proof.open = self.open.into_iter().map(|it| (it.area, it.reason)).collect();
+        proof
     }
 
     /// Deals the work out in rounds: every box pending has the same share of a round, and ten times
     /// as much in the next one; at last what is left is shared.
     pub(crate) fn run(&mut self) {
-        let mut pending = vec![Pending::new(Node::root(&self.lists), Place::Whole)];
+        let mut pending = vec![Pending::new(Node::root(self.lists), Place::Whole)];
         let first = FIRST_SHARE.max(10 * self.lists.merged.len() as u64);
         let mut share = first.min(self.limits.work / 8);
         while !pending.is_empty() {
@@ -95,7 +119,7 @@ impl<'a> Search<'a> {
             share = share.min(left / pending.len() as u64);
             self.kept = 0;
             for mut one in std::mem::take(&mut pending) {
-                let node = one.node(&self.lists, &mut self.work);
+                let node = one.node(self.lists, &mut self.work);
                 self.run_box(node, one.place, self.work.saturating_add(share), &mut pending);
             }
             share = share.saturating_mul(10);
@@ -105,6 +129,7 @@ impl<'a> Search<'a> {
     /// Answers for a box, depth first. What is still to do when the work done comes to `until` goes
     /// to `pending`.
     fn run_box(&mut self, node: Node, place: Place, until: u64, pending: &mut Vec<Pending>) {
+        self.until = until;
         let mut stack = vec![(node, place)];
         let mut visited = false;
         while let Some((mut node, mut place)) = stack.pop() {
@@ -122,9 +147,10 @@ impl<'a> Search<'a> {
             };
             let part = match answer {
                 Answer::Same => Part::Same,
+                Answer::Searched => continue,
                 Answer::Different(old, new) => {
-                    let area = node.area.into();
-                    self.differences.push(DifferenceBox { area, old, new });
+                    let sets = node.area.iter().map(|range| Set::from([*range])).collect();
+                    self.differences.push(DifferenceBox { sets, old, new });
                     Part::Different(self.differences.len() as u32 - 1)
                 }
                 Answer::Open(reason) => {
@@ -133,7 +159,7 @@ impl<'a> Search<'a> {
                 }
                 Answer::Cut(cut) => {
                     let places = self.recorder.cut(place, cut);
-                    let upper = node.split(&self.lists, cut);
+                    let upper = node.split(self.lists, cut);
                     stack.extend([(upper, places.1), (node, places.0)]);
                     continue;
                 }
@@ -143,6 +169,9 @@ impl<'a> Search<'a> {
     }
 
     fn exhausted(&self) -> Option<OpenReason> {
+        if self.limits.stop.is_given() {
+            return Some(OpenReason::Stopped);
+        }
         if self.work >= self.limits.work {
             return Some(OpenReason::Work);
         }
@@ -154,12 +183,12 @@ impl<'a> Search<'a> {
     fn visit(&mut self, node: &mut Node, place: &mut Place) -> Answer {
         let closing = loop {
             self.work += node.items.len() as u64;
-            let closing = node.settle(&self.lists);
-            node.trim(&self.lists, closing);
+            let closing = node.settle(self.lists);
+            node.trim(self.lists, closing);
             if node.unpaired().next().is_none() {
                 return Answer::Same;
             }
-            match node.shrink(&self.lists) {
+            match node.shrink(self.lists) {
                 Some(from) => *place = self.recorder.shrink(*place, &from, &node.area),
                 None => break closing,
             }
@@ -167,10 +196,45 @@ impl<'a> Search<'a> {
         if let ([Some(old), Some(new)], [1, 1]) = (closing, [0, 1].map(|side| node.left_on(side))) {
             return self.decide(node, (old, new));
         }
-        match node.cut(&self.lists, &mut self.ends) {
+        if self.small(node) {
+            return Answer::Searched;
+        }
+        match node.cut(self.lists, &mut self.ends) {
             Some(cut) if node.left_on(0) > 0 && node.left_on(1) > 0 => Answer::Cut(cut),
             _ => Answer::Open(OpenReason::NoDecision),
         }
+    }
+
+    /// Searches a box over sets of classes, where that can be done; whether it was. Of a proof cuts
+    /// are part, so that a search that writes one does without.
+    fn small(&mut self, node: &Node) -> bool {
+        if self.recorder.records() {
+            return false;
+        }
+        // What is given up must leave enough to cut the box.
+        let most = (self.until.saturating_sub(self.work) / 2).min(MOST_WORK);
+        let Some(mut small) = Small::new(self.lists, node) else { return false };
+        let ended = small.run(node, most);
+        self.work += small.work;
+        let boxes = self.differences.len() + self.open.len() + small.found.len();
+        if !ended || boxes > self.limits.boxes || self.work > self.limits.work {
+            return false;
+        }
+        let problem = self.lists.problem;
+        let decided = |place, list: &List, side| {
+            let line = self.lists.line(place, side)?;
+            let entry = line.entries().next().map(|at| &list.entries[at as usize])?;
+            let Step::Decide(outcome) = entry.step else { return None };
+            Some(Decided { outcome, origin: entry.origin })
+        };
+        let named = small.found.into_iter().map(|Found { sets, closing: (old, new) }| {
+            let old = decided(old, &problem.old, 0)?;
+            Some(DifferenceBox { sets, old, new: decided(new, &problem.new, 1)? })
+        });
+        // All of them or none: a difference that cannot be named is not to be lost.
+        let Some(found) = named.collect::<Option<Vec<_>>>() else { return false };
+        self.differences.extend(found);
+        true
     }
 
     /// Answers for a box for which one line of either side is left.
@@ -212,7 +276,7 @@ impl<'a> Search<'a> {
 
     /// Leaves a box open, unless it is plain that both sides agree there.
     fn leave(&self, node: &mut Node, reason: OpenReason) -> Answer {
-        node.settle(&self.lists);
+        node.settle(self.lists);
         match node.unpaired().next() {
             Some(_) => Answer::Open(reason),
             None => Answer::Same,

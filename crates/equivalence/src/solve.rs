@@ -1,10 +1,12 @@
 //! The comparison of two lists: what is asked, and what is answered.
 
+use std::sync::atomic::{AtomicBool, Ordering};
+
 use crate::align::{alike, merge};
 use crate::lines::Lines;
 use crate::normalise::normalise;
 use crate::outcome::Outcomes;
-use crate::problem::{Origin, OutcomeId, Problem, Side};
+use crate::problem::{Origin, OutcomeId, Problem, Set, Side};
 use crate::proof::Proof;
 use crate::search::Search;
 use crate::tree::Lists;
@@ -26,8 +28,39 @@ pub struct SolveLimits {
     /// lists are compared. The answer is the same points, found sooner where much was rewritten;
     /// of the proof, what is called the same may then be so for less plain reasons.
     pub normalise: bool,
-    /// Whether [`Solution::proof`] is written. It costs 24 bytes for each box looked at.
+    /// Whether [`Solution::proof`] is written. It is a search of its own, with as much work, and
+    /// costs 24 bytes for each box it looks at.
     pub record: bool,
+    /// A sign at which the rest is left open.
+    pub stop: Stop,
+}
+
+/// A sign to stop, given by somebody else: a signal, a clock. By itself never.
+///
+/// An answer that was stopped depends on when; one that reached a limit of work does not.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Stop(Option<&'static AtomicBool>);
+
+impl Stop {
+    /// Stops once this holds.
+    pub const fn when(sign: &'static AtomicBool) -> Self {
+        Self(Some(sign))
+    }
+
+    pub(crate) fn is_given(self) -> bool {
+        self.0.is_some_and(|sign| sign.load(Ordering::Relaxed))
+    }
+}
+
+impl Eq for Stop {}
+
+impl PartialEq for Stop {
+    fn eq(&self, other: &Self) -> bool {
+        match (self.0, other.0) {
+            (Some(one), Some(other)) => std::ptr::eq(one, other),
+            (one, other) => one.is_none() && other.is_none(),
+        }
+    }
 }
 
 impl Default for SolveLimits {
@@ -38,6 +71,7 @@ impl Default for SolveLimits {
             compare_refusals: false,
             normalise: true,
             record: false,
+            stop: Stop::default(),
         }
     }
 }
@@ -69,11 +103,11 @@ pub struct Decided {
     pub origin: Origin,
 }
 
-/// A box on every point of which the two sides differ.
+/// A product of sets on every point of which the two sides differ.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct DifferenceBox {
-    /// The points.
-    pub area: Area,
+    /// The points: for each dimension the classes.
+    pub sets: Box<[Set]>,
     /// What the old firewall does.
     pub old: Decided,
     /// What the new firewall does.
@@ -87,6 +121,8 @@ pub enum OpenReason {
     Work,
     /// [`SolveLimits::boxes`] was reached.
     Boxes,
+    /// [`SolveLimits::stop`] was given.
+    Stopped,
     /// The sides agree on some values of a class and not on others: the class is too coarse.
     WithinClass,
     /// A list decides nothing for some of the points.
@@ -141,15 +177,24 @@ pub fn solve(problem: &Problem, limits: &SolveLimits) -> Solution {
         work = (budget - left) / PAIRS;
     }
     let merged = merge(&lines, &pairs);
-    let mut search = Search::new(Lists::new(problem, outcomes, lines, merged), limits, work);
+    let lists = Lists::new(problem, outcomes, lines, merged);
+    let proof = limits.record.then(|| prove(&lists, limits, work));
+    let mut search = Search::new(&lists, limits, work, false);
     search.run();
-    let Search { differences, open, work, recorder, .. } = search;
+    let Search { differences, open, work, .. } = search;
     let verdict = match (differences.is_empty(), open.is_empty()) {
         (false, _) => Comparison::Different,
         (true, false) => Comparison::Undecided,
         (true, true) => Comparison::Equal,
     };
-    Solution { verdict, differences, open, work, proof: recorder.finish() }
+    Solution { verdict, differences, open, work, proof }
+}
+
+/// Searches once more, by intervals alone, as somebody else can do it again.
+fn prove(lists: &Lists<'_>, limits: &SolveLimits, work: u64) -> Proof {
+    let mut search = Search::new(lists, limits, work, true);
+    search.run();
+    search.into_proof()
 }
 
 /// To look at so many pairs of entries, to put lists in order, is to look at one on a box.

@@ -65,6 +65,20 @@ impl<'a> Lists<'a> {
         self.cells(item.place).iter().find(|cell| cell.dimension as usize == dimension)
     }
 
+    /// The ranges of an item in a dimension, clipped to an interval that it meets.
+    pub(crate) fn ranges<'s>(
+        &'s self,
+        item: &Item,
+        dimension: usize,
+        area: (u32, u32),
+    ) -> impl Iterator<Item = (u32, u32)> + use<'s, 'a> {
+        let cell = self.cell(item, dimension);
+        let ranges = cell.map_or(&[(0, u32::MAX)][..], |cell| self.lines.ranges(cell));
+        let from = ranges.partition_point(|range| range.1 < area.0);
+        let met = ranges[from..].iter().take_while(move |range| range.0 <= area.1);
+        met.map(move |range| (range.0.max(area.0), range.1.min(area.1)))
+    }
+
     /// What a set matches of an interval.
     fn slice(&self, cell: &Cell, area: (u32, u32)) -> Option<Slice> {
         if cell.gaps {
@@ -90,6 +104,11 @@ pub(crate) struct Item {
 }
 
 impl Item {
+    /// Whether it stands for one entry on both sides.
+    pub(crate) fn is_paired(&self) -> bool {
+        self.paired
+    }
+
     /// The box narrows in a dimension; whether the item still meets it.
     fn restrict(
         &mut self,
@@ -218,6 +237,16 @@ impl Node {
     /// The items that stand for an entry of one side only.
     pub(crate) fn unpaired(&self) -> impl Iterator<Item = &Item> {
         self.items.iter().filter(|item| !item.paired)
+    }
+
+    /// Whether some item does not hold all of the box in this dimension.
+    pub(crate) fn is_narrowed(&self, lists: &Lists<'_>, dimension: usize) -> bool {
+        let area = self.area[dimension];
+        let narrow = |item: &&Item| item.narrow > 0;
+        self.items.iter().filter(narrow).any(|item| {
+            let cell = lists.cell(item, dimension);
+            cell.is_some_and(|cell| lists.slice(cell, area).is_none_or(|part| part.first != area))
+        })
     }
 
     /// How many items are left on a side.

@@ -75,7 +75,7 @@ pub struct Conclusion {
     pub identical: bool,
 }
 
-/// Concludes from a comparison's findings.
+/// Concludes from the findings of comparisons: of first packets, and of what follows them.
 ///
 /// Lines that are not modelled and read the same in one dialect on both sides are alike, whatever
 /// they mean. Other ones that no condition stands for become assumptions. A finding the reference
@@ -83,7 +83,7 @@ pub struct Conclusion {
 /// that no packet fits: nothing was compared.
 pub fn conclude(
     [old, new]: [Stated<'_>; 2],
-    answer: &Answer,
+    answers: &[&Answer],
     findings: &[Finding],
     pairing: &Pairing,
 ) -> Conclusion {
@@ -99,6 +99,8 @@ pub fn conclude(
     assumptions.dedup();
     let unpaired = pairing.unpaired().map(|names| names.into_iter().map(Box::from).collect());
     let mut alone = unpaired.iter().filter(|names: &&Vec<Box<str>>| !names.is_empty());
+    let whole = answers.iter().all(|it| it.undecided.is_empty())
+        && answers.iter().any(|it| !it.compared.is_empty());
     let identical = findings.is_empty() && identical(old.firewall, new.firewall, pairing);
     let verdict = if identical {
         Verdict::Equivalent
@@ -106,7 +108,7 @@ pub fn conclude(
         Verdict::Undecided
     } else if findings.iter().any(|it| it.rests_on.is_empty()) {
         Verdict::Different
-    } else if !answer.undecided.is_empty() || answer.compared.is_empty() || alone.next().is_some() {
+    } else if !whole || alone.next().is_some() {
         Verdict::Undecided
     } else if !assumptions.is_empty() {
         Verdict::EquivalentUnderAssumptions
@@ -136,6 +138,16 @@ fn identical(old: &LinkedFirewall, new: &LinkedFirewall, pairing: &Pairing) -> b
         && pairing.pairs.iter().all(own)
 }
 
+/// The lines of one firewall that are not modelled and that no condition stands for, as the
+/// assumptions that they decide nothing. What they mean is not compared with another text.
+pub fn unread(stated: Stated<'_>, side: Side) -> Vec<Assumption> {
+    let lines = lost(&stated).map(|it| Draft::ignoring(it, side));
+    let mut drafts: Vec<Draft> = lines.chain(Draft::uncounted(&stated, side)).collect();
+    drafts.sort();
+    drafts.dedup();
+    named([stated; 2], drafts)
+}
+
 /// An assumption before it has a name.
 #[derive(Debug, Eq, Ord, PartialEq, PartialOrd)]
 struct Draft {
@@ -144,6 +156,21 @@ struct Draft {
     code: &'static str,
     text: String,
     missing: Option<Missing>,
+}
+
+impl Draft {
+    /// That a line decides nothing.
+    fn ignoring(it: &Diagnostic, side: Side) -> Self {
+        let text = format!("this decides nothing: {}", it.message);
+        Self { side, at: it.at.unwrap_or_default(), code: it.code, text, missing: None }
+    }
+
+    /// That problems which were not kept do not matter, if there are any.
+    fn uncounted(stated: &Stated<'_>, side: Side) -> Option<Self> {
+        let text = "the problems beyond those kept do not matter".to_owned();
+        let draft = Self { side, at: Span::default(), code: "problems", text, missing: None };
+        (stated.problems.len() > stated.problems.iter().count()).then_some(draft)
+    }
 }
 
 fn named([old, new]: [Stated<'_>; 2], drafts: Vec<Draft>) -> Vec<Assumption> {
@@ -180,18 +207,10 @@ fn ignored(sides: [Stated<'_>; 2]) -> Vec<Draft> {
         for it in lost(&stated) {
             match others.get_mut(&reading(&stated, it)) {
                 Some(left) if *left > 0 => *left -= 1,
-                _ => {
-                    let text = format!("this decides nothing: {}", it.message);
-                    let (at, code) = (it.at.unwrap_or_default(), it.code);
-                    found.push(Draft { side, at, code, text, missing: None });
-                }
+                _ => found.push(Draft::ignoring(it, side)),
             }
         }
-        if stated.problems.len() > stated.problems.iter().count() {
-            let text = "the problems beyond those kept do not matter".to_owned();
-            let (at, code) = (Span::default(), "problems");
-            found.push(Draft { side, at, code, text, missing: None });
-        }
+        found.extend(Draft::uncounted(&stated, side));
     }
     found
 }

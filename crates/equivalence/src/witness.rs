@@ -22,7 +22,8 @@ pub struct Witness {
     pub ports: Option<(u16, u16)>,
     /// Type and code, for ICMP.
     pub icmp: Option<(u8, u8)>,
-    /// The value of every other field that is compared, in the order of [`Problem::dimensions`].
+    /// The value of every other field that is compared, in the order of [`Problem::dimensions`],
+    /// and the application where the region names it.
     pub others: Vec<(Field, u128)>,
 }
 
@@ -80,6 +81,17 @@ impl Witness {
             };
             let value = number(&dimension.field, wishes, dimension.last)?;
             others.push((dimension.field.clone(), value));
+        }
+        // Who asks may tell applications apart that no rule does.
+        let asked = region.sets.get(&Field::Application).filter(|_| {
+            !problem.dimensions.iter().any(|dimension| dimension.field == Field::Application)
+        });
+        if let Some(set) = asked {
+            let last = problem.applications.len() as u128;
+            others.push((
+                Field::Application,
+                pick(Some(set), &[Ranges::span(1, last.max(1))], last)?,
+            ));
         }
         let protocol = Protocol(protocol as u8);
         let [src, dst] = [src, dst].map(|bits| address(bits, family));

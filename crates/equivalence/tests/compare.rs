@@ -1,114 +1,24 @@
 //! Whole firewalls compared: every finding and every packet outside of them, against the reference
 //! evaluation.
 
+mod packets;
+
 use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 
 use parefeu_equivalence::{
-    Change, Compared, Family, Field, Finding, PairedBy, Pairing, Passage, ProtocolClass, Request,
-    Stated, Verdict, compare, conclude, findings,
+    Change, Family, Field, Finding, PairedBy, Pairing, ProtocolClass, Request, Stated, Verdict,
+    compare, conclude, findings,
 };
-use parefeu_net::{Protocol, TcpFlags};
 use parefeu_policy::set::Ranges;
-use parefeu_policy::{
-    Answer, ConnectionState, Diagnostics, Firewall, Identified, Knowledge, LinkedFirewall, Names,
-    NatTable, PacketKey, UserKnowledge, reference,
-};
+use parefeu_policy::{Diagnostics, Firewall, LinkedFirewall};
 use parefeu_testkit::firewalls::{self, stated};
 use parefeu_testkit::{Random, keys};
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
 
-/// Whether a firewall lets a connection through on its way; `None` where that depends on what is
-/// not modelled.
-fn lets_through(
-    firewall: &LinkedFirewall,
-    passage: Passage,
-    key: &PacketKey,
-    application: Option<&str>,
-) -> Option<bool> {
-    let (enters, leaves) = (passage.ingress, passage.egress.unwrap_or_default());
-    let (ingress, from) = (enters.interface, enters.zone);
-    let (egress, to) = (leaves.interface, leaves.zone);
-    let key = PacketKey { ingress, from, egress, to, ..*key };
-    let named = |name: &str| firewall.applications.iter().position(|known| &*known.name == name);
-    let id = application.and_then(named).map(|id| parefeu_policy::ApplicationId(id as u32));
-    let known = Knowledge {
-        application: Identified::Finally(id),
-        users: UserKnowledge::NotStated,
-        ..Knowledge::NOTHING
-    };
-    let judged = reference::judge(firewall, &key, &known);
-    match judged.evaluation.answer() {
-        Answer::Certain(hit) => Some(hit.allows()),
-        _ => None,
-    }
-}
-
-const fn bits(address: IpAddr) -> u128 {
-    match address {
-        IpAddr::V4(v4) => v4.to_bits() as u128,
-        IpAddr::V6(v6) => v6.to_bits(),
-    }
-}
-
-/// The value of a field; `None` for what the packet does not say.
-fn value(field: &Field, key: &PacketKey, application: u128) -> Option<u128> {
-    let second = key.icmp.map_or(key.dst_port.into(), |(_, code)| code.into());
-    Some(match field {
-        Field::Src => bits(key.src),
-        Field::Dst => bits(key.dst),
-        Field::Protocol => key.protocol.0.into(),
-        Field::SrcPort => key.icmp.map_or(key.src_port.into(), |(kind, _)| kind.into()),
-        Field::DstPort => second,
-        Field::Application => application,
-        _ => return None,
-    })
-}
-
-/// Whether the finding holds the packet on the way that these names stand for.
-fn holds(finding: &Finding, case: &Compared, key: &PacketKey, application: u128) -> bool {
-    let way = &case.crossings[0];
-    let class = case.case.protocols;
-    finding.from.contains(&way.from)
-        && way.to.as_ref().map_or(finding.to.is_empty(), |to| finding.to.contains(to))
-        && finding.family.is_none_or(|family| family == case.case.family)
-        && finding.protocols.is_none_or(|protocols| protocols == class)
-        && finding.sets.iter().all(|(field, set)| {
-            value(field, key, application).is_none_or(|value| set.contains(value))
-        })
-}
-
-/// The first packet of a connection of the case.
-fn opening(key: &PacketKey, case: &Compared, random: &mut Random) -> Option<PacketKey> {
-    let class = case.case.protocols;
-    let is_v4 = case.case.family == Family::V4;
-    let fits = class.contains(key.protocol);
-    let fits = fits && key.src.is_ipv4() == is_v4 && key.dst.is_ipv4() == is_v4;
-    let mut within = case.case.within.iter();
-    let fits = fits && within.all(|(_, destinations)| destinations.contains(bits(key.dst)));
-    let kind = (random.next_u64() as u8, random.below(4) as u8);
-    fits.then_some(PacketKey {
-        icmp: (class == ProtocolClass::Icmp).then(|| key.icmp.unwrap_or(kind)),
-        tcp_flags: (key.protocol == Protocol::TCP).then_some(TcpFlags::SYN),
-        state: ConnectionState::New,
-        ..*key
-    })
-}
-
-/// Only what lists are written out for.
-fn supported(mut firewall: Firewall) -> Firewall {
-    firewall.destination_nat = NatTable::default();
-    firewall.source_nat = NatTable::default();
-    for rule in firewall.rule_bases.iter_mut().flat_map(|rule_base| &mut rule_base.rules) {
-        rule.matches.users = Names::Any;
-        rule.matches.devices.clear();
-        rule.matches.schedule = None;
-        rule.matches.url_categories = Names::Any;
-    }
-    firewall
-}
+use packets::{holds, lets_through, lies_in, opening, opening_of, supported};
 
 /// Random packets through every case of a pair of firewalls, and the witness of every finding;
 /// says how many packets were inside a finding, and how many outside of all.
@@ -151,22 +61,8 @@ fn check_pair(old: Firewall, new: Firewall, seed: u64) -> (usize, usize) {
 #[track_caller]
 fn check_witness(sides: [&LinkedFirewall; 2], finding: &Finding, names: &[Box<str>]) {
     let witness = &finding.witness;
-    let (src_port, dst_port) = witness.ports.unwrap_or_default();
-    let key = PacketKey {
-        src: witness.src,
-        dst: witness.dst,
-        protocol: witness.protocol,
-        src_port,
-        dst_port,
-        icmp: witness.icmp,
-        tcp_flags: (witness.protocol == Protocol::TCP).then_some(TcpFlags::SYN),
-        ..PacketKey::UNSTATED
-    };
-    let application = witness.others.iter().find(|(field, _)| *field == Field::Application);
-    let application = application.map_or(0, |(_, value)| *value);
-    for (field, set) in &finding.sets {
-        assert!(value(field, &key, application).is_none_or(|value| set.contains(value)));
-    }
+    let (key, application) = opening_of(witness);
+    assert!(lies_in(finding, &key, application), "{finding:?}");
     let name = application.checked_sub(1).map(|at| &*names[at as usize]);
     let way = &finding.witness_way;
     for (side, passage, through) in [
@@ -413,5 +309,5 @@ fn ports_of_protocols_that_have_ports_and_a_question_no_packet_fits() {
     let answer = compare(&old, &new, &request);
     let problems = Diagnostics::default();
     let sides = [&old, &new].map(|firewall| Stated { firewall, problems: &problems });
-    assert_eq!(conclude(sides, &answer, &[], &pairing).verdict, Verdict::Undecided);
+    assert_eq!(conclude(sides, &[&answer], &[], &pairing).verdict, Verdict::Undecided);
 }

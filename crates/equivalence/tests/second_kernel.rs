@@ -8,8 +8,8 @@ use oxidd::bdd::{BDDFunction, BDDManagerRef};
 use oxidd::util::SatCountCache;
 use oxidd::{BooleanFunction, Manager, ManagerRef};
 use parefeu_equivalence::{
-    Case, Comparison, Family, List, Outcome, Passage, Problem, ProtocolClass, SolveLimits, Step,
-    flatten, solve,
+    Case, Comparison, Family, List, Outcome, Passage, Problem, ProtocolClass, Set, SolveLimits,
+    Step, flatten, solve,
 };
 use parefeu_testkit::firewalls::{self, Large, Rewriting, Shape};
 
@@ -67,6 +67,14 @@ impl Diagrams {
         })
     }
 
+    fn product(&self, sets: &[Set]) -> BDDFunction {
+        sets.iter().enumerate().fold(self.constant(true), |all, (dimension, set)| {
+            let ranges = set.iter().map(|range| self.range(dimension, *range));
+            let set = ranges.fold(self.constant(false), |any, range| any.or(&range).unwrap());
+            all.and(&set).unwrap()
+        })
+    }
+
     /// The points a list gives an outcome.
     fn given(&self, problem: &Problem, list: &List, outcome: &Outcome) -> BDDFunction {
         // What becomes of the points that come to each entry, from the last to the first.
@@ -117,13 +125,14 @@ fn check(problem: &Problem) -> u128 {
         assert!(solution.open.is_empty());
         assert_eq!(solution.verdict == Comparison::Equal, count == 0);
         let points = solution.differences.iter().map(|it| {
-            it.area.iter().map(|(low, high)| u128::from(high - low) + 1).product::<u128>()
+            let size = |&(low, high): &(u32, u32)| u128::from(high - low) + 1;
+            it.sets.iter().map(|set| set.iter().map(size).sum::<u128>()).product::<u128>()
         });
         assert_eq!(points.sum::<u128>(), count, "boxes share no point, and hold as many");
         let found = solution
             .differences
             .iter()
-            .fold(diagrams.constant(false), |all, it| all.or(&diagrams.area(&it.area)).unwrap());
+            .fold(diagrams.constant(false), |all, it| all.or(&diagrams.product(&it.sets)).unwrap());
         assert!(found == expected, "both kernels find the same points");
     }
     count

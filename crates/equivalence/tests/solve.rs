@@ -2,11 +2,12 @@
 #![expect(clippy::unwrap_used, reason = "a difference that names no rule has failed")]
 
 use std::collections::HashMap;
+use std::sync::atomic::AtomicBool;
 
 use parefeu_equivalence::{
-    Area, Comparison, Decided, Dimension, DimensionId, Entry, Field, Function, List, OpenReason,
-    Origin, Outcome, OutcomeId, Part, Problem, Proof, Set, SetId, Solution, SolveLimits, Step,
-    Translate, solve,
+    Area, Comparison, Decided, DifferenceBox, Dimension, DimensionId, Entry, Field, Function, List,
+    OpenReason, Origin, Outcome, OutcomeId, Part, Problem, Proof, Set, SetId, Solution,
+    SolveLimits, Step, Stop, Translate, solve,
 };
 use parefeu_policy::RuleId;
 use parefeu_testkit::Random;
@@ -197,6 +198,21 @@ fn holds(area: &Area, point: &[u32]) -> bool {
         && area.iter().zip(point).all(|(range, class)| range.0 <= *class && *class <= range.1)
 }
 
+fn contains(sets: &[Set], point: &[u32]) -> bool {
+    let holds = |set: &Set, class: u32| set.iter().any(|it| it.0 <= class && class <= it.1);
+    sets.len() == point.len() && sets.iter().zip(point).all(|(set, class)| holds(set, *class))
+}
+
+/// A difference that is a box: for each dimension one range.
+#[track_caller]
+fn area(found: &DifferenceBox) -> Vec<(u32, u32)> {
+    let only = |set: &Set| {
+        assert_eq!(set.len(), 1, "{set:?} has gaps");
+        set[0]
+    };
+    found.sets.iter().map(only).collect()
+}
+
 fn check_named(problem: &Problem, list: &List, named: &Decided, point: &[u32], refusals: bool) {
     let RuleId(rule) = named.origin.rule.unwrap();
     let entry = &list.entries[rule as usize];
@@ -244,8 +260,17 @@ fn check_proof(problem: &Problem, solution: &Solution, refusals: bool) {
     }
     let numbered =
         |areas: Vec<&Area>| -> Vec<(u32, Area)> { (0..).zip(areas.into_iter().cloned()).collect() };
-    assert_eq!(different, numbered(solution.differences.iter().map(|found| &found.area).collect()));
-    assert_eq!(open, numbered(solution.open.iter().map(|open| &open.area).collect()));
+    assert_eq!(different, numbered(proof.differences.iter().map(|found| &found.0).collect()));
+    assert_eq!(open, numbered(proof.open.iter().map(|open| &open.0).collect()));
+    for (area, [old, new]) in &proof.differences {
+        for point in points(problem).iter().filter(|point| holds(area, point)) {
+            let [one, other] =
+                [&problem.old, &problem.new].map(|list| evaluate(problem, list, point));
+            assert!(!agree(problem, one, other, point, refusals).0, "{point:?}");
+            check_named(problem, &problem.old, old, point, refusals);
+            check_named(problem, &problem.new, new, point, refusals);
+        }
+    }
 }
 
 /// Holds solutions against every point, and their proofs against them; with the lists as they are
@@ -266,7 +291,7 @@ fn check_as_asked(problem: &Problem, limits: &SolveLimits) -> Solution {
         let new = evaluate(problem, &problem.new, &point);
         let (some, all) = agree(problem, old, new, &point, refusals);
         let found: Vec<_> =
-            solution.differences.iter().filter(|found| holds(&found.area, &point)).collect();
+            solution.differences.iter().filter(|found| contains(&found.sets, &point)).collect();
         let open: Vec<_> = solution.open.iter().filter(|open| holds(&open.area, &point)).collect();
         assert!(found.len() + open.len() <= 1, "{point:?} is in two boxes");
         assert!(all || found.len() + open.len() == 1, "{point:?} was missed");
@@ -523,7 +548,7 @@ fn one_entry_more_is_one_box_less_what_is_above_it() {
     let problem = example(&old, &[old[0], ([0b110, 0b1000, 0], ALLOW)]);
     let solution = check_complete(&problem, false);
     assert_eq!(solution.differences.len(), 1);
-    assert_eq!(*solution.differences[0].area, [(2, 2), (3, 3), (0, 5)]);
+    assert_eq!(area(&solution.differences[0]), [(2, 2), (3, 3), (0, 5)]);
     assert_eq!(solution.differences[0].new.origin.rule, Some(RuleId(1)));
 }
 
@@ -567,7 +592,7 @@ fn a_hard_part_leaves_the_others_enough() {
         for part in [4, 8, 16] {
             let work = all.work / part;
             let solution = solve(&problem, &SolveLimits { work, ..SolveLimits::default() });
-            let found = solution.differences.iter().any(|it| it.area[0] == (easy, easy));
+            let found = solution.differences.iter().any(|it| *it.sets[0] == [(easy, easy)]);
             assert!(found, "one in {part} of the work finds none of the easy part");
             assert!(solution.open.iter().all(|open| open.reason == OpenReason::Work));
             assert!(!solution.open.is_empty() && solution.work < all.work / 2);
@@ -607,7 +632,7 @@ fn nothing_moves_past_what_it_shares_a_point_with() {
     let between: Line = ([0b1_1000, 0, 0], DENY);
     let whole: Line = ([0b11_1100, 0, 0], ALLOW);
     let solution = check_complete(&example(&[whole, between], &[part, between, other]), false);
-    assert_eq!(*solution.differences[0].area, [(3, 3), (0, 5), (0, 5)]);
+    assert_eq!(area(&solution.differences[0]), [(3, 3), (0, 5), (0, 5)]);
 }
 
 #[test]
@@ -616,7 +641,7 @@ fn nothing_moves_out_of_what_a_skip_goes_past() {
     let skip: Line = ([0, 0b1, 0], Err(1));
     let whole: Line = ([0b11_1100, 0, 0], ALLOW);
     let solution = check_complete(&example(&[skip, whole], &[skip, part, other]), false);
-    assert_eq!(*solution.differences[0].area, [(2, 3), (0, 0), (0, 5)]);
+    assert_eq!(area(&solution.differences[0]), [(2, 3), (0, 0), (0, 5)]);
 }
 
 #[test]
@@ -634,14 +659,14 @@ fn a_difference_names_the_entries_that_were_joined() {
 fn an_unequal_pair_out_of_order_is_found() {
     let (one, other): (Line, Line) = (([0b11, 0, 0], ALLOW), ([0b110, 0, 0], DENY));
     let solution = check_complete(&example(&[one, other], &[other, one]), false);
-    assert_eq!(*solution.differences[0].area, [(1, 1), (0, 5), (0, 5)]);
+    assert_eq!(area(&solution.differences[0]), [(1, 1), (0, 5), (0, 5)]);
 }
 
 #[test]
 fn a_part_return_keeps_what_covers_from_closing_the_list() {
     let cover: Line = ([0, 0, 0], ALLOW);
     let solution = check_complete(&example(&[cover], &[([1, 0, 0], Err(1)), cover]), false);
-    assert_eq!(*solution.differences[0].area, [(0, 0), (0, 5), (0, 5)]);
+    assert_eq!(area(&solution.differences[0]), [(0, 0), (0, 5), (0, 5)]);
 }
 
 #[test]
@@ -649,7 +674,7 @@ fn returns_that_are_alike_but_go_on_elsewhere_are_no_pair() {
     let allow: Line = ([0b10, 0, 0], ALLOW);
     let list = |by| [([0b11, 0, 0], Err(by)), allow, ([0b11, 1, 0], Ok(3))];
     let solution = check_complete(&example(&list(0), &list(1)), false);
-    assert!(solution.differences.iter().all(|found| found.area[0] == (1, 1)));
+    assert!(solution.differences.iter().all(|found| *found.sets[0] == [(1, 1)]));
     assert_eq!(solution.verdict, Comparison::Different);
 }
 
@@ -658,7 +683,7 @@ fn a_different_default_is_found_under_equal_entries() {
     let list = [Raw { masks: vec![0b11, 0, 0], step: ALLOW }];
     let problem = problem(&vec![vec![1; 6]; 3], &list, &list, [0, 1]);
     let solution = check_complete(&problem, false);
-    assert_eq!(*solution.differences[0].area, [(2, 5), (0, 5), (0, 5)]);
+    assert_eq!(area(&solution.differences[0]), [(2, 5), (0, 5), (0, 5)]);
 }
 
 #[test]
@@ -669,7 +694,7 @@ fn a_constant_is_a_shift_on_one_value() {
     assert_eq!(check_complete(&problem, false).verdict, Comparison::Equal);
     let problem = example(&[(all, Ok(constant))], &[(all, Ok(shift))]);
     let areas: Vec<_> =
-        check_complete(&problem, false).differences.iter().map(|found| found.area[0]).collect();
+        check_complete(&problem, false).differences.iter().map(|found| area(found)[0]).collect();
     assert_eq!(areas, [(1, 5)]);
 }
 
@@ -680,6 +705,18 @@ fn a_class_too_coarse_is_open_rather_than_wrong() {
     let solution = check_complete(&problem, false);
     let open: Vec<_> = solution.open.iter().map(|open| open.area[0]).collect();
     assert_eq!(open, [(0, 0)]);
+}
+
+#[test]
+fn a_sign_to_stop_leaves_everything_open() {
+    static STOP: AtomicBool = AtomicBool::new(true);
+    let old: [Line; 1] = [([0b11, 0, 0], ALLOW)];
+    let problem = example(&old, &[old[0], ([0b110, 0b1000, 0], ALLOW)]);
+    let limits = SolveLimits { stop: Stop::when(&STOP), ..SolveLimits::default() };
+    let solution = solve(&problem, &limits);
+    assert_eq!(solution.verdict, Comparison::Undecided);
+    assert!(solution.open.iter().all(|it| it.reason == OpenReason::Stopped));
+    assert_eq!(solve(&problem, &SolveLimits::default()).verdict, Comparison::Different);
 }
 
 #[test]
@@ -694,7 +731,7 @@ fn a_list_that_decides_nothing_is_open() {
     let mut problem = example(&[], &[([0b11, 0, 0], ALLOW)]);
     problem.new.entries.pop();
     let solution = solve(&problem, &SolveLimits::default());
-    assert_eq!(*solution.differences[0].area, [(0, 1), (0, 5), (0, 5)]);
+    assert_eq!(area(&solution.differences[0]), [(0, 1), (0, 5), (0, 5)]);
     assert_eq!(*solution.open[0].area, [(2, 5), (0, 5), (0, 5)]);
     assert_eq!(solution.open[0].reason, OpenReason::NoDecision);
 }

@@ -75,7 +75,7 @@ fn compared(old: &Read, new: &Read, from: Option<&str>, to: Option<&str>) -> Out
     let answer = compare(&old.firewall, &new.firewall, &request);
     let found = findings(&old.firewall, &new.firewall, &answer, &pairing);
     let sides = [old, new].map(|it| Stated { firewall: &it.firewall, problems: &it.problems });
-    let verdict = conclude(sides, &answer, &found, &pairing).verdict;
+    let verdict = conclude(sides, &[&answer], &found, &pairing).verdict;
     let applications = answer.applications().to_vec();
     Outcome { verdict, undecided: answer.undecided.len(), findings: found, applications }
 }

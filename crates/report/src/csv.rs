@@ -148,6 +148,15 @@ pub const REGION_COLUMNS: &[CsvColumn] = columns![
     "witness_destination_port" in "/witness/destination_port",
     "witness_icmp_type" in "/witness/icmp_type",
     "witness_icmp_code" in "/witness/icmp_code",
+    "old_source_names" in "/old_names/source",
+    "old_destination_names" in "/old_names/destination",
+    "old_service_names" in "/old_names/service",
+    "new_source_names" in "/new_names/source",
+    "new_destination_names" in "/new_names/destination",
+    "new_service_names" in "/new_names/service",
+    "because",
+    "waived_by",
+    "narrowing",
     "witness_application" in "/witness/application",
 ];
 

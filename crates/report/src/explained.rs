@@ -71,6 +71,15 @@ pub(crate) fn by_name(parts: &mut [Part], detail: &Detail) {
 
 /// `object web: +192.0.2.9/32, -192.0.2.8/32`.
 pub(crate) fn edit_text(edit: &Edit) -> String {
+    let mut changes = edit_changes(edit);
+    let more = changes.len().saturating_sub(MOST_CHANGES);
+    changes.truncate(MOST_CHANGES);
+    let more = if more > 0 { format!(" and {more} more") } else { String::new() };
+    format!("object {}: {}{more}", edit.object, changes.join(", "))
+}
+
+/// What was put into an object, and what was taken out: `+192.0.2.9/32`, `-192.0.2.8/32`.
+pub(crate) fn edit_changes(edit: &Edit) -> Vec<String> {
     let texts = |set: &Ranges, sign: char| -> Vec<String> {
         let ranges = set.as_slice().iter();
         let texts = ranges.flat_map(|&(first, last)| match edit.of {
@@ -79,11 +88,7 @@ pub(crate) fn edit_text(edit: &Edit) -> String {
         });
         texts.map(|text| format!("{sign}{text}")).collect()
     };
-    let mut changes = [texts(&edit.added, '+'), texts(&edit.removed, '-')].concat();
-    let more = changes.len().saturating_sub(MOST_CHANGES);
-    changes.truncate(MOST_CHANGES);
-    let more = if more > 0 { format!(" and {more} more") } else { String::new() };
-    format!("object {}: {}{more}", edit.object, changes.join(", "))
+    [texts(&edit.added, '+'), texts(&edit.removed, '-')].concat()
 }
 
 /// A range of services: each a protocol, then its ports, or type and code.

@@ -3,12 +3,12 @@
 use std::collections::HashMap;
 use std::fmt;
 
-use parefeu_equivalence::{Family, Obstacle, OpenReason, Side, Unproved};
+use parefeu_equivalence::{Family, Obstacle, OpenReason, Side, Undecided, Unproved};
 use serde_json::{Value, json};
 
 use crate::packets::names;
-use crate::region::{place, side_of};
-use crate::{DiffReport, Exact};
+use crate::region::place_in;
+use crate::{DiffReport, Exact, FirewallInfo};
 
 /// A part of the question without an answer.
 #[derive(Clone, Debug)]
@@ -27,6 +27,8 @@ pub(crate) struct Gap {
 pub(crate) enum Why {
     /// Something cannot be written out exactly.
     Obstacle(Obstacle),
+    /// It was stopped before.
+    Stopped,
     /// So many boxes are left open.
     Open(OpenReason, usize),
     /// A place of one side that has no partner on the other.
@@ -39,10 +41,12 @@ impl fmt::Display for Why {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Obstacle(obstacle) => obstacle.fmt(f),
+            Self::Stopped => f.write_str("the comparison was stopped before"),
             Self::Open(reason, boxes) => {
                 let reason = match reason {
                     OpenReason::Work => "the work limit was reached",
                     OpenReason::Boxes => "the limit of boxes was reached",
+                    OpenReason::Stopped => "the comparison was stopped",
                     OpenReason::WithinClass => "the sides agree on part of a class",
                     OpenReason::NoDecision => "a list decides nothing",
                 };
@@ -62,22 +66,12 @@ impl fmt::Display for Why {
 /// Everything that has no answer. The same line is often in the way of every protocol, family and
 /// place: it is told once.
 pub(crate) fn gaps(exact: &Exact<'_>, report: &DiffReport<'_>) -> Vec<Gap> {
-    let mut found: Vec<Gap> = Vec::new();
     if exact.conclusion.identical {
-        return found;
+        return Vec::new();
     }
-    let mut known: HashMap<(Why, Vec<String>), usize> = HashMap::new();
-    for it in &exact.answer.undecided {
-        let from: Vec<_> = it.crossings.iter().map(|way| way.from.clone()).collect();
-        let (why, lines) = because(&it.because, report);
-        let at = *known.entry((why.clone(), lines.clone())).or_insert(found.len());
-        if at == found.len() {
-            found.push(Gap { why, lines, families: Vec::new(), from: Vec::new() });
-        }
-        let gap = &mut found[at];
-        add(&mut gap.families, [it.family]);
-        add(&mut gap.from, names(&from, 0));
-    }
+    let following = exact.following.map_or(&[][..], |it| &it.answer.undecided);
+    let undecided = exact.answer.undecided.iter().chain(following);
+    let mut found = unanswered(undecided, [report.old, report.new]);
     let bare = |why: Why, from: Vec<String>| {
         let (lines, families) = (Vec::new(), Vec::new());
         Gap { why, lines, families, from }
@@ -89,9 +83,32 @@ pub(crate) fn gaps(exact: &Exact<'_>, report: &DiffReport<'_>) -> Vec<Gap> {
         });
         found.extend(alone);
     }
-    let contradicted = exact.findings.iter().filter(|it| it.is_contradicted()).count();
+    let following = exact.following.map_or(&[][..], |it| it.findings);
+    let findings = exact.findings.iter().chain(following);
+    let contradicted = findings.filter(|it| it.is_contradicted()).count();
     if contradicted > 0 {
         found.push(bare(Why::Contradicted(contradicted), Vec::new()));
+    }
+    found
+}
+
+/// The parts of a question about these firewalls that have no answer.
+pub(crate) fn unanswered<'a>(
+    undecided: impl IntoIterator<Item = &'a Undecided>,
+    firewalls: [FirewallInfo<'_>; 2],
+) -> Vec<Gap> {
+    let mut found: Vec<Gap> = Vec::new();
+    let mut known: HashMap<(Why, Vec<String>), usize> = HashMap::new();
+    for it in undecided {
+        let from: Vec<_> = it.crossings.iter().map(|way| way.from.clone()).collect();
+        let (why, lines) = because(&it.because, firewalls);
+        let at = *known.entry((why.clone(), lines.clone())).or_insert(found.len());
+        if at == found.len() {
+            found.push(Gap { why, lines, families: Vec::new(), from: Vec::new() });
+        }
+        let gap = &mut found[at];
+        add(&mut gap.families, [it.family]);
+        add(&mut gap.from, names(&from, 0));
     }
     found
 }
@@ -118,15 +135,16 @@ fn add<T: PartialEq>(list: &mut Vec<T>, values: impl IntoIterator<Item = T>) {
     }
 }
 
-fn because(because: &Unproved, report: &DiffReport<'_>) -> (Why, Vec<String>) {
+fn because(because: &Unproved, firewalls: [FirewallInfo<'_>; 2]) -> (Why, Vec<String>) {
     match because {
         Unproved::NotWrittenOut { side, at, obstacle } => {
-            (Why::Obstacle(*obstacle), place(*side, *at, report).into_iter().collect())
+            (Why::Obstacle(*obstacle), place_in(*side, *at, firewalls).into_iter().collect())
         }
+        Unproved::Stopped => (Why::Stopped, Vec::new()),
         Unproved::Open { reason, boxes, involved } => {
             let lines = involved.iter().filter_map(|(side, origin)| {
-                let firewall = side_of(*side, report).firewall;
-                place(*side, firewall.rule(origin.rule?).at, report)
+                let firewall = firewalls[*side as usize].firewall;
+                place_in(*side, firewall.rule(origin.rule?).at, firewalls)
             });
             (Why::Open(*reason, *boxes), lines.collect())
         }

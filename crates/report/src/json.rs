@@ -8,10 +8,12 @@ use serde_json::{Map, Value, json};
 use crate::asked::asked_document;
 use crate::explained::{idle_document, mapping_documents};
 use crate::gap::{gap_document, gaps};
-use crate::region::{place, region_document};
+use crate::intent::intent_documents;
+use crate::region::{following_document, place, region_document};
 use crate::rule::rule_line;
 use crate::session::FlowDocument;
-use crate::{DiffReport, Exact, FirewallInfo};
+use crate::waiver::waiver_documents;
+use crate::{DiffReport, Exact, FirewallInfo, Following};
 
 /// `parefeu/diff/1`.
 pub fn diff_document(report: &DiffReport<'_>) -> Value {
@@ -38,6 +40,7 @@ pub fn diff_document(report: &DiffReport<'_>) -> Value {
         .zip(findings)
         .filter_map(|(id, finding)| Some(region_document(id, finding, exact?, report)));
     let gaps = exact.map_or_else(Vec::new, |exact| gaps(exact, report));
+    let intents = exact.and_then(|exact| exact.intents.as_ref());
     let mut document = json!({
         "schema": "parefeu/diff/1",
         "verdict": report.verdict.name(),
@@ -50,6 +53,9 @@ pub fn diff_document(report: &DiffReport<'_>) -> Value {
         "captures": captures,
         "clock_held": report.clock_held,
         "regions": regions.collect::<Vec<Value>>(),
+        "waivers": exact.map_or_else(Vec::new, waiver_documents),
+        "intents": intents.map_or_else(Vec::new, |intents| intent_documents(intents, report)),
+        "return_traffic": exact.map_or(Value::Null, |exact| return_traffic(exact, report)),
         "undecided": gaps.iter().map(gap_document).collect::<Vec<Value>>(),
         "traffic": traffic(report),
         "certificate": exact.and_then(|exact| exact.certificate),
@@ -59,6 +65,14 @@ pub fn diff_document(report: &DiffReport<'_>) -> Value {
         document["idle_rules"] = idle_document(explained, report);
     }
     document
+}
+
+/// Connections of which one side refuses what follows; `null` where nothing had to be compared.
+fn return_traffic(exact: &Exact<'_>, report: &DiffReport<'_>) -> Value {
+    let Some(Following { answer, findings }) = exact.following else { return Value::Null };
+    let documents = (1..).zip(findings);
+    let documents = documents.map(|(id, it)| following_document(id, it, answer, report));
+    json!({ "regions": documents.collect::<Vec<Value>>() })
 }
 
 fn assumptions(exact: &Exact<'_>, report: &DiffReport<'_>) -> Vec<Value> {

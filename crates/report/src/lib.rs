@@ -6,6 +6,7 @@ mod asked;
 mod csv;
 mod explained;
 mod gap;
+mod intent;
 mod json;
 mod lint;
 mod markdown;
@@ -13,25 +14,31 @@ mod packets;
 mod page;
 mod region;
 mod rule;
+mod search;
 mod session;
 mod table;
+mod waiver;
 mod witness;
+mod witnesses;
 
 pub use csv::{
     ANSWER_COLUMNS, CsvColumn, GROUP_COLUMNS, PACKET_COLUMNS, REGION_COLUMNS, SESSION_COLUMNS,
     csv_header, csv_row,
 };
+pub use intent::Intents;
 pub use json::diff_document;
 pub use lint::{LintReport, finding_document, lint_document, lint_sarif, lint_table};
 pub use markdown::diff_markdown;
 pub use page::{Language, diff_page};
 pub use rule::{RuleLine, rule_line};
+pub use search::{FLOW_COLUMNS, SearchReport, search_document, search_table};
 pub use session::SessionDocument;
 pub use table::{diff_table, session_table};
+pub use witnesses::{APART, Application, WitnessFormat, witness_frame, write_witnesses};
 
 use parefeu_equivalence::{
-    Answer, Conclusion, Edit, Explanation, Finding, Pairing, RegionNames, Request, Verdict,
-    Weighed, Weight,
+    Acceptance, Answer, Conclusion, Edit, Explanation, Finding, Pairing, RegionNames, Request,
+    Reviewed, Verdict, Waiver, Weighed, Weight,
 };
 use parefeu_net::Timestamp;
 use parefeu_policy::LinkedFirewall;
@@ -70,6 +77,8 @@ pub struct Exact<'a> {
     pub answer: &'a Answer,
     /// Where the firewalls differ.
     pub findings: &'a [Finding],
+    /// The same of what follows first packets, where that had to be compared.
+    pub following: Option<Following<'a>>,
     /// What else is known of each finding; nothing of those past the end.
     pub details: &'a [Detail],
     /// Which rules stand for each other, where that was asked for.
@@ -84,6 +93,19 @@ pub struct Exact<'a> {
     pub accepted: &'a [String],
     /// The file its certificate was written to.
     pub certificate: Option<&'a str>,
+    /// The waivers, where there are any.
+    pub waivers: Option<Waivers<'a>>,
+    /// The intents, where there are any.
+    pub intents: Option<Intents<'a>>,
+}
+
+/// Connections both firewalls let in: of which one of them refuses what follows.
+#[derive(Clone, Copy, Debug)]
+pub struct Following<'a> {
+    /// What was compared, and what has no answer.
+    pub answer: &'a Answer,
+    /// The connections.
+    pub findings: &'a [Finding],
 }
 
 /// What is known of a finding beside the finding itself.
@@ -95,15 +117,32 @@ pub struct Detail {
     pub because: Vec<Edit>,
 }
 
-impl Exact<'_> {
+/// Waivers, with what became of them.
+#[derive(Clone, Copy, Debug)]
+pub struct Waivers<'a> {
+    /// The file they come from, as the user named it.
+    pub file: &'a str,
+    /// The waivers, in order.
+    pub waivers: &'a [Waiver],
+    /// What is known of each.
+    pub reviewed: &'a [Reviewed],
+}
+
+impl<'a> Exact<'a> {
     /// The traffic of a finding, by index.
-    fn weight_of(&self, finding: usize) -> Option<&Weight> {
+    fn weight_of(&self, finding: usize) -> Option<&'a Weight> {
         self.weighed?.findings.get(finding)
+    }
+
+    /// The ticket of the waiver that holds a finding.
+    fn ticket_of(&self, finding: &Finding) -> Option<&'a str> {
+        let Some(Acceptance::Waiver(at)) = finding.accepted else { return None };
+        Some(&*self.waivers?.waivers.get(at)?.ticket)
     }
 
     /// What the values of [`Field::Time`](parefeu_equivalence::Field::Time) stand for.
     fn moments(&self) -> &[Timestamp] {
-        self.answer.compared.first().map_or(&[], |case| &case.problem.moments)
+        self.answer.moments()
     }
 
     /// The names of the assumptions a finding rests on.

@@ -2,18 +2,20 @@
 
 use std::fmt::Write;
 
-use parefeu_equivalence::{Decision, Verdict};
+use parefeu_equivalence::{Acceptance, Answer, Decision, Finding, Verdict};
 use parefeu_policy::LinkedFirewall;
 use parefeu_replay::{DifferenceClass, Group, GroupSide};
 
 use crate::asked::asked;
+use crate::explained::explanation_text;
 use crate::gap::gaps;
-use crate::packets::{Size, few, in_words, parts};
-use crate::region::{Kind, place, verdict};
+use crate::intent::write_intents;
+use crate::packets::{Size, few, in_words, parts_of};
+use crate::region::{Kind, place, refused, verdict};
 use crate::rule::{origin_line, rule_line};
-use crate::table::{bytes, conclusion, tally};
+use crate::table::{bytes, conclusion, packets, tally, traffic as traffic_text, write_waivers};
 use crate::witness::flow;
-use crate::{DiffReport, Exact};
+use crate::{DiffReport, Exact, Following};
 
 /// More groups than this are counted; JSON and CSV have them all.
 const MOST_GROUPS: usize = 200;
@@ -116,6 +118,10 @@ fn write_exact(text: &mut String, exact: &Exact<'_>, report: &DiffReport<'_>) {
     if !exact.findings.is_empty() {
         write_regions(text, exact, report);
     }
+    if let Some(Following { answer, findings: findings @ [_, ..] }) = exact.following {
+        write_following(text, (answer, findings), report);
+    }
+    write_stated(text, exact, report);
     let gaps = gaps(exact, report);
     if !gaps.is_empty() {
         let _ = writeln!(text, "\n## Undecided\n");
@@ -152,29 +158,90 @@ fn write_regions(text: &mut String, exact: &Exact<'_>, report: &DiffReport<'_>) 
     let counts: Vec<String> =
         counts.map(|(kind, count)| format!("{count} {}", kind.name())).collect();
     let _ = writeln!(text, "{} regions: {}.\n", exact.findings.len(), counts.join(", "));
-    let _ = writeln!(text, "| # | change | packets | headers | old rule | new rule | example |");
-    let _ = writeln!(text, "|--:|---|---|--:|---|---|---|");
+    let traffic = exact.weighed.is_some();
+    let (name, line) = if traffic { (" traffic |", "---|") } else { ("", "") };
+    let _ =
+        writeln!(text, "| # | change | packets | headers | old rule | new rule | example |{name}");
+    let _ = writeln!(text, "|--:|---|---|--:|---|---|---|{line}");
     for (number, finding) in (1..).zip(exact.findings.iter().take(MOST_REGIONS)) {
-        let side = |decision: &Decision, firewall: &LinkedFirewall| {
-            let names =
-                decision.deciders.iter().map(|it| code(&origin_line(firewall, *it).label()));
-            format!("{} {}", verdict(&decision.outcome), few(names.collect()))
-        };
         let headers = match Size::of(finding.packets_log2) {
             Size::Exact(count) => count.to_string(),
             Size::About(lead, power) => format!("{lead:.1}e{power}"),
         };
+        let mut change = Kind::of(finding).name().to_owned();
+        if let Some(ticket) = exact.ticket_of(finding) {
+            let _ = write!(change, ", waived: {}", code(ticket));
+        }
+        if finding.accepted == Some(Acceptance::Narrowing) {
+            change += ", accepted as narrowing";
+        }
+        let weight = exact.weight_of(number - 1);
+        let weight = weight.map(|it| format!(" {} |", traffic_text(it).replace('\n', ", ")));
         let _ = writeln!(
             text,
-            "| {number} | {} | {} | {headers} | {} | {} | {} |",
-            Kind::of(finding).name(),
-            escape(&in_words(&parts(finding, exact), "; ")),
-            side(&finding.old, report.old.firewall),
-            side(&finding.new, report.new.firewall),
+            "| {number} | {change} | {} | {headers} | {} | {} | {} |{}",
+            escape(&packets(number - 1, finding, exact).replace('\n', "; ")),
+            decision(&finding.old, report.old.firewall),
+            decision(&finding.new, report.new.firewall),
             code(&flow(&finding.witness)),
+            weight.unwrap_or_default(),
         );
     }
     write_more(text, exact.findings.len(), MOST_REGIONS, "regions");
+}
+
+/// The verdict of a side, and the rules that may decide.
+fn decision(decision: &Decision, firewall: &LinkedFirewall) -> String {
+    let names = decision.deciders.iter().map(|it| code(&origin_line(firewall, *it).label()));
+    format!("{} {}", verdict(&decision.outcome), few(names.collect()))
+}
+
+/// Connections both sides let in, and of which one refuses what follows.
+fn write_following(
+    text: &mut String,
+    (answer, findings): (&Answer, &[Finding]),
+    report: &DiffReport<'_>,
+) {
+    let _ = writeln!(text, "\n## Return traffic\n");
+    let _ = writeln!(text, "Both sides let these connections in, and one refuses what follows.\n");
+    let _ = writeln!(text, "| refused | connections | old rule | new rule | example |");
+    let _ = writeln!(text, "|---|---|---|---|---|");
+    for finding in findings.iter().take(MOST_REGIONS) {
+        let _ = writeln!(
+            text,
+            "| {} | {} | {} | {} | {} |",
+            refused(finding),
+            escape(&in_words(&parts_of(finding, answer), "; ")),
+            decision(&finding.old, report.old.firewall),
+            decision(&finding.new, report.new.firewall),
+            code(&flow(&finding.witness)),
+        );
+    }
+    write_more(text, findings.len(), MOST_REGIONS, "sets of connections");
+}
+
+/// Waivers and intents, with what became of them, and rules explained by rules.
+fn write_stated(text: &mut String, exact: &Exact<'_>, report: &DiffReport<'_>) {
+    let mut lists = String::new();
+    if let Some(waivers) = &exact.waivers {
+        write_waivers(&mut lists, waivers);
+    }
+    if let Some(intents) = &exact.intents {
+        write_intents(&mut lists, intents, report);
+    }
+    if let Some(explained) = exact.explained {
+        lists += &explanation_text(explained, report);
+    }
+    if !lists.is_empty() {
+        // Lines of a terminal, kept as they are.
+        let fence = "`".repeat(longest_run(&lists).max(2) + 1);
+        let _ = writeln!(text, "\n## Waivers, intents and rules\n\n{fence}text\n{lists}{fence}");
+    }
+}
+
+/// The greatest number of backticks in a row.
+fn longest_run(text: &str) -> usize {
+    text.split(|it| it != '`').map(str::len).max().unwrap_or(0)
 }
 
 /// How many of a list do not stand in it.

@@ -3,7 +3,7 @@
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use ipnet::{Ipv4Subnets, Ipv6Subnets};
-use parefeu_equivalence::{Family, Field, Finding, Names, ProtocolClass};
+use parefeu_equivalence::{Answer, Family, Field, Finding, Names, ProtocolClass};
 use parefeu_net::{Protocol, Timestamp};
 use parefeu_policy::set::Ranges;
 
@@ -102,6 +102,11 @@ pub(crate) struct Part {
 
 /// Everything that tells a region's packets from others; what is not listed is any.
 pub(crate) fn parts(finding: &Finding, exact: &Exact<'_>) -> Vec<Part> {
+    parts_of(finding, exact.answer)
+}
+
+/// The same, for what an answer found.
+pub(crate) fn parts_of(finding: &Finding, answer: &Answer) -> Vec<Part> {
     let mut parts = Vec::new();
     let mut put = |term: Term, values: Vec<String>| parts.push(Part { term, values });
     for (term, places) in [(Term::From, &finding.from), (Term::To, &finding.to)] {
@@ -145,12 +150,12 @@ pub(crate) fn parts(finding: &Finding, exact: &Exact<'_>) -> Vec<Part> {
         let holds = if set.contains(1) { Term::If } else { Term::Unless };
         match field {
             Field::Application => {
-                put(Term::Application, application_names(set, exact.answer.applications()));
+                put(Term::Application, application_names(set, answer.applications()));
             }
             Field::Category(text) | Field::User(text) | Field::Atom(text) => {
                 put(holds, vec![text.to_string()]);
             }
-            Field::Time => put(Term::Time, moments(set, exact.moments())),
+            Field::Time => put(Term::Time, moments(set, answer.moments())),
             Field::Device => put(Term::Device, devices(set)),
             Field::Ingress | Field::Egress | Field::State | Field::Flags => {
                 let values = range_texts(set).join(" ");

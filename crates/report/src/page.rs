@@ -9,11 +9,14 @@ mod coverage;
 mod difference;
 mod doubt;
 mod excerpt;
+mod explained;
+mod following;
 mod gap;
 mod html;
 mod input;
 mod locale;
 mod region;
+mod stated;
 mod summary;
 #[cfg(test)]
 mod tests;
@@ -61,6 +64,9 @@ pub fn diff_page(report: &DiffReport<'_>, language: Language) -> String {
     html.raw("<main>\n");
     input::write(&mut html, &context);
     region::write(&mut html, &context);
+    following::write(&mut html, &context);
+    stated::write(&mut html, &context);
+    explained::write(&mut html, &context);
     gap::write(&mut html, &context);
     summary::write(&mut html, &context);
     difference::write(&mut html, &context);

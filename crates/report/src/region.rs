@@ -2,8 +2,8 @@
 //! their decisions.
 
 use parefeu_equivalence::{
-    Change, Decision, Family, Field, Finding, Function, Names, Origin, Outcome, ProtocolClass,
-    RegionNames, Side, Translate, Weight, Witness,
+    Acceptance, Answer, Change, Decision, Family, Field, Finding, Function, Names, Origin, Outcome,
+    ProtocolClass, RegionNames, Side, Translate, Weight, Witness,
 };
 use parefeu_policy::set::Ranges;
 use parefeu_policy::{LinkedFirewall, LinkedNatRule, Span};
@@ -34,6 +34,75 @@ pub(crate) fn region_document(
     put("direction", finding.change.name().into());
     put("old", decision_document(&finding.old, report.old.firewall));
     put("new", decision_document(&finding.new, report.new.firewall));
+    document.extend(space_document(finding, exact.answer));
+    let mut put = |name: &str, value: Value| document.insert(name.to_owned(), value);
+    let rests_on = exact.ids_of(finding);
+    if !rests_on.is_empty() {
+        put("assumptions", rests_on.into());
+    }
+    if let Some(detail) = exact.details.get(id - 1) {
+        put_detail(detail, &mut put);
+    }
+    put("witness", witness_document(finding, exact.answer));
+    put("packets_log2", finding.packets_log2.into());
+    put_traffic(exact.weight_of(id - 1), &mut put);
+    put("waived_by", exact.ticket_of(finding).into());
+    put("narrowing", (finding.accepted == Some(Acceptance::Narrowing)).into());
+    Value::Object(document)
+}
+
+/// Connections of which one firewall refuses what follows, told as a region is.
+pub(crate) fn following_document(
+    id: usize,
+    finding: &Finding,
+    answer: &Answer,
+    report: &DiffReport<'_>,
+) -> Value {
+    let mut document = Map::new();
+    let mut put = |name: &str, value: Value| document.insert(name.to_owned(), value);
+    put("id", id.into());
+    put("direction", finding.change.name().into());
+    put("old", decision_document(&finding.old, report.old.firewall));
+    put("new", decision_document(&finding.new, report.new.firewall));
+    put("refused", refused(finding).into());
+    document.extend(space_document(finding, answer));
+    document.insert("witness".to_owned(), witness_document(finding, answer));
+    document.insert("packets_log2".to_owned(), finding.packets_log2.into());
+    Value::Object(document)
+}
+
+/// What is refused of connections that open: `later packets`, `answers`.
+pub(crate) fn refused(finding: &Finding) -> &str {
+    let outcomes = [&finding.old.outcome, &finding.new.outcome];
+    let refusal = outcomes.into_iter().find_map(|outcome| match outcome {
+        Outcome::Deny(how) => how.split_once(' '),
+        _ => None,
+    });
+    refusal.map_or("", |(_, what)| what)
+}
+
+/// Flows through one firewall, told as a region is.
+pub(crate) fn flow_document(
+    id: usize,
+    flow: &Finding,
+    answer: &Answer,
+    firewall: &LinkedFirewall,
+) -> Value {
+    let mut document = Map::new();
+    document.insert("id".to_owned(), id.into());
+    if let Value::Object(decision) = decision_document(&flow.old, firewall) {
+        document.extend(decision);
+    }
+    document.extend(space_document(flow, answer));
+    document.insert("witness".to_owned(), witness_document(flow, answer));
+    document.insert("packets_log2".to_owned(), flow.packets_log2.into());
+    Value::Object(document)
+}
+
+/// The packets of a region, by field.
+fn space_document(finding: &Finding, answer: &Answer) -> Map<String, Value> {
+    let mut document = Map::new();
+    let mut put = |name: &str, value: Value| document.insert(name.to_owned(), value);
     for (name, places) in [("from", &finding.from), ("to", &finding.to)] {
         for (prefix, side) in [("", 0), ("new_", 1)] {
             let names = names(places, side);
@@ -63,24 +132,13 @@ pub(crate) fn region_document(
         }
     }
     if let Some(set) = finding.sets.get(&Field::Application) {
-        put("application", application_names(set, exact.answer.applications()).into());
+        put("application", application_names(set, answer.applications()).into());
     }
     let conditions = conditions(finding);
     if !conditions.is_empty() {
         put("conditions", conditions.into());
     }
-    let rests_on = exact.ids_of(finding);
-    if !rests_on.is_empty() {
-        put("assumptions", rests_on.into());
-    }
-    if let Some(detail) = exact.details.get(id - 1) {
-        put_detail(detail, &mut put);
-    }
-    put("witness", witness_document(finding, exact));
-    put("packets_log2", finding.packets_log2.into());
-    put_traffic(exact.weight_of(id - 1), &mut put);
-    put("waived_by", Value::Null);
-    Value::Object(document)
+    document
 }
 
 /// What its sets are called, and which edited objects account for it.
@@ -271,7 +329,7 @@ fn conditions(finding: &Finding) -> Vec<Value> {
     conditions.collect()
 }
 
-fn witness_document(finding: &Finding, exact: &Exact<'_>) -> Value {
+fn witness_document(finding: &Finding, answer: &Answer) -> Value {
     let Witness { src, dst, protocol, ports, icmp, .. } = &finding.witness;
     let (src_port, dst_port) = ports.unwrap_or_default();
     let way = &finding.witness_way;
@@ -308,7 +366,7 @@ fn witness_document(finding: &Finding, exact: &Exact<'_>) -> Value {
     for (field, value) in &finding.witness.others {
         match field {
             Field::Application => {
-                let names = application_names(&Ranges::one(*value), exact.answer.applications());
+                let names = application_names(&Ranges::one(*value), answer.applications());
                 document["application"] = names.first().cloned().into();
             }
             Field::User(name) if *value == 1 => document["source_user"] = (&**name).into(),
@@ -333,7 +391,12 @@ pub(crate) const fn side_of<'a>(side: Side, report: &DiffReport<'a>) -> Firewall
 
 /// `file:line`; `None` for what no line states.
 pub(crate) fn place(side: Side, at: Span, report: &DiffReport<'_>) -> Option<String> {
-    let info = side_of(side, report);
+    place_in(side, at, [report.old, report.new])
+}
+
+/// The same, of these firewalls.
+pub(crate) fn place_in(side: Side, at: Span, firewalls: [FirewallInfo<'_>; 2]) -> Option<String> {
+    let info = firewalls[side as usize];
     let line = info.firewall.sources.line_number(at);
     (line > 0).then(|| format!("{}:{line}", info.file))
 }

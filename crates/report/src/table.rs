@@ -4,18 +4,20 @@ use std::fmt::Write;
 
 use comfy_table::{CellAlignment, ContentArrangement, Table, presets};
 use parefeu_engine::SessionSummary;
-use parefeu_equivalence::{Finding, Verdict, Weight};
+use parefeu_equivalence::{Acceptance, Answer, Finding, Verdict, Waiver, Weight};
 use parefeu_policy::LinkedFirewall;
 use parefeu_replay::{Comparison, DifferenceClass, DifferenceReport, Group, GroupSide};
 
 use crate::asked::asked;
 use crate::explained::{by_name, edit_text, explanation_text};
-use crate::gap::gaps;
+use crate::gap::{Gap, gaps};
+use crate::intent::write_intents;
 use crate::json::rules_hit;
-use crate::packets::{in_words, parts};
-use crate::region::{Kind, decision_text, place};
+use crate::packets::{few, in_words, parts, parts_of};
+use crate::region::{Kind, decision_text, place, refused};
 use crate::rule::rule_line;
-use crate::{DiffReport, Exact};
+use crate::waiver::complaint;
+use crate::{DiffReport, Exact, Following, Waivers};
 
 /// The result of `diff`, at most `width` columns wide.
 pub fn diff_table(report: &DiffReport<'_>, width: u16) -> String {
@@ -100,23 +102,14 @@ fn write_exact(text: &mut String, exact: &Exact<'_>, report: &DiffReport<'_>, wi
     if let more @ 1.. = exact.findings.len().saturating_sub(MOST_REGIONS) {
         let _ = writeln!(text, "and {more} more regions (--format json has them all)\n");
     }
+    if let Some(Following { answer, findings: findings @ [_, ..] }) = exact.following {
+        let _ = writeln!(text, "return traffic: both let these connections in, one refuses");
+        let _ = writeln!(text, "{}\n", following_table(findings, answer, report, width));
+    }
     if let Some(explained) = exact.explained {
         let _ = writeln!(text, "{}", explanation_text(explained, report));
     }
-    for (at, gap) in gaps(exact, report).into_iter().enumerate() {
-        if at == 0 {
-            let _ = writeln!(text, "undecided:");
-        }
-        let lines = match &gap.lines[..] {
-            [] => String::new(),
-            lines => format!("{}: ", lines.join(", ")),
-        };
-        let from = match &gap.from[..] {
-            [] => String::new(),
-            from => format!(" (from {})", from.join(", ")),
-        };
-        let _ = writeln!(text, "  {lines}{}{from}", gap.why);
-    }
+    write_gaps(text, &gaps(exact, report));
     for (at, it) in exact.conclusion.assumptions.iter().enumerate() {
         if at == 0 {
             let _ = writeln!(text, "assumed:");
@@ -124,6 +117,44 @@ fn write_exact(text: &mut String, exact: &Exact<'_>, report: &DiffReport<'_>, wi
         let accepted = if exact.accepted.contains(&it.id) { " (accepted)" } else { "" };
         let place = place(it.side, it.at, report).map(|place| format!("{place}: "));
         let _ = writeln!(text, "  {}{accepted}  {}{}", it.id, place.unwrap_or_default(), it.text);
+    }
+    if let Some(waivers) = &exact.waivers {
+        write_waivers(text, waivers);
+    }
+    if let Some(intents) = &exact.intents {
+        write_intents(text, intents, report);
+    }
+}
+
+/// What is wrong with waivers, by file and line.
+pub(crate) fn write_waivers(text: &mut String, waivers: &Waivers<'_>) {
+    let mut begun = false;
+    for (waiver, reviewed) in waivers.waivers.iter().zip(waivers.reviewed) {
+        let Some(problem) = reviewed.problem else { continue };
+        if !std::mem::replace(&mut begun, true) {
+            let _ = writeln!(text, "waivers:");
+        }
+        let (name, why) = (problem.name(), complaint(waiver, problem));
+        let Waiver { ticket, owner, line, .. } = waiver;
+        let _ = writeln!(text, "  {}:{line}: {name}: {ticket} ({owner}): {why}", waivers.file);
+    }
+}
+
+/// What has no answer, a line each.
+pub(crate) fn write_gaps(text: &mut String, gaps: &[Gap]) {
+    for (at, gap) in gaps.iter().enumerate() {
+        if at == 0 {
+            let _ = writeln!(text, "undecided:");
+        }
+        let lines = match &gap.lines[..] {
+            [] => String::new(),
+            lines => format!("{}: ", few(lines.to_vec())),
+        };
+        let from = match &gap.from[..] {
+            [] => String::new(),
+            from => format!(" (from {})", from.join(", ")),
+        };
+        let _ = writeln!(text, "  {lines}{}{from}", gap.why);
     }
 }
 
@@ -135,8 +166,15 @@ fn region_table(exact: &Exact<'_>, report: &DiffReport<'_>, width: u16) -> Table
     header.extend(exact.weighed.map(|_| "traffic"));
     let mut table = plain_table(&header, width);
     for (at, finding) in exact.findings.iter().take(MOST_REGIONS).enumerate() {
+        let mut change = Kind::of(finding).name().to_owned();
+        if let Some(ticket) = exact.ticket_of(finding) {
+            let _ = write!(change, "\nwaived: {ticket}");
+        }
+        if finding.accepted == Some(Acceptance::Narrowing) {
+            change += "\nnarrowing";
+        }
         let mut row = vec![
-            Kind::of(finding).name().to_owned(),
+            change,
             packets(at, finding, exact),
             decision_text(&finding.old, report.old.firewall),
             decision_text(&finding.new, report.new.firewall),
@@ -147,9 +185,30 @@ fn region_table(exact: &Exact<'_>, report: &DiffReport<'_>, width: u16) -> Table
     table
 }
 
+fn following_table(
+    findings: &[Finding],
+    answer: &Answer,
+    report: &DiffReport<'_>,
+    width: u16,
+) -> Table {
+    let mut table = plain_table(&["refused", "connections", "old rule", "new rule"], width);
+    for finding in findings.iter().take(MOST_REGIONS) {
+        table.add_row([
+            refused(finding).to_owned(),
+            in_words(&parts_of(finding, answer), "\n"),
+            decision_text(&finding.old, report.old.firewall),
+            decision_text(&finding.new, report.new.firewall),
+        ]);
+    }
+    if let more @ 1.. = findings.len().saturating_sub(MOST_REGIONS) {
+        table.add_row([format!("and {more} more"), String::new(), String::new(), String::new()]);
+    }
+    table
+}
+
 /// The packets of a region, a property a line, long lists of addresses by the names of objects;
 /// then the edited objects that account for it.
-fn packets(at: usize, finding: &Finding, exact: &Exact<'_>) -> String {
+pub(crate) fn packets(at: usize, finding: &Finding, exact: &Exact<'_>) -> String {
     let mut parts = parts(finding, exact);
     let Some(detail) = exact.details.get(at) else { return in_words(&parts, "\n") };
     by_name(&mut parts, detail);
@@ -158,7 +217,7 @@ fn packets(at: usize, finding: &Finding, exact: &Exact<'_>) -> String {
 }
 
 /// What was seen of a region.
-fn traffic(weight: &Weight) -> String {
+pub(crate) fn traffic(weight: &Weight) -> String {
     let Some((_, last)) = weight.seen else { return "not seen".to_owned() };
     let count = |count: u64, what: &str| match count {
         1 => format!("1 {what}"),
@@ -176,10 +235,20 @@ pub(crate) fn conclusion(report: &DiffReport<'_>) -> String {
     let unjudged = report
         .comparison
         .map_or(0, |comparison| comparison.differences.count(DifferenceClass::is_unjudged));
-    let regions = report.exact.map_or(0, |exact| exact.findings.len());
+    let findings = report.exact.map_or(&[][..], |exact| exact.findings);
+    let regions = findings.len();
+    let accepted = findings.iter().filter(|it| it.accepted.is_some()).count();
+    let later = match report.exact.and_then(|exact| exact.following) {
+        Some(Following { findings: [], .. }) | None => "",
+        Some(_) => "; return traffic differs",
+    };
     let is_part = report.exact.is_some_and(|exact| !asked(exact.asked).is_empty());
     match report.verdict {
-        Verdict::Different if regions > 0 => format!("different: {regions} regions"),
+        Verdict::Different if accepted > 0 => {
+            format!("different: {regions} regions, {accepted} of them waived or accepted{later}")
+        }
+        Verdict::Different if regions > 0 => format!("different: {regions} regions{later}"),
+        Verdict::Different if !later.is_empty() => format!("different{later}"),
         Verdict::Different => "different: in this traffic, not in what rules decide".to_owned(),
         Verdict::Undecided if unjudged > 0 => {
             format!("undecided: {unjudged} sessions could not be judged")
@@ -277,7 +346,7 @@ pub fn session_table(sessions: &[SessionSummary], firewall: &LinkedFirewall, wid
     format!("{table}\n")
 }
 
-fn plain_table(header: &[&str], width: u16) -> Table {
+pub(crate) fn plain_table(header: &[&str], width: u16) -> Table {
     let mut table = Table::new();
     table
         .load_style(presets::UTF8_HORIZONTAL_ONLY)

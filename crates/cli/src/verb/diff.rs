@@ -1,4 +1,6 @@
-//! `diff`: the same traffic through the old and the new firewall.
+//! `diff`: every packet, and the same traffic, through the old and the new firewall.
+
+mod exact;
 
 use std::collections::BTreeMap;
 use std::io::Write;
@@ -7,17 +9,16 @@ use std::sync::Arc;
 
 use anyhow::Context;
 use parefeu_equivalence::{
-    Answer, Certified, Conclusion, EXPLAIN_WORK, Edits, Finding, ObjectNames, Pairing, Request,
-    Sighting, Stated, Verdict, Weighed, Weights, WithObjects, certificate, compare, conclude,
-    explain, findings,
+    Answer, Certified, Conclusion, Pairing, Request, Sighting, Verdict, Weighed, Weights,
+    certificate,
 };
 use parefeu_identify::Application;
 use parefeu_net::FiveTuple;
-use parefeu_policy::{Diagnostics, LinkedFirewall, Objects, Severity};
+use parefeu_policy::{Diagnostics, LinkedFirewall, Severity};
 use parefeu_replay::{Comparison, DifferenceClass, IngressChoice, Lockstep, LockstepLimits, Side};
 use parefeu_report::{
-    Detail, DiffReport, Exact, FirewallInfo, GROUP_COLUMNS, NotModelled, REGION_COLUMNS,
-    csv_header, csv_row, diff_document, diff_markdown, diff_page, diff_table,
+    DiffReport, FirewallInfo, GROUP_COLUMNS, NotModelled, REGION_COLUMNS, csv_header, csv_row,
+    diff_document, diff_markdown, diff_page, diff_table,
 };
 use serde_json::Value;
 
@@ -27,7 +28,9 @@ use crate::draw::{Drawer, terminal_width};
 use crate::load::{Loaded, load};
 use crate::output::Sink;
 use crate::space::request;
-use crate::verb::traffic::{Frames, ReadSummary, engine_config, ingress_choice};
+use crate::verb::diff::exact::{Answered, Lists};
+use crate::verb::traffic::{Frames, engine_config, ingress_choice};
+use crate::witnesses::WitnessFile;
 
 const FORMATS: [Format; 6] =
     [Format::Table, Format::Json, Format::Ndjson, Format::Csv, Format::Md, Format::Html];
@@ -43,75 +46,50 @@ pub(crate) fn run(args: &Diff, global: &Global, drawer: &Drawer) -> anyhow::Resu
     };
     let pairing = pair(&old.firewall, &new.firewall, &pairs);
     let inputs = [&args.old, &args.new].into_iter().chain(&args.zone_map);
-    let inputs = inputs.chain(&args.traffic.captures);
-    let sink = Sink::open(args.output.output.as_deref(), inputs)?;
+    let inputs = inputs.chain(&args.waivers).chain(&args.intent).chain(&args.traffic.captures);
+    let report_file = args.output.output.as_deref();
+    let witnesses = args.witnesses.as_deref();
+    let witnesses = witnesses.map(|path| WitnessFile::open(path, inputs.clone(), report_file));
+    let witnesses = witnesses.transpose()?;
+    let sink = Sink::open(report_file, inputs)?;
+    let paired = Pairing::of(&old.firewall, &new.firewall, &pairs);
+    let lists = Lists::read(args, [&old, &new], &paired, drawer)?;
+    let mut asked = request(&args.space, paired)?;
+    asked.limits.record = args.certificate.is_some();
 
     let traffic = &args.traffic;
     let hashed = !matches!(format, Format::Table | Format::Csv);
     let mut frames = Frames::open(&traffic.captures, drawer, hashed)?;
     let lockstep = lockstep(args, [&old, &new], &pairing)?;
 
-    let pairing = Pairing::of(&old.firewall, &new.firewall, &pairs);
-    let mut asked = request(&args.space, pairing)?;
-    asked.limits.record = args.certificate.is_some();
-    let answer = compare(&old.firewall, &new.firewall, &asked);
-    let findings = findings(&old.firewall, &new.firewall, &answer, &asked.pairing);
-    let sides = [&old, &new].map(|it| Stated { firewall: &it.firewall, problems: &it.problems });
-    let conclusion = conclude(sides, &answer, &findings, &asked.pairing);
-    let details = details([&old, &new], &findings);
-    let explained =
-        args.explain.then(|| explain([&old.firewall, &new.firewall], &answer, EXPLAIN_WORK));
-    let weights = Weights::new(&answer, &findings, &asked.pairing);
-    let (comparison, weighed) = replay(&mut frames, lockstep, weights)?;
-    let read = frames.finish(drawer)?;
-    let certificate_file = args.certificate.as_ref().map(|path| path.display().to_string());
+    let answered = Answered::new([&old, &new], args, &lists, &asked);
+    if let Some(file) = witnesses {
+        file.write(&answered.findings, answered.answer.applications())?;
+    }
     if let Some(path) = &args.certificate {
         let sink = Sink::open(Some(path), [&args.old, &args.new])?;
-        write_certificate(sink, &asked, (&answer, &conclusion), [&old, &new])?;
+        write_certificate(sink, &asked, (&answered.answer, &answered.conclusion), [&old, &new])?;
     }
-    let exact = Exact {
-        answer: &answer,
-        findings: &findings,
-        details: &details,
-        explained: explained.as_ref(),
-        weighed: (!traffic.captures.is_empty()).then_some(&weighed),
-        asked: &asked,
-        conclusion: &conclusion,
-        accepted: &args.assume,
-        certificate: certificate_file.as_deref(),
-    };
+    let weights = Weights::new(&answered.answer, &answered.findings, &asked.pairing);
+    let (comparison, weighed) = replay(&mut frames, lockstep, weights)?;
+    let read = frames.finish(drawer)?;
     let traffic = (!traffic.captures.is_empty()).then_some(&comparison);
-    let verdict = verdict(&conclusion, traffic);
     let not_modelled = not_modelled(&[&old, &new]);
     let report = DiffReport {
         old: info(&old),
         new: info(&new),
         captures: &read.captures,
         comparison: traffic,
-        exact: Some(exact),
+        exact: Some(answered.exact(args, &lists, &asked, traffic.map(|_| &weighed))),
         not_modelled: &not_modelled,
         clock_held: read.clock_held,
-        verdict,
+        verdict: verdict(&answered.conclusion, traffic),
     };
     write(sink, format, global.lang, &report)?;
-    Ok(status(&report, &read))
-}
-
-/// What else is known of each finding.
-fn details(sides: [&Loaded; 2], findings: &[Finding]) -> Vec<Detail> {
-    let objects = sides.map(|side| Objects::of(&side.written));
-    let mut names = objects.each_ref().map(ObjectNames::of);
-    let [old, new] = [0, 1].map(|side| WithObjects {
-        written: &sides[side].written,
-        linked: &sides[side].firewall,
-        objects: &objects[side],
-    });
-    let edits = Edits::between(old, new);
-    let details = findings.iter().map(|finding| Detail {
-        names: names.each_mut().map(|side| side.name(finding)),
-        because: edits.because(finding),
-    });
-    details.collect()
+    if read.is_truncated() {
+        return Ok(Status::Undecided);
+    }
+    Ok(answered.status(&report, args))
 }
 
 /// Both firewalls, ready for the frames of the captures.
@@ -202,20 +180,6 @@ fn verdict(conclusion: &Conclusion, traffic: Option<&Comparison>) -> Verdict {
             Verdict::Undecided
         }
         _ => conclusion.verdict,
-    }
-}
-
-fn status(report: &DiffReport<'_>, read: &ReadSummary) -> Status {
-    let accepted = report.exact.is_some_and(|exact| {
-        let mut assumptions = exact.conclusion.assumptions.iter();
-        assumptions.all(|assumption| exact.accepted.contains(&assumption.id))
-    });
-    match report.verdict {
-        _ if read.is_truncated() => Status::Undecided,
-        Verdict::Equivalent => Status::Clean,
-        Verdict::EquivalentUnderAssumptions if accepted => Status::Clean,
-        Verdict::Different => Status::Findings,
-        Verdict::EquivalentUnderAssumptions | Verdict::Undecided => Status::Undecided,
     }
 }
 

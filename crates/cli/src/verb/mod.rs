@@ -7,6 +7,7 @@ pub(crate) mod document;
 pub(crate) mod lint;
 pub(crate) mod replay;
 pub(crate) mod schema;
+pub(crate) mod search;
 pub(crate) mod test;
 pub(crate) mod trace;
 mod traffic;

@@ -10,7 +10,7 @@ use crate::args::Schema;
 use crate::output::Sink;
 
 /// Documents by name. One that is made of others refers to them as `#/$defs/NAME`.
-const DOCUMENTS: [(&str, &str); 12] = [
+const DOCUMENTS: [(&str, &str); 13] = [
     ("answers", include_str!("../../schemas/answers.json")),
     ("bench", include_str!("../../schemas/bench.json")),
     ("check", include_str!("../../schemas/check.json")),
@@ -19,6 +19,7 @@ const DOCUMENTS: [(&str, &str); 12] = [
     ("lint", include_str!("../../schemas/lint.json")),
     ("packet", include_str!("../../schemas/packet.json")),
     ("replay", include_str!("../../schemas/replay.json")),
+    ("search", include_str!("../../schemas/search.json")),
     ("session", include_str!("../../schemas/session.json")),
     ("summary", include_str!("../../schemas/summary.json")),
     ("test", include_str!("../../schemas/test.json")),

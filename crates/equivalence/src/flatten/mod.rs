@@ -129,6 +129,9 @@ pub enum Obstacle {
     /// A prefix that replaces more than [`MAX_REPLACED_PREFIXES`] others.
     #[error("one prefix replaces too many")]
     ManyPrefixes,
+    /// A condition on users, devices or default ports, where rules are asked about answers.
+    #[error("rules compare users, devices or default ports, and are asked about answers")]
+    Answers,
     /// More than [`MAX_STEPS`] steps.
     #[error("the rules unfold into too long a list")]
     TooLong,

@@ -31,8 +31,8 @@ fn differing(
     let mut found = BTreeSet::new();
     for difference in &solution.differences {
         let mut points = vec![String::new()];
-        for (dimension, &(first, last)) in problem.dimensions.iter().zip(&difference.area) {
-            let classes = (first..=last).map(|class| {
+        for (dimension, set) in problem.dimensions.iter().zip(&difference.sets) {
+            let classes = set.iter().flat_map(|it| it.0..=it.1).map(|class| {
                 let label = label(&problem, &dimension.field, dimension.values(class));
                 label.map_or_else(String::new, |label| format!("{label} "))
             });

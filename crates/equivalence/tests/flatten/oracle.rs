@@ -388,8 +388,9 @@ pub(crate) fn check_flow(
     }
     assert!(solution.open.is_empty(), "{:?}", solution.open[0]);
     let inside = solution.differences.iter().any(|difference| {
-        difference.area.iter().enumerate().all(|(dimension, (first, last))| {
-            (*first..=*last).contains(&flow.class(problem, dimension))
+        difference.sets.iter().enumerate().all(|(dimension, set)| {
+            let class = flow.class(problem, dimension);
+            set.iter().any(|it| (it.0..=it.1).contains(&class))
         })
     });
     let [(old, _), (new, _)] = expected;

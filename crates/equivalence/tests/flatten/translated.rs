@@ -41,12 +41,13 @@ fn check(old: &str, new: &str, field: &Field, expected: &[(&str, &str)]) {
     assert!(solution.open.is_empty());
     let mut found = Vec::new();
     for difference in &solution.differences {
-        for (dimension, &(first, last)) in problem.dimensions.iter().zip(&difference.area) {
-            let values = (dimension.values(first).0, dimension.values(last).1);
+        for (dimension, set) in problem.dimensions.iter().zip(&difference.sets) {
+            let values = |&(first, last): &_| (dimension.values(first).0, dimension.values(last).1);
+            let values: Vec<_> = set.iter().map(values).collect();
             if dimension.field == *field {
-                found.push(values);
+                found.extend(values);
             } else if dimension.field != Field::Protocol {
-                assert_eq!(values, (0, dimension.last), "{:?}", dimension.field);
+                assert_eq!(values, [(0, dimension.last)], "{:?}", dimension.field);
             }
         }
     }

@@ -228,7 +228,8 @@ fn a_stated_way_out_counts_for_every_destination() {
     let problem = flatten(&firewall, &firewall, &case).unwrap();
     let solution = solve(&problem, &SolveLimits::default());
     let [difference] = &*solution.differences else { panic!("{:?}", solution.differences) };
-    for (dimension, &(first, last)) in problem.dimensions.iter().zip(&difference.area) {
+    for (dimension, set) in problem.dimensions.iter().zip(&difference.sets) {
+        let [(first, last)] = **set else { panic!("{set:?}") };
         let values = (dimension.values(first).0, dimension.values(last).1);
         match dimension.field {
             Field::Protocol => assert_eq!(values, (6, 6)),

@@ -60,6 +60,11 @@ fn exact_lead(context: &Context<'_>) -> Option<String> {
     let exact = context.report.exact.as_ref()?;
     let open = gaps(exact, context.report).len() as u64;
     let questions = locale.count(open, Noun::Question);
+    let following = exact.following.map_or(0, |it| it.findings.len());
+    let later = (following > 0).then(|| {
+        let count = locale.count(following as u64, Noun::Connection);
+        fill(words.return_lead, &[&count])
+    });
     if !exact.findings.is_empty() {
         let kinds = Kind::ALL.into_iter().filter_map(|kind| {
             let regions = exact.findings.iter().filter(|it| Kind::of(it) == kind).count();
@@ -67,7 +72,18 @@ fn exact_lead(context: &Context<'_>) -> Option<String> {
         });
         let kinds = kinds.collect::<Vec<_>>().join(", ");
         let regions = locale.count(exact.findings.len() as u64, Noun::Region);
-        let mut text = fill(words.regions_lead, &[&regions, &kinds]);
+        let accepted = exact.findings.iter().filter(|it| it.accepted.is_some()).count() as u64;
+        let mut parts = vec![fill(words.regions_lead, &[&regions, &kinds])];
+        if accepted > 0 {
+            parts.push(fill(words.accepted_lead, &[&locale.integer(accepted)]));
+        }
+        parts.extend(later);
+        if open > 0 {
+            parts.push(fill(words.also_open_lead, &[&questions]));
+        }
+        return Some(parts.join(" "));
+    }
+    if let Some(mut text) = later {
         if open > 0 {
             text = format!("{text} {}", fill(words.also_open_lead, &[&questions]));
         }
@@ -202,6 +218,9 @@ fn contents(html: &mut Html, context: &Context<'_>) {
     for (id, label) in [
         ("inputs", words.inputs),
         ("changes", words.changes),
+        ("return", words.return_traffic),
+        ("stated", words.stated),
+        ("rules", words.mapping),
         ("open", words.open),
         ("basis", words.basis),
         ("summary", words.summary),
@@ -209,7 +228,13 @@ fn contents(html: &mut Html, context: &Context<'_>) {
         ("coverage", words.coverage),
         ("doubts", words.doubts),
     ] {
+        let exact = context.report.exact.as_ref();
         let is_there = match id {
+            "return" => {
+                exact.is_some_and(|it| it.following.is_some_and(|it| !it.findings.is_empty()))
+            }
+            "stated" => exact.is_some_and(|it| it.waivers.is_some() || it.intents.is_some()),
+            "rules" => exact.is_some_and(|it| it.explained.is_some()),
             "changes" | "open" | "basis" => context.report.exact.is_some(),
             "summary" | "differences" | "coverage" => context.report.comparison.is_some(),
             _ => true,

@@ -25,6 +25,7 @@ pub(super) enum Noun {
     Difference,
     Region,
     RulePair,
+    Connection,
     Assumption,
     Question,
     PlacePair,
@@ -47,6 +48,10 @@ impl Noun {
             Self::Rule => [["rule", "rules"], ["règle", "règles"]],
             Self::Difference => [["difference", "differences"], ["écart", "écarts"]],
             Self::Region => [["region", "regions"], ["région", "régions"]],
+            Self::Connection => [
+                ["set of connections", "sets of connections"],
+                ["ensemble de connexions", "ensembles de connexions"],
+            ],
             Self::RulePair => {
                 [["pair of rules", "pairs of rules"], ["couple de règles", "couples de règles"]]
             }
@@ -181,6 +186,17 @@ impl Locale {
         }
     }
 
+    /// A part of one, in percent, that never says *all* or *nothing* of a part.
+    pub(super) fn share(self, share: f64) -> String {
+        let space = if self.language == Language::Fr { "\u{a0}" } else { "" };
+        let (sign, value) = match share * 100.0 {
+            it if share < 1.0 && it > 99.9 => (">\u{a0}", 99.9),
+            it if share > 0.0 && it < 0.1 => ("<\u{a0}", 0.1),
+            it => ("", it),
+        };
+        format!("{sign}{}{space}%", self.decimal(value))
+    }
+
     /// A length of time by its two greatest units.
     pub(super) fn duration(self, time: Duration) -> String {
         let secs = time.as_secs();
@@ -267,6 +283,9 @@ mod tests {
         }
         assert_eq!([en.percent(1, 8), fr.percent(1, 8)], ["12.5%", "12,5\u{a0}%"]);
         assert_eq!(en.percent(0, 0), "0.0%");
+        let shares =
+            [1.0, 0.999_999, 0.5, 1e-12].map(|share| fr.share(share).replace('\u{a0}', " "));
+        assert_eq!(shares, ["100,0 %", "> 99,9 %", "50,0 %", "< 0,1 %"]);
         for (millis, english, french) in [
             (1_500, "1.5\u{a0}s", "1,5\u{a0}s"),
             (65_000, "1\u{a0}min 5\u{a0}s", "1\u{a0}min 5\u{a0}s"),

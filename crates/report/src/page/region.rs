@@ -2,20 +2,24 @@
 
 use std::collections::HashMap;
 
-use parefeu_equivalence::{Decision, Finding, Origin, Outcome, Side, Translate};
+use parefeu_equivalence::{
+    Acceptance, Answer, Decision, Finding, Origin, Outcome, RegionNames, Side, Translate, Waiver,
+    Weight,
+};
 use parefeu_policy::{LinkedFirewall, RuleId};
 
 use super::excerpt::Shown;
 use super::html::{Html, cut};
-use super::locale::Noun;
+use super::locale::{Noun, moment};
 use super::vocabulary::{kind_meaning, kind_name, outcome, term};
 use super::words::fill;
 use super::{Context, MAX_NAME, chart};
-use crate::Exact;
-use crate::packets::{Part, Size, Term, parts};
+use crate::explained::edit_changes;
+use crate::packets::{Part, Size, Term, parts_of};
 use crate::region::{Kind, side_of, translate_texts, translations, verdict};
 use crate::rule::{RuleLine, translation_line};
 use crate::witness::{command, flow};
+use crate::{Detail, Exact};
 
 /// A page with more regions helps nobody; the JSON document has them all.
 const MAX_REGIONS: usize = 200;
@@ -204,7 +208,7 @@ fn write_group(
     html.raw("<span class=\"arrow\" aria-hidden=\"true\">→</span> ");
     write_names(html, context, new, context.report.new.firewall);
     html.raw("</h4>\n");
-    let described = group.regions.iter().map(|(_, finding)| facts(context, exact, finding));
+    let described = group.regions.iter().map(|(id, finding)| facts(context, exact, (*id, finding)));
     let described: Vec<Vec<Fact>> = described.collect();
     // What all regions of a group have in common is said once.
     let first = described.first().map_or(&[][..], Vec::as_slice);
@@ -231,7 +235,7 @@ fn write_group(
 }
 
 /// The first rule that decides, and how many more may.
-fn write_names(
+pub(super) fn write_names(
     html: &mut Html,
     context: &Context<'_>,
     decision: &Decision,
@@ -289,11 +293,11 @@ fn write_region(
 
 /// A property of a region, in words.
 #[derive(Eq, PartialEq)]
-struct Fact {
-    label: &'static str,
-    text: String,
+pub(super) struct Fact {
+    pub(super) label: &'static str,
+    pub(super) text: String,
     /// Whether the text is names and figures, not words.
-    is_code: bool,
+    pub(super) is_code: bool,
 }
 
 fn write_facts(html: &mut Html, facts: &[&Fact]) {
@@ -306,26 +310,31 @@ fn write_facts(html: &mut Html, facts: &[&Fact]) {
     }
 }
 
-/// What tells the packets of a region from others, what translates them where that is not what
-/// changes, and what the region rests on.
-fn facts(context: &Context<'_>, exact: &Exact<'_>, finding: &Finding) -> Vec<Fact> {
+/// What tells the packets of a finding from others.
+pub(super) fn space(context: &Context<'_>, answer: &Answer, finding: &Finding) -> Vec<Fact> {
     let words = context.words;
-    let parts = parts(finding, exact);
+    let parts = parts_of(finding, answer);
     let is_address = |part: &Part| matches!(part.term, Term::Source | Term::Destination);
     // An address tells the family.
     let has_address = parts.iter().any(is_address);
     let parts = parts.into_iter().filter(|part| part.term != Term::Family || !has_address);
-    let mut facts: Vec<Fact> = parts
-        .map(|part| {
-            let label = term(context.language, part.term);
-            let (text, is_code) = match part.term {
-                Term::EveryProtocol => (words.every_protocol.to_owned(), false),
-                Term::Portless => (words.portless.to_owned(), false),
-                _ => (listed(context, part.values.iter().map(String::as_str)), true),
-            };
-            Fact { label, text, is_code }
-        })
-        .collect();
+    let facts = parts.map(|part| {
+        let label = term(context.language, part.term);
+        let (text, is_code) = match part.term {
+            Term::EveryProtocol => (words.every_protocol.to_owned(), false),
+            Term::Portless => (words.portless.to_owned(), false),
+            _ => (listed(context, part.values.iter().map(String::as_str)), true),
+        };
+        Fact { label, text, is_code }
+    });
+    facts.collect()
+}
+
+/// What tells the packets of a region from others, what translates them where that is not what
+/// changes, what the region rests on, and what else is known of it.
+fn facts(context: &Context<'_>, exact: &Exact<'_>, (id, finding): (usize, &Finding)) -> Vec<Fact> {
+    let words = context.words;
+    let mut facts = space(context, exact.answer, finding);
     if Kind::of(finding) != Kind::Translation {
         let sides = [
             (words.nat_of_old, &finding.old, context.report.old.firewall),
@@ -344,7 +353,73 @@ fn facts(context: &Context<'_>, exact: &Exact<'_>, finding: &Finding) -> Vec<Fac
         let text = listed(context, rests_on.iter().copied());
         facts.push(Fact { label: words.rests_on, text, is_code: true });
     }
+    if let Some(detail) = exact.details.get(id - 1) {
+        facts.extend(named(context, detail));
+    }
+    facts.extend(exact.weight_of(id - 1).map(|weight| seen(context, weight)));
+    facts.extend(accepted(context, exact, finding));
     facts
+}
+
+/// What both sides call the sets of a region, and the edited objects that account for it.
+fn named(context: &Context<'_>, detail: &Detail) -> Vec<Fact> {
+    let words = context.words;
+    let labels = [words.objects_of_old, words.objects_of_new];
+    let mut facts = Vec::new();
+    for (label, names) in labels.into_iter().zip(&detail.names) {
+        let RegionNames { source, destination, service } = names;
+        let parts =
+            [(Term::Source, source), (Term::Destination, destination), (Term::Port, service)];
+        let parts = parts.into_iter().filter(|(_, names)| !names.is_empty());
+        let texts = parts.map(|(part, names)| {
+            let names = listed(context, names.iter().map(|name| &**name));
+            fill(words.labelled, &[&term(context.language, part).to_lowercase(), &names])
+        });
+        let text = texts.collect::<Vec<_>>().join("; ");
+        if !text.is_empty() {
+            facts.push(Fact { label, text, is_code: false });
+        }
+    }
+    for edit in &detail.because {
+        let changes = edit_changes(edit);
+        let changes = listed(context, changes.iter().map(String::as_str));
+        let text = format!("{}: {changes}", cut(&edit.object, MAX_NAME));
+        facts.push(Fact { label: words.edited_object, text, is_code: true });
+    }
+    facts
+}
+
+/// What was seen of a region.
+fn seen(context: &Context<'_>, weight: &Weight) -> Fact {
+    let (words, locale) = (context.words, context.locale);
+    let text = match weight.seen {
+        None => words.not_seen.to_owned(),
+        Some((_, last)) => fill(
+            words.seen_as,
+            &[
+                &locale.count(weight.sessions, Noun::Session),
+                &locale.bytes(weight.bytes),
+                &locale.count(weight.sources as u64, Noun::Source),
+                &moment(last),
+            ],
+        ),
+    };
+    Fact { label: words.in_traffic, text, is_code: false }
+}
+
+/// Why a region is meant, if it is.
+fn accepted(context: &Context<'_>, exact: &Exact<'_>, finding: &Finding) -> Option<Fact> {
+    let words = context.words;
+    let (label, text) = match finding.accepted? {
+        Acceptance::Narrowing => (words.accepted_as, words.narrowing.to_owned()),
+        Acceptance::Waiver(at) => {
+            let Waiver { ticket, owner, reason, expires, .. } = exact.waivers?.waivers.get(at)?;
+            let [ticket, owner, reason] = [ticket, owner, reason].map(|text| cut(text, MAX_NAME));
+            let text = fill(words.waived_by, &[&ticket, &owner, &expires.to_string(), &reason]);
+            (words.waived, text)
+        }
+    };
+    Some(Fact { label, text, is_code: false })
 }
 
 /// The translations of a side with their lines, each once.

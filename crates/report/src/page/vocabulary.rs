@@ -141,10 +141,12 @@ pub(super) fn gap(language: Language, why: &Why) -> String {
             Some(french) => french.to_owned(),
             None => it.to_string(),
         },
+        Why::Stopped => "la comparaison a été interrompue avant".to_owned(),
         Why::Open(reason, boxes) => {
             let reason = match reason {
                 OpenReason::Work => "limite de travail atteinte",
                 OpenReason::Boxes => "limite du nombre de pavés atteinte",
+                OpenReason::Stopped => "comparaison interrompue",
                 OpenReason::WithinClass => "accord sur une partie de classe seulement",
                 OpenReason::NoDecision => "une liste ne tranche pas",
             };

@@ -32,6 +32,11 @@ words! {
     regions_lead:
         "{} of packets treated differently: {}.",
         "Traitement différent pour {} de paquets\u{a0}: {}.";
+    accepted_lead: "Waived or accepted: {}.", "Dérogations et acceptations\u{a0}: {}.";
+    return_lead:
+        "Return traffic differs: both let connections in of which one refuses what follows ({}).",
+        "Le trafic de retour diffère\u{a0}: les deux acceptent des connexions dont l’un refuse \
+         la suite ({}).";
     alike_lead:
         "The rules decide every new connection alike.",
         "Les règles traitent toute nouvelle connexion à l’identique.";
@@ -75,10 +80,12 @@ words! {
          tous, traductions comprises.";
     scope_within: "Of these, only: {}.", "Parmi elles, seulement\u{a0}: {}.";
     limit_sessions:
-        "The exact comparison is of the first packet of each connection. What becomes of later \
-         packets, timers and state is for replayed traffic to show.",
-        "La comparaison exacte porte sur le premier paquet de chaque connexion. Le sort des \
-         suivants, les délais et les états sont l’affaire du trafic rejoué.";
+        "The exact comparison is of the first packet of each connection and, where a side asks \
+         its rules about every packet, of what follows. Timers are for replayed traffic to show; \
+         logging is not compared.",
+        "La comparaison exacte porte sur le premier paquet de chaque connexion et, là où un côté \
+         soumet chaque paquet à ses règles, sur la suite. Les délais sont l’affaire du trafic \
+         rejoué\u{a0}; la journalisation n’est pas comparée.";
     limit_applications:
         "Applications count as finally identified; URL categories and users by their names, \
          whatever these stand for on each device.",
@@ -159,6 +166,61 @@ words! {
     source_nat: "Source NAT", "NAT source";
     destination_nat: "Destination NAT", "NAT destination";
     deciders_more: "{} more may decide.", "{} de plus peuvent trancher.";
+    objects_of_old: "Objects of the old firewall", "Objets de l’ancien pare-feu";
+    objects_of_new: "Objects of the new firewall", "Objets du nouveau pare-feu";
+    labelled: "{}: {}", "{}\u{a0}: {}";
+    edited_object: "Edited object", "Objet modifié";
+    in_traffic: "In the traffic", "Dans le trafic";
+    seen_as: "{}, {} of {}, last on {} UTC", "{}, {} de {}, vu en dernier le {} UTC";
+    not_seen: "not seen", "non observé";
+    waived: "Waived", "Dérogation";
+    waived_by: "{} ({}), until {}: {}", "{} ({}), jusqu’au {}\u{a0}: {}";
+    accepted_as: "Accepted", "Accepté";
+    narrowing:
+        "as a port rule that became an application rule",
+        "comme règle de port devenue règle d’application";
+    // Return traffic.
+    return_traffic: "Return traffic", "Trafic de retour";
+    return_explained:
+        "Both firewalls let these connections begin; one then refuses later packets or answers, \
+         because it asks its rules about every packet. They are no regions: their first packets \
+         pass alike.",
+        "Les deux pare-feu laissent ces connexions s’ouvrir\u{a0}; l’un refuse ensuite la suite \
+         ou les réponses, car il soumet chaque paquet à ses règles. Ce ne sont pas des \
+         régions\u{a0}: leurs premiers paquets passent de la même façon.";
+    refused_part: "Refused", "Refusé";
+    later_packets: "later packets", "la suite";
+    answers: "answers", "les réponses";
+    connections: "Connections", "Connexions";
+    // What was stated about the comparison.
+    stated: "What was stated beforehand", "Ce qui avait été déclaré";
+    waivers: "Waivers", "Dérogations";
+    ticket: "Ticket", "Ticket";
+    owner: "Owner", "Responsable";
+    expires: "Last day", "Dernier jour";
+    state: "State", "État";
+    waiver_used: "in use", "utilisée";
+    waiver_unused: "unused: nothing is left to waive", "inutile\u{a0}: rien à couvrir";
+    waiver_expired: "expired: it waives nothing", "expirée\u{a0}: ne couvre rien";
+    waiver_broad:
+        "over-broad: {} of its packets are the difference it waives",
+        "trop large\u{a0}: {} de ses paquets sont l’écart couvert";
+    intents: "Intents", "Intentions";
+    intent: "Intent", "Intention";
+    expected: "Expected", "Attendu";
+    let_in: "let through", "laisser passer";
+    kept_out: "refuse", "refuser";
+    held: "held", "tenue";
+    broken: "broken", "non tenue";
+    unproved: "undecided", "indécise";
+    broken_by: "{}, by {}", "{}, par {}";
+    // Rules explained by rules.
+    mapping: "Old rules by the new ones that carry their traffic",
+        "Anciennes règles, selon les nouvelles qui portent leur trafic";
+    mapping_at_least: "at least {}", "au moins {}";
+    idle: "Rules that decide nothing", "Règles qui ne tranchent rien";
+    idle_none: "none", "aucune";
+    idle_perhaps: "Rules that may decide nothing", "Règles qui ne tranchent peut-être rien";
     // Open questions and assumptions.
     open: "What is undecided", "Ce qui reste indécis";
     open_lead:

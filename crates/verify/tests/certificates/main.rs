@@ -52,7 +52,7 @@ fn written(old: &LinkedFirewall, new: &LinkedFirewall, limits: SolveLimits) -> S
     let findings = findings(old, new, &answer, &request.pairing);
     let problems = Diagnostics::default();
     let stated = [old, new].map(|firewall| Stated { firewall, problems: &problems });
-    let conclusion = conclude(stated, &answer, &findings, &request.pairing);
+    let conclusion = conclude(stated, &[&answer], &findings, &request.pairing);
     let side =
         |firewall, sha256| Certified { firewall, file: "a file", sha256, dialect: "parefeu" };
     certificate(&request, (&answer, &conclusion), [&side(old, OLD), &side(new, NEW)], "a test")
@@ -93,7 +93,7 @@ fn every_certificate_is_accepted() {
     });
     assert!(run.is_ok(), "{}", run.unwrap_err());
     let [different, same, open] = counts.get();
-    assert!(different > 1000 && same > 1000, "{different} {same} {open}");
+    assert!(different > 100 && same > 100, "{different} {same} {open}");
 }
 
 /// The same firewall with one rule taken out, or two changed places.

@@ -4,14 +4,22 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use parefeu_equivalence::{
-    Answer, Assumption, Conclusion, Family, Finding, Obstacle, Pairing, ProtocolClass, Request,
-    Side, Stated, Undecided, Unproved, Verdict, compare, conclude, findings,
+    Answer, Assumption, Conclusion, Date, EXPLAIN_WORK, Edit, Edited, Explanation, Family, Finding,
+    Intent, Obstacle, Pairing, ProtocolClass, RegionNames, Request, Scope, Side, SolveLimits,
+    Stated, Terms, Undecided, Unproved, Verdict, Waiver, Wanted, Weighed, Weight, compare,
+    compare_following, conclude, explain, findings, findings_apart, findings_following, prove,
+    review,
 };
+use parefeu_net::Timestamp;
+use parefeu_policy::set::Ranges;
 use parefeu_policy::{Diagnostics, LinkedFirewall, RuleId};
 use roxmltree::Node;
 
 use super::{all, check_markup, firewall, parse, shape, text, texts};
-use crate::{DiffReport, Exact, FirewallInfo, Language, diff_markdown, diff_page};
+use crate::{
+    Detail, DiffReport, Exact, FirewallInfo, Following, Intents, Language, Waivers, diff_markdown,
+    diff_page,
+};
 
 const OLD: &str = r#"
 [[interface]]
@@ -54,12 +62,20 @@ rule_base = "all"
 default = "drop"
 "#;
 
+const TODAY: Date = Date { year: 2026, month: 11, day: 26 };
+
 /// A comparison with everything a report of it needs.
 struct Compared {
     firewalls: [Arc<LinkedFirewall>; 2],
     asked: Request,
     answer: Answer,
     findings: Vec<Finding>,
+    following: Option<(Answer, Vec<Finding>)>,
+    details: Vec<Detail>,
+    explained: Option<Explanation>,
+    weighed: Option<Weighed>,
+    waivers: Vec<Waiver>,
+    intents: Vec<Intent>,
     conclusion: Conclusion,
     accepted: Vec<String>,
 }
@@ -71,14 +87,93 @@ impl Compared {
         let asked = Request::all(Pairing::of(old, new, &BTreeMap::new()));
         let answer = compare(old, new, &asked);
         let findings = findings(old, new, &answer, &asked.pairing);
+        let following = compare_following(old, new, &asked).map(|answer| {
+            let findings = findings_following(old, new, &answer, &asked.pairing);
+            (answer, findings)
+        });
         let problems = Diagnostics::default();
         let stated = [old, new].map(|firewall| Stated { firewall, problems: &problems });
-        let conclusion = conclude(stated, &answer, &findings, &asked.pairing);
-        Self { firewalls, asked, answer, findings, conclusion, accepted: Vec::new() }
+        let conclusion = conclude(stated, &[&answer], &findings, &asked.pairing);
+        Self {
+            firewalls,
+            asked,
+            answer,
+            findings,
+            following,
+            details: Vec::new(),
+            explained: None,
+            weighed: None,
+            waivers: Vec::new(),
+            intents: Vec::new(),
+            conclusion,
+            accepted: Vec::new(),
+        }
+    }
+
+    /// With everything that can be stated and told beside the regions.
+    fn told(mut self) -> Self {
+        let scope = |port: u16| Scope {
+            protocols: Some(Ranges::one(6u8)),
+            dst_ports: Some(Ranges::one(port)),
+            ..Scope::default()
+        };
+        let waiver = |port, ticket: &str, expires| Waiver {
+            scope: scope(port),
+            old: Wanted::Allow,
+            new: Wanted::Deny,
+            ticket: ticket.into(),
+            owner: "net <team>".into(),
+            reason: "retired | moved".into(),
+            expires,
+            line: 3,
+        };
+        self.waivers = vec![waiver(443, "CHG-<1>", TODAY), waiver(25, "CHG-2", TODAY)];
+        let intent =
+            |name: &str, expect| Intent { name: name.into(), expect, scope: scope(22), line: 7 };
+        self.intents = vec![intent("ssh <in>", Wanted::Allow), intent("no ssh", Wanted::Deny)];
+        let [old, new] = &self.firewalls;
+        let terms = Terms { waivers: &self.waivers, today: TODAY, narrowing: None };
+        self.findings = findings_apart(old, new, &self.answer, &self.asked.pairing, &terms);
+        self.explained = Some(explain([old, new], &self.answer, EXPLAIN_WORK));
+        self.details = self
+            .findings
+            .iter()
+            .map(|_| Detail {
+                names: [
+                    RegionNames { source: vec!["clients".into()], ..RegionNames::default() },
+                    RegionNames::default(),
+                ],
+                because: vec![Edit {
+                    object: "web".into(),
+                    of: Edited::Addresses(Family::V4),
+                    added: Ranges::one(0xc000_0209u32),
+                    removed: Ranges::default(),
+                }],
+            })
+            .collect();
+        let seen = Weight {
+            sessions: 3,
+            bytes: 1500,
+            sources: 2,
+            seen: Some((Timestamp::default(), Timestamp::default())),
+        };
+        let weights = self.findings.iter().enumerate();
+        let findings = weights.map(|(at, _)| if at == 0 { seen } else { Weight::default() });
+        self.weighed = Some(Weighed { findings: findings.collect(), ..Weighed::default() });
+        self
     }
 
     fn with<T>(&self, write: impl FnOnce(&DiffReport<'_>) -> T) -> T {
         let [old, new] = &self.firewalls;
+        let reviewed = review(&self.answer, &self.findings, &self.waivers, TODAY);
+        let proved = self.intents.iter().map(|intent| {
+            [(old, Side::Old), (new, Side::New)].map(|(firewall, side)| {
+                let place = (&self.asked.pairing, side);
+                prove(firewall, place, intent, SolveLimits::default())
+            })
+        });
+        let (proved, doubts) = (proved.collect::<Vec<_>>(), [Vec::new(), Vec::new()]);
+        let following = self.following.as_ref();
         let info =
             |file, firewall| FirewallInfo { file, sha256: "cd", dialect: "parefeu", firewall };
         write(&DiffReport {
@@ -89,13 +184,25 @@ impl Compared {
             exact: Some(Exact {
                 answer: &self.answer,
                 findings: &self.findings,
-                details: &[],
-                explained: None,
-                weighed: None,
+                following: following.map(|(answer, findings)| Following { answer, findings }),
+                details: &self.details,
+                explained: self.explained.as_ref(),
+                weighed: self.weighed.as_ref(),
                 asked: &self.asked,
                 conclusion: &self.conclusion,
                 certificate: None,
                 accepted: &self.accepted,
+                waivers: (!self.waivers.is_empty()).then_some(Waivers {
+                    file: "waivers.toml",
+                    waivers: &self.waivers,
+                    reviewed: &reviewed,
+                }),
+                intents: (!self.intents.is_empty()).then_some(Intents {
+                    file: "intents.toml",
+                    intents: &self.intents,
+                    proved: &proved,
+                    doubts: &doubts,
+                }),
             }),
             not_modelled: &[],
             clock_held: 0,
@@ -129,6 +236,67 @@ fn a_page_with_regions_is_well_formed_and_alike_in_both_languages() {
     }
     assert_eq!(shape(&pages[0]), shape(&pages[1]));
     assert_eq!(pages[0], compared.page(Language::En), "the same report gives the same bytes");
+}
+
+#[test]
+fn what_was_stated_and_is_known_besides_stands_on_the_page() {
+    let compared = Compared::of(OLD, NEW).told();
+    let pages = [Language::En, Language::Fr].map(|language| compared.page(language));
+    for page in &pages {
+        check_markup(page);
+    }
+    assert_eq!(shape(&pages[0]), shape(&pages[1]));
+    let [english, french] = pages;
+    let changes = section(&english, "changes");
+    for part in [
+        "Waived CHG-<1> (net <team>), until 2026-11-26: retired | moved",
+        "Objects of the old firewall source: clients",
+        "Edited object web: +192.0.2.9/32",
+        "In the traffic 3 sessions, 1.5 kB of 2 sources, last on 1970-01-01 00:00:00 UTC",
+        "In the traffic not seen",
+    ] {
+        assert!(changes.contains(part), "{part}\n{changes}");
+    }
+    let stated = section(&english, "stated");
+    for part in [
+        "CHG-<1> net <team> 2026-11-26 retired | moved over-broad: < 0.1% of its packets are the \
+         difference it waives 1 waivers.toml:3",
+        "CHG-2 net <team> 2026-11-26 retired | moved unused: nothing is left to waive 0",
+        "ssh <in> let through broken",
+        "no ssh refuse held broken",
+        "intents.toml:7",
+    ] {
+        assert!(stated.contains(part), "{part}\n{stated}");
+    }
+    let stated = section(&french, "stated");
+    assert!(stated.contains("no ssh refuser tenue non tenue"), "{stated}");
+    let rules = section(&english, "rules");
+    assert!(rules.contains("mail line 15 mail and ssh line 8 100.0%"), "{rules}");
+    assert!(banner(&english).contains("Waived or accepted: 1."), "{}", banner(&english));
+    let markdown = compared.with(diff_markdown);
+    assert!(markdown.contains("| closed, waived: `CHG-<1>` |"), "{markdown}");
+    assert!(markdown.contains("object web: +192.0.2.9/32"), "{markdown}");
+    assert!(markdown.contains("waivers.toml:3: unused: CHG-2"), "{markdown}");
+    assert!(markdown.contains("  intents.toml:7: ssh <in>: allow expected"), "{markdown}");
+}
+
+#[test]
+fn return_traffic_stands_apart_from_regions() {
+    let compared = Compared::of(&format!("behaviour = \"asa\"\n{OLD}"), OLD);
+    assert!(compared.findings.is_empty());
+    let pages = [Language::En, Language::Fr].map(|language| compared.page(language));
+    for page in &pages {
+        check_markup(page);
+    }
+    assert_eq!(shape(&pages[0]), shape(&pages[1]));
+    let found = section(&pages[0], "return");
+    assert!(found.contains("answers Enter by"), "{found}");
+    assert!(found.contains("tcp 192.0.2.0:49152 > 198.51.100.10:443"), "{found}");
+    assert!(section(&pages[1], "return").contains("les réponses Entrée"));
+    assert!(banner(&pages[0]).contains("Return traffic differs"), "{}", banner(&pages[0]));
+    let markdown = compared.with(diff_markdown);
+    assert!(markdown.contains("\n## Return traffic\n"), "{markdown}");
+    assert!(markdown.contains("| answers | "), "{markdown}");
 }
 
 #[test]

@@ -1,0 +1,212 @@
+//! The exact part of `diff`: what differs, what of it is meant, and what else has to hold.
+
+use std::path::Path;
+
+use parefeu_equivalence::{
+    Answer, Assumption, Conclusion, Date, EXPLAIN_WORK, Edits, Explanation, Finding, Intent,
+    ObjectNames, Pairing, Proved, Request, Reviewed, Side, SolveLimits, Standing, Stated, Terms,
+    Verdict, Waiver, Weighed, WithObjects, compare, compare_following, conclude, explain,
+    findings_apart, findings_following, prove, review, unread,
+};
+use parefeu_policy::Objects;
+use parefeu_report::{Detail, DiffReport, Exact, Following, Intents, Waivers};
+
+use crate::Status;
+use crate::args::Diff;
+use crate::draw::Drawer;
+use crate::intents::read_intents;
+use crate::load::Loaded;
+use crate::verb::diff::verdict;
+use crate::waivers::{date, read_waivers, today};
+use crate::written::Known;
+
+/// What people state about a comparison, with the files that say so.
+pub(crate) struct Lists {
+    waivers: Option<(String, Vec<Waiver>)>,
+    intents: Option<(String, Vec<Intent>)>,
+    today: Date,
+}
+
+impl Lists {
+    /// Reads what the options name.
+    pub(crate) fn read(
+        args: &Diff,
+        sides: [&Loaded; 2],
+        pairing: &Pairing,
+        drawer: &Drawer,
+    ) -> anyhow::Result<Self> {
+        let gates = [&pairing.old, &pairing.new].into_iter().flat_map(|side| &side.gates);
+        let applications = sides.iter().flat_map(|side| &side.firewall.applications);
+        let mut known = Known {
+            places: gates.filter_map(|gate| gate.name.as_deref()).collect(),
+            applications: applications.map(|it| &*it.name).collect(),
+        };
+        known.applications.push(parefeu_equivalence::Scope::OTHER);
+        let name = |path: &Path| path.display().to_string();
+        let waivers = match &args.waivers {
+            Some(path) => Some((name(path), read_waivers(path, &known, drawer)?)),
+            None => None,
+        };
+        let intents = match &args.intent {
+            Some(path) => Some((name(path), read_intents(path, &known, drawer)?)),
+            None => None,
+        };
+        let today = match &args.today {
+            Some(day) => date(day)?,
+            None if args.waivers.is_some() => today()?,
+            None => Date::default(),
+        };
+        Ok(Self { waivers, intents, today })
+    }
+
+    fn waivers(&self) -> &[Waiver] {
+        self.waivers.as_ref().map_or(&[], |(_, waivers)| waivers)
+    }
+
+    fn intents(&self) -> &[Intent] {
+        self.intents.as_ref().map_or(&[], |(_, intents)| intents)
+    }
+}
+
+/// A comparison with everything it comes to.
+pub(crate) struct Answered {
+    pub(crate) answer: Answer,
+    pub(crate) findings: Vec<Finding>,
+    /// The same of what follows first packets, where that had to be compared.
+    following: Option<(Answer, Vec<Finding>)>,
+    pub(crate) conclusion: Conclusion,
+    /// What it would come to without the differences that are meant.
+    left: Conclusion,
+    details: Vec<Detail>,
+    explained: Option<Explanation>,
+    reviewed: Vec<Reviewed>,
+    proved: Vec<[Proved; 2]>,
+    doubts: [Vec<Assumption>; 2],
+    certificate: Option<String>,
+}
+
+impl Answered {
+    pub(crate) fn new(loaded: [&Loaded; 2], args: &Diff, lists: &Lists, asked: &Request) -> Self {
+        let sides = loaded.map(|it| Stated { firewall: &it.firewall, problems: &it.problems });
+        let [old, new] = sides.map(|side| side.firewall);
+        let (pairing, waivers) = (&asked.pairing, lists.waivers());
+        let answer = compare(old, new, asked);
+        let limits = SolveLimits { record: false, ..asked.limits };
+        let narrowing = args.narrowing_ok.then_some(limits);
+        let terms = Terms { waivers, today: lists.today, narrowing };
+        let findings = findings_apart(old, new, &answer, pairing, &terms);
+        let following = compare_following(old, new, asked).map(|answer| {
+            let findings = findings_following(old, new, &answer, pairing);
+            (answer, findings)
+        });
+        let later = following.as_ref();
+        let answers: Vec<&Answer> =
+            std::iter::once(&answer).chain(later.map(|(answer, _)| answer)).collect();
+        let later: &[Finding] = later.map_or(&[], |(_, findings)| findings);
+        let conclusion = conclude(sides, &answers, &[&findings[..], later].concat(), pairing);
+        let left = findings.iter().filter(|it| it.accepted.is_none() || it.is_contradicted());
+        let left: Vec<Finding> = left.chain(later).cloned().collect();
+        let left = conclude(sides, &answers, &left, pairing);
+        let details = details(loaded, &findings);
+        let explained = args.explain.then(|| explain([old, new], &answer, EXPLAIN_WORK));
+        let reviewed = review(&answer, &findings, waivers, lists.today);
+        let proved = lists.intents().iter().map(|intent| {
+            [(old, Side::Old), (new, Side::New)]
+                .map(|(firewall, side)| prove(firewall, (pairing, side), intent, limits))
+        });
+        let proved = proved.collect();
+        let [old, new] = sides;
+        let doubts = [(old, Side::Old), (new, Side::New)].map(|(stated, side)| {
+            let mut lines = unread(stated, side);
+            lines.retain(|it| !args.assume.contains(&it.id));
+            lines
+        });
+        let certificate = args.certificate.as_ref().map(|path| path.display().to_string());
+        Self {
+            answer,
+            findings,
+            following,
+            conclusion,
+            left,
+            details,
+            explained,
+            reviewed,
+            proved,
+            doubts,
+            certificate,
+        }
+    }
+
+    /// The part of the report that is exact, with the traffic of its findings.
+    pub(crate) fn exact<'a>(
+        &'a self,
+        args: &'a Diff,
+        lists: &'a Lists,
+        asked: &'a Request,
+        weighed: Option<&'a Weighed>,
+    ) -> Exact<'a> {
+        let waivers = lists.waivers.as_ref();
+        let intents = lists.intents.as_ref();
+        let following = self.following.as_ref();
+        Exact {
+            answer: &self.answer,
+            findings: &self.findings,
+            following: following.map(|(answer, findings)| Following { answer, findings }),
+            details: &self.details,
+            explained: self.explained.as_ref(),
+            weighed,
+            asked,
+            conclusion: &self.conclusion,
+            accepted: &args.assume,
+            certificate: self.certificate.as_deref(),
+            waivers: waivers.map(|(file, waivers)| Waivers {
+                file,
+                waivers,
+                reviewed: &self.reviewed,
+            }),
+            intents: intents.map(|(file, intents)| Intents {
+                file,
+                intents,
+                proved: &self.proved,
+                doubts: &self.doubts,
+            }),
+        }
+    }
+
+    /// How the run ends: differences that are meant do not count, while what is wrong with a waiver
+    /// and a broken intent do.
+    pub(crate) fn status(&self, report: &DiffReport<'_>, args: &Diff) -> Status {
+        let intents = report.exact.and_then(|exact| exact.intents);
+        let count = |standing| intents.map_or(0, |intents| intents.count(standing));
+        let faults = self.reviewed.iter().any(|it| it.problem.is_some());
+        if faults || count(Standing::Broken) > 0 {
+            return Status::Findings;
+        }
+        let mut assumptions = self.left.assumptions.iter();
+        let accepted = assumptions.all(|it| args.assume.contains(&it.id));
+        match verdict(&self.left, report.comparison) {
+            Verdict::Different => Status::Findings,
+            _ if count(Standing::Undecided) > 0 => Status::Undecided,
+            Verdict::Equivalent => Status::Clean,
+            Verdict::EquivalentUnderAssumptions if accepted => Status::Clean,
+            Verdict::EquivalentUnderAssumptions | Verdict::Undecided => Status::Undecided,
+        }
+    }
+}
+
+/// What else is known of each finding.
+fn details(sides: [&Loaded; 2], findings: &[Finding]) -> Vec<Detail> {
+    let objects = sides.map(|side| Objects::of(&side.written));
+    let mut names = objects.each_ref().map(ObjectNames::of);
+    let [old, new] = [0, 1].map(|side| WithObjects {
+        written: &sides[side].written,
+        linked: &sides[side].firewall,
+        objects: &objects[side],
+    });
+    let edits = Edits::between(old, new);
+    let details = findings.iter().map(|finding| Detail {
+        names: names.each_mut().map(|side| side.name(finding)),
+        because: edits.because(finding),
+    });
+    details.collect()
+}

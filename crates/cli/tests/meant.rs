@@ -1,0 +1,336 @@
+//! What is stated about a comparison: waivers, intents, accepted narrowing; and searches.
+#![expect(clippy::unwrap_used, clippy::panic, reason = "helpers of tests may stop them")]
+
+mod schema;
+
+use std::fmt::Write;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use serde_json::Value;
+use tempfile::TempDir;
+
+/// A folder with firewalls and lists; the command runs in it.
+struct Folder(TempDir);
+
+impl Folder {
+    /// `old.toml` with these rules, `new.toml` with those: `ACTION SERVICE [LINE]` each.
+    fn new(old: &[&str], new: &[&str]) -> Self {
+        let folder = Self(tempfile::tempdir().unwrap());
+        folder.write("old.toml", &firewall(old)).write("new.toml", &firewall(new))
+    }
+
+    fn write(self, name: &str, text: &str) -> Self {
+        fs::write(self.0.path().join(name), text).unwrap();
+        self
+    }
+
+    /// Runs the command; gives what it printed, on either stream.
+    #[track_caller]
+    fn check(&self, args: &[&str], status: i32) -> String {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_parefeu"));
+        command.args(args).current_dir(self.0.path()).stdin(Stdio::null());
+        let output = command.env("NO_COLOR", "1").output().unwrap();
+        let text =
+            String::from_utf8_lossy(&output.stdout) + String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(status), "{args:?}\n{text}");
+        text.into_owned()
+    }
+
+    /// The comparison as JSON, which is as its schema says.
+    #[track_caller]
+    fn diff(&self, more: &[&str], status: i32) -> Value {
+        let args = [&["diff", "old.toml", "new.toml", "--format", "json"], more].concat();
+        let document = serde_json::from_str(&self.check(&args, status)).unwrap();
+        schema::check("diff", &document);
+        document
+    }
+}
+
+fn firewall(rules: &[&str]) -> String {
+    let mut text = String::from(
+        "[[application]]\nname = \"tls\"\nidentified_as = [\"tls\"]\n\
+         [[zone]]\nname = \"in\"\n[[zone]]\nname = \"out\"\n\
+         [[interface]]\nname = \"eth1\"\nzone = \"in\"\naddress = [\"10.0.0.1/8\"]\n\
+         [[interface]]\nname = \"eth2\"\nzone = \"out\"\naddress = [\"192.0.2.1/24\"]\n\
+         [[route]]\ndestination = \"0.0.0.0/0\"\nnext_hop = \"192.0.2.254\"\n\
+         [[rule_base]]\nname = \"main\"\n",
+    );
+    for (number, rule) in rules.iter().enumerate() {
+        let mut words = rule.splitn(3, ' ');
+        let mut word = || words.next().unwrap_or_default();
+        let _ = writeln!(
+            text,
+            "[[rule_base.rule]]\nname = \"rule {number}\"\nfrom = \"in\"\naction = \"{}\"\n\
+             service = \"{}\"\n{}",
+            word(),
+            word(),
+            word()
+        );
+    }
+    text + "[[layer]]\nrule_base = \"main\"\ndefault = \"deny\"\n"
+}
+
+/// A waiver of TCP to a port from 10.0.0.0/24.
+fn waiver(port: u16, more: &str) -> String {
+    format!(
+        "[[waiver]]\nfrom = \"in\"\nsource = \"10.0.0.0/24\"\nprotocol = \"tcp\"\n\
+         destination_port = {port}\nold = \"allow\"\nnew = \"deny\"\nticket = \"CHG-{port}\"\n\
+         owner = \"net\"\nreason = \"retired\"\n{more}\n"
+    )
+}
+
+const VALID: &str = "expires = 2026-12-31";
+const NEAR: &str = "source = \"10.0.0.0/24\"";
+const WAIVERS: [&str; 4] = ["--waivers", "waivers.toml", "--today", "2026-11-26"];
+
+#[test]
+fn an_answer_that_was_stopped_is_undecided_and_says_so() {
+    let folder = Folder::new(&["allow tcp/443"], &["allow tcp/443", "allow tcp/80"]);
+    assert_eq!(folder.diff(&[], 1)["verdict"], "different");
+    let document = folder.diff(&["--max-time", "0"], 3);
+    assert_eq!(document["verdict"], "undecided");
+    assert_eq!(document["regions"], Value::Array(Vec::new()));
+    let gaps = document["undecided"].as_array().unwrap();
+    assert!(gaps.iter().all(|it| it["text"].as_str().unwrap().contains("stopped")), "{gaps:#?}");
+    let searched = folder.check(&["search", "old.toml", "--max-time", "0"], 3);
+    assert!(searched.contains("stopped"), "{searched}");
+    let boxes = folder.diff(&["--max-boxes", "0"], 3);
+    assert_eq!(boxes["verdict"], "undecided");
+    let args = ["--max-time", "0", "--certificate", "proof"];
+    folder.diff(&args, 3);
+    let text = folder.check(&["verify", "proof", "old.toml", "new.toml"], 0);
+    assert!(text.contains("undecided"), "{text}");
+}
+
+#[test]
+fn return_traffic_is_told_apart_and_counts() {
+    let folder = Folder::new(&["allow tcp/443"], &["allow tcp/443"]);
+    let old = format!("behaviour = \"asa\"\n{}", firewall(&["allow tcp/443"]));
+    let folder = folder.write("old.toml", &old);
+    let document = folder.diff(&[], 1);
+    assert_eq!(document["verdict"], "different");
+    assert_eq!(document["regions"], Value::Array(Vec::new()), "first packets pass alike");
+    let found = document["return_traffic"]["regions"].as_array().unwrap();
+    assert!(!found.is_empty());
+    for region in found {
+        assert_eq!(region["direction"], "closed", "{region}");
+        assert_eq!(region["refused"], "answers", "{region}");
+        assert_eq!(region["destination_port"], serde_json::json!(["443"]), "{region}");
+    }
+    let text = folder.check(&["diff", "old.toml", "new.toml"], 1);
+    assert!(text.contains("return traffic") && text.contains("answers"), "{text}");
+    let document = folder.write("new.toml", &old).diff(&[], 0);
+    assert_eq!(document["return_traffic"], Value::Null, "nothing to ask");
+}
+
+#[test]
+fn differences_somebody_answers_for_do_not_fail_a_comparison() {
+    let folder = Folder::new(&[&format!("allow tcp/22 {NEAR}")], &[]);
+    folder.diff(&[], 1);
+    let folder = folder.write("waivers.toml", &waiver(22, VALID));
+    let document = folder.diff(&WAIVERS, 0);
+    assert_eq!(document["verdict"], "different");
+    assert_eq!(document["regions"][0]["waived_by"], "CHG-22");
+    let waiver = &document["waivers"][0];
+    assert_eq!((&waiver["state"], &waiver["line"]), (&"used".into(), &1.into()));
+    assert_eq!(waiver["regions"], serde_json::json!([1]));
+    let args = [&["diff", "old.toml", "new.toml"], &WAIVERS[..]].concat();
+    let table = folder.check(&args, 0);
+    assert!(table.contains("waived: CHG-22"), "{table}");
+    assert!(table.contains("different: 1 regions, 1 of them waived"), "{table}");
+}
+
+#[test]
+fn the_part_outside_of_a_waiver_still_counts() {
+    let folder = Folder::new(&["allow tcp/22 source = \"10.0.0.0/23\""], &[]);
+    let document = folder.write("waivers.toml", &waiver(22, VALID)).diff(&WAIVERS, 1);
+    let parts = document["regions"].as_array().unwrap().iter();
+    let mut parts: Vec<(&str, &str)> = parts
+        .map(|it| (it["source"][0].as_str().unwrap(), it["waived_by"].as_str().unwrap_or("-")))
+        .collect();
+    parts.sort_unstable();
+    assert_eq!(parts, [("10.0.0.0/24", "CHG-22"), ("10.0.1.0/24", "-")]);
+}
+
+#[test]
+fn what_is_wrong_with_a_waiver_is_a_finding_with_its_line() {
+    let folder = Folder::new(&[&format!("allow tcp/22 {NEAR}")], &[]);
+    let list = |lists: &[String]| lists.concat();
+    for (lists, says) in [
+        (list(&[waiver(22, VALID), waiver(23, VALID)]), "waivers.toml:12: unused: CHG-23 (net)"),
+        (list(&[waiver(22, "expires = 2026-11-25")]), "waivers.toml:1: expired: CHG-22"),
+        (
+            list(&[waiver(22, VALID).replace("10.0.0.0/24", "10.0.0.0/16")]),
+            "waivers.toml:1: over-broad: CHG-22 (net): only 0.4 %",
+        ),
+    ] {
+        fs::write(folder.0.path().join("waivers.toml"), lists).unwrap();
+        let args = [&["diff", "old.toml", "new.toml"], &WAIVERS[..]].concat();
+        let text = folder.check(&args, 1);
+        assert!(text.contains(says), "{says}\n{text}");
+    }
+    let folder = folder.write("waivers.toml", &waiver(22, "expires = 2026-11-26"));
+    folder.diff(&WAIVERS, 0);
+}
+
+#[test]
+fn a_list_with_a_fault_is_refused_with_its_place() {
+    let folder = Folder::new(&[], &[]);
+    for (list, says) in [
+        (waiver(22, ""), "waivers.toml:1:1"),
+        (waiver(22, "expires = 2026-02-30"), "waivers.toml:11:"),
+        (waiver(22, "expires = \"soon\""), "waivers.toml:11:11"),
+        (waiver(22, "expires = 2026-12-31\ncolour = \"red\""), "waivers.toml:12:1"),
+        (waiver(22, VALID).replace("\"in\"", "\"inn\""), "waivers.toml:2:8"),
+        (waiver(22, VALID).replace("10.0.0.0/24", "10.0.0.0/33"), "waivers.toml:3:10"),
+        (waiver(22, VALID).replace("\"tcp\"", "[]"), "waivers.toml:4:12"),
+        (waiver(22, VALID).replace("new = \"deny\"", "new = \"drop\""), "waivers.toml:7:7"),
+        (format!("{}icmp_type = 8", waiver(22, VALID)), "waivers.toml:1:1"),
+        ("[[waivers]]".to_owned(), "waivers.toml:1:3"),
+        ("[[waiver]".to_owned(), "waivers.toml:1:"),
+    ] {
+        fs::write(folder.0.path().join("waivers.toml"), &list).unwrap();
+        let args = [&["diff", "old.toml", "new.toml"], &WAIVERS[..]].concat();
+        let text = folder.check(&args, 2);
+        assert!(text.contains(says), "{says}\n{list}\n{text}");
+    }
+    folder.check(&["diff", "old.toml", "new.toml", "--waivers", "/no/such/file"], 2);
+    folder.check(&["diff", "old.toml", "new.toml", "--intent", "/no/such/file"], 2);
+}
+
+#[test]
+fn what_is_undecided_is_not_waived_away() {
+    let folder = Folder::new(&[&format!("allow tcp/22 {NEAR}")], &[]);
+    let folder = folder.write("waivers.toml", &waiver(22, VALID));
+    folder.diff(&WAIVERS, 0);
+    let lab = "[[zone]]\nname = \"lab\"\n[[interface]]\nname = \"eth3\"\nzone = \"lab\"\n\
+               address = [\"198.51.100.1/24\"]\n";
+    let folder = folder.write("new.toml", &(lab.to_owned() + &firewall(&[])));
+    let document = folder.diff(&WAIVERS, 3);
+    assert_eq!(
+        (&document["verdict"], document["regions"].as_array().unwrap().len()),
+        (&"different".into(), 1)
+    );
+    assert_ne!(document["undecided"], serde_json::json!([]), "a zone has no partner");
+}
+
+/// An intent about TCP to a port.
+fn intent(port: u16, expect: &str) -> String {
+    format!(
+        "[[intent]]\nname = \"port {port}\"\nexpect = \"{expect}\"\nfrom = \"in\"\n\
+         source = \"10.0.0.0/24\"\ndestination = \"192.0.2.0/24\"\nprotocol = \"tcp\"\n\
+         destination_port = {port}\n"
+    )
+}
+
+#[test]
+fn intents_are_proved_of_both_sides() {
+    let folder = Folder::new(
+        &["allow tcp/22", "allow tcp/80"],
+        &["deny tcp/22 source = \"10.0.0.9\"", "allow tcp/22", "allow tcp/80"],
+    );
+    let intents = [intent(80, "allow"), intent(22, "allow"), intent(23, "deny")].concat();
+    let folder = folder.write("intents.toml", &intents);
+    let document = folder.diff(&["--intent", "intents.toml"], 1);
+    let standings: Vec<[&str; 2]> = document["intents"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|it| ["old", "new"].map(|side| it[side]["standing"].as_str().unwrap()))
+        .collect();
+    assert_eq!(standings, [["held", "held"], ["held", "broken"], ["held", "held"]]);
+    let region = &document["intents"][1]["new"]["regions"][0];
+    assert_eq!(region["witness"]["source"], "10.0.0.9");
+    assert_eq!(region["rules"][0]["name"], "rule 0");
+    let table = folder.check(&["diff", "old.toml", "new.toml", "--intent", "intents.toml"], 1);
+    assert!(table.contains("broken: tcp 10.0.0.9:49152 > 192.0.2.0:22, by rule 0"), "{table}");
+}
+
+#[test]
+fn a_broken_intent_fails_even_firewalls_that_are_alike() {
+    let rules = ["allow tcp/22 source = [\"unknown:a list\", \"10.0.0.1\"]"];
+    let folder = Folder::new(&rules, &rules);
+    folder.diff(&[], 0);
+    for (port, expect, status, standing) in
+        [(23, "deny", 0, "held"), (23, "allow", 1, "broken"), (22, "deny", 1, "broken")]
+    {
+        fs::write(folder.0.path().join("intents.toml"), intent(port, expect)).unwrap();
+        let document = folder.diff(&["--intent", "intents.toml"], status);
+        assert_eq!(document["intents"][0]["old"]["standing"], standing, "{port} {expect}");
+    }
+    let elsewhere = intent(22, "deny").replace("10.0.0.0/24", "10.1.0.0/24");
+    let folder = folder.write("intents.toml", &elsewhere);
+    let document = folder.diff(&["--intent", "intents.toml"], 3);
+    assert_eq!(document["intents"][0]["new"]["standing"], "undecided");
+}
+
+#[test]
+fn narrowing_from_ports_to_applications_is_accepted_where_asked() {
+    let folder = Folder::new(&["allow tcp/443"], &["allow tcp/443 application = \"tls\""]);
+    folder.diff(&[], 1);
+    let document = folder.diff(&["--narrowing-ok"], 0);
+    assert_eq!(document["verdict"], "different");
+    let regions = document["regions"].as_array().unwrap();
+    assert!(regions.iter().all(|region| region["narrowing"] == true), "{regions:#?}");
+    let widened = Folder::new(&["allow tcp/443 application = \"tls\""], &["allow tcp/443"]);
+    widened.diff(&["--narrowing-ok"], 1);
+    let closed =
+        Folder::new(&["allow tcp/443", "allow tcp/22"], &["allow tcp/443 application = \"tls\""]);
+    closed.diff(&["--narrowing-ok"], 1);
+}
+
+#[test]
+fn a_search_lists_flows_with_their_rules() {
+    let folder = Folder::new(&["allow tcp/22", "allow udp/53 source = \"10.0.0.0/24\""], &[]);
+    let found = |args: &[&str], status: i32| -> Value {
+        let args = [&["search", "old.toml", "--format", "json"], args].concat();
+        let document = serde_json::from_str(&folder.check(&args, status)).unwrap();
+        schema::check("search", &document);
+        document
+    };
+    let mut faulty = found(&[], 0);
+    faulty["flows"][0]["verdict"] = "perhaps".into();
+    assert_ne!(schema::faults("search", &faulty), Vec::<String>::new());
+    let document = found(&["--protocol", "udp", "--source", "10.0.0.0/16"], 0);
+    let flow = &document["flows"][0];
+    assert_eq!(document["flows"].as_array().unwrap().len(), 1);
+    assert_eq!(flow["source"], serde_json::json!(["10.0.0.0/24"]));
+    assert_eq!(flow["rules"][0]["name"], "rule 1");
+    assert_eq!(flow["destination_port"], serde_json::json!(["53"]));
+    assert_eq!(flow["witness"]["destination_port"], 53);
+    assert_eq!(found(&["--destination-port", "80"], 1)["flows"], serde_json::json!([]));
+    found(&["--from", "out"], 1);
+    found(&["--from", "in", "--to", "out", "--destination-port", "22"], 0);
+    let refused = ["--action", "deny", "--from", "in", "--protocol", "tcp"];
+    let refused = found(&[&refused[..], &["--destination-port", "22-23"]].concat(), 0);
+    let ports = refused["flows"].as_array().unwrap().iter().map(|it| &it["destination_port"]);
+    assert!(ports.clone().all(|it| *it == serde_json::json!(["23"])), "{refused:#}");
+    assert!(ports.count() > 0);
+    assert!(folder.check(&["search", "old.toml"], 0).contains("rule 1"));
+    let csv = folder.check(&["search", "old.toml", "--format", "csv"], 0);
+    assert!(csv.starts_with("id,verdict,rule,line,from"), "{csv}");
+    for wrong in [["--from", "nowhere"], ["--application", "none"], ["--protocol", "x"]] {
+        folder.check(&[&["search", "old.toml"][..], &wrong].concat(), 2);
+    }
+}
+
+#[test]
+fn a_search_is_undecided_where_the_text_does_not_tell() {
+    let folder = Folder::new(&["allow tcp/22 source = \"unknown:a list\""], &[]);
+    let text = folder.check(&["search", "old.toml", "--destination-port", "22"], 3);
+    assert!(text.contains("a list"), "{text}");
+    folder.check(&["search", "old.toml", "--destination-port", "23"], 1);
+    folder.check(&["search", "old.toml", "--max-work", "1"], 3);
+}
+
+#[test]
+fn the_demonstration_is_searched() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+    let old: PathBuf = root.join("rulesets/web-hosting/old.asa.cfg");
+    let folder = Folder::new(&[], &[]);
+    let args = ["search", old.to_str().unwrap(), "--from", "mon", "--to", "data"];
+    let text = folder.check(&[&args[..], &["--protocol", "tcp"]].concat(), 0);
+    assert!(text.contains("mon_access_in"), "{text}");
+}

@@ -1,0 +1,228 @@
+//! What one firewall does: the flows it lets through, or refuses, in a part of the space.
+
+use std::collections::BTreeMap;
+
+use parefeu_policy::LinkedFirewall;
+use parefeu_policy::set::Ranges;
+
+use crate::certain::certain;
+use crate::compare::{Answer, Compared, Undecided, Unproved, open};
+use crate::confirm::Opinion;
+use crate::crossing::{Crossing, crossings, grouped, stated};
+use crate::finding::{Finding, findings};
+use crate::flatten::{Case, Family, NotFlattened, ProtocolClass, flatten};
+use crate::gate::Gates;
+use crate::leaving::leaving;
+use crate::pairing::Pairing;
+use crate::problem::{
+    Entry, Field, List, Origin, Outcome, OutcomeId, Problem, Side, Step, Translate,
+};
+use crate::region::regions;
+use crate::scope::Scope;
+use crate::solve::{SolveLimits, solve};
+
+/// What becomes of flows that are looked for, expected or waived.
+#[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+pub enum Wanted {
+    /// They are let through, translated or not.
+    Allow,
+    /// They are refused, in whichever way.
+    Deny,
+}
+
+impl Wanted {
+    /// The name in files and reports.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Allow => "allow",
+            Self::Deny => "deny",
+        }
+    }
+
+    /// The other one.
+    #[must_use]
+    pub const fn opposite(self) -> Self {
+        match self {
+            Self::Allow => Self::Deny,
+            Self::Deny => Self::Allow,
+        }
+    }
+
+    pub(crate) const fn fits(self, outcome: &Outcome) -> bool {
+        matches!((self, outcome), (Self::Allow, Outcome::Allow(_)) | (Self::Deny, Outcome::Deny(_)))
+    }
+}
+
+/// A question about one firewall.
+#[derive(Clone, Debug)]
+pub struct Search {
+    /// The packets. Names of places are the firewall's own. Those that leave by a place are those
+    /// routes lead there, those no route leads anywhere, and those to destinations that a
+    /// translation may change: of both latter it is asked what if they left there.
+    pub scope: Scope,
+    /// What is looked for.
+    pub wanted: Wanted,
+    /// How far to look in one case.
+    pub limits: SolveLimits,
+    /// Whether flows that are translated differently are one.
+    pub any_translation: bool,
+}
+
+/// The flows found, and the parts of the question that have no answer.
+#[derive(Clone, Debug)]
+pub struct Found {
+    /// Where the answer comes from; names the applications.
+    pub answer: Answer,
+    /// The flows, as findings whose old side is the firewall; their new side means nothing.
+    /// Disjoint, and together all there are outside of what is undecided.
+    pub flows: Vec<Finding>,
+}
+
+impl Found {
+    /// The flows that do not depend on a condition without a value at analysis time.
+    pub fn certain(&self) -> impl Iterator<Item = &Finding> {
+        self.flows.iter().filter(|it| is_certain(it))
+    }
+
+    /// Whether the flows are those found, whatever the configuration does not tell.
+    pub fn is_complete(&self) -> bool {
+        self.answer.undecided.is_empty() && self.flows.iter().all(is_certain)
+    }
+}
+
+fn is_certain(flow: &Finding) -> bool {
+    !flow.is_contradicted() && !flow.sets.keys().any(|field| matches!(field, Field::Atom(_)))
+}
+
+/// Looks for flows through one firewall.
+///
+/// Cost: that of [`flatten`] and [`solve`] for each family, class of protocols and group of ways
+/// that some rule tells apart.
+pub fn search(firewall: &LinkedFirewall, search: &Search) -> Found {
+    let gates = Gates::of(firewall);
+    let named = |names: &[Box<str>]| {
+        let found = names.iter().filter_map(|name| gates.named(firewall, name));
+        (!names.is_empty()).then(|| found.collect())
+    };
+    let ends = [named(&search.scope.from), named(&search.scope.to)];
+    search_between(firewall, search, &ends)
+}
+
+/// The gates at either end of the ways that are meant; `None` for all.
+pub(crate) type Ends = [Option<Vec<usize>>; 2];
+
+/// The same between these gates, whatever the scope names.
+pub(crate) fn search_between(firewall: &LinkedFirewall, search: &Search, ends: &Ends) -> Found {
+    let pairing = Pairing::of(firewall, firewall, &BTreeMap::new());
+    let mut answer = Answer::default();
+    for family in [Family::V4, Family::V6] {
+        for group in ways(firewall, &pairing, ends, family) {
+            for protocols in ProtocolClass::ALL {
+                one_case(firewall, search, (family, protocols), &group, &mut answer);
+            }
+        }
+    }
+    let mut flows = findings(firewall, firewall, &answer, &pairing);
+    for flow in &mut flows {
+        flow.opinions[1] = Opinion::default();
+    }
+    Found { answer, flows }
+}
+
+/// The ways through the firewall that are asked about.
+fn ways(
+    firewall: &LinkedFirewall,
+    pairing: &Pairing,
+    [enter, leave]: &Ends,
+    family: Family,
+) -> Vec<Vec<Crossing>> {
+    let gates = &pairing.old.gates;
+    let named = |gates: &Option<Vec<usize>>, at: usize| {
+        gates.as_ref().is_none_or(|gates| gates.contains(&at))
+    };
+    if leave.is_some() {
+        let all = (0..gates.len()).flat_map(|from| (0..gates.len()).map(move |to| (from, to)));
+        let asked = all.filter(|&(from, to)| named(enter, from) && named(leave, to));
+        let asked = asked.flat_map(|(from, to)| {
+            let ways = stated(&gates[from], &gates[to]).into_iter();
+            ways.filter_map(move |way| {
+                let ingress = way.old.ingress;
+                let destinations = leaving(firewall, &pairing.old, ingress, to, family);
+                let whole = destinations == Ranges::span(0, family.last());
+                let destinations = Some(destinations).filter(|it| !it.is_empty())?;
+                Some(Crossing { destinations: Some(destinations).filter(|_| !whole), ..way })
+            })
+        });
+        return grouped([firewall; 2], asked);
+    }
+    let all = crossings(firewall, firewall, pairing, family).into_iter().flatten();
+    let asked = all.filter(|way| {
+        // A place stands for itself only, and not for the others of its gate.
+        let at = gates.iter().position(|gate| gate.places.contains(&way.old.ingress));
+        way.old == way.new && at.is_some_and(|at| named(enter, at))
+    });
+    grouped([firewall; 2], asked)
+}
+
+fn one_case(
+    firewall: &LinkedFirewall,
+    search: &Search,
+    (family, protocols): (Family, ProtocolClass),
+    crossings: &[Crossing],
+    answer: &mut Answer,
+) {
+    let Some(first) = crossings.first() else { return };
+    let names = firewall.applications.iter().map(|known| known.name.clone());
+    let mut names: Vec<Box<str>> = names.collect();
+    names.sort_unstable();
+    names.dedup();
+    let Some(sets) = search.scope.sets(family, protocols, &names) else { return };
+    let mut within: Vec<(Field, Ranges)> = sets.into_iter().collect();
+    within.extend(first.destinations.clone().map(|destinations| (Field::Dst, destinations)));
+    let case = Case { family, protocols, old: first.old, new: first.new, within };
+    let undecided = |because| {
+        let crossings = crossings.to_vec();
+        Undecided { family, protocols, crossings, because }
+    };
+    match flatten(firewall, firewall, &case) {
+        Ok(problem) => {
+            let problem = one_sided(&problem, Side::Old, search.wanted, search.any_translation);
+            let solution = solve(&problem, &search.limits);
+            answer.undecided.extend(open(&solution).into_iter().map(undecided));
+            let regions = regions(&problem, &solution.differences);
+            let crossings = crossings.to_vec();
+            let mut compared = Compared { case, crossings, problem, solution, regions };
+            compared.regions = certain(&compared, &search.limits);
+            answer.compared.push(compared);
+        }
+        Err(NotFlattened { side, at, reason: obstacle }) => {
+            answer.undecided.push(undecided(Unproved::NotWrittenOut { side, at, obstacle }));
+        }
+    }
+}
+
+/// The problem whose difference is what one side lets through, or refuses: that side with all else
+/// outside of the question, against a list with everything outside.
+pub(crate) fn one_sided(
+    problem: &Problem,
+    side: Side,
+    wanted: Wanted,
+    any_translation: bool,
+) -> Problem {
+    let outcomes = problem.outcomes.iter().map(|outcome| match outcome {
+        Outcome::Allow(_) if wanted == Wanted::Allow && any_translation => {
+            Outcome::Allow(Translate::default())
+        }
+        outcome if wanted.fits(outcome) => outcome.clone(),
+        _ => Outcome::Outside,
+    });
+    let nothing = OutcomeId(problem.outcomes.len() as u32);
+    let all = Entry { sets: Box::new([]), step: Step::Decide(nothing), origin: Origin::default() };
+    let list = if side == Side::Old { &problem.old } else { &problem.new };
+    Problem {
+        outcomes: outcomes.chain([Outcome::Outside]).collect(),
+        old: list.clone(),
+        new: List { entries: vec![all] },
+        ..problem.clone()
+    }
+}

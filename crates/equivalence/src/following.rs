@@ -1,0 +1,397 @@
+//! What follows the first packet of a connection both firewalls admit: later packets, and answers.
+//!
+//! A firewall that keeps sessions passes them; one that compares every packet with its rules asks
+//! its rules again. Such a firewall is written out as one with more layers: those that judge the
+//! first packet, the same for what follows it, and the same turned round for the answers. Every
+//! layer has to accept, so that it lets through exactly the connections it goes on to serve.
+
+use parefeu_net::{Protocol, TcpFlags};
+use parefeu_policy::set::{IdSet, PortSet, ProtocolSet};
+use parefeu_policy::{
+    ConnectionState, IcmpMatch, LinkedAction, LinkedFirewall, LinkedLayer, LinkedMatch, LinkedRule,
+    LinkedRuleBase, LinkedService, LinkedServices, ResetSide, RuleBaseId, RuleId, Span, StateSet,
+    TcpFlagMatch, ZoneRelation,
+};
+
+use crate::accept::Terms;
+use crate::compare::{Answer, Compared, Request, Undecided, Unproved, asked, open};
+use crate::confirm;
+use crate::crossing::crossings;
+use crate::finding::{Finding, told};
+use crate::flatten::{Case, NotFlattened, Obstacle, flatten};
+use crate::pairing::Pairing;
+use crate::problem::{Field, Outcome, OutcomeId, Problem, Side, Translate};
+use crate::region::regions;
+use crate::solve::{DifferenceBox, SolveLimits, solve};
+
+/// Compares what follows the first packets both firewalls let through: an answer whose differences
+/// are connections one side serves, and of which the other refuses what follows.
+///
+/// Connections that only one side admits are no part of it, and translations are not compared:
+/// [`compare`](crate::compare()) tells those. `None` where neither side asks its rules about what
+/// follows, or rules let it all through: there is nothing to tell.
+///
+/// A later packet is one of an established connection, over TCP with ACK and no other flag. ICMP
+/// other than the queries that have answers has nothing that follows.
+///
+/// Cost: that of [`compare`](crate::compare()) for lists of up to three times the length.
+pub fn compare_following(
+    old: &LinkedFirewall,
+    new: &LinkedFirewall,
+    request: &Request,
+) -> Option<Answer> {
+    let sides = [Unfolded::of(old), Unfolded::of(new)];
+    if sides.iter().all(|side| side.phases == 0) {
+        return None;
+    }
+    let mut answer = Answer::default();
+    for &family in &request.families {
+        let [old, new] = sides.each_ref().map(|side| &side.firewall);
+        let groups = crossings(old, new, &request.pairing, family);
+        for group in groups.into_iter().filter_map(|group| asked(group, request)) {
+            let Some(first) = group.first() else { continue };
+            for &protocols in &request.protocols {
+                let mut within = request.within.clone();
+                within.extend(first.destinations.clone().map(|set| (Field::Dst, set)));
+                let case = Case { family, protocols, old: first.old, new: first.new, within };
+                let (compared, undecided) = one_case(&sides, request, case);
+                let undecided = undecided.into_iter().map(|because| {
+                    let crossings = group.clone();
+                    Undecided { family, protocols, crossings, because }
+                });
+                answer.undecided.extend(undecided);
+                let crossings = group.clone();
+                answer.compared.extend(compared.map(|it| Compared { crossings, ..it }));
+            }
+        }
+    }
+    Some(answer)
+}
+
+/// The findings of what follows: of a side that refuses, the rules that do.
+pub fn findings_following(
+    old: &LinkedFirewall,
+    new: &LinkedFirewall,
+    answer: &Answer,
+    pairing: &Pairing,
+) -> Vec<Finding> {
+    let mut found = told(old, new, answer, pairing, &Terms::default());
+    let applications = answer.applications();
+    for it in found.iter_mut().take(Finding::CONFIRMED) {
+        let way = &it.witness_way;
+        let sides = [(old, way.old, &it.old), (new, way.new, &it.new)];
+        it.opinions = sides.map(|(firewall, passage, decision)| {
+            let expected = matches!(decision.outcome, Outcome::Allow(_));
+            confirm::ask_following(firewall, passage, &it.witness, applications, expected)
+        });
+    }
+    found
+}
+
+fn one_case(
+    sides: &[Unfolded; 2],
+    request: &Request,
+    case: Case,
+) -> (Option<Compared>, Vec<Unproved>) {
+    if request.limits.stop.is_given() {
+        return (None, vec![Unproved::Stopped]);
+    }
+    let refused = |NotFlattened { side, at, reason: obstacle }| {
+        (None, vec![Unproved::NotWrittenOut { side, at, obstacle }])
+    };
+    for (unfolded, side) in sides.iter().zip([Side::Old, Side::New]) {
+        if let Some(at) = unfolded.untold {
+            return refused(NotFlattened { side, at, reason: Obstacle::Answers });
+        }
+    }
+    let mut problem = match flatten(&sides[0].firewall, &sides[1].firewall, &case) {
+        Ok(problem) => problem,
+        Err(error) => return refused(error),
+    };
+    problem.outcomes = problem.outcomes.iter().map(what_follows).collect();
+    for (list, side) in [&mut problem.old, &mut problem.new].into_iter().zip(sides) {
+        for entry in &mut list.entries {
+            entry.origin.rule = entry.origin.rule.and_then(|id| side.copied[id.index()]);
+        }
+    }
+    let limits = SolveLimits { record: false, compare_refusals: false, ..request.limits };
+    let mut solution = solve(&problem, &limits);
+    solution.differences.retain(|it| both_admit(&problem, it));
+    let undecided = open(&solution);
+    let regions = regions(&problem, &solution.differences);
+    (Some(Compared { case, crossings: Vec::new(), problem, solution, regions }), undecided)
+}
+
+/// What becomes of a connection once it is open; none that does not open is meant.
+fn what_follows(outcome: &Outcome) -> Outcome {
+    match outcome {
+        Outcome::Allow(_) => Outcome::Allow(Translate::default()),
+        Outcome::Deny(how) => match Phase::ALL.into_iter().find(|it| *it.refusal() == **how) {
+            Some(phase) => Outcome::Deny(phase.refused().into()),
+            None => Outcome::Outside,
+        },
+        Outcome::Outside => Outcome::Outside,
+    }
+}
+
+fn both_admit(problem: &Problem, it: &DifferenceBox) -> bool {
+    let inside = |id: OutcomeId| problem.outcomes[id.0 as usize] != Outcome::Outside;
+    inside(it.old.outcome) && inside(it.new.outcome)
+}
+
+/// What follows the first packet.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Phase {
+    /// The same way as the first packet.
+    Later,
+    /// The other way.
+    Answers,
+}
+
+impl Phase {
+    const ALL: [Self; 2] = [Self::Later, Self::Answers];
+
+    /// The action by which layers of this phase refuse; those of the first packet drop.
+    const fn refusing(self) -> LinkedAction {
+        match self {
+            Self::Later => LinkedAction::Deny,
+            Self::Answers => LinkedAction::Reset(ResetSide::Client),
+        }
+    }
+
+    /// What writing out calls that action.
+    const fn refusal(self) -> &'static str {
+        match self {
+            Self::Later => "deny",
+            Self::Answers => "reset client",
+        }
+    }
+
+    /// What reports call it.
+    const fn refused(self) -> &'static str {
+        match self {
+            Self::Later => "drop later packets",
+            Self::Answers => "drop answers",
+        }
+    }
+}
+
+/// A firewall that lets through the connections it serves.
+struct Unfolded {
+    firewall: LinkedFirewall,
+    /// For each of its rules, the one it is a copy of.
+    copied: Vec<Option<RuleId>>,
+    /// How many phases its rules judge beside the first packet.
+    phases: usize,
+    /// A rule of which nobody can tell whether it matches an answer.
+    untold: Option<Span>,
+}
+
+impl Unfolded {
+    fn of(firewall: &LinkedFirewall) -> Self {
+        let copied = (0..firewall.rules.len() as u32).map(|id| Some(RuleId(id))).collect();
+        let mut found = Self { firewall: firewall.clone(), copied, phases: 0, untold: None };
+        let all = &mut found.firewall;
+        let actions = all.rules.iter_mut().map(|rule| &mut rule.action);
+        let defaults = all.layers.iter_mut().map(|layer| &mut layer.default);
+        let ends = all.rule_bases.iter_mut().filter_map(|it| it.default.as_mut());
+        for action in actions.chain(defaults).chain(ends) {
+            *action = refusing(*action, LinkedAction::Drop);
+        }
+        for phase in Phase::ALL {
+            let asked = |layer: &LinkedLayer| !passes_all(firewall, layer);
+            if firewall.behaviour.filter_every_packet && firewall.layers.iter().any(asked) {
+                found.append(firewall, phase);
+            }
+        }
+        found
+    }
+
+    /// Adds the layers once more, for a phase.
+    fn append(&mut self, written: &LinkedFirewall, phase: Phase) {
+        let Self { firewall, copied, phases, untold } = self;
+        *phases += 1;
+        let (first_rule, first_base) = (firewall.rules.len() as u32, firewall.rule_bases.len());
+        let moved = |action: LinkedAction| {
+            let to = |id: RuleBaseId| RuleBaseId(id.0 + first_base as u32);
+            match refusing(action, phase.refusing()) {
+                LinkedAction::Jump(id) => LinkedAction::Jump(to(id)),
+                LinkedAction::Goto(id) => LinkedAction::Goto(to(id)),
+                action => action,
+            }
+        };
+        for (rule, id) in written.rules.iter().zip((0..).map(RuleId)) {
+            let mut rule = LinkedRule { action: moved(rule.action), ..rule.clone() };
+            rule.disabled |= !meets_established(&rule.matches);
+            if phase == Phase::Answers && is_one_way(&rule.matches) && !rule.disabled {
+                untold.get_or_insert(rule.at);
+            }
+            follow(&mut rule.matches, phase);
+            firewall.rules.push(rule);
+            copied.push(Some(id));
+        }
+        for rule_base in &written.rule_bases {
+            firewall.rule_bases.push(LinkedRuleBase {
+                first: RuleId(rule_base.first.0 + first_rule),
+                default: rule_base.default.map(moved),
+                ..rule_base.clone()
+            });
+        }
+        for layer in &written.layers {
+            let to = RuleBaseId(layer.rule_base.0 + first_base as u32);
+            let first = RuleId(firewall.rules.len() as u32);
+            let at = written.rule_bases[layer.rule_base.index()].at;
+            firewall.rules.extend([nothing_follows(at), goes_on(to, at)]);
+            copied.extend([None, None]);
+            let rule_base = RuleBaseId(firewall.rule_bases.len() as u32);
+            let name = layer.name.clone();
+            firewall.rule_bases.push(LinkedRuleBase { name, first, count: 2, default: None, at });
+            let default = moved(layer.default);
+            firewall.layers.push(LinkedLayer { rule_base, default, ..layer.clone() });
+        }
+    }
+}
+
+/// An action, refusing in this one way.
+const fn refusing(action: LinkedAction, how: LinkedAction) -> LinkedAction {
+    match action {
+        LinkedAction::Deny | LinkedAction::Drop | LinkedAction::Reset(_) => how,
+        action => action,
+    }
+}
+
+/// Whether a layer surely lets all that follows through: the first rule that can meet it does.
+fn passes_all(firewall: &LinkedFirewall, layer: &LinkedLayer) -> bool {
+    let rules = firewall.rules_of(layer.rule_base).iter().filter(|rule| !rule.disabled);
+    let mut rules = rules.filter(|rule| rule.action != LinkedAction::Continue);
+    if let Some(rule) = rules.find(|rule| meets_established(&rule.matches)) {
+        return rule.action == LinkedAction::Allow && is_unconditional(&rule.matches);
+    }
+    let end = firewall.rule_bases[layer.rule_base.index()].default;
+    end.unwrap_or(layer.default) == LinkedAction::Allow
+}
+
+/// Whether some packet of an established connection may match.
+fn meets_established(matches: &LinkedMatch) -> bool {
+    let flags = &matches.tcp_flags;
+    matches.states.contains(ConnectionState::Established)
+        && (flags.is_empty() || flags.iter().any(|flags| flags.holds(TcpFlags::ACK.0)))
+}
+
+/// Whether a match compares what an answer does not turn round.
+fn is_one_way(matches: &LinkedMatch) -> bool {
+    !matches.users.is_any() || !matches.devices.is_empty() || matches.services.application_default
+}
+
+/// Whether a match compares nothing but states.
+fn is_unconditional(matches: &LinkedMatch) -> bool {
+    let sets = [&matches.ingress, &matches.egress, &matches.from, &matches.to];
+    let known = [&matches.applications, &matches.url_categories, &matches.users];
+    sets.into_iter().chain(known).all(IdSet::is_any)
+        && matches.relation == ZoneRelation::Any
+        && matches.src.is_any()
+        && matches.dst.is_any()
+        && matches.services.terms.iter().any(LinkedService::is_any)
+        && !matches.services.application_default
+        && matches.tcp_flags.is_empty()
+        && matches.devices.is_empty()
+        && matches.schedule.is_none()
+        && matches.atoms.is_empty()
+}
+
+/// Makes a match on an established connection's packet one on its first packet.
+fn follow(matches: &mut LinkedMatch, phase: Phase) {
+    matches.states = StateSet::ALL;
+    if !matches.tcp_flags.is_empty() {
+        // Flags that fit are those of every later packet; what is left is that it is TCP.
+        matches.tcp_flags = vec![TcpFlagMatch { mask: 0, value: 0, negated: false }];
+    }
+    if phase == Phase::Later {
+        return;
+    }
+    std::mem::swap(&mut matches.src, &mut matches.dst);
+    std::mem::swap(&mut matches.ingress, &mut matches.egress);
+    std::mem::swap(&mut matches.from, &mut matches.to);
+    for term in &mut matches.services.terms {
+        std::mem::swap(&mut term.src_ports, &mut term.dst_ports);
+    }
+    for term in &mut matches.services.terms {
+        let Some(icmp) = &mut term.icmp else { continue };
+        match query_of(icmp.kind) {
+            Some(query) => icmp.kind = query,
+            // No answer; of protocols without types the term says what it said.
+            None => term.protocols = term.protocols.intersection(icmp_protocols().complement()),
+        }
+    }
+}
+
+fn icmp_protocols() -> ProtocolSet {
+    [Protocol::ICMP, Protocol::ICMPV6].into_iter().collect()
+}
+
+/// Queries of ICMP and the type of their answers, RFC 792, RFC 950 and RFC 4443; both families
+/// have their own numbers for them.
+const QUERIES: [(u8, u8); 5] = [(8, 0), (13, 14), (15, 16), (17, 18), (128, 129)];
+
+/// The query an answer's type belongs to.
+fn query_of(answer: u8) -> Option<u8> {
+    QUERIES.into_iter().find(|(_, it)| *it == answer).map(|(query, _)| query)
+}
+
+/// The type of the answer to a query.
+pub(crate) fn answer_of(query: u8) -> Option<u8> {
+    QUERIES.into_iter().find(|(it, _)| *it == query).map(|(_, answer)| answer)
+}
+
+/// A rule that lets all ICMP through that nothing follows.
+fn nothing_follows(at: Span) -> LinkedRule {
+    let alone = (0..=u8::MAX).filter(|kind| answer_of(*kind).is_none());
+    let terms = alone.map(|kind| LinkedService {
+        protocols: icmp_protocols(),
+        src_ports: PortSet::all(),
+        dst_ports: PortSet::all(),
+        icmp: Some(IcmpMatch { kind, code: None }),
+    });
+    implied(LinkedAction::Allow, terms.collect(), at)
+}
+
+/// A rule that sends all else to the rules that were written.
+fn goes_on(to: RuleBaseId, at: Span) -> LinkedRule {
+    let any = LinkedService {
+        protocols: ProtocolSet::ALL,
+        src_ports: PortSet::all(),
+        dst_ports: PortSet::all(),
+        icmp: None,
+    };
+    implied(LinkedAction::Goto(to), vec![any], at)
+}
+
+fn implied(action: LinkedAction, terms: Vec<LinkedService>, at: Span) -> LinkedRule {
+    let any = parefeu_policy::LinkedAddresses {
+        set: parefeu_policy::set::AddressSet::all(),
+        ..Default::default()
+    };
+    let matches = LinkedMatch {
+        ingress: IdSet::Any,
+        egress: IdSet::Any,
+        from: IdSet::Any,
+        to: IdSet::Any,
+        relation: ZoneRelation::Any,
+        src: any.clone(),
+        dst: any,
+        services: LinkedServices { terms, ..LinkedServices::default() },
+        states: StateSet::ALL,
+        tcp_flags: Vec::new(),
+        applications: IdSet::Any,
+        implicit_applications: IdSet::Any,
+        url_categories: IdSet::Any,
+        opaque_category: false,
+        users: IdSet::Any,
+        devices: Vec::new(),
+        schedule: None,
+        atoms: Vec::new(),
+    };
+    let (disabled, implied, log) = (false, true, false);
+    let (name, profiles) = ("implied".into(), Vec::new());
+    LinkedRule { name, at, disabled, implied, matches, action, log, profiles }
+}
