@@ -6,9 +6,12 @@
 //! and every wait is bounded. The namespaces have no names and end with their last handle.
 //!
 //! What the ruleset logs to [`RULES`] names the rule that decided; connection tracking says itself
-//! why it calls a packet invalid. Time is virtual: [`Kernel::advance`] makes every connection
-//! older. Fragments held, expected connections and the two seconds of real time after which UDP
-//! counts as a stream do not age.
+//! why it calls a packet invalid.
+//!
+//! Time is virtual: [`Kernel::advance`] makes every connection older, by exact seconds as long as
+//! less than a second of real time lies between two advances; where more does, because the host
+//! paused, it says so and the connections are to be started again. Held fragments, expected
+//! connections and the two seconds after which UDP counts as a stream follow real time alone.
 
 use std::fmt;
 use std::fs::File;
@@ -20,6 +23,7 @@ use std::time::Duration;
 
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sched::{CpuSet, sched_getaffinity, sched_getcpu, sched_setaffinity};
+use nix::time::{ClockId, clock_gettime};
 use nix::unistd::{Pid, geteuid};
 
 use self::namespace::Namespace;
@@ -31,14 +35,33 @@ mod netlink;
 /// The log group in which rules name themselves: `log group 7 prefix "name"`.
 pub const RULES: u16 = 7;
 
-/// What the host lacks to run the oracle.
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub struct Missing(String);
+/// Why there is no oracle.
+#[derive(Debug)]
+pub enum StartError {
+    /// The host lacks something: root, a command, a feature of its kernel. A test may skip, aloud.
+    Missing(String),
+    /// The host has it all, and something failed nevertheless. A test has to fail.
+    Failed(io::Error),
+}
 
-impl fmt::Display for Missing {
+impl fmt::Display for StartError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
+        match self {
+            Self::Missing(what) => write!(f, "the kernel as oracle needs {what}"),
+            Self::Failed(error) => write!(f, "the kernel as oracle does not start: {error}"),
+        }
     }
+}
+
+impl From<io::Error> for StartError {
+    fn from(error: io::Error) -> Self {
+        Self::Failed(error)
+    }
+}
+
+/// What a failing step shows to be missing.
+fn missing(what: &str) -> impl FnOnce(io::Error) -> StartError {
+    move |error| StartError::Missing(format!("{what} ({error})"))
 }
 
 /// The side of the firewall a frame comes from.
@@ -84,12 +107,16 @@ pub struct Seen {
 }
 
 impl Seen {
-    /// What became of `frame`, which brought this about.
+    /// What became of `frame`, which brought this about; where it was the last fragment to come, of
+    /// its whole datagram.
     pub fn fate(&self, frame: &[u8]) -> Fate {
+        let same = |out: &Vec<u8>| ends(out) == ends(frame);
         match (self.forwarded.as_slice(), self.answers.as_slice()) {
             ([], []) => Fate::Dropped,
             ([], _) => Fate::Rejected,
             ([out], _) if without_hop(out) == without_hop(frame) => Fate::Passed,
+            // The kernel takes a datagram apart again that it had to join.
+            ([_, _, ..], _) if self.forwarded.iter().any(same) => Fate::Passed,
             _ => Fate::Translated,
         }
     }
@@ -120,6 +147,8 @@ pub struct Kernel {
     server: File,
     log: Netlink,
     connections: Netlink,
+    /// When the age of every connection was last exact.
+    settled: Duration,
     affinity: CpuSet,
     stays_here: PhantomData<*const ()>,
 }
@@ -128,39 +157,48 @@ impl Kernel {
     /// Builds the three namespaces.
     ///
     /// # Errors
-    /// [`Missing`] says what the host lacks: root, a tool, a feature of its kernel.
-    pub fn start() -> Result<Self, Missing> {
+    /// [`StartError`] tells what the host lacks from what failed.
+    pub fn start() -> Result<Self, StartError> {
         if !geteuid().is_root() {
-            return Err(Missing("root".to_owned()));
+            return Err(StartError::Missing("root".to_owned()));
         }
-        for tool in ["ip", "nft", "ethtool"] {
+        for tool in ["timeout", "ip", "nft", "ethtool"] {
             let mut command = Command::new(tool);
             command.arg("--version").stdout(Stdio::null()).stderr(Stdio::null());
-            command.status().map_err(|_| Missing(format!("the command `{tool}`")))?;
+            command.status().map_err(missing(&format!("the command `{tool}`")))?;
         }
-        Self::build().map_err(|error| Missing(error.to_string()))
+        let namespaces = missing("network namespaces");
+        let firewall = Namespace::new().map_err(namespaces)?;
+        let wires = ["link add c type veth peer name s", "link del c"];
+        for line in wires {
+            firewall.command(&format!("ip {line}"), "").map_err(missing("virtual wires"))?;
+        }
+        let tracking = format!("{QUIET}\n{TRACKING}");
+        firewall.command("nft -f -", &tracking).map_err(missing("connection tracking rules"))?;
+        Ok(Self::build(firewall)?)
     }
 
-    fn build() -> io::Result<Self> {
+    fn build(firewall: Namespace) -> io::Result<Self> {
         let this_thread = Pid::from_raw(0);
         let affinity = sched_getaffinity(this_thread)?;
-        let firewall = Namespace::new()?;
         let client = wire(&firewall, &CLIENT_WIRE)?;
         let server = wire(&firewall, &SERVER_WIRE)?;
         for (name, value) in PARAMETERS {
             firewall.set(name, value)?;
         }
-        firewall.command("ip -batch -", ROUTES)?;
+        firewall.command("ip -4 -batch -", ROUTES_V4)?;
+        firewall.command("ip -6 -batch -", ROUTES_V6)?;
         let log = firewall.within(Netlink::open)?;
         [0, RULES].into_iter().try_for_each(|group| log.listen(group))?;
         let connections = firewall.within(Netlink::open)?;
         let mut here = CpuSet::new();
         here.set(sched_getcpu()?)?;
         sched_setaffinity(this_thread, &here)?;
+        let settled = ticks()?;
         let stays_here = PhantomData;
-        let mut kernel = Self { firewall, client, server, log, connections, affinity, stays_here };
+        let mut kernel =
+            Self { firewall, client, server, log, connections, settled, affinity, stays_here };
         kernel.load("")?;
-        // The kernel registers connection tracking with the first rule that asks for it.
         kernel.reset()?;
         Ok(kernel)
     }
@@ -226,9 +264,21 @@ impl Kernel {
     /// Makes every connection older, by whole seconds; one whose time is over ends.
     ///
     /// # Errors
-    /// The kernel refuses.
+    /// [`io::ErrorKind::TimedOut`] when a second of real time or more went by since the last
+    /// advance or reset, so that ages are not exact. Any other: the kernel refuses.
     pub fn advance(&mut self, by: Duration) -> io::Result<()> {
-        self.connections.age(by)
+        // The kernel counts in ticks and tells whole seconds, rounded down: a tick after the last
+        // packet every age is rounded.
+        let last = ticks()?;
+        let mut readings = (0..READINGS).map(|_| ticks());
+        let moved = readings.find(|now| !matches!(now, Ok(now) if *now == last));
+        let now = moved.ok_or_else(|| io::Error::other("the clock stands still"))??;
+        if now.saturating_sub(self.settled) >= Duration::from_secs(1) {
+            return Err(io::Error::new(io::ErrorKind::TimedOut, "the host paused"));
+        }
+        self.connections.age(by)?;
+        self.settled = now;
+        Ok(())
     }
 
     /// Forgets every connection.
@@ -236,8 +286,14 @@ impl Kernel {
     /// # Errors
     /// The kernel refuses.
     pub fn reset(&mut self) -> io::Result<()> {
+        self.settled = ticks()?;
         self.connections.flush()
     }
+}
+
+/// The kernel's clock, which moves with each tick.
+fn ticks() -> io::Result<Duration> {
+    Ok(clock_gettime(ClockId::CLOCK_MONOTONIC_COARSE)?.into())
 }
 
 impl Drop for Kernel {
@@ -246,6 +302,9 @@ impl Drop for Kernel {
         sched_setaffinity(Pid::from_raw(0), &self.affinity).ok();
     }
 }
+
+/// How often the clock is read until it moves: for seconds, where a tick takes 10 ms at most.
+const READINGS: usize = 100_000_000;
 
 /// How often a frame is waited for, a tenth of a second each time.
 const ATTEMPTS: usize = 50;
@@ -262,6 +321,28 @@ fn without_hop(frame: &[u8]) -> Vec<u8> {
         _ => {}
     }
     packet
+}
+
+/// Addresses and ports (of ICMP, type, code and identifier) of a frame; `None` of a fragment
+/// without them.
+fn ends(frame: &[u8]) -> Option<(&[u8], &[u8])> {
+    let packet = frame.get(14..).filter(|packet| packet.len() >= 20)?;
+    let (addresses, protocol, at) = if packet[0] >> 4 == 4 {
+        let offset = u16::from_be_bytes([packet[6] & 0x1f, packet[7]]);
+        let header = usize::from(packet[0] & 15) * 4;
+        (&packet[12..20], packet[9], (offset == 0).then_some(header)?)
+    } else {
+        let (addresses, next) = (packet.get(8..40)?, packet[6]);
+        // A fragment header (RFC 8200 §4.5).
+        let fragment = packet.get(40..48).filter(|_| next == 44);
+        match fragment {
+            Some(&[next, _, high, low, ..]) if (high, low & !7) == (0, 0) => (addresses, next, 48),
+            Some(_) => return None,
+            None => (addresses, next, 40),
+        }
+    };
+    let length = if matches!(protocol, 1 | 58) { 6 } else { 4 };
+    Some((addresses, packet.get(at..at + length).unwrap_or_default()))
 }
 
 /// One pair of virtual interfaces.
@@ -329,7 +410,7 @@ fn wire(firewall: &Namespace, wire: &Wire) -> io::Result<File> {
 }
 
 /// A router that forwards whatever its rules let through, and tells what it does not.
-const PARAMETERS: [(&str, &str); 17] = [
+const PARAMETERS: [(&str, &str); 20] = [
     ("ipv4/ip_forward", "1"),
     ("ipv6/conf/all/forwarding", "1"),
     ("ipv4/conf/all/rp_filter", "0"),
@@ -347,39 +428,52 @@ const PARAMETERS: [(&str, &str); 17] = [
     ("netfilter/nf_conntrack_log_invalid", "255"),
     ("netfilter/nf_log/2", "nfnetlink_log"),
     ("netfilter/nf_log/10", "nfnetlink_log"),
+    // Fragments of a peer may be far apart, and many may be held.
+    ("ipv4/ipfrag_max_dist", "0"),
+    ("ipv4/ipfrag_high_thresh", "268435456"),
+    ("netfilter/nf_conntrack_frag6_high_thresh", "268435456"),
 ];
 
 /// What comes in on one side leaves on the other; what the firewall says itself goes to the side of
 /// its destination, the client's networks being 10.0.0.0/8 and 2001:db8:1::/48.
-const ROUTES: &str = "\
+const ROUTES_V4: &str = "\
 link set lo up
 addr add 198.18.255.1/32 dev fc
 addr add 198.18.255.2/32 dev fs
--6 addr add fd18:ffff::1/128 dev fc nodad
--6 addr add fd18:ffff::2/128 dev fs nodad
 neigh add 169.254.1.2 lladdr 02:00:00:00:00:03 dev fc nud permanent
 neigh add 169.254.2.2 lladdr 02:00:00:00:00:04 dev fs nud permanent
--6 neigh add fe80::c lladdr 02:00:00:00:00:03 dev fc nud permanent
--6 neigh add fe80::5 lladdr 02:00:00:00:00:04 dev fs nud permanent
 route add default via 169.254.2.2 dev fs onlink table 100
 route add default via 169.254.1.2 dev fc onlink table 101
 route add 10.0.0.0/8 via 169.254.1.2 dev fc onlink
 route add default via 169.254.2.2 dev fs onlink
--6 route add default via fe80::5 dev fs onlink table 100
--6 route add default via fe80::c dev fc onlink table 101
--6 route add 2001:db8:1::/48 via fe80::c dev fc onlink
--6 route add default via fe80::5 dev fs onlink
 rule add iif fc lookup 100
 rule add iif fs lookup 101
--6 rule add iif fc lookup 100
--6 rule add iif fs lookup 101
 ";
+const ROUTES_V6: &str = "\
+addr add fd18:ffff::1/128 dev fc nodad
+addr add fd18:ffff::2/128 dev fs nodad
+neigh add fe80::c lladdr 02:00:00:00:00:03 dev fc nud permanent
+neigh add fe80::5 lladdr 02:00:00:00:00:04 dev fs nud permanent
+route add default via fe80::5 dev fs onlink table 100
+route add default via fe80::c dev fc onlink table 101
+route add 2001:db8:1::/48 via fe80::c dev fc onlink
+route add default via fe80::5 dev fs onlink
+rule add iif fc lookup 100
+rule add iif fs lookup 101
+";
+
+/// What shows whether the host's kernel tracks connections and logs them, before all else.
+const TRACKING: &str = "\
+table inet tracking {
+  chain forward { type filter hook forward priority -1; ct state invalid log group 7 counter; }
+}";
 
 /// The firewall says nothing of its own accord.
 const QUIET: &str = "\
 table inet quiet {
   chain output {
     type filter hook output priority 0; policy accept;
-    icmpv6 type { mld-listener-report, mld2-listener-report, nd-router-solicit, nd-neighbor-solicit } drop
+    icmpv6 type { mld-listener-report, mld2-listener-report } drop
+    icmpv6 type { nd-router-solicit, nd-neighbor-solicit } drop
   }
 }";

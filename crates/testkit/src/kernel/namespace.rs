@@ -12,6 +12,9 @@ use nix::ifaddrs::getifaddrs;
 use nix::sched::{CloneFlags, setns, unshare};
 use nix::sys::socket::{AddressFamily, SockFlag, SockProtocol, SockType, bind, socket};
 
+/// How long a command may take.
+const LONGEST_SECS: &str = "20";
+
 /// A network namespace of our own.
 #[derive(Debug)]
 pub(super) struct Namespace(File);
@@ -44,9 +47,9 @@ impl Namespace {
     /// Runs a command inside it, with `input` on its standard input; the error is what it says.
     pub(super) fn command(&self, line: &str, input: &str) -> io::Result<()> {
         self.within(|| {
-            let mut words = line.split_whitespace();
-            let mut command = Command::new(words.next().unwrap_or_default());
-            command.args(words).stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::piped());
+            let mut command = Command::new("timeout");
+            command.arg(LONGEST_SECS).args(line.split_whitespace());
+            command.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::piped());
             let mut child = command.spawn()?;
             // Dropped at once, so that the command sees the end of its input.
             child.stdin.take().map_or(Ok(()), |mut stdin| stdin.write_all(input.as_bytes()))?;
