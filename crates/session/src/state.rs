@@ -17,6 +17,8 @@ pub(crate) enum Tracker {
         replied: bool,
     },
     Icmp {
+        /// The type of the message that opened it.
+        opening: u8,
         replied: bool,
     },
     Sctp(Association),
@@ -69,7 +71,7 @@ impl Tracker {
                 let lone = message.id.is_none() && !behaviour.filter_every_packet;
                 let unpaired = message.id.is_some() && !behaviour.icmp_sessions;
                 let opens = message.request || lone || unpaired;
-                let opened = Self::Icmp { replied: false };
+                let opened = Self::Icmp { opening: message.kind, replied: false };
                 opens.then_some(opened).ok_or(InvalidReason::NotOpening)
             }
             (Transport::Sctp(header), _) => {
@@ -114,12 +116,17 @@ impl Tracker {
                 association.answered |= reply;
                 state_of(association.answered)
             }
-            (Self::Icmp { .. }, Transport::Icmp(message))
-                if message.id.is_some() && message.request == reply && behaviour.icmp_sessions =>
+            (Self::Icmp { opening, replied }, Transport::Icmp(message))
+                if message.id.is_some() && behaviour.icmp_sessions =>
             {
-                return Progress::invalid(InvalidReason::UnexpectedFlags);
+                let answers = reply && !message.request && answer_to(*opening) == message.kind;
+                if !answers && (reply || !message.request) {
+                    return Progress::invalid(InvalidReason::UnexpectedFlags);
+                }
+                *replied |= reply;
+                state_of(*replied)
             }
-            (Self::Udp { replied } | Self::Icmp { replied } | Self::Other { replied }, _) => {
+            (Self::Udp { replied } | Self::Icmp { replied, .. } | Self::Other { replied }, _) => {
                 *replied |= reply;
                 state_of(*replied)
             }
@@ -128,12 +135,23 @@ impl Tracker {
         Progress::counted(state)
     }
 
+    /// Whether a session of an ICMP query holds a message of this type in a direction.
+    pub(crate) const fn carries(&self, direction: Direction, kind: u8) -> bool {
+        match (self, direction) {
+            (Self::Icmp { opening, .. }, Direction::Original) => kind == *opening,
+            (Self::Icmp { opening, .. }, Direction::Reply) => kind == answer_to(*opening),
+            _ => true,
+        }
+    }
+
     /// Whether packets of the reply direction were seen.
     pub(crate) fn is_answered(&self) -> bool {
         match self {
             Self::Tcp(connection) => connection.answered,
             Self::Sctp(association) => association.answered,
-            Self::Udp { replied } | Self::Icmp { replied } | Self::Other { replied } => *replied,
+            Self::Udp { replied } | Self::Icmp { replied, .. } | Self::Other { replied } => {
+                *replied
+            }
             Self::Refused(_) => false,
         }
     }
@@ -223,6 +241,14 @@ impl Association {
             _ => self.phase,
         };
         Ok(())
+    }
+}
+
+/// The type of the answer to an ICMP query (RFC 792, RFC 950, RFC 4443).
+const fn answer_to(query: u8) -> u8 {
+    match query {
+        8 => 0,
+        query => query.wrapping_add(1),
     }
 }
 

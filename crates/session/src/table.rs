@@ -203,7 +203,8 @@ impl<T> SessionTable<T> {
     ///
     /// `dst` is the destination of the error itself, which has to be the sender of the quoted
     /// packet. The quoted sequence number is not checked (as Linux). Translate the error with
-    /// [`Session::quoted_beyond`]. `None` also when the quote is too short to know the flow.
+    /// [`Session::quoted_beyond`]. `None` also when the quote is too short to know the flow, and
+    /// when it quotes an answer where the session holds the query.
     pub fn related(
         &self,
         tag: u32,
@@ -213,7 +214,11 @@ impl<T> SessionTable<T> {
         if !quoted.ports_known || quoted.flow.src != dst {
             return None;
         }
-        self.find(tag, &quoted.flow.reverse())
+        let (id, direction) = self.find(tag, &quoted.flow.reverse())?;
+        let session = self.session(id)?;
+        let sent = quoted.icmp_kind.filter(|_| self.behaviour.icmp_sessions);
+        let fits = sent.is_none_or(|kind| session.tracker.carries(direction.reverse(), kind));
+        fits.then_some((id, direction))
     }
 
     /// How many packets were refused for this reason.

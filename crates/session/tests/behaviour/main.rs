@@ -186,6 +186,7 @@ fn icmp_replies_need_their_query() {
         ("s echo-reply 7", "established"),
         ("s echo-reply 8", "invalid not-opening"),
         ("s echo 7", "invalid unexpected-flags"),
+        ("s timestamp-reply 7", "invalid unexpected-flags"),
     ];
     check(Preset::Linux, &lines, &["aged-out packets [1, 1]"]);
 }

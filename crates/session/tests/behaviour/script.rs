@@ -91,8 +91,8 @@ impl Script {
     }
 
     /// Plays one line and says what it was taken for: `side flags sequence acknowledgement length`
-    /// is a segment, `side udp` a datagram, `side echo id` and `side echo-reply id` are ICMP, `side
-    /// sctp chunk tag initiate-tag` SCTP; `+seconds` lets time pass.
+    /// is a segment, `side udp` a datagram, `side echo id`, `side echo-reply id` and `side
+    /// timestamp-reply id` are ICMP, `side sctp chunk tag initiate-tag` SCTP; `+seconds` lets time pass.
     pub(crate) fn play(&mut self, line: &str) -> String {
         self.judge(line, false)
     }
@@ -118,7 +118,9 @@ impl Script {
         let chunk = [[0; 4], number(4).to_be_bytes()].concat();
         let transport = match words[1] {
             "udp" => datagram(&flow),
-            kind @ ("echo" | "echo-reply") => echo(number(2) as u16, kind == "echo"),
+            "echo" => query(number(2) as u16, 8, true),
+            "echo-reply" => query(number(2) as u16, 0, false),
+            "timestamp-reply" => query(number(2) as u16, 14, false),
             "sctp" => Transport::Sctp(SctpHeader {
                 src_port: flow.src_port,
                 dst_port: flow.dst_port,
@@ -178,9 +180,9 @@ impl Script {
     }
 }
 
-fn echo(id: u16, request: bool) -> Transport<'static> {
+pub(crate) fn query(id: u16, kind: u8, request: bool) -> Transport<'static> {
     Transport::Icmp(IcmpMessage {
-        kind: if request { 8 } else { 0 },
+        kind,
         code: 0,
         id: Some(id),
         request,
