@@ -159,21 +159,7 @@ impl Tracker {
     /// How long the session may be idle in its present state.
     pub(crate) fn timeout(&self, timers: &Timers) -> Duration {
         match self {
-            // A refused opening is over at once.
-            Self::Tcp(TcpConnection { state: TcpState::Closed, answered: false, .. }) => {
-                Duration::ZERO
-            }
-            Self::Tcp(connection) if connection.is_doubted() && !timers.tcp_reset.is_zero() => {
-                timers.tcp_reset
-            }
-            Self::Tcp(connection) => match connection.state {
-                TcpState::SynSent | TcpState::SynCrossed => timers.tcp_syn,
-                TcpState::SynReceived => timers.tcp_handshake,
-                TcpState::Established => timers.tcp_established,
-                TcpState::FinWait | TcpState::CloseWait => timers.tcp_half_closed,
-                TcpState::LastAck | TcpState::TimeWait => timers.tcp_time_wait,
-                TcpState::Closed => timers.tcp_reset,
-            },
+            Self::Tcp(connection) => tcp_timeout(connection, timers),
             Self::Udp { replied: false } => timers.udp,
             Self::Udp { replied: true } => timers.udp_stream,
             Self::Icmp { .. } => timers.icmp,
@@ -201,6 +187,33 @@ impl Tracker {
             Self::Refused(_) => EndReason::PolicyDeny,
             _ => EndReason::AgedOut,
         }
+    }
+}
+
+fn tcp_timeout(connection: &TcpConnection, timers: &Timers) -> Duration {
+    let usual = match connection.state {
+        // A refused opening is over at once.
+        TcpState::Closed if !connection.answered => return Duration::ZERO,
+        TcpState::SynSent | TcpState::SynCrossed => timers.tcp_syn,
+        TcpState::SynReceived => timers.tcp_handshake,
+        TcpState::Established => timers.tcp_established,
+        TcpState::FinWait => timers.tcp_half_closed,
+        TcpState::CloseWait if timers.tcp_close_wait.is_zero() => timers.tcp_half_closed,
+        TcpState::CloseWait => timers.tcp_close_wait,
+        TcpState::LastAck if !timers.tcp_last_ack.is_zero() => timers.tcp_last_ack,
+        TcpState::LastAck | TcpState::TimeWait => timers.tcp_time_wait,
+        TcpState::Closed => timers.tcp_reset,
+    };
+    let unacknowledged = timers.tcp_unacknowledged;
+    let short = if unacknowledged.is_zero() { usual } else { usual.min(unacknowledged) };
+    if connection.is_repeating() && short < usual {
+        short
+    } else if connection.is_doubted() && !timers.tcp_reset.is_zero() {
+        timers.tcp_reset
+    } else if connection.awaits_answer() {
+        short
+    } else {
+        usual
     }
 }
 

@@ -40,6 +40,7 @@ impl Side {
     const SELECTIVE: u8 = 2;
     const LIBERAL: u8 = 4;
     const ACKNOWLEDGED: u8 = 8;
+    const OUTSTANDING: u8 = 16;
 
     /// Whether a segment of this side was seen.
     pub(crate) const fn is_known(&self) -> bool {
@@ -59,6 +60,11 @@ impl Side {
     /// Highest acknowledgement number sent, if any.
     pub(crate) fn max_ack(&self) -> Option<u32> {
         (self.flags & Self::ACKNOWLEDGED != 0).then_some(self.max_ack)
+    }
+
+    /// Whether the other side has yet to acknowledge data of this one.
+    pub(crate) const fn is_outstanding(&self) -> bool {
+        self.flags & Self::OUTSTANDING != 0
     }
 
     /// Begins with a SYN: its options hold for the connection.
@@ -171,6 +177,7 @@ impl Side {
             let fits = receiver.is_known() && not_too_old && ack_not_too_old && ack_seen;
             if fits && overshot <= receiver.max_window {
                 self.end = end;
+                self.flags |= Self::OUTSTANDING;
                 return Window::Uncounted;
             }
             return Window::Beyond(InvalidReason::SequenceBeyondWindow);
@@ -197,6 +204,7 @@ impl Side {
         self.max_window = self.max_window.max(window.wrapping_add(sack.wrapping_sub(ack)));
         if after(end, self.end) {
             self.end = end;
+            self.flags |= Self::OUTSTANDING;
         }
         if segment.flags.contains(TcpFlags::ACK) {
             let highest = self.max_ack().is_none_or(|highest| after(ack, highest));
@@ -210,6 +218,9 @@ impl Side {
         let edge = sack.wrapping_add(window);
         if after(edge, receiver.max_end.wrapping_sub(1)) {
             receiver.max_end = edge.wrapping_add(u32::from(window == 0));
+        }
+        if ack == receiver.end {
+            receiver.flags &= !Self::OUTSTANDING;
         }
     }
 }

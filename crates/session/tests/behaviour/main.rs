@@ -164,6 +164,59 @@ fn tcp_timers_follow_the_state() {
 }
 
 #[test]
+fn a_connection_with_something_outstanding_is_kept_for_less() {
+    let one = ["aged-out packets [3, 1]"];
+    let sent = after_handshake(&[
+        ("c PA 1001 5001 100", "established"),
+        ("+299", ""),
+        ("c PA 1001 5001 100", "established"),
+        ("+301", "1 ended"),
+    ]);
+    check(Preset::Linux, &sent, &["aged-out packets [4, 1]"]);
+    let acknowledged = after_handshake(&[
+        ("c PA 1001 5001 100", "established"),
+        ("s A 5001 1101", "established"),
+        ("+431999", ""),
+        ("+2", "1 ended"),
+    ]);
+    check(Preset::Linux, &acknowledged, &["aged-out packets [3, 2]"]);
+    let kept = after_handshake(&[("c PA 1001 5001 100", "established"), ("+3599", "")]);
+    check(Preset::Panos, &kept, &one);
+    let repeated = ("c A 1001 5001", "established");
+    let repeated = [repeated, repeated, repeated, ("+301", "1 ended")];
+    check(Preset::Linux, &after_handshake(&repeated), &["aged-out packets [5, 1]"]);
+    check(
+        Preset::Linux,
+        &after_handshake(&[repeated[0], repeated[0], ("+301", "")]),
+        &["aged-out packets [4, 1]"],
+    );
+}
+
+#[test]
+fn a_connection_picked_up_lasts_once_its_answer_was_answered() {
+    let alone = [("c A 1001 5001", "new"), ("s A 5001 1001", "established"), ("+301", "1 ended")];
+    check(Preset::Linux, &alone, &["aged-out packets [1, 1]"]);
+    let lasting = [
+        ("c A 1001 5001", "new"),
+        ("s A 5001 1001", "established"),
+        ("c A 1001 5001", "established"),
+        ("+301", ""),
+    ];
+    check(Preset::Linux, &lasting, &["aged-out packets [2, 1]"]);
+}
+
+#[test]
+fn closing_goes_through_shorter_timers() {
+    let closed = [("s FA 5001 1001", "established"), ("c A 1001 5002", "established")];
+    let wait = [&closed[..], &[("+59", ""), ("+2", "1 ended")]].concat();
+    check(Preset::Linux, &after_handshake(&wait), &["aged-out packets [3, 2]"]);
+    let wait = [&closed[..], &[("+119", ""), ("+2", "1 ended")]].concat();
+    check(Preset::Panos, &after_handshake(&wait), &["aged-out packets [3, 2]"]);
+    let last = [&closed[..], &[("c FA 1001 5002", "established"), ("+31", "1 ended")]].concat();
+    check(Preset::Linux, &after_handshake(&last), &["tcp-fin packets [4, 2]"]);
+}
+
+#[test]
 fn udp_lives_longer_once_it_is_answered() {
     let lines = [
         ("c udp", "new"),
