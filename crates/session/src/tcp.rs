@@ -229,8 +229,9 @@ impl TcpConnection {
         };
         let heard = matches!(step, TcpStep::Accept | TcpStep::Ignore);
         let refused_opening = step == TcpStep::Accept && kind == Kind::Rst && !self.answered;
-        self.answered |= heard && direction == Direction::Reply && !refused_opening;
+        // Neither a repeated SYN nor the first one that crosses it.
         let repeats_syn = kind == Kind::Syn && before == TcpState::SynSent && !self.answered;
+        self.answered |= heard && direction == Direction::Reply && !refused_opening;
         if step == TcpStep::Accept && repeats_syn { TcpStep::Ignore } else { step }
     }
 

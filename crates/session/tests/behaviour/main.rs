@@ -217,6 +217,13 @@ fn closing_goes_through_shorter_timers() {
 }
 
 #[test]
+fn a_syn_that_crosses_the_first_one_does_not_renew_it() {
+    let lines =
+        [("c S 1000 0", "new"), ("+60", ""), ("s S 5000 0", "established"), ("+61", "1 ended")];
+    check(Preset::Linux, &lines, &["aged-out packets [1, 1]"]);
+}
+
+#[test]
 fn udp_lives_longer_once_it_is_answered() {
     let lines = [
         ("c udp", "new"),
