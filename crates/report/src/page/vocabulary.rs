@@ -342,6 +342,9 @@ const fn discard(reason: DiscardReason) -> Pair {
             ["too many fragmented datagrams", "trop de datagrammes fragmentés"]
         }
         DiscardReason::MemoryLimit => ["fragment memory full", "mémoire des fragments pleine"],
+        DiscardReason::IncompleteHeader => {
+            ["fragment without the whole header", "fragment sans en-tête complet"]
+        }
         DiscardReason::BadSize => ["fragment of a wrong size", "fragment de taille invalide"],
         DiscardReason::Truncated => ["fragment captured too short", "fragment capturé trop court"],
         other => [other.name(), other.name()],
