@@ -310,6 +310,9 @@ pub(super) const fn reason(language: Language, reason: Reason) -> &'static str {
             Reason::UnrelatedError => {
                 ["ICMP error about no known session", "erreur ICMP sans session connue"]
             }
+            Reason::UntranslatableError => {
+                ["ICMP error that cannot be translated", "erreur ICMP impossible à traduire"]
+            }
             Reason::TableFull => ["session table full", "table des sessions pleine"],
             Reason::PortsExhausted => {
                 ["no port left for translation", "plus de port pour la traduction"]
