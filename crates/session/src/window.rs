@@ -67,8 +67,14 @@ impl Side {
         self.flags & Self::OUTSTANDING != 0
     }
 
-    /// Begins with a SYN: its options hold for the connection.
+    /// Begins with a SYN: its options hold for the connection. One without options, as Linux has
+    /// it, leaves those of an earlier one.
     pub(crate) fn hear_syn(&mut self, segment: &TcpSegment<'_>) {
+        if has_no_options(segment) {
+            (self.end, self.max_end) = (segment.end(), segment.end());
+            self.max_window = u32::from(segment.window).max(1);
+            return;
+        }
         self.restart(segment.end(), segment.window, segment.window_scale);
         self.set_selective(segment.sack_permitted);
     }
@@ -223,4 +229,10 @@ impl Side {
             receiver.flags &= !Self::OUTSTANDING;
         }
     }
+}
+
+/// Whether a segment has none of the options that are read; any other is rare beside a SYN.
+const fn has_no_options(segment: &TcpSegment<'_>) -> bool {
+    let (selective, scales) = (segment.sack_permitted, segment.window_scale.is_some());
+    !selective && !scales && segment.mss.is_none() && !segment.timestamps
 }

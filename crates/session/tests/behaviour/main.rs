@@ -217,6 +217,22 @@ fn closing_goes_through_shorter_timers() {
 }
 
 #[test]
+fn a_repeated_syn_without_options_leaves_those_of_the_first() {
+    let lines = [
+        ("c S 1000 0", "new"),
+        ("c S- 1500 0", "new"),
+        ("s SA 5000 1501", "established"),
+        ("c A 1501 5001", "established"),
+        ("s PA 5005001 1501 10", "established"),
+    ];
+    check(Preset::Linux, &lines, &["aged-out packets [3, 2]"]);
+    let mut lines = lines;
+    lines[0].0 = "c S- 1000 0";
+    lines[4].1 = "invalid sequence-beyond-window";
+    check(Preset::Linux, &lines, &["aged-out packets [3, 1]"]);
+}
+
+#[test]
 fn a_syn_that_crosses_the_first_one_does_not_renew_it() {
     let lines =
         [("c S 1000 0", "new"), ("+60", ""), ("s S 5000 0", "established"), ("+61", "1 ended")];

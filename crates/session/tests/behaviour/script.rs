@@ -49,17 +49,18 @@ pub(crate) fn datagram(flow: &FiveTuple) -> Transport<'static> {
     Transport::Udp(UdpDatagram { src_port, dst_port, payload: &[] })
 }
 
-/// A segment of `length` bytes with the flags named by their first letters.
+/// A segment of `length` bytes with the flags named by their first letters; a SYN has options unless
+/// `-` is one of them.
 pub(crate) fn segment(
     flow: &FiveTuple,
-    flags: &str,
+    letters: &str,
     sequence: u32,
     acknowledgement: u32,
     length: u32,
 ) -> Transport<'static> {
     let bit = |letter| "FSRPAUEC".find(letter).map_or(0, |at| 1 << at);
-    let flags = TcpFlags(flags.chars().map(bit).fold(0, |all, bit| all | bit));
-    let syn = flags.contains(TcpFlags::SYN);
+    let flags = TcpFlags(letters.chars().map(bit).fold(0, |all, bit| all | bit));
+    let syn = flags.contains(TcpFlags::SYN) && !letters.contains('-');
     Transport::Tcp(TcpSegment {
         src_port: flow.src_port,
         dst_port: flow.dst_port,
