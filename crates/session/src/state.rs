@@ -103,9 +103,12 @@ impl Tracker {
                 let state = state_of(reply || answered);
                 return match step {
                     TcpStep::Accept => Progress::counted(state),
-                    TcpStep::Ignore => Progress { step: Step::Accept(state), renews: false },
-                    TcpStep::Reopen => Progress { step: Step::Reopen, renews: false },
+                    TcpStep::Ignore => Progress::uncounted(Step::Accept(state)),
+                    TcpStep::Reopen => Progress::uncounted(Step::Reopen),
                     TcpStep::Invalid(reason) => Progress::invalid(reason),
+                    TcpStep::Parting(reason) => {
+                        Progress { timer: Timer::Shortens, ..Progress::invalid(reason) }
+                    }
                 };
             }
             (Self::Tcp(_), _) => return Progress::invalid(InvalidReason::UnexpectedFlags),
@@ -220,17 +223,31 @@ fn tcp_timeout(connection: &TcpConnection, timers: &Timers) -> Duration {
 /// What a packet did to the protocol state.
 pub(crate) struct Progress {
     pub(crate) step: Step,
-    /// Whether the idle timer starts again.
-    pub(crate) renews: bool,
+    pub(crate) timer: Timer,
+}
+
+/// What a packet does to the idle timer.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Timer {
+    /// It starts again.
+    Renews,
+    /// It runs on.
+    Stays,
+    /// It runs on, not longer than [`Timers::tcp_unacknowledged`].
+    Shortens,
 }
 
 impl Progress {
     const fn counted(state: ConnectionState) -> Self {
-        Self { step: Step::Accept(state), renews: true }
+        Self { step: Step::Accept(state), timer: Timer::Renews }
+    }
+
+    const fn uncounted(step: Step) -> Self {
+        Self { step, timer: Timer::Stays }
     }
 
     const fn invalid(reason: InvalidReason) -> Self {
-        Self { step: Step::Invalid(reason), renews: false }
+        Self::uncounted(Step::Invalid(reason))
     }
 }
 

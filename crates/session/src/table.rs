@@ -10,7 +10,7 @@ use hashbrown::HashTable;
 use parefeu_net::{Direction, FiveTuple, Packet, Quoted, Timestamp, Transport};
 use parefeu_policy::{Behaviour, ConnectionState};
 
-use crate::state::{Progress, Tracker};
+use crate::state::{Progress, Timer, Tracker};
 use crate::step::{Deadline, EndReason, InvalidReason, OpenError, Step};
 
 /// Names a session as long as it lives; never names another one afterwards.
@@ -338,7 +338,8 @@ impl<T> SessionTable<T> {
         });
     }
 
-    /// Advances a session by one of its packets; one that is invalid changes nothing.
+    /// Advances a session by one of its packets; one that is invalid changes nothing, but the
+    /// second attempt to part outside the window ends it sooner.
     pub fn advance(
         &mut self,
         now: Timestamp,
@@ -349,20 +350,23 @@ impl<T> SessionTable<T> {
     ) -> Step {
         let slot = self.slots.get_mut(id.slot as usize).filter(|it| it.generation == id.generation);
         let Some(session) = slot.and_then(|slot| slot.session.as_mut()) else { return Step::Gone };
-        let Progress { step, renews } = session.tracker.step(direction, packet, &self.behaviour);
+        let Progress { step, timer } = session.tracker.step(direction, packet, &self.behaviour);
         if let Step::Invalid(reason) = step {
             self.invalid[reason as usize] += 1;
         }
-        if !matches!(step, Step::Accept(_)) {
-            return step;
+        if matches!(step, Step::Accept(_)) {
+            session.packets[direction.index()] += 1;
+            session.bytes[direction.index()] += bytes;
+            session.last = now;
         }
-        session.packets[direction.index()] += 1;
-        session.bytes[direction.index()] += bytes;
-        session.last = now;
-        if !renews {
-            return step;
-        }
-        let deadline = now + session.tracker.timeout(&self.behaviour.timers);
+        let timers = &self.behaviour.timers;
+        let deadline = match timer {
+            Timer::Renews => now + session.tracker.timeout(timers),
+            Timer::Shortens if !timers.tcp_unacknowledged.is_zero() => {
+                session.deadline.min(now + timers.tcp_unacknowledged)
+            }
+            Timer::Shortens | Timer::Stays => return step,
+        };
         let sooner = deadline < session.deadline;
         session.deadline = deadline;
         if sooner {

@@ -69,6 +69,8 @@ pub(crate) enum TcpStep {
     Reopen,
     /// It does not belong.
     Invalid(InvalidReason),
+    /// It does not belong, and answers another such attempt to part: the connection may be over.
+    Parting(InvalidReason),
 }
 
 /// A tracked connection.
@@ -296,9 +298,13 @@ impl TcpConnection {
             Window::Beyond(reason) => {
                 let answered_close = self.noted.direction != direction
                     && matches!(self.noted.kind, Kind::Fin | Kind::Rst);
-                if self.confirmed && matches!(kind, Kind::Fin | Kind::Rst) && !answered_close {
-                    self.note(kind, direction);
+                if !self.confirmed || !matches!(kind, Kind::Fin | Kind::Rst) {
+                    return TcpStep::Invalid(reason);
                 }
+                if answered_close {
+                    return TcpStep::Parting(reason);
+                }
+                self.note(kind, direction);
                 return TcpStep::Invalid(reason);
             }
         }

@@ -217,6 +217,20 @@ fn closing_goes_through_shorter_timers() {
 }
 
 #[test]
+fn a_connection_whose_sides_part_out_of_sight_is_kept_for_less() {
+    let parting = [
+        ("c FA 1001 9000001", "invalid acknowledges-unsent"),
+        ("s FA 5001 9000001", "invalid acknowledges-unsent"),
+    ];
+    let lines = [&parting[..], &[("+299", ""), ("+2", "1 ended")]].concat();
+    check(Preset::Linux, &after_handshake(&lines), &["aged-out packets [2, 1]"]);
+    let lines = [&parting[..1], &parting[..1], &[("+301", "")]].concat();
+    check(Preset::Linux, &after_handshake(&lines), &["aged-out packets [2, 1]"]);
+    let lines = [&parting[..], &[("+301", "")]].concat();
+    check(Preset::Panos, &after_handshake(&lines), &["aged-out packets [2, 1]"]);
+}
+
+#[test]
 fn a_repeated_syn_without_options_leaves_those_of_the_first() {
     let lines = [
         ("c S 1000 0", "new"),
