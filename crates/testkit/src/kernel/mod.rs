@@ -10,13 +10,15 @@
 //!
 //! Time is virtual: [`Kernel::advance`] makes every connection older, by exact seconds as long as
 //! less than a second of real time lies between two advances; where more does, because the host
-//! paused, it says so and the connections are to be started again. Held fragments, expected
-//! connections and the two seconds after which UDP counts as a stream follow real time alone.
+//! paused, it says so and the connections are to be started again. Expected connections, the two
+//! seconds after which UDP counts as a stream, and fragments, which are held for one second, follow
+//! real time alone; forgetting every connection does not forget fragments.
 
 use std::fmt;
 use std::fs::File;
 use std::io::{self, Write};
 use std::marker::PhantomData;
+use std::net::{IpAddr, SocketAddr};
 use std::os::fd::AsFd;
 use std::process::{Command, Stdio};
 use std::time::Duration;
@@ -119,6 +121,11 @@ impl Seen {
             ([_, _, ..], _) if self.forwarded.iter().any(same) => Fate::Passed,
             _ => Fate::Translated,
         }
+    }
+
+    /// Source and destination of what was forwarded.
+    pub fn ends(&self) -> Option<[SocketAddr; 2]> {
+        self.forwarded.iter().find_map(|frame| ends(frame))
     }
 
     /// The rule that named itself last.
@@ -273,12 +280,21 @@ impl Kernel {
         let mut readings = (0..READINGS).map(|_| ticks());
         let moved = readings.find(|now| !matches!(now, Ok(now) if *now == last));
         let now = moved.ok_or_else(|| io::Error::other("the clock stands still"))??;
-        if now.saturating_sub(self.settled) >= Duration::from_secs(1) {
-            return Err(io::Error::new(io::ErrorKind::TimedOut, "the host paused"));
-        }
+        self.check_age()?;
         self.connections.age(by)?;
         self.settled = now;
         Ok(())
+    }
+
+    /// Makes sure that connections have the age they should, although nothing made them older.
+    ///
+    /// # Errors
+    /// [`io::ErrorKind::TimedOut`], as of [`Kernel::advance`].
+    pub fn check_age(&self) -> io::Result<()> {
+        if ticks()?.saturating_sub(self.settled) < Duration::from_secs(1) {
+            return Ok(());
+        }
+        Err(io::Error::new(io::ErrorKind::TimedOut, "the host paused"))
     }
 
     /// Forgets every connection.
@@ -323,26 +339,37 @@ fn without_hop(frame: &[u8]) -> Vec<u8> {
     packet
 }
 
-/// Addresses and ports (of ICMP, type, code and identifier) of a frame; `None` of a fragment
-/// without them.
-fn ends(frame: &[u8]) -> Option<(&[u8], &[u8])> {
+/// Source and destination of a frame, an ICMP identifier as the port of both; `None` of a fragment
+/// other than the first.
+fn ends(frame: &[u8]) -> Option<[SocketAddr; 2]> {
     let packet = frame.get(14..).filter(|packet| packet.len() >= 20)?;
     let (addresses, protocol, at) = if packet[0] >> 4 == 4 {
         let offset = u16::from_be_bytes([packet[6] & 0x1f, packet[7]]);
         let header = usize::from(packet[0] & 15) * 4;
-        (&packet[12..20], packet[9], (offset == 0).then_some(header)?)
+        let addresses = [12, 16].map(|at| address(&packet[at..at + 4]));
+        (addresses, packet[9], (offset == 0).then_some(header)?)
     } else {
-        let (addresses, next) = (packet.get(8..40)?, packet[6]);
+        let addresses = [packet.get(8..24)?, packet.get(24..40)?].map(address);
         // A fragment header (RFC 8200 §4.5).
-        let fragment = packet.get(40..48).filter(|_| next == 44);
-        match fragment {
+        match packet.get(40..48).filter(|_| packet[6] == 44) {
             Some(&[next, _, high, low, ..]) if (high, low & !7) == (0, 0) => (addresses, next, 48),
             Some(_) => return None,
-            None => (addresses, next, 40),
+            None => (addresses, packet[6], 40),
         }
     };
-    let length = if matches!(protocol, 1 | 58) { 6 } else { 4 };
-    Some((addresses, packet.get(at..at + length).unwrap_or_default()))
+    let number = |at| packet.get(at..at + 2).map_or(0, |it| u16::from_be_bytes([it[0], it[1]]));
+    let ports = match protocol {
+        6 | 17 => [number(at), number(at + 2)],
+        1 | 58 => [number(at + 4); 2],
+        _ => [0; 2],
+    };
+    let [src, dst] = addresses;
+    Some([SocketAddr::new(src?, ports[0]), SocketAddr::new(dst?, ports[1])])
+}
+
+fn address(bytes: &[u8]) -> Option<IpAddr> {
+    let v4 = <[u8; 4]>::try_from(bytes).map(IpAddr::from);
+    v4.or_else(|_| <[u8; 16]>::try_from(bytes).map(IpAddr::from)).ok()
 }
 
 /// One pair of virtual interfaces.
@@ -410,7 +437,7 @@ fn wire(firewall: &Namespace, wire: &Wire) -> io::Result<File> {
 }
 
 /// A router that forwards whatever its rules let through, and tells what it does not.
-const PARAMETERS: [(&str, &str); 20] = [
+const PARAMETERS: [(&str, &str); 22] = [
     ("ipv4/ip_forward", "1"),
     ("ipv6/conf/all/forwarding", "1"),
     ("ipv4/conf/all/rp_filter", "0"),
@@ -428,7 +455,9 @@ const PARAMETERS: [(&str, &str); 20] = [
     ("netfilter/nf_conntrack_log_invalid", "255"),
     ("netfilter/nf_log/2", "nfnetlink_log"),
     ("netfilter/nf_log/10", "nfnetlink_log"),
-    // Fragments of a peer may be far apart, and many may be held.
+    // Fragments of a peer may be far apart, and many may be held, but only for a second.
+    ("ipv4/ipfrag_time", "1"),
+    ("netfilter/nf_conntrack_frag6_timeout", "1"),
     ("ipv4/ipfrag_max_dist", "0"),
     ("ipv4/ipfrag_high_thresh", "268435456"),
     ("netfilter/nf_conntrack_frag6_high_thresh", "268435456"),
@@ -468,12 +497,14 @@ table inet tracking {
   chain forward { type filter hook forward priority -1; ct state invalid log group 7 counter; }
 }";
 
-/// The firewall says nothing of its own accord.
+/// The firewall says nothing of its own accord, not even of fragments it held in vain.
 const QUIET: &str = "\
 table inet quiet {
   chain output {
     type filter hook output priority 0; policy accept;
     icmpv6 type { mld-listener-report, mld2-listener-report } drop
     icmpv6 type { nd-router-solicit, nd-neighbor-solicit } drop
+    icmpv6 type time-exceeded icmpv6 code 1 drop
+    icmp type time-exceeded icmp code 1 drop
   }
 }";
