@@ -15,6 +15,8 @@ pub(crate) enum Tracker {
     Tcp(TcpConnection),
     Udp {
         replied: bool,
+        /// Whether the last packet came after the first answer.
+        lasting: bool,
     },
     Icmp {
         /// The type of the message that opened it.
@@ -83,7 +85,7 @@ impl Tracker {
                 let phase = if opens { SctpPhase::Opening } else { SctpPhase::Established };
                 Ok(Self::Sctp(Association { phase, tags: [None, tag], answered: false }))
             }
-            (_, Protocol::UDP) => Ok(Self::Udp { replied: false }),
+            (_, Protocol::UDP) => Ok(Self::Udp { replied: false, lasting: false }),
             (_, Protocol::TCP) => Err(InvalidReason::NotOpening),
             _ => Ok(Self::Other { replied: false }),
         }
@@ -129,7 +131,12 @@ impl Tracker {
                 *replied |= reply;
                 state_of(*replied)
             }
-            (Self::Udp { replied } | Self::Icmp { replied, .. } | Self::Other { replied }, _) => {
+            (Self::Udp { replied, lasting }, _) => {
+                *lasting = *replied;
+                *replied |= reply;
+                state_of(*replied)
+            }
+            (Self::Icmp { replied, .. } | Self::Other { replied }, _) => {
                 *replied |= reply;
                 state_of(*replied)
             }
@@ -152,19 +159,22 @@ impl Tracker {
         match self {
             Self::Tcp(connection) => connection.answered,
             Self::Sctp(association) => association.answered,
-            Self::Udp { replied } | Self::Icmp { replied, .. } | Self::Other { replied } => {
+            Self::Udp { replied, .. } | Self::Icmp { replied, .. } | Self::Other { replied } => {
                 *replied
             }
             Self::Refused(_) => false,
         }
     }
 
-    /// How long the session may be idle in its present state.
-    pub(crate) fn timeout(&self, timers: &Timers) -> Duration {
+    /// How long the session, of this age, may be idle in its present state.
+    pub(crate) fn timeout(&self, timers: &Timers, age: Duration) -> Duration {
         match self {
             Self::Tcp(connection) => tcp_timeout(connection, timers),
-            Self::Udp { replied: false } => timers.udp,
-            Self::Udp { replied: true } => timers.udp_stream,
+            Self::Udp { replied, lasting } => {
+                let after = timers.udp_stream_after;
+                let is_stream = if after.is_zero() { *replied } else { *lasting && age > after };
+                if is_stream { timers.udp_stream } else { timers.udp }
+            }
             Self::Icmp { .. } => timers.icmp,
             Self::Sctp(association) => match association.phase {
                 SctpPhase::Opening => timers.sctp_handshake,

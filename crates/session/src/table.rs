@@ -4,6 +4,7 @@ use std::cmp::Reverse;
 use std::collections::{BinaryHeap, VecDeque};
 use std::hash::BuildHasher;
 use std::net::IpAddr;
+use std::time::Duration;
 
 use foldhash::quality::SeedableRandomState;
 use hashbrown::HashTable;
@@ -265,7 +266,7 @@ impl<T> SessionTable<T> {
             return Err(OpenError::Clash);
         }
         self.make_room()?;
-        let deadline = now + tracker.timeout(&self.behaviour.timers);
+        let deadline = now + tracker.timeout(&self.behaviour.timers, Duration::ZERO);
         let session = Session {
             original,
             reply,
@@ -361,7 +362,7 @@ impl<T> SessionTable<T> {
         }
         let timers = &self.behaviour.timers;
         let deadline = match timer {
-            Timer::Renews => now + session.tracker.timeout(timers),
+            Timer::Renews => now + session.tracker.timeout(timers, now.since(session.start)),
             Timer::Shortens if !timers.tcp_unacknowledged.is_zero() => {
                 session.deadline.min(now + timers.tcp_unacknowledged)
             }
@@ -380,7 +381,7 @@ impl<T> SessionTable<T> {
         let timers = self.behaviour.timers;
         let Some(session) = self.session_mut(id) else { return };
         session.tracker = Tracker::Refused(session.original.protocol);
-        let deadline = now + session.tracker.timeout(&timers);
+        let deadline = now + session.tracker.timeout(&timers, now.since(session.start));
         session.deadline = deadline;
         self.schedule(id.slot, id.generation, deadline);
     }

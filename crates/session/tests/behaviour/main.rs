@@ -257,7 +257,7 @@ fn a_syn_that_crosses_the_first_one_does_not_renew_it() {
 fn udp_lives_longer_once_it_is_answered() {
     let lines = [
         ("c udp", "new"),
-        ("+29", ""),
+        ("+59", ""),
         ("s udp", "established"),
         ("+119", ""),
         ("c udp", "established"),
@@ -265,7 +265,33 @@ fn udp_lives_longer_once_it_is_answered() {
         ("s udp", "new"),
     ];
     let ended = ["aged-out packets [2, 1]", "aged-out packets [1, 0]"];
-    check(Preset::Linux, &lines, &ended);
+    let mut behaviour = Behaviour::preset(Preset::Pf);
+    behaviour.timers.udp_stream = std::time::Duration::from_secs(120);
+    check_behaviour(behaviour, &lines, &ended);
+}
+
+#[test]
+fn on_linux_udp_lives_longer_once_it_goes_on() {
+    // A question and its answer, whenever it comes.
+    let one = [("c udp", "new"), ("+29", ""), ("s udp", "established"), ("+31", "1 ended")];
+    check(Preset::Linux, &one, &["aged-out packets [1, 1]"]);
+    let quick = [
+        ("c udp", "new"),
+        ("s udp", "established"),
+        ("+2", ""),
+        ("c udp", "established"),
+        ("+31", "1 ended"),
+    ];
+    check(Preset::Linux, &quick, &["aged-out packets [2, 1]"]);
+    let stream = [
+        ("c udp", "new"),
+        ("s udp", "established"),
+        ("+3", ""),
+        ("c udp", "established"),
+        ("+119", ""),
+        ("+2", "1 ended"),
+    ];
+    check(Preset::Linux, &stream, &["aged-out packets [2, 1]"]);
 }
 
 #[test]
