@@ -5,8 +5,8 @@ use std::sync::Arc;
 use parefeu_classify::CompiledPolicy;
 use parefeu_identify::{Changes, FlowState, Identifier, Progress};
 use parefeu_net::{
-    ChecksumVerdict, Direction, FiveTuple, Packet, PortRange, Timestamp, Transport,
-    ip_header_checksum, transport_checksum,
+    ChecksumVerdict, Direction, FiveTuple, IcmpMessage, Packet, PortRange, Quoted, Timestamp,
+    Transport, ip_header_checksum, transport_checksum,
 };
 use parefeu_policy::set::IdSet;
 use parefeu_policy::{
@@ -175,6 +175,10 @@ impl Core {
             let refused = Decision::refuse(Verdict::Drop, Reason::UnrelatedError);
             return (!judged_by_rules).then_some(refused);
         };
+        let is_translated = session.reply != session.original.reverse();
+        if behaviour.filter_every_packet && is_translated && !is_translatable(message, quoted) {
+            return Some(Decision::refuse(Verdict::Drop, Reason::UntranslatableError));
+        }
         let standing = session.data.standing;
         let mut decision = Decision {
             verdict: standing.verdict,
@@ -783,6 +787,18 @@ fn translated(session: &Session<Kept>, direction: Direction) -> Option<FiveTuple
         Direction::Original => session.translated(),
         Direction::Reply => session.original.reverse(),
     })
+}
+
+/// Whether an error message about a translated session can be translated with it: the quote has to
+/// hold eight bytes of a transport with ports or an identifier, and nobody is redirected to an
+/// address he does not know (`docs/semantics.md` S5.8).
+fn is_translatable(message: &IcmpMessage<'_>, quoted: &Quoted) -> bool {
+    let protocol = quoted.flow.protocol;
+    let transport = if protocol.has_ports() || protocol.is_icmp() { 8 } else { 0 };
+    let is_v4 = quoted.flow.src.is_ipv4();
+    let length = message.payload.first().map_or(0, |byte| usize::from(byte & 15) * 4);
+    let header = if is_v4 { length } else { 40 };
+    message.payload.len() >= header + transport && !(is_v4 && message.kind == 5)
 }
 
 /// Remembers where a direction's TCP payload starts: after its SYN, or at the first segment seen.

@@ -98,6 +98,8 @@ pub enum Reason {
     BadChecksum,
     /// An ICMP error about no known session.
     UnrelatedError,
+    /// An ICMP error about a translated session that cannot be translated itself.
+    UntranslatableError,
     /// The session table is full.
     TableFull,
     /// Every port for translation is taken.
@@ -119,7 +121,7 @@ pub enum Reason {
 impl Reason {
     /// Every reason, in the order of counters.
     pub fn all() -> impl Iterator<Item = Self> {
-        const PLAIN: [Reason; 22] = [
+        const PLAIN: [Reason; 23] = [
             Reason::Rule,
             Reason::DefaultRule,
             Reason::Tentative,
@@ -136,6 +138,7 @@ impl Reason {
             Reason::InvalidForSession,
             Reason::BadChecksum,
             Reason::UnrelatedError,
+            Reason::UntranslatableError,
             Reason::TableFull,
             Reason::PortsExhausted,
             Reason::PortNotFound,
@@ -167,6 +170,7 @@ impl Reason {
             Self::InvalidForSession => "invalid-for-session",
             Self::BadChecksum => "bad-checksum",
             Self::UnrelatedError => "unrelated-error",
+            Self::UntranslatableError => "untranslatable-error",
             Self::TableFull => "table-full",
             Self::PortsExhausted => "ports-exhausted",
             Self::PortNotFound => "port-not-found",

@@ -426,3 +426,30 @@ proptest! {
         }
     }
 }
+
+/// What cannot be translated stays: a redirect, and a quote too short.
+#[test]
+fn s5_8_an_error_about_a_translated_session_is_translated_or_dropped() {
+    let text = r#"
+behaviour = "linux"
+[[rule_base]]
+name = "policy"
+default = "allow"
+"#;
+    let whole = quote([203, 0, 113, 9], 2000, [192, 0, 2, 9], 53);
+    // Twenty bytes of header and four of eight, each written with four characters.
+    let short = &whole[..4 * 24];
+    let script = format!(
+        "1 lan 10.0.0.7:4000 > 192.0.2.9:53 udp => allow default
+         2 wan 192.0.2.1 > 203.0.113.9 icmp=3/3 \"{whole}\" => allow related-error
+         2 wan 192.0.2.1 > 203.0.113.9 icmp=3/3 \"{short}\" => drop untranslatable-error
+         2 wan 192.0.2.1 > 203.0.113.9 icmp=5/1 \"{whole}\" => drop untranslatable-error"
+    );
+    check(&mut engine(&format!("{text}{HIDDEN}{NETWORK}")), &script);
+    let script = format!(
+        "1 lan 203.0.113.9:2000 > 192.0.2.9:53 udp => allow default
+         2 wan 192.0.2.1 > 203.0.113.9 icmp=3/3 \"{short}\" => allow related-error
+         2 wan 192.0.2.1 > 203.0.113.9 icmp=5/1 \"{whole}\" => allow related-error"
+    );
+    check(&mut engine(&format!("{text}{NETWORK}")), &script);
+}

@@ -396,7 +396,8 @@ pub struct IcmpMessage<'a> {
     pub kind: u8,
     /// Message code.
     pub code: u8,
-    /// Identifier of a query (echo, timestamp, address mask, information); `None` for the rest.
+    /// Identifier of a query (echo, timestamp, address mask, information, node information);
+    /// `None` for the rest.
     pub id: Option<u16>,
     /// Whether this message asks (`true`) or answers, for those with an identifier.
     pub request: bool,
@@ -416,6 +417,8 @@ pub struct Quoted {
     pub ports_known: bool,
     /// Sequence number of a quoted TCP segment.
     pub tcp_sequence: Option<u32>,
+    /// Type of a quoted ICMP query or answer.
+    pub icmp_kind: Option<u8>,
 }
 
 /// How a frame contradicts itself, or why it could not be decoded to its transport layer.

@@ -69,19 +69,23 @@ pub enum DiscardReason {
     MemoryLimit,
     /// An empty fragment, or one before the last whose length is no multiple of 8.
     BadSize,
+    /// The first fragment ends before the transport header does (RFC 8200 §4.5). What was held of
+    /// the datagram stays.
+    IncompleteHeader,
     /// The capture does not hold the whole fragment.
     Truncated,
 }
 
 impl DiscardReason {
     /// Every variant, in the order counters are printed.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 8] = [
         Self::Overlap,
         Self::TooManyFragments,
         Self::DatagramTooLong,
         Self::TooManyDatagrams,
         Self::MemoryLimit,
         Self::BadSize,
+        Self::IncompleteHeader,
         Self::Truncated,
     ];
 
@@ -94,6 +98,7 @@ impl DiscardReason {
             Self::TooManyDatagrams => "fragmented-datagram-limit",
             Self::MemoryLimit => "fragment-memory-limit",
             Self::BadSize => "fragment-bad-size",
+            Self::IncompleteHeader => "fragment-incomplete-header",
             Self::Truncated => "fragment-truncated",
         }
     }
@@ -174,6 +179,10 @@ impl Reassembler {
     pub fn handle_fragment(&mut self, now: Timestamp, packet: &Packet<'_>) -> Reassembly<'_> {
         let Some(network) = &packet.network else { return Reassembly::Whole };
         let Some(fragment) = &network.fragment else { return Reassembly::Whole };
+        if network.src.is_ipv6() && fragment.offset_bytes == 0 && lacks_transport(network, fragment)
+        {
+            return Reassembly::Discard(DiscardReason::IncompleteHeader);
+        }
         let key = Key::new(packet, network, fragment);
         if self.partials.get(&key).is_some_and(|partial| partial.deadline.0 <= now) {
             self.remove(&key);
@@ -359,6 +368,22 @@ impl Piece {
             _ => Err(DiscardReason::DatagramTooLong),
         }
     }
+}
+
+/// Whether the payload of a first fragment of IPv6 ends before its transport header does.
+fn lacks_transport(network: &Network<'_>, fragment: &FragmentHeader) -> bool {
+    let (mut next, mut at) = (fragment.next, 0);
+    // Hop-by-hop, routing and destination options (RFC 8200 §4).
+    while let Protocol(0 | 43 | 60) = next {
+        let Some(&[protocol, units, ..]) = network.payload.get(at..) else { return true };
+        (next, at) = (Protocol(protocol), at + 8 * (usize::from(units) + 1));
+    }
+    let header = match next {
+        Protocol::TCP => 20,
+        Protocol::UDP | Protocol::ICMPV6 => 8,
+        _ => 1,
+    };
+    at + header > network.payload_len as usize
 }
 
 /// What the first fragment says of the whole datagram.

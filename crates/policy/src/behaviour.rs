@@ -138,8 +138,16 @@ timers! {
     tcp_handshake = "tcp-handshake",
     /// TCP: established.
     tcp_established = "tcp-established",
+    /// TCP: the longest it lasts while data is unacknowledged, the window is closed, a segment is
+    /// repeated again and again, or nobody has answered; zero where that makes no difference.
+    tcp_unacknowledged = "tcp-unacknowledged",
     /// TCP: one side has sent FIN.
     tcp_half_closed = "tcp-half-closed",
+    /// TCP: that FIN was acknowledged; zero where half-closed goes on.
+    tcp_close_wait = "tcp-close-wait",
+    /// TCP: both sides have sent FIN, and the second was not acknowledged; zero where that makes no
+    /// difference.
+    tcp_last_ack = "tcp-last-ack",
     /// TCP: both sides have sent FIN.
     tcp_time_wait = "tcp-time-wait",
     /// TCP: after a reset.
@@ -148,6 +156,9 @@ timers! {
     udp = "udp",
     /// UDP: packets of both directions.
     udp_stream = "udp-stream",
+    /// UDP: how old a session has to be, at a packet after the first answer, for its timer to be
+    /// `udp-stream`; zero where the answer alone makes it so.
+    udp_stream_after = "udp-stream-after",
     /// ICMP queries of either family.
     icmp = "icmp",
     /// SCTP: before the association is established.
@@ -286,23 +297,37 @@ impl Behaviour {
 
 /// The timers of a preset, in seconds.
 ///
-/// In order: SYN, handshake, established, half-closed, time-wait, reset, UDP one-way, UDP two-way,
-/// ICMP, SCTP handshake, established, shutdown, other, discard TCP, UDP, other, predict.
+/// In order: SYN, handshake, established, unacknowledged, half-closed, close-wait, last-ack,
+/// time-wait, reset, UDP one-way, two-way, two-way after, ICMP, SCTP handshake, established,
+/// shutdown, other, discard TCP, UDP, other, predict.
 fn timers(preset: Preset) -> Timers {
     let secs = match preset {
         // nf_conntrack defaults, kernel documentation nf_conntrack-sysctl; half-closed is FIN_WAIT,
-        // reset is CLOSE.
-        Preset::Linux => {
-            [120, 60, 432_000, 120, 120, 10, 30, 120, 30, 60, 210, 60, 600, 0, 0, 0, 300]
-        }
+        // reset is CLOSE, unacknowledged is UNACK and RETRANS, which are the same.
+        Preset::Linux => [
+            120, 60, 432_000, 300, 120, 60, 30, 120, 10, 30, 120, 2, 30, 60, 210, 60, 600, 0, 0, 0,
+            300,
+        ],
         // `show session info` defaults; discard timers from the same output.
-        Preset::Panos => [5, 10, 3600, 120, 15, 30, 30, 30, 6, 60, 3600, 30, 30, 90, 60, 60, 60],
+        Preset::Panos => {
+            [5, 10, 3600, 0, 120, 0, 0, 15, 30, 30, 30, 0, 6, 60, 3600, 30, 30, 90, 60, 60, 60]
+        }
         // ASA command reference, `timeout`: conn, half-closed, udp, icmp, sctp; embryonic 30 s.
-        Preset::Asa => [30, 30, 3600, 600, 60, 0, 120, 120, 2, 30, 120, 30, 120, 0, 0, 0, 60],
-        Preset::Fortios => [10, 10, 3600, 120, 1, 5, 180, 180, 60, 60, 3600, 60, 60, 0, 0, 0, 60],
-        Preset::Srx => [20, 20, 1800, 150, 150, 10, 60, 60, 60, 60, 1800, 60, 1800, 0, 0, 0, 60],
-        Preset::CheckPoint => [25, 25, 3600, 20, 20, 20, 40, 40, 30, 60, 3600, 60, 60, 0, 0, 0, 60],
-        Preset::Pf => [120, 30, 86_400, 900, 45, 90, 60, 60, 20, 30, 86_400, 45, 60, 0, 0, 0, 60],
+        Preset::Asa => {
+            [30, 30, 3600, 0, 600, 0, 0, 60, 0, 120, 120, 0, 2, 30, 120, 30, 120, 0, 0, 0, 60]
+        }
+        Preset::Fortios => {
+            [10, 10, 3600, 0, 120, 0, 0, 1, 5, 180, 180, 0, 60, 60, 3600, 60, 60, 0, 0, 0, 60]
+        }
+        Preset::Srx => {
+            [20, 20, 1800, 0, 150, 0, 0, 150, 10, 60, 60, 0, 60, 60, 1800, 60, 1800, 0, 0, 0, 60]
+        }
+        Preset::CheckPoint => {
+            [25, 25, 3600, 0, 20, 0, 0, 20, 20, 40, 40, 0, 30, 60, 3600, 60, 60, 0, 0, 0, 60]
+        }
+        Preset::Pf => {
+            [120, 30, 86_400, 0, 900, 0, 0, 45, 90, 60, 60, 0, 20, 30, 86_400, 45, 60, 0, 0, 0, 60]
+        }
     };
     Timers::from_secs(secs)
 }
@@ -320,7 +345,7 @@ mod tests {
         }
         let expected = Duration::from_millis(7500);
         assert!(behaviour.timers.iter().all(|(_, timer)| timer == expected));
-        assert_eq!(names.len(), 17);
+        assert_eq!(names.len(), 21);
     }
 
     #[test]

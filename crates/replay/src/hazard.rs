@@ -41,7 +41,7 @@ pub struct Pause {
 
 /// The timers that differ between two firewalls, in the order of [`Timers`], with no traffic yet.
 pub fn timer_hazards(old: &Behaviour, new: &Behaviour) -> Vec<TimerHazard> {
-    let timers = old.timers.iter().zip(new.timers.iter()).filter(|(old, new)| old.1 != new.1);
+    let timers = waits(&old.timers).zip(waits(&new.timers)).filter(|(old, new)| old.1 != new.1);
     let hazards = timers.map(|((timer, old), (_, after))| TimerHazard {
         timer,
         old,
@@ -53,6 +53,21 @@ pub fn timer_hazards(old: &Behaviour, new: &Behaviour) -> Vec<TimerHazard> {
         picked_up: timer == "tcp-established" && new.tcp_loose,
     });
     hazards.collect()
+}
+
+/// How long sessions wait, by the names of timers; one that is zero because another one goes on is
+/// as that. `udp-stream-after` is an age, under which nothing waits.
+fn waits(timers: &Timers) -> impl Iterator<Item = (&'static str, Duration)> {
+    let of = *timers;
+    timers.iter().filter(|(name, _)| *name != "udp-stream-after").map(move |(name, wait)| {
+        let instead = match name {
+            "tcp-unacknowledged" => of.tcp_established,
+            "tcp-close-wait" => of.tcp_half_closed,
+            "tcp-last-ack" => of.tcp_time_wait,
+            _ => wait,
+        };
+        (name, if wait.is_zero() { instead } else { wait })
+    })
 }
 
 /// What the packets of a flow tell about the timer it waits under.

@@ -374,6 +374,8 @@ fn longest_timer(timers: &Timers, protocol: Protocol) -> Duration {
             timers.tcp_handshake,
             timers.tcp_established,
             timers.tcp_half_closed,
+            timers.tcp_close_wait,
+            timers.tcp_last_ack,
             timers.tcp_time_wait,
             timers.tcp_reset,
             timers.discard_tcp,

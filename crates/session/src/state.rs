@@ -15,8 +15,12 @@ pub(crate) enum Tracker {
     Tcp(TcpConnection),
     Udp {
         replied: bool,
+        /// Whether the last packet came after the first answer.
+        lasting: bool,
     },
     Icmp {
+        /// The type of the message that opened it.
+        opening: u8,
         replied: bool,
     },
     Sctp(Association),
@@ -69,7 +73,7 @@ impl Tracker {
                 let lone = message.id.is_none() && !behaviour.filter_every_packet;
                 let unpaired = message.id.is_some() && !behaviour.icmp_sessions;
                 let opens = message.request || lone || unpaired;
-                let opened = Self::Icmp { replied: false };
+                let opened = Self::Icmp { opening: message.kind, replied: false };
                 opens.then_some(opened).ok_or(InvalidReason::NotOpening)
             }
             (Transport::Sctp(header), _) => {
@@ -81,7 +85,7 @@ impl Tracker {
                 let phase = if opens { SctpPhase::Opening } else { SctpPhase::Established };
                 Ok(Self::Sctp(Association { phase, tags: [None, tag], answered: false }))
             }
-            (_, Protocol::UDP) => Ok(Self::Udp { replied: false }),
+            (_, Protocol::UDP) => Ok(Self::Udp { replied: false, lasting: false }),
             (_, Protocol::TCP) => Err(InvalidReason::NotOpening),
             _ => Ok(Self::Other { replied: false }),
         }
@@ -101,9 +105,12 @@ impl Tracker {
                 let state = state_of(reply || answered);
                 return match step {
                     TcpStep::Accept => Progress::counted(state),
-                    TcpStep::Ignore => Progress { step: Step::Accept(state), renews: false },
-                    TcpStep::Reopen => Progress { step: Step::Reopen, renews: false },
+                    TcpStep::Ignore => Progress::uncounted(Step::Accept(state)),
+                    TcpStep::Reopen => Progress::uncounted(Step::Reopen),
                     TcpStep::Invalid(reason) => Progress::invalid(reason),
+                    TcpStep::Parting(reason) => {
+                        Progress { timer: Timer::Shortens, ..Progress::invalid(reason) }
+                    }
                 };
             }
             (Self::Tcp(_), _) => return Progress::invalid(InvalidReason::UnexpectedFlags),
@@ -114,12 +121,22 @@ impl Tracker {
                 association.answered |= reply;
                 state_of(association.answered)
             }
-            (Self::Icmp { .. }, Transport::Icmp(message))
-                if message.id.is_some() && message.request == reply && behaviour.icmp_sessions =>
+            (Self::Icmp { opening, replied }, Transport::Icmp(message))
+                if message.id.is_some() && behaviour.icmp_sessions =>
             {
-                return Progress::invalid(InvalidReason::UnexpectedFlags);
+                let answers = reply && !message.request && answer_to(*opening) == message.kind;
+                if !answers && (reply || !message.request) {
+                    return Progress::invalid(InvalidReason::UnexpectedFlags);
+                }
+                *replied |= reply;
+                state_of(*replied)
             }
-            (Self::Udp { replied } | Self::Icmp { replied } | Self::Other { replied }, _) => {
+            (Self::Udp { replied, lasting }, _) => {
+                *lasting = *replied;
+                *replied |= reply;
+                state_of(*replied)
+            }
+            (Self::Icmp { replied, .. } | Self::Other { replied }, _) => {
                 *replied |= reply;
                 state_of(*replied)
             }
@@ -128,36 +145,36 @@ impl Tracker {
         Progress::counted(state)
     }
 
+    /// Whether a session of an ICMP query holds a message of this type in a direction.
+    pub(crate) const fn carries(&self, direction: Direction, kind: u8) -> bool {
+        match (self, direction) {
+            (Self::Icmp { opening, .. }, Direction::Original) => kind == *opening,
+            (Self::Icmp { opening, .. }, Direction::Reply) => kind == answer_to(*opening),
+            _ => true,
+        }
+    }
+
     /// Whether packets of the reply direction were seen.
     pub(crate) fn is_answered(&self) -> bool {
         match self {
             Self::Tcp(connection) => connection.answered,
             Self::Sctp(association) => association.answered,
-            Self::Udp { replied } | Self::Icmp { replied } | Self::Other { replied } => *replied,
+            Self::Udp { replied, .. } | Self::Icmp { replied, .. } | Self::Other { replied } => {
+                *replied
+            }
             Self::Refused(_) => false,
         }
     }
 
-    /// How long the session may be idle in its present state.
-    pub(crate) fn timeout(&self, timers: &Timers) -> Duration {
+    /// How long the session, of this age, may be idle in its present state.
+    pub(crate) fn timeout(&self, timers: &Timers, age: Duration) -> Duration {
         match self {
-            // A refused opening is over at once.
-            Self::Tcp(TcpConnection { state: TcpState::Closed, answered: false, .. }) => {
-                Duration::ZERO
+            Self::Tcp(connection) => tcp_timeout(connection, timers),
+            Self::Udp { replied, lasting } => {
+                let after = timers.udp_stream_after;
+                let is_stream = if after.is_zero() { *replied } else { *lasting && age > after };
+                if is_stream { timers.udp_stream } else { timers.udp }
             }
-            Self::Tcp(connection) if connection.is_doubted() && !timers.tcp_reset.is_zero() => {
-                timers.tcp_reset
-            }
-            Self::Tcp(connection) => match connection.state {
-                TcpState::SynSent | TcpState::SynCrossed => timers.tcp_syn,
-                TcpState::SynReceived => timers.tcp_handshake,
-                TcpState::Established => timers.tcp_established,
-                TcpState::FinWait | TcpState::CloseWait => timers.tcp_half_closed,
-                TcpState::LastAck | TcpState::TimeWait => timers.tcp_time_wait,
-                TcpState::Closed => timers.tcp_reset,
-            },
-            Self::Udp { replied: false } => timers.udp,
-            Self::Udp { replied: true } => timers.udp_stream,
             Self::Icmp { .. } => timers.icmp,
             Self::Sctp(association) => match association.phase {
                 SctpPhase::Opening => timers.sctp_handshake,
@@ -186,20 +203,61 @@ impl Tracker {
     }
 }
 
+fn tcp_timeout(connection: &TcpConnection, timers: &Timers) -> Duration {
+    let usual = match connection.state {
+        // A refused opening is over at once.
+        TcpState::Closed if !connection.answered => return Duration::ZERO,
+        TcpState::SynSent | TcpState::SynCrossed => timers.tcp_syn,
+        TcpState::SynReceived => timers.tcp_handshake,
+        TcpState::Established => timers.tcp_established,
+        TcpState::FinWait => timers.tcp_half_closed,
+        TcpState::CloseWait if timers.tcp_close_wait.is_zero() => timers.tcp_half_closed,
+        TcpState::CloseWait => timers.tcp_close_wait,
+        TcpState::LastAck if !timers.tcp_last_ack.is_zero() => timers.tcp_last_ack,
+        TcpState::LastAck | TcpState::TimeWait => timers.tcp_time_wait,
+        TcpState::Closed => timers.tcp_reset,
+    };
+    let unacknowledged = timers.tcp_unacknowledged;
+    let short = if unacknowledged.is_zero() { usual } else { usual.min(unacknowledged) };
+    if connection.is_repeating() && short < usual {
+        short
+    } else if connection.is_doubted() && !timers.tcp_reset.is_zero() {
+        timers.tcp_reset
+    } else if connection.awaits_answer() {
+        short
+    } else {
+        usual
+    }
+}
+
 /// What a packet did to the protocol state.
 pub(crate) struct Progress {
     pub(crate) step: Step,
-    /// Whether the idle timer starts again.
-    pub(crate) renews: bool,
+    pub(crate) timer: Timer,
+}
+
+/// What a packet does to the idle timer.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Timer {
+    /// It starts again.
+    Renews,
+    /// It runs on.
+    Stays,
+    /// It runs on, not longer than [`Timers::tcp_unacknowledged`].
+    Shortens,
 }
 
 impl Progress {
     const fn counted(state: ConnectionState) -> Self {
-        Self { step: Step::Accept(state), renews: true }
+        Self { step: Step::Accept(state), timer: Timer::Renews }
+    }
+
+    const fn uncounted(step: Step) -> Self {
+        Self { step, timer: Timer::Stays }
     }
 
     const fn invalid(reason: InvalidReason) -> Self {
-        Self { step: Step::Invalid(reason), renews: false }
+        Self::uncounted(Step::Invalid(reason))
     }
 }
 
@@ -223,6 +281,14 @@ impl Association {
             _ => self.phase,
         };
         Ok(())
+    }
+}
+
+/// The type of the answer to an ICMP query (RFC 792, RFC 950, RFC 4443).
+const fn answer_to(query: u8) -> u8 {
+    match query {
+        8 => 0,
+        query => query.wrapping_add(1),
     }
 }
 

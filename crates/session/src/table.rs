@@ -4,13 +4,14 @@ use std::cmp::Reverse;
 use std::collections::{BinaryHeap, VecDeque};
 use std::hash::BuildHasher;
 use std::net::IpAddr;
+use std::time::Duration;
 
 use foldhash::quality::SeedableRandomState;
 use hashbrown::HashTable;
 use parefeu_net::{Direction, FiveTuple, Packet, Quoted, Timestamp, Transport};
 use parefeu_policy::{Behaviour, ConnectionState};
 
-use crate::state::{Progress, Tracker};
+use crate::state::{Progress, Timer, Tracker};
 use crate::step::{Deadline, EndReason, InvalidReason, OpenError, Step};
 
 /// Names a session as long as it lives; never names another one afterwards.
@@ -203,7 +204,8 @@ impl<T> SessionTable<T> {
     ///
     /// `dst` is the destination of the error itself, which has to be the sender of the quoted
     /// packet. The quoted sequence number is not checked (as Linux). Translate the error with
-    /// [`Session::quoted_beyond`]. `None` also when the quote is too short to know the flow.
+    /// [`Session::quoted_beyond`]. `None` also when the quote is too short to know the flow, and
+    /// when it quotes an answer where the session holds the query.
     pub fn related(
         &self,
         tag: u32,
@@ -213,7 +215,11 @@ impl<T> SessionTable<T> {
         if !quoted.ports_known || quoted.flow.src != dst {
             return None;
         }
-        self.find(tag, &quoted.flow.reverse())
+        let (id, direction) = self.find(tag, &quoted.flow.reverse())?;
+        let session = self.session(id)?;
+        let sent = quoted.icmp_kind.filter(|_| self.behaviour.icmp_sessions);
+        let fits = sent.is_none_or(|kind| session.tracker.carries(direction.reverse(), kind));
+        fits.then_some((id, direction))
     }
 
     /// How many packets were refused for this reason.
@@ -260,7 +266,7 @@ impl<T> SessionTable<T> {
             return Err(OpenError::Clash);
         }
         self.make_room()?;
-        let deadline = now + tracker.timeout(&self.behaviour.timers);
+        let deadline = now + tracker.timeout(&self.behaviour.timers, Duration::ZERO);
         let session = Session {
             original,
             reply,
@@ -333,7 +339,8 @@ impl<T> SessionTable<T> {
         });
     }
 
-    /// Advances a session by one of its packets; one that is invalid changes nothing.
+    /// Advances a session by one of its packets; one that is invalid changes nothing, but the
+    /// second attempt to part outside the window ends it sooner.
     pub fn advance(
         &mut self,
         now: Timestamp,
@@ -344,20 +351,23 @@ impl<T> SessionTable<T> {
     ) -> Step {
         let slot = self.slots.get_mut(id.slot as usize).filter(|it| it.generation == id.generation);
         let Some(session) = slot.and_then(|slot| slot.session.as_mut()) else { return Step::Gone };
-        let Progress { step, renews } = session.tracker.step(direction, packet, &self.behaviour);
+        let Progress { step, timer } = session.tracker.step(direction, packet, &self.behaviour);
         if let Step::Invalid(reason) = step {
             self.invalid[reason as usize] += 1;
         }
-        if !matches!(step, Step::Accept(_)) {
-            return step;
+        if matches!(step, Step::Accept(_)) {
+            session.packets[direction.index()] += 1;
+            session.bytes[direction.index()] += bytes;
+            session.last = now;
         }
-        session.packets[direction.index()] += 1;
-        session.bytes[direction.index()] += bytes;
-        session.last = now;
-        if !renews {
-            return step;
-        }
-        let deadline = now + session.tracker.timeout(&self.behaviour.timers);
+        let timers = &self.behaviour.timers;
+        let deadline = match timer {
+            Timer::Renews => now + session.tracker.timeout(timers, now.since(session.start)),
+            Timer::Shortens if !timers.tcp_unacknowledged.is_zero() => {
+                session.deadline.min(now + timers.tcp_unacknowledged)
+            }
+            Timer::Shortens | Timer::Stays => return step,
+        };
         let sooner = deadline < session.deadline;
         session.deadline = deadline;
         if sooner {
@@ -371,7 +381,7 @@ impl<T> SessionTable<T> {
         let timers = self.behaviour.timers;
         let Some(session) = self.session_mut(id) else { return };
         session.tracker = Tracker::Refused(session.original.protocol);
-        let deadline = now + session.tracker.timeout(&timers);
+        let deadline = now + session.tracker.timeout(&timers, now.since(session.start));
         session.deadline = deadline;
         self.schedule(id.slot, id.generation, deadline);
     }

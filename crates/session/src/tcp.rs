@@ -69,6 +69,8 @@ pub(crate) enum TcpStep {
     Reopen,
     /// It does not belong.
     Invalid(InvalidReason),
+    /// It does not belong, and answers another such attempt to part: the connection may be over.
+    Parting(InvalidReason),
 }
 
 /// A tracked connection.
@@ -95,6 +97,7 @@ pub(crate) struct TcpConnection {
 /// The last segment that counted, or that passed without: what later ones may answer.
 #[derive(Clone, Copy, Debug)]
 struct Noted {
+    sequence: u32,
     end: u32,
     acknowledgement: u32,
     window: u16,
@@ -102,6 +105,8 @@ struct Noted {
     selective: bool,
     kind: Kind,
     direction: Direction,
+    /// How often the acknowledgement came again, the same in everything.
+    repeated: u8,
 }
 
 /// A segment by the flag that decides what it is.
@@ -114,6 +119,9 @@ enum Kind {
     Rst,
     None,
 }
+
+/// How often the same acknowledgement may come again, as of Linux (`nf_conntrack_tcp_max_retrans`).
+const MAX_REPEATED: u8 = 3;
 
 /// Where the state table sends a segment.
 enum Next {
@@ -141,6 +149,7 @@ impl TcpConnection {
             _ => return Err(InvalidReason::NotOpening),
         };
         let noted = Noted {
+            sequence: 0,
             end: 0,
             acknowledgement: 0,
             window: 0,
@@ -148,6 +157,7 @@ impl TcpConnection {
             selective: false,
             kind: Kind::None,
             direction: Direction::Original,
+            repeated: 0,
         };
         let mut connection = Self {
             sides: [client, server],
@@ -172,6 +182,20 @@ impl TcpConnection {
     /// Whether a reset came that did not end the connection, or nobody answered before it.
     pub(crate) fn is_doubted(&self) -> bool {
         self.noted.kind == Kind::Rst
+    }
+
+    /// Whether the last acknowledgement keeps coming.
+    pub(crate) const fn is_repeating(&self) -> bool {
+        self.noted.repeated >= MAX_REPEATED
+    }
+
+    /// Whether an established connection is not sure to go on: one side has to answer first. The
+    /// first answer to a connection picked up in the middle does not count yet.
+    pub(crate) fn awaits_answer(&self) -> bool {
+        let [original, reply] = &self.sides;
+        let unanswered = self.state == TcpState::Established && !self.confirmed;
+        let closed = self.noted.window == 0;
+        original.is_outstanding() || reply.is_outstanding() || closed || unanswered
     }
 
     /// Advances by one segment. Constant time, no allocation.
@@ -207,8 +231,9 @@ impl TcpConnection {
         };
         let heard = matches!(step, TcpStep::Accept | TcpStep::Ignore);
         let refused_opening = step == TcpStep::Accept && kind == Kind::Rst && !self.answered;
-        self.answered |= heard && direction == Direction::Reply && !refused_opening;
+        // Neither a repeated SYN nor the first one that crosses it.
         let repeats_syn = kind == Kind::Syn && before == TcpState::SynSent && !self.answered;
+        self.answered |= heard && direction == Direction::Reply && !refused_opening;
         if step == TcpStep::Accept && repeats_syn { TcpStep::Ignore } else { step }
     }
 
@@ -273,9 +298,13 @@ impl TcpConnection {
             Window::Beyond(reason) => {
                 let answered_close = self.noted.direction != direction
                     && matches!(self.noted.kind, Kind::Fin | Kind::Rst);
-                if self.confirmed && matches!(kind, Kind::Fin | Kind::Rst) && !answered_close {
-                    self.note(kind, direction);
+                if !self.confirmed || !matches!(kind, Kind::Fin | Kind::Rst) {
+                    return TcpStep::Invalid(reason);
                 }
+                if answered_close {
+                    return TcpStep::Parting(reason);
+                }
+                self.note(kind, direction);
                 return TcpStep::Invalid(reason);
             }
         }
@@ -300,18 +329,26 @@ impl TcpConnection {
 
     /// Remembers an acknowledgement that fits: a reset right behind it is believed.
     fn note_acknowledgement(&mut self, kind: Kind, direction: Direction, segment: &TcpSegment<'_>) {
-        if kind == Kind::Ack {
-            self.noted.direction = direction;
-            self.noted.end = segment.end();
-            self.noted.acknowledgement = segment.acknowledgement;
-            self.noted.window = segment.window;
+        if kind != Kind::Ack {
+            return;
         }
+        let (before, noted) = (self.noted, &mut self.noted);
+        noted.direction = direction;
+        noted.sequence = segment.sequence;
+        noted.end = segment.end();
+        noted.acknowledgement = segment.acknowledgement;
+        noted.window = segment.window;
+        let again = (noted.direction, noted.sequence, noted.end)
+            == (before.direction, before.sequence, before.end)
+            && (noted.acknowledgement, noted.window) == (before.acknowledgement, before.window);
+        noted.repeated = if again { before.repeated.saturating_add(1) } else { 0 };
     }
 
     /// Lets a segment through uncounted: the firewall may be the one that is out of step, and the
     /// answer will tell.
     fn ignore(&mut self, direction: Direction, kind: Kind, segment: &TcpSegment<'_>) -> TcpStep {
         self.note(kind, direction);
+        self.noted.sequence = segment.sequence;
         self.noted.end = segment.end();
         self.noted.window = segment.window;
         if kind == Kind::Syn && direction == Direction::Original {

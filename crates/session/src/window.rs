@@ -40,6 +40,7 @@ impl Side {
     const SELECTIVE: u8 = 2;
     const LIBERAL: u8 = 4;
     const ACKNOWLEDGED: u8 = 8;
+    const OUTSTANDING: u8 = 16;
 
     /// Whether a segment of this side was seen.
     pub(crate) const fn is_known(&self) -> bool {
@@ -61,8 +62,19 @@ impl Side {
         (self.flags & Self::ACKNOWLEDGED != 0).then_some(self.max_ack)
     }
 
-    /// Begins with a SYN: its options hold for the connection.
+    /// Whether the other side has yet to acknowledge data of this one.
+    pub(crate) const fn is_outstanding(&self) -> bool {
+        self.flags & Self::OUTSTANDING != 0
+    }
+
+    /// Begins with a SYN: its options hold for the connection. One without options, as Linux has
+    /// it, leaves those of an earlier one.
     pub(crate) fn hear_syn(&mut self, segment: &TcpSegment<'_>) {
+        if has_no_options(segment) {
+            (self.end, self.max_end) = (segment.end(), segment.end());
+            self.max_window = u32::from(segment.window).max(1);
+            return;
+        }
         self.restart(segment.end(), segment.window, segment.window_scale);
         self.set_selective(segment.sack_permitted);
     }
@@ -171,6 +183,7 @@ impl Side {
             let fits = receiver.is_known() && not_too_old && ack_not_too_old && ack_seen;
             if fits && overshot <= receiver.max_window {
                 self.end = end;
+                self.flags |= Self::OUTSTANDING;
                 return Window::Uncounted;
             }
             return Window::Beyond(InvalidReason::SequenceBeyondWindow);
@@ -197,6 +210,7 @@ impl Side {
         self.max_window = self.max_window.max(window.wrapping_add(sack.wrapping_sub(ack)));
         if after(end, self.end) {
             self.end = end;
+            self.flags |= Self::OUTSTANDING;
         }
         if segment.flags.contains(TcpFlags::ACK) {
             let highest = self.max_ack().is_none_or(|highest| after(ack, highest));
@@ -211,5 +225,14 @@ impl Side {
         if after(edge, receiver.max_end.wrapping_sub(1)) {
             receiver.max_end = edge.wrapping_add(u32::from(window == 0));
         }
+        if ack == receiver.end {
+            receiver.flags &= !Self::OUTSTANDING;
+        }
     }
+}
+
+/// Whether a segment has none of the options that are read; any other is rare beside a SYN.
+const fn has_no_options(segment: &TcpSegment<'_>) -> bool {
+    let (selective, scales) = (segment.sack_permitted, segment.window_scale.is_some());
+    !selective && !scales && segment.mss.is_none() && !segment.timestamps
 }

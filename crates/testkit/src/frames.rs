@@ -23,8 +23,9 @@ use etherparse::{
 ///   the protocol has no ports.
 /// - `KIND`: TCP flags as tcpdump prints them (`S`, `S.`, `.`, `P.`, `F.`, `R`; also `U`, `E`, `W`,
 ///   and `none`); `udp`; `echo`, `echo-reply`; `icmp=TYPE/CODE`; `ip=NUMBER` for another protocol.
-/// - `OPTION`: `seq=`, `ack=`, `win=`, `mss=`, `wscale=`, `sack` (permitted) and `time=` (timestamp
-///   value) for TCP; `id=`, `seq=` for ICMP; `vlan=`, `ttl=`; `len=` for that many bytes `x`.
+/// - `OPTION`: `seq=`, `ack=`, `win=`, `mss=`, `wscale=`, `sack` (permitted), `block=LEFT-RIGHT`
+///   (selectively acknowledged) and `time=` (timestamp value) for TCP; `id=`, `seq=` for ICMP;
+///   `vlan=`, `ttl=`; `len=` for that many bytes `x`.
 /// - `PAYLOAD`: text with the escapes `\r \n \t \\ \" \xHH`; it follows the bytes of `len=`.
 ///
 /// ICMP and ICMPv6 are told apart by the addresses. Lengths and checksums are right. Unless stated,
@@ -126,11 +127,17 @@ impl Line<'_> {
         let mss = self.option("mss").map(|text| self.parsed(text));
         let scale = self.option("wscale").map(|text| self.parsed(text));
         let time = self.option("time").map(|text| self.parsed(text));
+        let block = self.option("block").map(|text| {
+            let (left, right) = text.split_once('-').unwrap_or_else(|| refuse(self.text, text));
+            let edges = (self.parsed(left), self.parsed(right));
+            TcpOptionElement::SelectiveAcknowledgement(edges, [None; 3])
+        });
         let options: Vec<TcpOptionElement> = [
             mss.map(TcpOptionElement::MaximumSegmentSize),
             self.option("sack").map(|_| TcpOptionElement::SelectiveAcknowledgementPermitted),
             time.map(|value| TcpOptionElement::Timestamp(value, 0)),
             scale.map(TcpOptionElement::WindowScale),
+            block,
         ]
         .into_iter()
         .flatten()

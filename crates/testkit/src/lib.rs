@@ -18,6 +18,8 @@ pub mod allocation;
 pub mod classbench;
 pub mod firewalls;
 pub mod frames;
+#[cfg(target_os = "linux")]
+pub mod kernel;
 pub mod keys;
 mod random;
 pub mod traces;

@@ -120,3 +120,14 @@ fn lines_that_describe_no_frame_are_refused() {
         assert!(std::panic::catch_unwind(|| frame(text)).is_err(), "{text}");
     }
 }
+
+#[test]
+fn a_segment_acknowledges_selectively() {
+    let bytes = frame("198.51.100.7:1 > 192.0.2.1:2 . ack=5 block=4294967295-9");
+    let packet = decode(LinkType::ETHERNET, &bytes, bytes.len(), &DecodeLimits::default());
+    let blocks = match packet.transport {
+        Transport::Tcp(tcp) => tcp.sack.as_slice().to_vec(),
+        _ => Vec::new(),
+    };
+    assert_eq!(blocks, [(u32::MAX, 9)]);
+}

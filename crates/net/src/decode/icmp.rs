@@ -52,11 +52,12 @@ const fn query_v4(kind: u8) -> Option<bool> {
     }
 }
 
-/// The same for ICMPv6 (RFC 4443 §4).
+/// The same for ICMPv6: echo (RFC 4443 §4) and node information, whose kind of question stands in
+/// the place of an identifier (RFC 4620 §4), as Linux has it.
 const fn query_v6(kind: u8) -> Option<bool> {
     match kind {
-        128 => Some(true),
-        129 => Some(false),
+        128 | 139 => Some(true),
+        129 | 140 => Some(false),
         _ => None,
     }
 }
@@ -113,7 +114,9 @@ fn quoted_flow(src: IpAddr, dst: IpAddr, protocol: Protocol, transport: Option<&
         .map(|&[_, _, _, _, a, b, c, d]| u32::from_be_bytes([a, b, c, d]));
     let (src_port, dst_port) = ports.unwrap_or((0, 0));
     let flow = FiveTuple { src, dst, src_port, dst_port, protocol };
-    Quoted { flow, ports_known: ports.is_some(), tcp_sequence }
+    let kind = transport.and_then(|bytes| bytes.first().copied());
+    let icmp_kind = kind.filter(|_| protocol.is_icmp() && ports.is_some());
+    Quoted { flow, ports_known: ports.is_some(), tcp_sequence, icmp_kind }
 }
 
 /// The identifier of a quoted ICMP query, as both ports.

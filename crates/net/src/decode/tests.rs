@@ -544,6 +544,8 @@ fn icmp_queries_and_errors() {
     let reply = [129, 0, 0, 0, 0, 7, 0, 1];
     let packet = ip6(58, &reply);
     check(LinkType::RAW, &packet, "icmpv6 2001:db8::1 > 2001:db8::2 type 129 code 0 id Some(7)");
+    let asked = ip6(58, &[139, 0, 0, 0, 0, 2, 0, 0]);
+    check(LinkType::RAW, &asked, "icmpv6 2001:db8::1 > 2001:db8::2 type 139 code 0 id Some(2)");
 
     let error = |kind: u8, quote: &[u8]| ip4(1, &join(&[&[kind, 1, 0, 0, 0, 0, 0, 0], quote]));
     let echo_quote = ip4(1, &echo);

@@ -147,6 +147,21 @@ fn impossible_fragments_are_discarded_with_their_datagram() {
 }
 
 #[test]
+fn a_first_fragment_of_ipv6_holds_the_whole_transport_header() {
+    let tcp = |start, more, length| v6(6, 1, start, more, &vec![b'x'; length]);
+    check(&[
+        (tcp(24, false, 4), "hold"),
+        (tcp(0, true, 16), "fragment-incomplete-header"),
+        (tcp(0, true, 24), "complete 2: xxxxxxxxxxxxxxxxxxxxxxxxxxxx"),
+    ]);
+    // Eight bytes of destination options before it; those of IPv4 count for nothing.
+    let options = [&[6, 0, 0, 0, 0, 0, 0, 0][..], &[b'x'; 16]].concat();
+    check(&[(v6(60, 1, 0, true, &options), "fragment-incomplete-header")]);
+    check(&[(v6(17, 1, 0, true, &[b'x'; 8]), "hold"), (v6(58, 2, 0, true, &[b'x'; 8]), "hold")]);
+    check(&[(v4(1, 0, true, &[b'x'; 8]), "hold")]);
+}
+
+#[test]
 fn a_fragment_cut_by_the_capture_cannot_be_used() {
     let frame = v4(1, 0, true, A);
     let packet = decode(LinkType::RAW, &frame[..24], frame.len(), &DecodeLimits::default());
@@ -207,12 +222,11 @@ fn an_incomplete_datagram_expires() {
 
 #[test]
 fn a_completed_datagram_decodes_as_the_packet_it_was() {
-    // Destination options, then UDP: only the whole shows the ports.
-    let options = [17, 0, 1, 4, 0, 0, 0, 0];
-    let udp = [0x13, 0x88, 0, 53, 0, 12, 0, 0, b'd', b'a', b't', b'a'];
+    // Destination options, then UDP.
+    let first = [17, 0, 1, 4, 0, 0, 0, 0, 0x13, 0x88, 0, 53, 0, 12, 0, 0];
     let mut reassembler = Reassembler::new(FragmentLimits::default());
-    assert_eq!(handle(&mut reassembler, T0, &v6(60, 1, 8, false, &udp)), "hold");
-    let frame = v6(60, 1, 0, true, &options);
+    assert_eq!(handle(&mut reassembler, T0, &v6(60, 1, 16, false, b"data")), "hold");
+    let frame = v6(60, 1, 0, true, &first);
     let packet = decode(LinkType::RAW, &frame, frame.len(), &DecodeLimits::default());
     let Reassembly::Complete(datagram) = reassembler.handle_fragment(T0, &packet) else {
         panic!("incomplete")

@@ -373,6 +373,9 @@ pub(super) const fn reason(language: Language, reason: Reason) -> &'static str {
             Reason::UnrelatedError => {
                 ["ICMP error about no known session", "erreur ICMP sans session connue"]
             }
+            Reason::UntranslatableError => {
+                ["ICMP error that cannot be translated", "erreur ICMP impossible à traduire"]
+            }
             Reason::TableFull => ["session table full", "table des sessions pleine"],
             Reason::PortsExhausted => {
                 ["no port left for translation", "plus de port pour la traduction"]
@@ -405,6 +408,9 @@ const fn discard(reason: DiscardReason) -> Pair {
             ["too many fragmented datagrams", "trop de datagrammes fragmentés"]
         }
         DiscardReason::MemoryLimit => ["fragment memory full", "mémoire des fragments pleine"],
+        DiscardReason::IncompleteHeader => {
+            ["fragment without the whole header", "fragment sans en-tête complet"]
+        }
         DiscardReason::BadSize => ["fragment of a wrong size", "fragment de taille invalide"],
         DiscardReason::Truncated => ["fragment captured too short", "fragment capturé trop court"],
         other => [other.name(), other.name()],

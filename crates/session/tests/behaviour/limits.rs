@@ -8,7 +8,7 @@ use parefeu_session::{
     EndReason, OpenError, Opening, SessionId, SessionTable, TableLimits, WhenFull,
 };
 
-use crate::script::{datagram, packet};
+use crate::script::{datagram, packet, query};
 
 const NOW: Timestamp = Timestamp::from_secs(1);
 
@@ -115,7 +115,8 @@ fn an_icmp_error_finds_its_session_on_both_sides_of_translation() {
     let public = FiveTuple { src: IpAddr::from([203, 0, 113, 1]), src_port: 4000, ..client(1000) };
     let id = open(&mut table, 0, client(1000), public).unwrap();
     let related = |flow: FiveTuple, dst, ports_known| {
-        table.related(0, &Quoted { flow, ports_known, tcp_sequence: None }, dst)
+        let quoted = Quoted { flow, ports_known, tcp_sequence: None, icmp_kind: None };
+        table.related(0, &quoted, dst)
     };
     // From beyond, about the client's packet as it left.
     assert_eq!(related(public, public.src, true), Some((id, Direction::Reply)));
@@ -129,6 +130,24 @@ fn an_icmp_error_finds_its_session_on_both_sides_of_translation() {
     assert_eq!(related(public, IpAddr::from([192, 0, 2, 99]), true), None);
     assert_eq!(related(public, public.src, false), None);
     assert_eq!(related(client(9), client(9).src, true), None);
+}
+
+#[test]
+fn an_icmp_error_quotes_the_query_or_its_answer_as_it_was_sent() {
+    let mut table = table(10, WhenFull::DropNew);
+    let asked = FiveTuple { src_port: 7, dst_port: 7, protocol: Protocol::ICMP, ..client(0) };
+    let opening =
+        Opening { tag: 0, original: asked, translated: asked, data: 0, bytes: 40, refused: false };
+    let id = table.open(NOW, &packet(&asked, query(7, 8, true)), opening).unwrap();
+    let related = |flow: FiveTuple, kind| {
+        let quoted = Quoted { flow, ports_known: true, tcp_sequence: None, icmp_kind: Some(kind) };
+        table.related(0, &quoted, flow.src)
+    };
+    assert_eq!(related(asked, 8), Some((id, Direction::Reply)));
+    assert_eq!(related(asked.reverse(), 0), Some((id, Direction::Original)));
+    for (flow, kind) in [(asked, 0), (asked.reverse(), 8), (asked.reverse(), 14)] {
+        assert_eq!(related(flow, kind), None);
+    }
 }
 
 #[test]

@@ -164,10 +164,100 @@ fn tcp_timers_follow_the_state() {
 }
 
 #[test]
+fn a_connection_with_something_outstanding_is_kept_for_less() {
+    let one = ["aged-out packets [3, 1]"];
+    let sent = after_handshake(&[
+        ("c PA 1001 5001 100", "established"),
+        ("+299", ""),
+        ("c PA 1001 5001 100", "established"),
+        ("+301", "1 ended"),
+    ]);
+    check(Preset::Linux, &sent, &["aged-out packets [4, 1]"]);
+    let acknowledged = after_handshake(&[
+        ("c PA 1001 5001 100", "established"),
+        ("s A 5001 1101", "established"),
+        ("+431999", ""),
+        ("+2", "1 ended"),
+    ]);
+    check(Preset::Linux, &acknowledged, &["aged-out packets [3, 2]"]);
+    let kept = after_handshake(&[("c PA 1001 5001 100", "established"), ("+3599", "")]);
+    check(Preset::Panos, &kept, &one);
+    let repeated = ("c A 1001 5001", "established");
+    let repeated = [repeated, repeated, repeated, ("+301", "1 ended")];
+    check(Preset::Linux, &after_handshake(&repeated), &["aged-out packets [5, 1]"]);
+    check(
+        Preset::Linux,
+        &after_handshake(&[repeated[0], repeated[0], ("+301", "")]),
+        &["aged-out packets [4, 1]"],
+    );
+}
+
+#[test]
+fn a_connection_picked_up_lasts_once_its_answer_was_answered() {
+    let alone = [("c A 1001 5001", "new"), ("s A 5001 1001", "established"), ("+301", "1 ended")];
+    check(Preset::Linux, &alone, &["aged-out packets [1, 1]"]);
+    let lasting = [
+        ("c A 1001 5001", "new"),
+        ("s A 5001 1001", "established"),
+        ("c A 1001 5001", "established"),
+        ("+301", ""),
+    ];
+    check(Preset::Linux, &lasting, &["aged-out packets [2, 1]"]);
+}
+
+#[test]
+fn closing_goes_through_shorter_timers() {
+    let closed = [("s FA 5001 1001", "established"), ("c A 1001 5002", "established")];
+    let wait = [&closed[..], &[("+59", ""), ("+2", "1 ended")]].concat();
+    check(Preset::Linux, &after_handshake(&wait), &["aged-out packets [3, 2]"]);
+    let wait = [&closed[..], &[("+119", ""), ("+2", "1 ended")]].concat();
+    check(Preset::Panos, &after_handshake(&wait), &["aged-out packets [3, 2]"]);
+    let last = [&closed[..], &[("c FA 1001 5002", "established"), ("+31", "1 ended")]].concat();
+    check(Preset::Linux, &after_handshake(&last), &["tcp-fin packets [4, 2]"]);
+}
+
+#[test]
+fn a_connection_whose_sides_part_out_of_sight_is_kept_for_less() {
+    let parting = [
+        ("c FA 1001 9000001", "invalid acknowledges-unsent"),
+        ("s FA 5001 9000001", "invalid acknowledges-unsent"),
+    ];
+    let lines = [&parting[..], &[("+299", ""), ("+2", "1 ended")]].concat();
+    check(Preset::Linux, &after_handshake(&lines), &["aged-out packets [2, 1]"]);
+    let lines = [&parting[..1], &parting[..1], &[("+301", "")]].concat();
+    check(Preset::Linux, &after_handshake(&lines), &["aged-out packets [2, 1]"]);
+    let lines = [&parting[..], &[("+301", "")]].concat();
+    check(Preset::Panos, &after_handshake(&lines), &["aged-out packets [2, 1]"]);
+}
+
+#[test]
+fn a_repeated_syn_without_options_leaves_those_of_the_first() {
+    let lines = [
+        ("c S 1000 0", "new"),
+        ("c S- 1500 0", "new"),
+        ("s SA 5000 1501", "established"),
+        ("c A 1501 5001", "established"),
+        ("s PA 5005001 1501 10", "established"),
+    ];
+    check(Preset::Linux, &lines, &["aged-out packets [3, 2]"]);
+    let mut lines = lines;
+    lines[0].0 = "c S- 1000 0";
+    lines[4].1 = "invalid sequence-beyond-window";
+    check(Preset::Linux, &lines, &["aged-out packets [3, 1]"]);
+}
+
+#[test]
+fn a_syn_that_crosses_the_first_one_does_not_renew_it() {
+    let lines =
+        [("c S 1000 0", "new"), ("+60", ""), ("s S 5000 0", "established"), ("+61", "1 ended")];
+    check(Preset::Linux, &lines, &["aged-out packets [1, 1]"]);
+}
+
+#[test]
 fn udp_lives_longer_once_it_is_answered() {
     let lines = [
         ("c udp", "new"),
-        ("+29", ""),
+        ("+59", ""),
         ("s udp", "established"),
         ("+119", ""),
         ("c udp", "established"),
@@ -175,7 +265,33 @@ fn udp_lives_longer_once_it_is_answered() {
         ("s udp", "new"),
     ];
     let ended = ["aged-out packets [2, 1]", "aged-out packets [1, 0]"];
-    check(Preset::Linux, &lines, &ended);
+    let mut behaviour = Behaviour::preset(Preset::Pf);
+    behaviour.timers.udp_stream = std::time::Duration::from_secs(120);
+    check_behaviour(behaviour, &lines, &ended);
+}
+
+#[test]
+fn on_linux_udp_lives_longer_once_it_goes_on() {
+    // A question and its answer, whenever it comes.
+    let one = [("c udp", "new"), ("+29", ""), ("s udp", "established"), ("+31", "1 ended")];
+    check(Preset::Linux, &one, &["aged-out packets [1, 1]"]);
+    let quick = [
+        ("c udp", "new"),
+        ("s udp", "established"),
+        ("+2", ""),
+        ("c udp", "established"),
+        ("+31", "1 ended"),
+    ];
+    check(Preset::Linux, &quick, &["aged-out packets [2, 1]"]);
+    let stream = [
+        ("c udp", "new"),
+        ("s udp", "established"),
+        ("+3", ""),
+        ("c udp", "established"),
+        ("+119", ""),
+        ("+2", "1 ended"),
+    ];
+    check(Preset::Linux, &stream, &["aged-out packets [2, 1]"]);
 }
 
 #[test]
@@ -186,6 +302,7 @@ fn icmp_replies_need_their_query() {
         ("s echo-reply 7", "established"),
         ("s echo-reply 8", "invalid not-opening"),
         ("s echo 7", "invalid unexpected-flags"),
+        ("s timestamp-reply 7", "invalid unexpected-flags"),
     ];
     check(Preset::Linux, &lines, &["aged-out packets [1, 1]"]);
 }

@@ -49,17 +49,18 @@ pub(crate) fn datagram(flow: &FiveTuple) -> Transport<'static> {
     Transport::Udp(UdpDatagram { src_port, dst_port, payload: &[] })
 }
 
-/// A segment of `length` bytes with the flags named by their first letters.
+/// A segment of `length` bytes with the flags named by their first letters; a SYN has options unless
+/// `-` is one of them.
 pub(crate) fn segment(
     flow: &FiveTuple,
-    flags: &str,
+    letters: &str,
     sequence: u32,
     acknowledgement: u32,
     length: u32,
 ) -> Transport<'static> {
     let bit = |letter| "FSRPAUEC".find(letter).map_or(0, |at| 1 << at);
-    let flags = TcpFlags(flags.chars().map(bit).fold(0, |all, bit| all | bit));
-    let syn = flags.contains(TcpFlags::SYN);
+    let flags = TcpFlags(letters.chars().map(bit).fold(0, |all, bit| all | bit));
+    let syn = flags.contains(TcpFlags::SYN) && !letters.contains('-');
     Transport::Tcp(TcpSegment {
         src_port: flow.src_port,
         dst_port: flow.dst_port,
@@ -91,8 +92,8 @@ impl Script {
     }
 
     /// Plays one line and says what it was taken for: `side flags sequence acknowledgement length`
-    /// is a segment, `side udp` a datagram, `side echo id` and `side echo-reply id` are ICMP, `side
-    /// sctp chunk tag initiate-tag` SCTP; `+seconds` lets time pass.
+    /// is a segment, `side udp` a datagram, `side echo id`, `side echo-reply id` and `side
+    /// timestamp-reply id` are ICMP, `side sctp chunk tag initiate-tag` SCTP; `+seconds` lets time pass.
     pub(crate) fn play(&mut self, line: &str) -> String {
         self.judge(line, false)
     }
@@ -118,7 +119,9 @@ impl Script {
         let chunk = [[0; 4], number(4).to_be_bytes()].concat();
         let transport = match words[1] {
             "udp" => datagram(&flow),
-            kind @ ("echo" | "echo-reply") => echo(number(2) as u16, kind == "echo"),
+            "echo" => query(number(2) as u16, 8, true),
+            "echo-reply" => query(number(2) as u16, 0, false),
+            "timestamp-reply" => query(number(2) as u16, 14, false),
             "sctp" => Transport::Sctp(SctpHeader {
                 src_port: flow.src_port,
                 dst_port: flow.dst_port,
@@ -178,9 +181,9 @@ impl Script {
     }
 }
 
-fn echo(id: u16, request: bool) -> Transport<'static> {
+pub(crate) fn query(id: u16, kind: u8, request: bool) -> Transport<'static> {
     Transport::Icmp(IcmpMessage {
-        kind: if request { 8 } else { 0 },
+        kind,
         code: 0,
         id: Some(id),
         request,

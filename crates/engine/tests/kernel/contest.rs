@@ -1,0 +1,358 @@
+//! A scene before both judges.
+
+use std::collections::BTreeMap;
+use std::fmt::{self, Write};
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use parefeu_classify::CompiledPolicy;
+use parefeu_engine::{Decision, Engine, EngineConfig, Frame, Reason, Verdict};
+use parefeu_net::{DecodeLimits, LinkType, Timestamp, decode};
+use parefeu_testkit::frames::{frame, frame_with};
+use parefeu_testkit::kernel::{Kernel, Seen, Side};
+
+use crate::firewall::Firewall;
+use crate::fragments::Cut;
+use crate::scene::{Flow, Packet, Protocol, Scene, Step};
+
+pub(crate) struct Contest {
+    kernel: Kernel,
+    policy: Arc<CompiledPolicy>,
+    /// The next identification of a datagram in fragments. The kernel holds those of earlier plays
+    /// for a while: none is used again soon.
+    next_id: u32,
+    /// How many packets both judged alike.
+    pub(crate) compared: u64,
+    tally: BTreeMap<String, u64>,
+}
+
+/// A flow as its two ends see it, once it is translated: those of the one that opened it, those of
+/// the other.
+#[derive(Clone, Copy)]
+struct View {
+    near: [SocketAddr; 2],
+    far: [SocketAddr; 2],
+}
+
+/// What a judge makes of a packet.
+#[derive(Clone, Debug, Eq, PartialEq)]
+struct Judgement {
+    /// `pass`, `refuse` or, of a fragment that is held or discarded, `nothing`.
+    verdict: &'static str,
+    rule: String,
+    /// Source and destination as it leaves.
+    ends: Option<[SocketAddr; 2]>,
+}
+
+/// Where the judges part.
+struct Difference {
+    /// Up to which step.
+    step: usize,
+    text: String,
+}
+
+impl Contest {
+    pub(crate) fn new(mut kernel: Kernel, firewall: &Firewall) -> Self {
+        kernel.load(&firewall.nft).unwrap();
+        for (name, value) in &firewall.parameters {
+            kernel.set(name, value).unwrap();
+        }
+        Self { kernel, policy: firewall.policy(), next_id: 0, compared: 0, tally: BTreeMap::new() }
+    }
+
+    /// How often each judgement was given.
+    pub(crate) fn tally(&self) -> String {
+        let lines = self.tally.iter().map(|(what, count)| format!("{count:9} {what}\n"));
+        lines.collect()
+    }
+
+    /// Plays a scene; where the judges part, the shortest way to it that leaving out steps finds.
+    pub(crate) fn shortest_difference(&mut self, scene: &Scene) -> Option<String> {
+        let mut kept: Vec<usize> = (0..scene.steps.len()).collect();
+        let mut found = self.play(scene, &kept)?;
+        kept.truncate(found.step + 1);
+        let mut size = kept.len() / 2;
+        while size > 0 {
+            let mut at = 0;
+            while at < kept.len() {
+                let mut fewer = kept.clone();
+                fewer.drain(at..(at + size).min(kept.len()));
+                match self.play(scene, &fewer) {
+                    Some(difference) => {
+                        fewer.truncate(difference.step + 1);
+                        (kept, found) = (fewer, difference);
+                    }
+                    None => at += size,
+                }
+            }
+            size /= 2;
+        }
+        Some(found.text)
+    }
+
+    /// Plays the steps kept; a scene in which the host pauses is played again.
+    fn play(&mut self, scene: &Scene, kept: &[usize]) -> Option<Difference> {
+        for _ in 0..PAUSES {
+            match self.play_once(scene, kept) {
+                Err(error) if error.kind() == io::ErrorKind::TimedOut => {}
+                played => return played.unwrap(),
+            }
+        }
+        unreachable!("the host paused in each of {PAUSES} plays");
+    }
+
+    fn play_once(&mut self, scene: &Scene, kept: &[usize]) -> io::Result<Option<Difference>> {
+        self.kernel.reset()?;
+        let mut play = Play::new(scene, Arc::clone(&self.policy), self.next_id);
+        self.next_id += scene.steps.len() as u32;
+        let mut judged = Vec::new();
+        for (at, &step) in kept.iter().enumerate() {
+            match &scene.steps[step] {
+                Step::Wait(secs) => {
+                    self.kernel.advance(Duration::from_secs(*secs))?;
+                    play.wait(*secs);
+                }
+                Step::Send(packet) => {
+                    for frames in play.frames(packet) {
+                        match play.judge(&mut self.kernel, packet, &frames)? {
+                            Ok(what) => judged.push(what),
+                            Err(text) => {
+                                // A pause would have made the difference.
+                                self.kernel.check_age()?;
+                                return Ok(Some(Difference { step: at, text }));
+                            }
+                        }
+                    }
+                }
+            }
+        }
+        self.kernel.check_age()?;
+        self.compared += judged.len() as u64;
+        for what in judged {
+            *self.tally.entry(what).or_default() += 1;
+        }
+        Ok(None)
+    }
+}
+
+/// A scene under way.
+struct Play<'a> {
+    scene: &'a Scene,
+    engine: Engine,
+    now: Timestamp,
+    /// Each flow as the kernel and as the engine translate it.
+    views: Vec<[View; 2]>,
+    first_id: u32,
+    /// What was played so far, to be read.
+    story: String,
+}
+
+impl<'a> Play<'a> {
+    fn new(scene: &'a Scene, policy: Arc<CompiledPolicy>, first_id: u32) -> Self {
+        Self {
+            scene,
+            engine: Engine::new(policy, EngineConfig::default()),
+            now: Timestamp::from_secs(1_700_000_000),
+            views: scene.flows.iter().map(|flow| [View::of(flow); 2]).collect(),
+            first_id,
+            story: String::new(),
+        }
+    }
+
+    fn wait(&mut self, secs: u64) {
+        self.now = self.now + Duration::from_secs(secs);
+        writeln!(self.story, "+{secs}").ok();
+    }
+
+    /// What the kernel and what the engine is shown of a packet, frame by frame.
+    fn frames(&mut self, packet: &Packet) -> Vec<[Vec<u8>; 2]> {
+        let (flow, views) = (&self.scene.flows[packet.flow], self.views[packet.flow]);
+        writeln!(self.story, "{:?} {}", side(flow, packet), views[0].line(flow, packet)).ok();
+        let [theirs, ours] = views.map(|view| view.frames(flow, packet, self.first_id));
+        theirs.into_iter().zip(ours).map(Into::into).collect()
+    }
+
+    /// What both make of a frame, or how they differ.
+    fn judge(
+        &mut self,
+        kernel: &mut Kernel,
+        packet: &Packet,
+        [theirs, ours]: &[Vec<u8>; 2],
+    ) -> io::Result<Result<String, String>> {
+        let flow = &self.scene.flows[packet.flow];
+        let side = side(flow, packet);
+        let seen = kernel.step(side, theirs)?;
+        let decision = decide(&mut self.engine, self.now, side, ours);
+        let ours = Judgement::of_engine(&self.engine, ours, &decision);
+        let theirs = match (decision.reason, Judgement::of_kernel(&seen)) {
+            // A fragment that the kernel cannot join is offered to the rules as it is.
+            (Reason::Fragment(_), said) if said.rule == "invalid" => ours.clone(),
+            // The kernel translates before the rules or behind them.
+            (Reason::UntranslatableError, said) if said.verdict != "pass" => ours.clone(),
+            (_, said) => said,
+        };
+        if !is_same(&theirs, &ours, packet) {
+            let (story, why) = (&self.story, seen.invalid().unwrap_or_default());
+            let text = format!("{story}kernel: {theirs}{why}\nengine: {ours}({decision})");
+            return Ok(Err(text));
+        }
+        let what = format!("{:?} {} {}", flow.protocol, theirs.verdict, theirs.rule);
+        if packet.forth && packet.quotes.is_none() {
+            for (view, judgement) in self.views[packet.flow].iter_mut().zip([theirs, ours]) {
+                view.far = judgement.ends.unwrap_or(view.far);
+            }
+        }
+        Ok(Ok(what))
+    }
+}
+
+/// The side a packet comes from.
+fn side(flow: &Flow, packet: &Packet) -> Side {
+    if packet.forth == flow.by_client { Side::Client } else { Side::Server }
+}
+
+const PAUSES: usize = 20;
+
+/// Whether the judges agree. Which port is chosen where the flow's own is taken, is nobody's right.
+fn is_same(kernel: &Judgement, engine: &Judgement, packet: &Packet) -> bool {
+    let same_ends = match (kernel.ends, engine.ends) {
+        _ if packet.quotes.is_some() => true,
+        (Some([src, dst]), Some([other, other_dst])) => {
+            let addresses = (src.ip(), dst.ip()) == (other.ip(), other_dst.ip());
+            addresses && (dst.port() == other_dst.port() || src.port() == dst.port())
+        }
+        _ => true,
+    };
+    kernel.verdict == engine.verdict && kernel.rule == engine.rule && same_ends
+}
+
+fn decide(engine: &mut Engine, now: Timestamp, side: Side, data: &[u8]) -> Decision {
+    let name = if side == Side::Client { "fc" } else { "fs" };
+    let ingress = engine.firewall().interface_named(name);
+    let wire_len = data.len() as u32;
+    engine.handle_frame(now, ingress, Frame { link_type: LinkType::ETHERNET, data, wire_len })
+}
+
+impl Judgement {
+    fn of_kernel(seen: &Seen) -> Self {
+        let rule = seen.rule().unwrap_or_default().to_owned();
+        let verdict = match (seen.forwarded.as_slice(), rule.as_str()) {
+            ([_, ..], _) => "pass",
+            ([], "") => "nothing",
+            ([], _) => "refuse",
+        };
+        Self { verdict, rule, ends: seen.ends() }
+    }
+
+    fn of_engine(engine: &Engine, frame: &[u8], decision: &Decision) -> Self {
+        let rule = decision.hit.and_then(|hit| hit.rule);
+        let name = rule.map(|rule| &*engine.firewall().rule(rule).name);
+        let verdict = match (decision.verdict, decision.reason) {
+            (Verdict::Hold, _) | (_, Reason::Fragment(_)) => "nothing",
+            (verdict, _) if verdict.passes() => "pass",
+            _ => "refuse",
+        };
+        let packet = decode(LinkType::ETHERNET, frame, frame.len(), &DecodeLimits::default());
+        let whole = packet.network.as_ref().is_some_and(|network| network.fragment.is_none());
+        let arrived = packet.five_tuple().filter(|_| whole);
+        let ends = decision.translated.or(arrived).map(|flow| {
+            [SocketAddr::new(flow.src, flow.src_port), SocketAddr::new(flow.dst, flow.dst_port)]
+        });
+        let rule = name.unwrap_or_default().to_owned();
+        Self { verdict, rule, ends: ends.filter(|_| verdict == "pass") }
+    }
+}
+
+impl fmt::Display for Judgement {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} `{}` ", self.verdict, self.rule)?;
+        match self.ends {
+            Some([src, dst]) => write!(f, "{src} > {dst} "),
+            None => Ok(()),
+        }
+    }
+}
+
+impl View {
+    fn of(flow: &Flow) -> Self {
+        Self { near: flow.ends, far: flow.ends }
+    }
+
+    /// Source and destination of a packet as it is sent.
+    fn ends(&self, forth: bool) -> [SocketAddr; 2] {
+        let [src, dst] = if forth { self.near } else { self.far };
+        if forth { [src, dst] } else { [dst, src] }
+    }
+
+    /// Source and destination of a packet as it arrives.
+    fn arrived(&self, forth: bool) -> [SocketAddr; 2] {
+        let [src, dst] = if forth { self.far } else { self.near };
+        if forth { [src, dst] } else { [dst, src] }
+    }
+
+    /// What a packet is, in a line.
+    fn line(&self, flow: &Flow, packet: &Packet) -> String {
+        let mut line = match &packet.quotes {
+            None => text(flow, self.ends(packet.forth), &packet.text),
+            Some((quoted, length)) => {
+                let about = text(flow, self.arrived(quoted.forth), &quoted.text);
+                format!("{} ({length} bytes of {about})", self.error(flow, packet, quoted))
+            }
+        };
+        if packet.wrong_checksum {
+            line += " wrong checksum";
+        }
+        if let Cut::Fragments(id, pieces) = &packet.cut {
+            write!(line, " in fragments {id}: {pieces:?}").ok();
+        }
+        line
+    }
+
+    /// The frames a packet is sent in.
+    fn frames(&self, flow: &Flow, packet: &Packet, first_id: u32) -> Vec<Vec<u8>> {
+        let mut whole = match &packet.quotes {
+            None => frame(&text(flow, self.ends(packet.forth), &packet.text)),
+            Some((quoted, length)) => {
+                let about = frame(&text(flow, self.arrived(quoted.forth), &quoted.text));
+                let about = &about[14..(14 + length).min(about.len())];
+                frame_with(&self.error(flow, packet, quoted), about)
+            }
+        };
+        if packet.wrong_checksum {
+            let header = if whole[14] >> 4 == 4 { 34 } else { 54 };
+            let at = match (flow.protocol, &packet.quotes) {
+                (_, Some(_)) | (Protocol::Icmp, _) => 2,
+                (Protocol::Udp, _) => 6,
+                (Protocol::Tcp, _) => 16,
+                (Protocol::Other, _) => 0,
+            };
+            whole[header + at] ^= 0x5a;
+        }
+        packet.cut.apply(&whole, first_id)
+    }
+
+    /// An ICMP error as a line; it goes from the quoted destination to the quoted source.
+    fn error(&self, flow: &Flow, packet: &Packet, quoted: &Packet) -> String {
+        let [src, dst] = self.arrived(quoted.forth);
+        let astray = if src.is_ipv4() { "10.1.0.77" } else { "2001:db8:1::77" };
+        let dst = SocketAddr::new(dst.ip(), 0);
+        let src = if packet.astray && packet.forth != flow.by_client {
+            SocketAddr::new(astray.parse().unwrap(), 0)
+        } else {
+            SocketAddr::new(src.ip(), 0)
+        };
+        format!("{} > {} {}", dst.ip(), src.ip(), packet.text)
+    }
+}
+
+fn text(flow: &Flow, [src, dst]: [SocketAddr; 2], rest: &str) -> String {
+    match flow.protocol {
+        Protocol::Tcp | Protocol::Udp => format!("{src} > {dst} {rest}"),
+        Protocol::Icmp => {
+            format!("{} > {} {rest} id={}", src.ip(), dst.ip(), src.port().max(dst.port()))
+        }
+        Protocol::Other => format!("{} > {} {rest}", src.ip(), dst.ip()),
+    }
+}

@@ -1,0 +1,109 @@
+//! The engine against the Linux kernel, packet by packet.
+//!
+//! Random scenes are played to both at once: the flows of either side, well-behaved and not, and
+//! now and then time goes by. Rule and translation have to be the same for every packet, and with
+//! the rule the state of its connection. A scene that is judged differently is made as short as it
+//! stays different, and printed.
+//!
+//! `PAREFEU_KERNEL_PACKETS` is how many packets each test sends, `PAREFEU_KERNEL_SEED` the seed of
+//! the first scene; the next ones count on from there.
+#![cfg(target_os = "linux")]
+#![expect(clippy::print_stderr, reason = "what is missing, and what was compared, is said aloud")]
+#![expect(clippy::unwrap_used, reason = "helpers of tests may stop them")]
+
+use parefeu_testkit::kernel::{Kernel, StartError};
+
+use crate::contest::Contest;
+use crate::firewall::Firewall;
+use crate::scene::{Kinds, Scene};
+
+mod contest;
+mod firewall;
+mod fragments;
+mod scene;
+mod tcp;
+
+const PACKETS: u64 = 5_000;
+const SEED: u64 = 1;
+
+/// Plays scenes until enough packets were compared.
+#[track_caller]
+fn check(firewall: &Firewall, kinds: Kinds) {
+    let Some(mut contest) = contest(firewall) else { return };
+    let packets = setting("PAREFEU_KERNEL_PACKETS", PACKETS);
+    let first = setting("PAREFEU_KERNEL_SEED", SEED);
+    let mut seed = first;
+    while contest.compared < packets {
+        let difference = contest.shortest_difference(&Scene::random(seed, kinds));
+        assert!(difference.is_none(), "\nseed {seed}\n{}", difference.unwrap_or_default());
+        seed += 1;
+    }
+    eprintln!("{} packets of the seeds {first} to {}", contest.compared, seed - 1);
+    eprint!("{}", contest.tally());
+}
+
+/// The firewall before both judges, where the host can run the kernel's.
+fn contest(firewall: &Firewall) -> Option<Contest> {
+    match Kernel::start() {
+        Ok(kernel) => Some(Contest::new(kernel, firewall)),
+        Err(missing @ StartError::Missing(_)) => {
+            eprintln!("skipped: {missing}");
+            None
+        }
+        Err(failed) => unreachable!("{failed}"),
+    }
+}
+
+fn setting(name: &str, default: u64) -> u64 {
+    std::env::var(name).map_or(default, |text| text.parse().unwrap())
+}
+
+#[test]
+fn tcp_udp_and_icmp_are_judged_as_the_kernel_does() {
+    check(&Firewall::plain(), Kinds::WHOLE);
+}
+
+#[test]
+fn without_mid_stream_pickup_as_well() {
+    check(&Firewall::plain().with("tcp-loose", "nf_conntrack_tcp_loose", false), Kinds::WHOLE);
+}
+
+#[test]
+fn with_liberal_windows_as_well() {
+    let liberal = ("tcp-be-liberal", "nf_conntrack_tcp_be_liberal");
+    check(&Firewall::plain().with(liberal.0, liberal.1, true), Kinds::WHOLE);
+}
+
+#[test]
+fn without_checksums_as_well() {
+    check(&Firewall::plain().with("checksum", "nf_conntrack_checksum", false), Kinds::WHOLE);
+}
+
+#[test]
+fn fragments_are_joined_as_the_kernel_does() {
+    check(&Firewall::plain(), Kinds::FRAGMENTS);
+}
+
+#[test]
+fn translated_flows_are_judged_as_the_kernel_does() {
+    check(&Firewall::translating(), Kinds::WHOLE);
+}
+
+#[test]
+fn translated_fragments_are_judged_as_the_kernel_does() {
+    check(&Firewall::translating(), Kinds::FRAGMENTS);
+}
+
+#[test]
+fn a_difference_is_found_and_told_in_few_packets() {
+    let mut firewall = Firewall::plain().with("tcp-loose", "nf_conntrack_tcp_loose", false);
+    firewall.parameters.pop();
+    let Some(mut contest) = contest(&firewall) else { return };
+    let mut scenes = (1..100).map(|seed| Scene::random(seed, Kinds::WHOLE));
+    let told = scenes.find_map(|scene| contest.shortest_difference(&scene)).unwrap();
+    let lines: Vec<&str> = told.lines().collect();
+    let [packet, kernel, engine] = lines[..] else { unreachable!("{told}") };
+    assert!(packet.starts_with("Client ") || packet.starts_with("Server "), "{told}");
+    assert!(kernel.starts_with("kernel: ") && !kernel.contains("`invalid`"), "{told}");
+    assert!(engine.starts_with("engine: refuse `invalid`"), "{told}");
+}
