@@ -6,7 +6,8 @@
 //! ```
 //! Words select rows whose name (`perimeter-ipv4-translated/10000/edited-100`) holds one of them.
 //! Times are of the processor, as Linux counts them for a process, medians of the runs; memory is
-//! the most a process ever had, the rule bases compared included. A run has two minutes.
+//! the most a process had so far, the rule bases compared included. A process that takes longer
+//! than two minutes, or `--seconds`, is ended, and what it had measured is printed.
 
 #![expect(clippy::print_stdout, reason = "the table is the result")]
 #![expect(clippy::expect_used, reason = "a figure that cannot be taken stops the bench")]
@@ -21,31 +22,31 @@ use std::time::Duration;
 use lists::{Base, Done, sizes};
 use parefeu_equivalence::{SolveLimits, regions, solve};
 
-/// A run that takes longer is given up, and the table says so.
-const MOST_TIME: Duration = Duration::from_secs(120);
-
 /// What is measured of one comparison, in this order.
 const FIGURES: [&str; 8] =
-    ["flatten s", "solve ms", "regions ms", "products", "open", "regions", "solve MB", "all MB"];
+    ["flatten s", "solve ms", "MB", "products", "open", "regions ms", "regions", "MB then"];
 
 fn main() {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
-    if let Some(at) = arguments.iter().position(|it| it == "--row") {
-        let row = arguments.get(at + 1).expect("a row");
-        println!("{}", measure(row).map_or_else(String::new, |figures| figures.join(" ")));
+    let option = |name: &str| {
+        let at = arguments.iter().position(|it| it == name)?;
+        arguments.get(at + 1).cloned()
+    };
+    if let Some(row) = option("--row") {
+        measure(&row);
         return;
     }
-    let runs = arguments.iter().position(|it| it == "--runs");
-    let count = runs.and_then(|at| arguments.get(at + 1)?.parse().ok()).unwrap_or(1);
-    let words = (0..)
-        .zip(&arguments)
-        .filter(|(at, it)| !it.starts_with("--") && runs.is_none_or(|runs| runs + 1 != *at));
-    let words: Vec<&String> = words.map(|(_, word)| word).collect();
-    println!("| rows | {} | spread |", FIGURES.join(" | "));
+    let number = |name: &str| option(name).and_then(|it| it.parse::<u64>().ok());
+    let (runs, seconds) = (number("--runs").unwrap_or(1), number("--seconds").unwrap_or(120));
+    let names = arguments.iter().filter(|it| it.parse::<u64>().is_err() && !it.starts_with("--"));
+    let words: Vec<&String> = names.collect();
+    println!("| row | {} | solve ms, least and most |", FIGURES.join(" | "));
     println!("|---|{}--:|", "--:|".repeat(FIGURES.len()));
     for row in rows().map(|(row, ..)| row) {
         if words.is_empty() || words.iter().any(|word| row.contains(word.as_str())) {
-            println!("| {row} | {} |", cells(&row, count));
+            let runs: Vec<Vec<f64>> =
+                (0..runs.max(1)).map(|_| run(&row, Duration::from_secs(seconds))).collect();
+            println!("| {row} | {} |", cells(&runs));
         }
     }
 }
@@ -58,11 +59,7 @@ fn rows() -> impl Iterator<Item = (String, Base, Done)> {
 }
 
 /// The medians of the figures of some runs, and how far the times of `solve` lie apart.
-fn cells(row: &str, count: usize) -> String {
-    let runs: Vec<Option<Vec<f64>>> = (0..count.max(1)).map(|_| run(row)).collect();
-    let Some(runs) = runs.into_iter().collect::<Option<Vec<_>>>() else {
-        return "not within two minutes".to_owned();
-    };
+fn cells(runs: &[Vec<f64>]) -> String {
     let sorted = |at: usize| {
         let mut values: Vec<f64> = runs.iter().filter_map(|run| run.get(at).copied()).collect();
         values.sort_by(f64::total_cmp);
@@ -70,17 +67,18 @@ fn cells(row: &str, count: usize) -> String {
     };
     let median = |at: usize| {
         let values = sorted(at);
-        values.get(values.len() / 2).map_or_else(|| "–".to_owned(), |value| value.to_string())
+        let all = values.len() == runs.len();
+        values.get(values.len() / 2).filter(|_| all).map_or_else(|| "–".to_owned(), f64::to_string)
     };
     let medians: Vec<String> = (0..FIGURES.len()).map(median).collect();
     let solve = sorted(1);
     let spread = solve.first().zip(solve.last());
-    let spread = spread.map_or_else(String::new, |(least, most)| format!("{least}–{most}"));
+    let spread = spread.map_or_else(|| "–".to_owned(), |(least, most)| format!("{least} {most}"));
     format!("{} | {spread}", medians.join(" | "))
 }
 
-/// The figures of a row, measured by a process of its own; nothing if it takes too long.
-fn run(row: &str) -> Option<Vec<f64>> {
+/// The figures of a row, measured by a process of its own; fewer if it takes too long.
+fn run(row: &str, most_time: Duration) -> Vec<f64> {
     let own = std::env::current_exe().expect("a path of its own");
     let mut command = Command::new(own);
     command.args(["--bench", "--row", row]).stdout(Stdio::piped());
@@ -89,41 +87,31 @@ fn run(row: &str) -> Option<Vec<f64>> {
     let (send, receive) = mpsc::channel();
     let reader = std::thread::spawn(move || {
         let mut text = String::new();
-        let read = output.read_to_string(&mut text).map(|_| text);
-        // Nobody waits any more when the time is over.
-        let _ = send.send(read);
+        output.read_to_string(&mut text).expect("text");
+        // Nobody waits any more once the time is over.
+        let _ = send.send(());
+        text
     });
-    let answer = receive.recv_timeout(MOST_TIME);
-    if answer.is_err() {
+    if receive.recv_timeout(most_time).is_err() {
         child.kill().expect("a process that can be ended");
     }
     child.wait().expect("a process that ends");
-    reader.join().expect("a pipe that is read");
-    let text = answer.ok()?.expect("text");
-    Some(text.split_whitespace().filter_map(|figure| figure.parse().ok()).collect())
+    let text = reader.join().expect("a pipe that is read");
+    text.split_whitespace().filter_map(|figure| figure.parse().ok()).collect()
 }
 
-/// Compares once; nothing without the data.
-fn measure(row: &str) -> Option<Vec<String>> {
+/// Compares once and prints each figure as soon as it is known; none without the data.
+fn measure(row: &str) {
     let (_, base, done) = rows().find(|it| it.0 == row).expect("a row of the table");
-    let old = base.firewall()?;
+    let Some(old) = base.firewall() else { return };
     let new = done.to(&old);
     let (problem, flatten) = timed(|| base.problem(&old, &new));
+    println!("{:.2}", flatten as f64 / 1e9);
     let (solution, solve) = timed(|| solve(&problem, &SolveLimits::default()));
-    let solve_memory = memory();
+    println!("{:.0} {}", solve as f64 / 1e6, memory());
+    println!("{} {}", solution.differences.len(), solution.open.len());
     let (regions, told) = timed(|| regions(&problem, &solution.differences));
-    let seconds = |nanoseconds: u64| format!("{:.2}", nanoseconds as f64 / 1e9);
-    let milliseconds = |nanoseconds: u64| format!("{:.0}", nanoseconds as f64 / 1e6);
-    Some(vec![
-        seconds(flatten),
-        milliseconds(solve),
-        milliseconds(told),
-        solution.differences.len().to_string(),
-        solution.open.len().to_string(),
-        regions.len().to_string(),
-        solve_memory.to_string(),
-        memory().to_string(),
-    ])
+    println!("{:.0} {} {}", told as f64 / 1e6, regions.len(), memory());
 }
 
 /// What the work comes to, and its processor time in nanoseconds.
