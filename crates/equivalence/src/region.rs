@@ -5,9 +5,7 @@ use std::collections::BTreeMap;
 use parefeu_policy::set::Ranges;
 
 use crate::merge::{Merger, Product};
-use crate::problem::{
-    Dimension, DimensionId, Entry, Field, List, Origin, OutcomeId, Problem, SetId, Step,
-};
+use crate::problem::{Dimension, Entry, Field, List, Origin, OutcomeId, Problem, Set, SetId, Step};
 use crate::solve::DifferenceBox;
 
 /// A product of sets on every point of which two lists differ in the same way.
@@ -37,7 +35,7 @@ pub struct Fate {
 /// lie near one another, so that only what meets the hull of all of them is looked at for each.
 pub fn regions(problem: &Problem, boxes: &[DifferenceBox]) -> Vec<Region> {
     let mut merger = Merger::default();
-    let mut groups: BTreeMap<Settled, Vec<Product>> = BTreeMap::new();
+    let mut groups: BTreeMap<Settled, (Vec<Product>, Hull)> = BTreeMap::new();
     for it in boxes {
         let sets = it.sets.iter().zip(&problem.dimensions).map(|(set, dimension)| {
             let values =
@@ -45,15 +43,18 @@ pub fn regions(problem: &Problem, boxes: &[DifferenceBox]) -> Vec<Region> {
             merger.number(set.iter().map(values).collect())
         });
         let settled = (it.old.outcome, it.new.outcome, it.old.origin, it.new.origin);
-        groups.entry(settled).or_default().push(sets.collect());
+        let sets = sets.collect();
+        let (products, hull) = groups.entry(settled).or_default();
+        products.push(sets);
+        widen(hull, &it.sets);
     }
+    let hulls = [&problem.old, &problem.new].map(|list| Hulls::new(problem, list));
     let sets = problem.sets.iter().map(|_| BTreeMap::new()).collect();
     let mut reader = Reader { problem, sets };
     let mut found = Vec::new();
-    for ((old, new, ..), products) in groups {
+    for ((old, new, ..), (products, hull)) in groups {
         let merged = merger.merge(products);
-        let hull = hull(&merger, &merged);
-        let near = [&problem.old, &problem.new].map(|list| near(problem, list, &hull));
+        let near = hulls.each_ref().map(|hulls| hulls.near(&hull));
         for product in merged {
             let area: Vec<&Ranges> = product.iter().map(|number| merger.set(*number)).collect();
             let [old, new] = [(&near[0], old), (&near[1], new)]
@@ -86,32 +87,62 @@ pub(crate) fn part(problem: &Problem, region: &Region, sets: BTreeMap<Field, Ran
 /// What tells regions apart: both outcomes, and the entries that settle them.
 type Settled = (OutcomeId, OutcomeId, Origin, Origin);
 
-/// From the least to the greatest value of each field.
-fn hull(merger: &Merger, products: &[Product]) -> Vec<(u128, u128)> {
-    let fields = products.first().map_or(0, |product| product.len());
-    let mut hulls = vec![(u128::MAX, 0); fields];
-    for product in products {
-        for (hull, number) in hulls.iter_mut().zip(product) {
-            let set = merger.set(*number).as_slice();
-            if let Some((first, last)) = set.first().zip(set.last()) {
-                *hull = (hull.0.min(first.0), hull.1.max(last.1));
-            }
-        }
+/// From the first to the last class of each dimension.
+type Hull = Box<[(u32, u32)]>;
+
+/// Widens a hull, or one that holds nothing yet, to hold a product too.
+fn widen(hull: &mut Hull, sets: &[Set]) {
+    let own = sets.iter().map(|set| set.first().zip(set.last()).map_or((u32::MAX, 0), ends));
+    if hull.is_empty() {
+        *hull = own.collect();
+        return;
     }
-    hulls
+    for (hull, own) in hull.iter_mut().zip(own) {
+        *hull = (hull.0.min(own.0), hull.1.max(own.1));
+    }
 }
 
-/// The entries of a list, with their indices, that may match something within a hull.
-fn near<'a>(problem: &Problem, list: &'a List, hull: &[(u128, u128)]) -> Vec<(u32, &'a Entry)> {
-    let meets = |&(dimension, set): &(DimensionId, SetId)| {
-        let (at, set) = (dimension.0 as usize, &problem.sets[set.0 as usize]);
-        let values = &problem.dimensions[at];
-        set.first().zip(set.last()).is_some_and(|(first, last)| {
-            values.values(first.0).0 <= hull[at].1 && hull[at].0 <= values.values(last.1).1
-        })
-    };
-    let entries = (0..).zip(&list.entries);
-    entries.filter(|(_, entry)| entry.sets.iter().all(meets)).collect()
+fn ends((first, last): (&(u32, u32), &(u32, u32))) -> (u32, u32) {
+    (first.0, last.1)
+}
+
+/// The entries of a list with the hulls of their sets, which are looked at once for every group of
+/// regions.
+struct Hulls<'a> {
+    entries: &'a [Entry],
+    /// For each entry, where its part of `sides` ends.
+    until: Vec<u32>,
+    /// The dimension, and the first and the last class.
+    sides: Vec<(u32, u32, u32)>,
+}
+
+impl<'a> Hulls<'a> {
+    fn new(problem: &Problem, list: &'a List) -> Self {
+        let (mut until, mut sides) = (Vec::with_capacity(list.entries.len()), Vec::new());
+        for entry in &list.entries {
+            for (dimension, set) in &entry.sets {
+                let set = &problem.sets[set.0 as usize];
+                let (low, high) = set.first().zip(set.last()).map_or((u32::MAX, 0), ends);
+                sides.push((dimension.0, low, high));
+            }
+            until.push(sides.len() as u32);
+        }
+        Self { entries: &list.entries, until, sides }
+    }
+
+    /// The entries, with their indices, that may match something within a hull.
+    fn near(&self, hull: &[(u32, u32)]) -> Vec<(u32, &'a Entry)> {
+        let mut from = 0;
+        let entries = (0..).zip(self.entries).zip(&self.until).filter(|(_, until)| {
+            let own = &self.sides[from..**until as usize];
+            from = **until as usize;
+            own.iter().all(|&(dimension, low, high)| {
+                let (first, last) = hull[dimension as usize];
+                low <= last && first <= high
+            })
+        });
+        entries.map(|(entry, _)| entry).collect()
+    }
 }
 
 fn is_full(dimension: &Dimension, set: &Ranges) -> bool {

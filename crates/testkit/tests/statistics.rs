@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use ipnet::IpNet;
 use parefeu_net::{PortRange, Protocol};
-use parefeu_policy::PacketKey;
+use parefeu_policy::{PacketKey, Sees, Translation};
 use parefeu_testkit::classbench::{read_rules, read_trace, write_rules, write_trace};
 use parefeu_testkit::firewalls::{self, Family, Filter, Large, Scan, Shape};
 use parefeu_testkit::traces::{Kind, Trace};
@@ -322,6 +322,25 @@ fn a_scan_finds_what_the_rules_say() {
                 }
             }
         }
+    }
+}
+
+#[test]
+fn translations_publish_hosts_of_every_hundredth_rule() {
+    for family in Family::ALL {
+        let plain = large(Shape::Perimeter, family, 2_000);
+        let (firewall, filters) = (plain.generate_translated(), plain.filters());
+        assert_eq!(firewall.rule_bases, plain.generate().rule_bases, "rules stay as they are");
+        assert!(firewall.layers.iter().all(|layer| layer.sees_dst == Sees::Translated));
+        let hosts = filters.iter().step_by(100).filter_map(|filter| filter.dst);
+        let hosts: Vec<_> = hosts.filter(|dst| dst.prefix_len() == family.bits()).collect();
+        let published = firewall.destination_nat.rules.iter().map(|rule| match rule.translation {
+            Translation::Prefix { to, .. } => to,
+            ref other => panic!("{other:?}"),
+        });
+        assert_eq!(published.collect::<Vec<_>>(), hosts);
+        assert!((5..20).contains(&hosts.len()), "{} of twenty rules", hosts.len());
+        assert_eq!(firewall.source_nat.rules.len(), 1);
     }
 }
 

@@ -2,6 +2,7 @@
 
 mod pool;
 mod statistics;
+mod translations;
 mod worst;
 
 use std::collections::HashSet;
@@ -9,11 +10,11 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use ipnet::IpNet;
 use parefeu_net::{PortRange, Protocol};
-use parefeu_policy::{Action, Firewall};
+use parefeu_policy::{Action, Firewall, Sees};
 
 use self::pool::{Ports, Prefixes, drawn};
 use self::statistics::{Order, Statistics};
-use super::{Filter, filtering};
+use super::{Filter, filtering, numbered};
 use crate::Random;
 
 pub(crate) use self::pool::Ranked;
@@ -208,6 +209,20 @@ impl Large {
             }
         }
         firewall
+    }
+
+    /// The same rules with addresses translated around them: for a hundred rules one published
+    /// address, which leads to the destination of one of them where that is a host, and a pool
+    /// with allocated ports in front of half of all sources. Rules compare destinations as
+    /// translated, sources as they arrive.
+    pub fn generate_translated(&self) -> Firewall {
+        let mut firewall = self.generate();
+        for layer in &mut firewall.layers {
+            layer.sees_dst = Sees::Translated;
+        }
+        firewall.destination_nat = translations::published(self.family, &self.filters());
+        firewall.source_nat = translations::hidden(self.family);
+        numbered(firewall)
     }
 
     /// What the rules compare, in their order. `O(rules × log rules)`.
