@@ -107,7 +107,8 @@ pub(crate) fn search_unserved(
     let pairing = Pairing::of(firewall, firewall, &BTreeMap::new());
     let search = Search { wanted: Wanted::Deny, ..search.clone() };
     let written = |case: &Case| write_out([&side; 2], case);
-    let answer = cases(firewall, &pairing, (&search, ends), &written);
+    // An answer leaves where the first packet came from: its rules tell more ways apart.
+    let answer = cases(&side.firewall, &pairing, (&search, ends), &written);
     let mut flows = told(firewall, firewall, &answer, &pairing, &Terms::default());
     for it in flows.iter_mut().take(Finding::CONFIRMED) {
         let (passage, names) = (it.witness_way.old, answer.applications());

@@ -8,8 +8,8 @@ use std::net::IpAddr;
 
 use packets::{bits, holds, lets_through, lies_in, opening, opening_of, supported};
 use parefeu_equivalence::{
-    Addresses, Change, Family, Field, Finding, Intent, Pairing, Passage, Place, ProtocolClass,
-    Request, Scope, Side, SolveLimits, Standing, Terms, Wanted, compare_following,
+    Addresses, Change, Crossing, Family, Field, Finding, Intent, Pairing, Passage, Place,
+    ProtocolClass, Request, Scope, Side, SolveLimits, Standing, Terms, Wanted, compare_following,
     findings_following, prove,
 };
 use parefeu_net::{Protocol, TcpFlags};
@@ -145,22 +145,38 @@ fn check_intent(firewall: &LinkedFirewall, random: &mut Random) -> bool {
     let proved = prove(firewall, (&pairing, Side::Old), &intent, SolveLimits::default());
     let names = firewall.applications.iter().map(|it| Some(&*it.name)).chain([None]);
     let names: Vec<Option<&str>> = names.collect();
-    let ways = pairing.old.gates.iter().flat_map(|gate| &gate.places);
-    let served = ways.flat_map(|ingress| {
-        let passage = Passage { ingress: *ingress, egress: None };
-        let found = names.iter().map(move |name| serves(firewall, passage, &key, *name));
-        found.map(|it| it.map(|(admits, later)| admits && later)).collect::<Vec<_>>()
-    });
-    let served: Vec<Option<bool>> = served.collect();
+    let Some(against) = proved.against else { return false };
     match proved.standing {
-        Standing::Held => assert!(!served.contains(&Some(false)), "{intent:?} {served:?}"),
+        Standing::Held => {
+            let ways = against.answer.compared.iter().flat_map(|case| &case.crossings);
+            for way in ways.filter(|way| goes(way, key.dst)) {
+                let mut served = names.iter().map(|name| serves(firewall, way.old, &key, *name));
+                let refused = |it: &Option<(bool, bool)>| it.is_some_and(|(a, b)| !(a && b));
+                assert!(!served.any(|it| refused(&it)), "{intent:?} {way:?}");
+            }
+        }
         Standing::Broken => {
-            let open = served.iter().any(|it| *it != Some(true));
-            assert!(open, "{intent:?} {:#?}", proved.against);
+            let mut flows = against.flows.iter().filter(|it| it.sets.keys().all(is_plain));
+            let Some(flow) = flows.next() else { unreachable!("nothing breaks it") };
+            let (key, application) = opening_of(&flow.witness);
+            let known =
+                application.checked_sub(1).map(|at| &against.answer.applications()[at as usize]);
+            let name = known.map(|name| &**name);
+            let found = serves(firewall, flow.witness_way.old, &key, name);
+            assert_ne!(found, Some((true, true)), "{intent:?} {flow:#?}");
         }
         Standing::Undecided => return false,
     }
     true
+}
+
+/// Whether a packet to this destination goes this way.
+fn goes(way: &Crossing, dst: IpAddr) -> bool {
+    way.destinations.as_ref().is_none_or(|destinations| destinations.contains(bits(dst)))
+}
+
+const fn is_plain(field: &Field) -> bool {
+    !matches!(field, Field::Atom(_))
 }
 
 /// Of a witness both sides admit it and one serves it, unless that cannot be told; says whether it
