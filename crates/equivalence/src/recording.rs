@@ -18,8 +18,8 @@ use crate::solve::{SolveLimits, solve};
 
 /// Compares what is recorded of packets, of those that `answer` finds treated alike: for each of
 /// its cases, outside its regions. What it leaves open is compared as far as both sides let a
-/// packet through or both refuse it. `None` where all that is let through, and all that is refused,
-/// is recorded in one way on both sides.
+/// packet through or both refuse it. Nothing is looked at where all that is let through, and all
+/// that is refused, is recorded in one way on both sides.
 ///
 /// A packet is logged where the rule that decides it logs, or one it met before that only logs.
 /// Names of profiles are compared, not what they are.
@@ -30,11 +30,11 @@ pub fn compare_records(
     new: &LinkedFirewall,
     request: &Request,
     answer: &Answer,
-) -> Option<Answer> {
-    if is_uniform([old, new]) {
-        return None;
-    }
+) -> Answer {
     let mut found = Answer::default();
+    if is_uniform([old, new]) {
+        return found;
+    }
     for alike in &answer.compared {
         let (family, protocols) = (alike.case.family, alike.case.protocols);
         let undecided = |because| {
@@ -49,7 +49,7 @@ pub fn compare_records(
             Err(because) => found.undecided.push(undecided(because)),
         }
     }
-    Some(found)
+    found
 }
 
 /// The findings of what is recorded, those parts of them told apart that are accepted.

@@ -196,8 +196,10 @@ fn limits(context: &Context<'_>) -> Vec<String> {
             items.push(fill(words.limit_undecodable, &[&locale.integer(undecodable)]));
         }
     }
-    if report.exact.is_some() {
-        items.extend([words.limit_sessions, words.limit_applications].map(str::to_owned));
+    if let Some(exact) = report.exact {
+        let recorded = exact.records.map_or(words.limit_logging, |_| words.limit_profiles);
+        let limits = [words.limit_sessions, recorded, words.limit_applications];
+        items.extend(limits.map(str::to_owned));
     } else {
         items.push(words.limit_regions.to_owned());
     }
@@ -227,6 +229,7 @@ fn contents(html: &mut Html, context: &Context<'_>) {
         ("basis", words.basis),
         ("summary", words.summary),
         ("differences", words.differences),
+        ("timers", words.timers),
         ("coverage", words.coverage),
         ("doubts", words.doubts),
     ] {
@@ -238,6 +241,7 @@ fn contents(html: &mut Html, context: &Context<'_>) {
             }
             "stated" => exact.is_some_and(|it| it.waivers.is_some() || it.intents.is_some()),
             "rules" => exact.is_some_and(|it| it.explained.is_some()),
+            "timers" => !context.report.timers.is_empty(),
             "changes" | "open" | "basis" => context.report.exact.is_some(),
             "summary" | "differences" | "coverage" => context.report.comparison.is_some(),
             _ => true,

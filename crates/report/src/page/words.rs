@@ -81,11 +81,17 @@ words! {
     scope_within: "Of these, only: {}.", "Parmi elles, seulement\u{a0}: {}.";
     limit_sessions:
         "The exact comparison is of the first packet of each connection and, where a side asks \
-         its rules about every packet, of what follows. Timers are for replayed traffic to show; \
-         logging is not compared.",
+         its rules about every packet, of what follows. What timers change is for replayed \
+         traffic to show.",
         "La comparaison exacte porte sur le premier paquet de chaque connexion et, là où un côté \
-         soumet chaque paquet à ses règles, sur la suite. Les délais sont l’affaire du trafic \
-         rejoué\u{a0}; la journalisation n’est pas comparée.";
+         soumet chaque paquet à ses règles, sur la suite. Ce que changent les temporisations est \
+         l’affaire du trafic rejoué.";
+    limit_logging:
+        "What is logged and which profiles inspect what passes was not compared.",
+        "Ce qui est journalisé, et quels profils inspectent ce qui passe, n’a pas été comparé.";
+    limit_profiles:
+        "Inspection profiles count by their names, not by what they do.",
+        "Les profils d’inspection comptent par leur nom, non par ce qu’ils font.";
     limit_applications:
         "Applications count as finally identified; URL categories and users by their names, \
          whatever these stand for on each device.",

@@ -111,7 +111,7 @@ impl Answered {
             Logging::Auto => old.dialect == new.dialect,
             Logging::Never => false,
         };
-        let records = records.then(|| compare_records(old, new, asked, &answer)).flatten();
+        let records = records.then(|| compare_records(old, new, asked, &answer));
         if let Some(records) = &records {
             findings.extend(findings_of_records(old, new, records, pairing, &terms));
         }
