@@ -13,12 +13,12 @@ use parefeu_equivalence::{
 };
 use parefeu_policy::set::Ranges;
 use parefeu_policy::{Diagnostics, Firewall, LinkedFirewall};
+use parefeu_testkit::Random;
 use parefeu_testkit::firewalls::{self, stated};
-use parefeu_testkit::{Random, keys};
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
 
-use packets::{holds, lets_through, lies_in, opening, opening_of, supported};
+use packets::{draw, holds, lets_through, lies_in, opening_of, supported};
 
 /// Random packets through every case of a pair of firewalls, and the witness of every finding;
 /// says how many packets were inside a finding, and how many outside of all.
@@ -30,17 +30,13 @@ fn check_pair(old: Firewall, new: Firewall, seed: u64) -> (usize, usize) {
     let found = findings(&old, &new, &answer, &pairing);
     let (mut inside, mut outside) = (0, 0);
     for case in &answer.compared {
-        for number in 0..10 {
-            let side = if number % 2 == 0 { &old } else { &new };
-            let key = keys::corner(side, &mut random);
-            let Some(key) = opening(&key, case, &mut random) else { continue };
-            let names = &case.problem.applications;
-            let application = random.below(names.len() + 1);
-            let name = application.checked_sub(1).map(|at| &*names[at]);
+        for _ in 0..10 {
+            let drawn = draw([&old, &new], case, &mut random);
+            let Some((key, application, name)) = drawn else { continue };
             let sides = [(&old, case.case.old), (&new, case.case.new)];
             let answers = sides.map(|(side, passage)| lets_through(side, passage, &key, name));
             let [Some(through_old), Some(through_new)] = answers else { continue };
-            let held = found.iter().filter(|it| holds(it, case, &key, application as u128));
+            let held = found.iter().filter(|it| holds(it, case, &key, application));
             let held = held.collect::<Vec<_>>();
             assert_eq!(!held.is_empty(), through_old != through_new, "{key:?} {name:?}");
             for finding in held {

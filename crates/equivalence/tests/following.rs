@@ -6,7 +6,7 @@ use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 
-use packets::{bits, holds, lets_through, lies_in, opening, opening_of, supported};
+use packets::{bits, draw, holds, lets_through, lies_in, opening_of, supported};
 use parefeu_equivalence::{
     Addresses, Change, Crossing, Family, Field, Finding, Intent, Pairing, Passage, Place,
     ProtocolClass, Request, Scope, Side, SolveLimits, Standing, Terms, Wanted, compare_following,
@@ -83,20 +83,16 @@ fn check_pair(sides: [Firewall; 2], seed: u64) -> (usize, usize) {
     assert!(found.iter().all(|it| !it.is_contradicted()), "{found:#?}");
     let (mut inside, mut outside) = (0, 0);
     for case in &answer.compared {
-        for number in 0..20 {
-            let side = if number % 2 == 0 { &old } else { &new };
-            let key = keys::corner(side, &mut random);
-            let Some(mut key) = opening(&key, case, &mut random) else { continue };
+        for _ in 0..20 {
+            let drawn = draw([&old, &new], case, &mut random);
+            let Some((mut key, application, name)) = drawn else { continue };
             if let Some((kind, _)) = key.icmp.as_mut().filter(|_| random.percent(50)) {
                 *kind = [8, 13, 128][random.below(3)];
             }
-            let names = &case.problem.applications;
-            let application = random.below(names.len() + 1);
-            let name = application.checked_sub(1).map(|at| &*names[at]);
             let sides = [(&old, case.case.old), (&new, case.case.new)];
             let answers = sides.map(|(side, passage)| serves(side, passage, &key, name));
             let [Some((true, old_serves)), Some((true, new_serves))] = answers else { continue };
-            let held = found.iter().any(|it| holds(it, case, &key, application as u128));
+            let held = found.iter().any(|it| holds(it, case, &key, application));
             if old_serves != new_serves {
                 assert!(held, "{answers:?} {key:?} {name:?} {:?}", case.case);
             } else if old_serves {

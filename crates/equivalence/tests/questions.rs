@@ -21,7 +21,7 @@ use parefeu_testkit::{Random, firewalls, keys};
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
 
-use packets::{bits, holds, lets_through, lies_in, opening, opening_of, supported};
+use packets::{bits, draw, holds, lets_through, lies_in, opening, opening_of, supported};
 
 const TODAY: Date = Date { year: 2026, month: 11, day: 26 };
 const YESTERDAY: Date = Date { day: 25, ..TODAY };
@@ -114,17 +114,13 @@ fn check_waivers(old: Firewall, new: Firewall, seed: u64) -> (usize, usize) {
     let found = findings_apart(&old, &new, &answer, &pairing, &terms);
     let (mut accepted, mut left) = (0, 0);
     for case in &answer.compared {
-        for number in 0..20 {
-            let side = if number % 2 == 0 { &old } else { &new };
-            let key = keys::corner(side, &mut random);
-            let Some(key) = opening(&key, case, &mut random) else { continue };
-            let names = &case.problem.applications;
-            let application = random.below(names.len() + 1);
-            let name = application.checked_sub(1).map(|at| &*names[at]);
+        for _ in 0..20 {
+            let drawn = draw([&old, &new], case, &mut random);
+            let Some((key, application, name)) = drawn else { continue };
             let sides = [(&old, case.case.old), (&new, case.case.new)];
             let answers = sides.map(|(side, passage)| lets_through(side, passage, &key, name));
             let [Some(through_old), Some(through_new)] = answers else { continue };
-            let held = found.iter().filter(|it| holds(it, case, &key, application as u128));
+            let held = found.iter().filter(|it| holds(it, case, &key, application));
             let held: Vec<&Finding> = held.collect();
             assert_eq!(!held.is_empty(), through_old != through_new, "{key:?} {name:?}");
             let meant = waivers.iter().position(|it| {
@@ -310,18 +306,15 @@ fn check_search(firewall: Firewall, seed: u64) -> (usize, usize) {
     let (mut inside, mut outside) = (0, 0);
     for case in &found.answer.compared {
         for _ in 0..20 {
-            let key = keys::corner(&firewall, &mut random);
-            let Some(key) = opening(&key, case, &mut random) else { continue };
-            let names = &case.problem.applications;
-            let application = random.below(names.len() + 1);
-            let name = application.checked_sub(1).map(|at| &*names[at]);
+            let drawn = draw([&firewall; 2], case, &mut random);
+            let Some((key, application, name)) = drawn else { continue };
             let Some(through) = lets_through(&firewall, case.case.old, &key, name) else {
                 continue;
             };
             let meant = is_in(&intent.scope, &case.crossings[0], &key, name);
             let expected = meant && through == (wanted == Wanted::Allow);
             let flows = found.flows.iter();
-            let held = flows.filter(|it| holds(it, case, &key, application as u128));
+            let held = flows.filter(|it| holds(it, case, &key, application));
             let held: Vec<&Finding> = held.collect();
             assert_eq!(
                 !held.is_empty(),

@@ -8,7 +8,7 @@ use parefeu_policy::{
     Answer, ConnectionState, Evaluation, Firewall, Identified, Knowledge, LinkedFirewall, Names,
     NatTable, PacketKey, UserKnowledge, reference,
 };
-use parefeu_testkit::Random;
+use parefeu_testkit::{Random, keys};
 
 /// What a firewall makes of a connection on its way.
 pub(crate) fn judged(
@@ -118,6 +118,21 @@ pub(crate) fn opening(key: &PacketKey, case: &Compared, random: &mut Random) -> 
         state: ConnectionState::New,
         ..*key
     })
+}
+
+/// A first packet of the case near the corners of one of the firewalls' rules, and an application:
+/// its number and its name.
+pub(crate) fn draw<'a>(
+    sides: [&LinkedFirewall; 2],
+    case: &'a Compared,
+    random: &mut Random,
+) -> Option<(PacketKey, u128, Option<&'a str>)> {
+    let key = keys::corner(sides[random.below(2)], random);
+    let key = opening(&key, case, random)?;
+    let names = &case.problem.applications;
+    let application = random.below(names.len() + 1);
+    let name = application.checked_sub(1).map(|at| &*names[at]);
+    Some((key, application as u128, name))
 }
 
 /// Only what lists are written out for.
