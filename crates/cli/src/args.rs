@@ -419,7 +419,7 @@ pub(crate) struct Traffic {
     /// Do not look into payloads: applications and URLs stay unknown
     #[arg(long)]
     pub(crate) no_identification: bool,
-    /// Judge what travels inside GRE, VXLAN, Geneve and IP-in-IP instead of the tunnel
+    /// Judge what travels inside tunnels (GRE, VXLAN, Geneve, GTP-U, Teredo, IP-in-IP), not them
     #[arg(long)]
     pub(crate) decapsulate: bool,
     /// The most sessions kept at once

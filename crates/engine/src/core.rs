@@ -5,8 +5,8 @@ use std::sync::Arc;
 use parefeu_classify::CompiledPolicy;
 use parefeu_identify::{Changes, FlowState, Identifier, Progress};
 use parefeu_net::{
-    ChecksumVerdict, Direction, FiveTuple, IcmpMessage, Packet, PortRange, Quoted, Timestamp,
-    Transport, ip_header_checksum, transport_checksum,
+    ChecksumVerdict, Direction, FiveTuple, IcmpMessage, Packet, PortRange, Protocol, Quoted,
+    TcpFlags, Timestamp, Transport, ip_header_checksum, transport_checksum,
 };
 use parefeu_policy::set::IdSet;
 use parefeu_policy::{
@@ -46,6 +46,8 @@ pub(crate) struct Kept {
     identified: Identified,
     /// The categories of its URL, as far as that is known.
     url_categories: Option<IdSet>,
+    /// Flags of the TCP segments that belong to it, by direction.
+    tcp_flags: [TcpFlags; 2],
     /// Packets seen in both directions.
     packets: u64,
     verdict_packet: u64,
@@ -256,7 +258,8 @@ impl Core {
             }
             None => self.judge(&kept, &route),
         };
-        if state == ConnectionState::Invalid {
+        let judged_alone = matches!(state, ConnectionState::Invalid | ConnectionState::Untracked);
+        if judged_alone && behaviour.filter_every_packet {
             // A packet that opens nothing is judged and forgotten.
             return decision_of(&kept, None);
         }
@@ -314,6 +317,7 @@ impl Core {
             stream_start: [None; 2],
             users: self.users.users_of(route.key.src, self.policy.firewall()),
             url_categories: None,
+            tcp_flags: [tcp_flags(packet), TcpFlags::default()],
             packets: 1,
             verdict_packet: 1,
             bytes_passed: 0,
@@ -409,6 +413,12 @@ impl Core {
                 return Decision::refuse(Verdict::Drop, Reason::InvalidForSession);
             }
         };
+        if state != ConnectionState::Invalid
+            && let Some(session) = self.sessions.session_mut(id)
+        {
+            let seen = &mut session.data.tcp_flags[direction.index()];
+            *seen = seen.union(tcp_flags(packet));
+        }
         let (every_packet, rematch) = (behaviour.filter_every_packet, behaviour.rematch);
         let is_icmp = matches!(packet.transport, Transport::Icmp(_));
         let unpaired = is_icmp && direction == Direction::Reply && !behaviour.icmp_sessions;
@@ -728,6 +738,7 @@ impl Core {
             verdict_packet: data.verdict_packet,
             packets,
             bytes,
+            tcp_flags: (original.protocol == Protocol::TCP).then_some(data.tcp_flags),
             bytes_before_refusal: data.bytes_before_refusal,
             end_reason: if refused { EndReason::PolicyDeny } else { reason },
         }
@@ -801,10 +812,18 @@ fn is_translatable(message: &IcmpMessage<'_>, quoted: &Quoted) -> bool {
     message.payload.len() >= header + transport && !(is_v4 && message.kind == 5)
 }
 
+/// The flags of a TCP segment; none for other packets.
+const fn tcp_flags(packet: &Packet<'_>) -> TcpFlags {
+    match &packet.transport {
+        Transport::Tcp(segment) => segment.flags,
+        _ => TcpFlags(0),
+    }
+}
+
 /// Remembers where a direction's TCP payload starts: after its SYN, or at the first segment seen.
 fn note_stream_start(starts: &mut [Option<u32>; 2], packet: &Packet<'_>, direction: Direction) {
     let Transport::Tcp(segment) = &packet.transport else { return };
-    let syn = segment.flags.contains(parefeu_net::TcpFlags::SYN);
+    let syn = segment.flags.contains(TcpFlags::SYN);
     let start = &mut starts[direction.index()];
     if syn {
         *start = Some(segment.sequence.wrapping_add(1));
@@ -820,7 +839,7 @@ fn stream_offset(
     direction: Direction,
 ) -> Option<u64> {
     let Transport::Tcp(segment) = &packet.transport else { return None };
-    let syn = u32::from(segment.flags.contains(parefeu_net::TcpFlags::SYN));
+    let syn = u32::from(segment.flags.contains(TcpFlags::SYN));
     let start = starts[direction.index()]?;
     // Identification reads the beginning of a stream only: 32 bits of offset are enough.
     Some(segment.sequence.wrapping_add(syn).wrapping_sub(start).into())

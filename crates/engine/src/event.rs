@@ -1,7 +1,7 @@
 //! What the engine reports besides decisions: sessions that ended.
 
 use parefeu_identify::{Application, Status};
-use parefeu_net::{FiveTuple, Timestamp};
+use parefeu_net::{FiveTuple, TcpFlags, Timestamp};
 use parefeu_policy::{Hit, InterfaceId, ZoneId};
 use parefeu_session::EndReason;
 
@@ -64,6 +64,9 @@ pub struct SessionSummary {
     pub packets: [u64; 2],
     /// Bytes seen on the wire, `[original, reply]`.
     pub bytes: [u64; 2],
+    /// Of a TCP session, every flag that was seen, `[original, reply]`: what IPFIX calls
+    /// tcpControlBits (information element 6).
+    pub tcp_flags: Option<[TcpFlags; 2]>,
     /// Bytes that had passed when the session was refused.
     pub bytes_before_refusal: u64,
     /// Why it ended.

@@ -295,6 +295,26 @@ fn s5_9_a_wrong_checksum_is_dropped_or_left_to_rules_that_see_every_packet() {
     }
 }
 
+/// Neighbour discovery belongs to no connection where rules see every packet: they alone decide.
+#[test]
+fn s5_10_untracked_packets_are_judged_one_by_one() {
+    let untracked =
+        "[[rule_base.rule]]\nname = \"nd\"\nstate = [\"untracked\"]\naction = \"allow\"\n";
+    let layer = "[[layer]]\nrule_base = \"policy\"\n";
+    for (behaviour, default, rules, expected, sessions) in [
+        ("linux", "allow", "", "allow default", 0),
+        ("linux", "deny", "", "deny default", 0),
+        ("linux", "deny", untracked, "allow rule rule=0", 0),
+        ("panos", "allow", "", "allow default", 1),
+    ] {
+        let base = format!("[[rule_base]]\nname = \"policy\"\ndefault = \"{default}\"\n");
+        let mut engine = engine(&format!("behaviour = \"{behaviour}\"\n{base}{rules}{layer}"));
+        let question = "1 - [fe80::7]:0 > [ff02::1:ff00:1]:0 icmp=135/0";
+        check(&mut engine, &format!("{question} => {expected}"));
+        assert_eq!(engine.session_count(), sessions, "{behaviour} {rules}");
+    }
+}
+
 /// What an ICMP error quotes of a UDP datagram: header and ports, as the payload of a frame's line.
 fn quote(src: [u8; 4], src_port: u16, dst: [u8; 4], dst_port: u16) -> String {
     let mut bytes = vec![0x45, 0, 0, 28, 0, 0, 0, 0, 63, 17, 0, 0];

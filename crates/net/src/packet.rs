@@ -122,7 +122,8 @@ pub enum TunnelKind {
     Pppoe,
     /// MPLS label stack (RFC 3032).
     Mpls,
-    /// GRE (RFC 2784, RFC 2890).
+    /// GRE (RFC 2784, RFC 2890), over UDP too (RFC 8086), with mirrored frames (ERSPAN) or PPP
+    /// (PPTP, RFC 2637) inside.
     Gre,
     /// VXLAN (RFC 7348).
     Vxlan,
@@ -132,11 +133,17 @@ pub enum TunnelKind {
     IpInIp,
     /// IPv6 in IPv4 (RFC 4213).
     SixInFour,
+    /// GTP-U (3GPP TS 29.281).
+    GtpU,
+    /// Teredo (RFC 4380).
+    Teredo,
+    /// AYIYA (draft-massar-v6ops-ayiya).
+    Ayiya,
 }
 
 impl TunnelKind {
     /// Every kind, in the order reports print them.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 10] = [
         Self::Pppoe,
         Self::Mpls,
         Self::Gre,
@@ -144,6 +151,9 @@ impl TunnelKind {
         Self::Geneve,
         Self::IpInIp,
         Self::SixInFour,
+        Self::GtpU,
+        Self::Teredo,
+        Self::Ayiya,
     ];
 
     /// The name that appears in configuration and reports.
@@ -156,6 +166,9 @@ impl TunnelKind {
             Self::Geneve => "geneve",
             Self::IpInIp => "ip-in-ip",
             Self::SixInFour => "6in4",
+            Self::GtpU => "gtp-u",
+            Self::Teredo => "teredo",
+            Self::Ayiya => "ayiya",
         }
     }
 }
@@ -360,6 +373,22 @@ impl TcpFlags {
     #[must_use]
     pub const fn union(self, other: Self) -> Self {
         Self(self.0 | other.0)
+    }
+}
+
+/// `syn|ack`, in the order of the bits from FIN on; `none` without any.
+impl fmt::Display for TcpFlags {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        const NAMES: [&str; 8] = ["fin", "syn", "rst", "psh", "ack", "urg", "ece", "cwr"];
+        if self.0 == 0 {
+            return f.write_str("none");
+        }
+        let set = (0..8).zip(NAMES).filter(|(bit, _)| self.0 >> bit & 1 == 1);
+        for (index, (_, name)) in set.enumerate() {
+            f.write_str(if index == 0 { "" } else { "|" })?;
+            f.write_str(name)?;
+        }
+        Ok(())
     }
 }
 

@@ -16,6 +16,10 @@ pub struct Behaviour {
     pub tcp_be_liberal: bool,
     /// Track TCP windows at all.
     pub tcp_windows: bool,
+    /// Follow TCP connections of which one direction takes another path: segments that miss the
+    /// window pass, what the other direction would have said is not waited for, and a mid-stream
+    /// pickup may begin with anything but a reset.
+    pub tcp_asymmetric: bool,
     /// Treat packets with a wrong checksum as invalid.
     pub checksum: bool,
     /// Compare every packet with the rules (with its connection state), not only the first.
@@ -203,10 +207,11 @@ pub enum SetBehaviourError {
 
 impl Behaviour {
     /// The names [`Behaviour::set`] knows besides those of [`Timers::iter`].
-    pub const SWITCHES: [&'static str; 11] = [
+    pub const SWITCHES: [&'static str; 12] = [
         "tcp-loose",
         "tcp-be-liberal",
         "tcp-windows",
+        "tcp-asymmetric",
         "checksum",
         "filter-every-packet",
         "keep-denied",
@@ -225,6 +230,7 @@ impl Behaviour {
             tcp_loose: false,
             tcp_be_liberal: false,
             tcp_windows: true,
+            tcp_asymmetric: false,
             checksum: true,
             filter_every_packet: false,
             keep_denied: false,
@@ -277,6 +283,7 @@ impl Behaviour {
             "tcp-loose" => &mut self.tcp_loose,
             "tcp-be-liberal" => &mut self.tcp_be_liberal,
             "tcp-windows" => &mut self.tcp_windows,
+            "tcp-asymmetric" => &mut self.tcp_asymmetric,
             "checksum" => &mut self.checksum,
             "filter-every-packet" => &mut self.filter_every_packet,
             "keep-denied" => &mut self.keep_denied,

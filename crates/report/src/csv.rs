@@ -50,6 +50,8 @@ pub const SESSION_COLUMNS: &[CsvColumn] = columns![
     "packets_to_client" in "/packets/1",
     "bytes_to_server" in "/bytes/0",
     "bytes_to_client" in "/bytes/1",
+    "tcp_flags_to_server" in "/tcp_flags/0",
+    "tcp_flags_to_client" in "/tcp_flags/1",
     "bytes_before_refusal",
     "end_reason",
 ];

@@ -5,7 +5,7 @@ use std::net::IpAddr;
 
 use parefeu_engine::SessionSummary;
 use parefeu_identify::Application;
-use parefeu_net::{FiveTuple, Protocol, Timestamp};
+use parefeu_net::{FiveTuple, Protocol, TcpFlags, Timestamp};
 use parefeu_policy::{InterfaceId, LinkedFirewall, ZoneId};
 use serde::{Serialize, Serializer};
 
@@ -40,6 +40,8 @@ pub struct SessionDocument<'a> {
     translated: Option<FlowDocument>,
     packets: [u64; 2],
     bytes: [u64; 2],
+    #[serde(serialize_with = "flags_as_text")]
+    tcp_flags: Option<[TcpFlags; 2]>,
     bytes_before_refusal: u64,
     threats: [(); 0],
     end_reason: &'static str,
@@ -75,6 +77,7 @@ impl<'a> SessionDocument<'a> {
             translated: session.translated.map(|flow| FlowDocument::new(&flow, None)),
             packets: session.packets,
             bytes: session.bytes,
+            tcp_flags: session.tcp_flags,
             bytes_before_refusal: session.bytes_before_refusal,
             threats: [],
             end_reason: session.end_reason.name(),
@@ -117,6 +120,13 @@ impl FlowDocument {
 
 fn as_text<T: Display, S: Serializer>(value: &T, serializer: S) -> Result<S::Ok, S::Error> {
     serializer.collect_str(value)
+}
+
+fn flags_as_text<S: Serializer>(
+    flags: &Option<[TcpFlags; 2]>,
+    serializer: S,
+) -> Result<S::Ok, S::Error> {
+    flags.map(|both| both.map(|flags| flags.to_string())).serialize(serializer)
 }
 
 fn place(

@@ -307,6 +307,7 @@ const fn rules(behaviour: &Behaviour) -> Rules {
         loose: behaviour.tcp_loose,
         liberal: behaviour.tcp_be_liberal,
         windows: behaviour.tcp_windows,
+        asymmetric: behaviour.tcp_asymmetric,
         eager_reopen: !behaviour.filter_every_packet,
     }
 }

@@ -52,6 +52,8 @@ pub(crate) struct Rules {
     pub(crate) liberal: bool,
     /// Windows are judged at all.
     pub(crate) windows: bool,
+    /// The other direction may take another path: what it would have said is not missed.
+    pub(crate) asymmetric: bool,
     /// A SYN on a connection that ended opens another, whoever ended it. Linux waits for the answer
     /// unless the client did.
     pub(crate) eager_reopen: bool,
@@ -146,6 +148,16 @@ impl TcpConnection {
                 server.assume_options();
                 TcpState::Established
             }
+            Kind::SynAck if rules.loose && rules.asymmetric => {
+                client.hear_syn(segment);
+                server.assume_options();
+                TcpState::SynReceived
+            }
+            Kind::Fin if rules.loose && rules.asymmetric => {
+                client.pick_up(segment);
+                server.assume_options();
+                TcpState::FinWait
+            }
             _ => return Err(InvalidReason::NotOpening),
         };
         let noted = Noted {
@@ -210,7 +222,9 @@ impl TcpConnection {
         }
         let before = self.state;
         let kind = Kind::of(segment.flags);
-        let next = match next_state(before, direction, kind) {
+        let usual = next_state(before, direction, kind);
+        let unseen = next_beside_unseen(before, kind).filter(|_| rules.asymmetric);
+        let next = match unseen.map_or(usual, Next::To) {
             Next::To(TcpState::SynSent) if before != TcpState::SynSent => {
                 if self.may_reopen(direction, rules) {
                     return TcpStep::Reopen;
@@ -290,7 +304,8 @@ impl TcpConnection {
         (next, rules): (TcpState, Rules),
     ) -> TcpStep {
         let window = if rules.windows { self.judge(direction, segment) } else { Window::Fits };
-        let liberal = rules.liberal || self.sides[direction.index()].is_liberal();
+        let lenient = rules.liberal || rules.asymmetric;
+        let liberal = lenient || self.sides[direction.index()].is_liberal();
         match window {
             Window::Fits => self.note_acknowledgement(kind, direction, segment),
             Window::Uncounted | Window::Beyond(_) if liberal => {}
@@ -501,6 +516,18 @@ fn next_state(state: TcpState, direction: Direction, kind: Kind) -> Next {
         (Kind::Syn | Kind::SynAck | Kind::Fin | Kind::None, _)
         | (Kind::Ack, S::SynSent | S::SynCrossed) => Next::Invalid,
         (Kind::Ack, _) => Next::To(state),
+    }
+}
+
+/// The state a segment leads to that follows one which took another path: an answer, or what was
+/// answered.
+const fn next_beside_unseen(state: TcpState, kind: Kind) -> Option<TcpState> {
+    use TcpState as S;
+    match (kind, state) {
+        (Kind::Ack, S::SynSent | S::SynCrossed | S::SynReceived) => Some(S::Established),
+        (Kind::Fin, S::SynSent | S::SynCrossed | S::SynReceived) => Some(S::FinWait),
+        (Kind::Syn, S::SynReceived) => Some(S::SynReceived),
+        _ => None,
     }
 }
 

@@ -20,7 +20,7 @@ impl<'t> Converter<'t> {
             let tcp = config.path(&["setting", "tcp"]);
             let asymmetric = tcp.and_then(|tcp| tcp.value("asymmetric-path"));
             if asymmetric.is_some_and(|it| it.name() == "bypass") {
-                self.firewall.behaviour.tcp_be_liberal = true;
+                self.firewall.behaviour.tcp_asymmetric = true;
             }
             let rematch = config.path(&["setting", "config"]).and_then(|it| it.value("rematch"));
             if let Some(rematch) = rematch {

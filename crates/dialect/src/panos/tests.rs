@@ -587,12 +587,13 @@ fn timers_and_state_policy_are_read() {
     let config = with_network(
         "set deviceconfig setting session timeout-tcp 1800\n\
          set deviceconfig setting session timeout-udp 60\n\
-         set deviceconfig setting session tcp-reject-non-syn no\n",
+         set deviceconfig setting session tcp-reject-non-syn no\n\
+         set deviceconfig setting tcp asymmetric-path bypass\n",
     );
     let behaviour = linked(&config).0.unwrap().behaviour;
     assert_eq!(behaviour.timers.tcp_established.as_secs(), 1800);
     assert_eq!(behaviour.timers.udp_stream.as_secs(), 60);
-    assert!(behaviour.tcp_loose);
+    assert!(behaviour.tcp_loose && behaviour.tcp_asymmetric);
 }
 
 #[test]

@@ -34,7 +34,7 @@ impl DecodeLimits {
 ///
 /// PPPoE and MPLS are entered whether or not they are in the set: they are part of the link.
 #[derive(Clone, Copy, Debug, Default, Eq, Hash, PartialEq)]
-pub struct Decapsulate(u8);
+pub struct Decapsulate(u16);
 
 impl Decapsulate {
     /// No tunnel: the outer packet is judged.

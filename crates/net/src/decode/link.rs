@@ -12,7 +12,11 @@ pub(super) mod ether_type {
     pub(in super::super) const PPP: u16 = 0x880b;
     pub(in super::super) const MPLS_UNICAST: u16 = 0x8847;
     pub(in super::super) const MPLS_MULTICAST: u16 = 0x8848;
+    pub(in super::super) const ERSPAN: u16 = 0x88be;
+    pub(in super::super) const ERSPAN_III: u16 = 0x22eb;
     pub(super) const PPPOE_SESSION: u16 = 0x8864;
+    pub(super) const VN_TAG: u16 = 0x8926;
+    pub(super) const E_TAG: u16 = 0x893f;
     pub(super) const VLAN: u16 = 0x8100;
     pub(super) const PROVIDER_BRIDGE: u16 = 0x88a8;
     pub(super) const QINQ_OLD: u16 = 0x9100;
@@ -172,6 +176,8 @@ impl<'a> Decoder<'a, '_> {
             ether_type::VLAN | ether_type::PROVIDER_BRIDGE | ether_type::QINQ_OLD => {
                 self.vlan(view)
             }
+            ether_type::VN_TAG => self.port_extender(4, view),
+            ether_type::E_TAG => self.port_extender(6, view),
             ether_type::PPPOE_SESSION => self.pppoe(view),
             ether_type::PPP => Next::Ppp(view),
             ether_type::MPLS_UNICAST | ether_type::MPLS_MULTICAST => self.mpls(view),
@@ -202,6 +208,20 @@ impl<'a> Decoder<'a, '_> {
             self.packet.link.vlans.push(id);
         }
         Next::EtherType(u16::from_be_bytes([t0, t1]), view.skip(4))
+    }
+
+    /// The tag of a port extender, whose last two bytes are the next EtherType: VN-Tag, or the
+    /// E-TAG of IEEE 802.1BR. It says which port of the extender a frame is for, and no VLAN.
+    fn port_extender(&mut self, tag_len: usize, view: View<'a>) -> Next<'a> {
+        let rest = view.skip(tag_len);
+        self.tag_count += 1;
+        if self.tag_count > VlanTags::MAX {
+            return self.fail(MalformedReason::TooManyTags);
+        }
+        match rest.header() {
+            Some(&[t0, t1]) => Next::EtherType(u16::from_be_bytes([t0, t1]), rest.skip(2)),
+            None => self.short(view, tag_len + 2, MalformedReason::ShortLink),
+        }
     }
 
     /// IEEE 802.2 LLC: IP directly (SAP 6), or SNAP with an EtherType (RFC 1042).

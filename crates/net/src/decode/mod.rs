@@ -7,6 +7,7 @@ mod limits;
 mod link;
 mod transport;
 mod tunnel;
+mod udp_tunnel;
 mod view;
 
 pub use limits::{Decapsulate, DecodeLimits};

@@ -310,6 +310,61 @@ fn tunnels() -> Vec<(Vec<u8>, &'static str, String)> {
             "udp 192.0.2.1:9 > 198.51.100.7:6081 len 75",
             format!("geneve {TCP4}"),
         ),
+        (
+            udp4(9, 4754, &join(&[&[0, 0, 8, 0], &v4])),
+            "udp 192.0.2.1:9 > 198.51.100.7:4754 len 49",
+            format!("gre {TCP4}"),
+        ),
+        (
+            gre(0, &[], [0x88, 0xbe], &ethernet),
+            "gre 192.0.2.1 > 198.51.100.7 other 67",
+            format!("gre {TCP4}"),
+        ),
+        (
+            gre(0x10, &[0; 12], [0x88, 0xbe], &ethernet),
+            "gre 192.0.2.1 > 198.51.100.7 other 79",
+            format!("gre {TCP4}"),
+        ),
+        (
+            gre(0x10, &join(&[&[0; 15], &[1], &[0; 8]]), [0x22, 0xeb], &ethernet),
+            "gre 192.0.2.1 > 198.51.100.7 other 91",
+            format!("gre {TCP4}"),
+        ),
+        (
+            ip4(47, &join(&[&[0x30, 0x81, 0x88, 0x0b, 0, 47, 0, 7], &[0; 8], &[0, 0x21], &v4])),
+            "gre 192.0.2.1 > 198.51.100.7 other 63",
+            format!("gre {TCP4}"),
+        ),
+        (
+            udp4(9, 2152, &join(&[&[0x30, 255, 0, 0, 0, 0, 0, 1], &v6])),
+            "udp 192.0.2.1:9 > 198.51.100.7:2152 len 61",
+            format!("gtp-u {UDP6}"),
+        ),
+        (
+            // A sequence number, and two extension headers of 4 and 8 bytes.
+            udp4(
+                9,
+                2152,
+                &join(&[
+                    &[0x36, 255, 0, 0, 0, 0, 0, 1],
+                    &[0, 9, 0, 0x85],
+                    &[1, 0, 0, 0xc0, 2, 0, 0, 0, 0, 0, 0, 0],
+                    &v4,
+                ]),
+            ),
+            "udp 192.0.2.1:9 > 198.51.100.7:2152 len 69",
+            format!("gtp-u {TCP4}"),
+        ),
+        (
+            udp4(3544, 9, &join(&[&[0, 1, 2, 1], &[7; 12], &[0, 0, 1, 2, 3, 4, 5, 6], &v6])),
+            "udp 192.0.2.1:3544 > 198.51.100.7:9 len 77",
+            format!("teredo {UDP6}"),
+        ),
+        (
+            udp4(9, 5072, &join(&[&[0x21, 0x52, 0x11, 41], &[0; 4], &[1; 4], &[2; 20], &v6])),
+            "udp 192.0.2.1:9 > 198.51.100.7:5072 len 85",
+            format!("ayiya {UDP6}"),
+        ),
     ]
 }
 
@@ -331,12 +386,33 @@ fn a_tunnel_without_ip_leaves_the_outer_packet_judged() {
     let arp = join(&[&[8, 0, 0, 0, 0, 0, 1, 0], &MACS, &[8, 6], &[0; 28]]);
     let outer = "udp 192.0.2.1:9 > 198.51.100.7:4789 len 50";
     check_limits(LinkType::RAW, &udp4(9, 4789, &arp), ALL, outer);
-    // PPTP's GRE is version 1.
-    let pptp = ip4(47, &[0x30, 1, 0x88, 0x0b, 0, 4, 0, 0, 0, 0, 0, 0]);
+    // An acknowledgement of PPTP carries nothing.
+    let pptp = ip4(47, &[0x20, 0x81, 0x88, 0x0b, 0, 0, 0, 7, 0, 0, 0, 1]);
     check_limits(LinkType::RAW, &pptp, ALL, "gre 192.0.2.1 > 198.51.100.7 other 12");
     let cut = ip4(47, &[0x80, 0, 8, 0]);
     let expected = "gre 192.0.2.1 > 198.51.100.7 other 4 bad-tunnel";
     check_limits(LinkType::RAW, &cut, ALL, expected);
+    // An echo of GTP-U, and a user packet whose extension headers have no end.
+    let echo = udp4(9, 2152, &[0x32, 1, 0, 4, 0, 0, 0, 0, 0, 1, 0, 0]);
+    check_limits(LinkType::RAW, &echo, ALL, "udp 192.0.2.1:9 > 198.51.100.7:2152 len 12");
+    let endless =
+        join(&[&[0x34, 255, 0, 0, 0, 0, 0, 1, 0, 0, 0, 0x85], &[1, 0, 0, 0x85].repeat(9)]);
+    let expected = "udp 192.0.2.1:9 > 198.51.100.7:2152 len 48 bad-tunnel";
+    check_limits(LinkType::RAW, &udp4(9, 2152, &endless), ALL, expected);
+}
+
+#[test]
+fn tags_of_port_extenders_are_passed_over() {
+    let vn_tag = join(&[&MACS, &[0x89, 0x26, 0, 1, 0, 2, 8, 0], &tcp4()]);
+    check(LinkType::ETHERNET, &vn_tag, TCP4);
+    let e_tag = join(&[&MACS, &[0x89, 0x3f, 0, 1, 0, 2, 0, 0, 8, 0], &tcp4()]);
+    check(LinkType::ETHERNET, &e_tag, TCP4);
+    let tags = [0x89, 0x26, 0, 1, 0, 2].repeat(5);
+    check(
+        LinkType::ETHERNET,
+        &join(&[&MACS, &tags, &[8, 0], &tcp4()]),
+        "no ip absent too-many-tags",
+    );
 }
 
 #[test]

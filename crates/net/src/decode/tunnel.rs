@@ -3,11 +3,7 @@
 use crate::{MalformedReason, Protocol, Transport, TunnelKind};
 
 use super::link::ether_type;
-use super::{Decoder, Next, View};
-
-/// Destination ports by which UDP tunnels are recognised.
-const VXLAN_PORT: u16 = 4789;
-const GENEVE_PORT: u16 = 6081;
+use super::{Decoder, Next, View, udp_tunnel};
 
 impl<'a> Decoder<'a, '_> {
     /// A PPPoE session header (RFC 2516 §4); the discovery stage has another EtherType.
@@ -59,8 +55,10 @@ impl<'a> Decoder<'a, '_> {
             (Protocol::IPV6, _) if six => TunnelKind::IpInIp,
             (Protocol::IPV6, _) => TunnelKind::SixInFour,
             (Protocol::GRE, _) => TunnelKind::Gre,
-            (_, Transport::Udp(udp)) if udp.dst_port == VXLAN_PORT => TunnelKind::Vxlan,
-            (_, Transport::Udp(udp)) if udp.dst_port == GENEVE_PORT => TunnelKind::Geneve,
+            (_, Transport::Udp(udp)) => match udp_tunnel::kind_of(&udp) {
+                Some(kind) => kind,
+                None => return Next::Stop,
+            },
             _ => return Next::Stop,
         };
         if !self.limits.decapsulate.contains(kind) {
@@ -73,9 +71,13 @@ impl<'a> Decoder<'a, '_> {
             TunnelKind::IpInIp | TunnelKind::SixInFour => {
                 Next::EtherType(ether_type::IPV6, payload)
             }
-            TunnelKind::Gre => self.gre(payload),
+            TunnelKind::Gre if protocol == Protocol::GRE => self.gre(payload),
+            TunnelKind::Gre => self.gre(payload.skip(8)),
             TunnelKind::Vxlan => self.vxlan(payload.skip(8)),
             TunnelKind::Geneve => self.geneve(payload.skip(8)),
+            TunnelKind::GtpU => self.gtp_u(payload.skip(8)),
+            TunnelKind::Teredo => udp_tunnel::teredo(payload.skip(8)),
+            TunnelKind::Ayiya => self.ayiya(payload.skip(8)),
             TunnelKind::Pppoe | TunnelKind::Mpls => Next::Stop,
         };
         if matches!(inner, Next::Stop) || !self.enter(kind) {
@@ -84,44 +86,65 @@ impl<'a> Decoder<'a, '_> {
         inner
     }
 
-    /// GRE version 0 with its optional checksum, key and sequence number (RFC 2784, RFC 2890).
-    ///
-    /// Version 1 (PPTP, RFC 2637) and the source routes of RFC 1701 are left undecoded.
+    /// GRE version 0 with its optional checksum, key and sequence number (RFC 2784, RFC 2890), or
+    /// version 1 (PPTP). The source routes of RFC 1701 are left undecoded.
     fn gre(&mut self, view: View<'a>) -> Next<'a> {
         let Some(&[flags, version, t0, t1]) = view.header() else {
             return self.short(view, 4, MalformedReason::BadTunnel);
         };
-        if version & 0x07 != 0 || flags & 0x40 != 0 {
-            return Next::Stop;
+        let ether_type = u16::from_be_bytes([t0, t1]);
+        let has_sequence = flags & 0x10 != 0;
+        match version & 0x07 {
+            0 if flags & 0x40 == 0 => {}
+            1 if ether_type == ether_type::PPP => {
+                return self.pptp(view, has_sequence, version & 0x80 != 0);
+            }
+            _ => return Next::Stop,
         }
-        let options = (flags & 0x80 != 0, flags & 0x20 != 0, flags & 0x10 != 0);
+        let options = (flags & 0x80 != 0, flags & 0x20 != 0, has_sequence);
         let option_count = usize::from(options.0) + usize::from(options.1) + usize::from(options.2);
-        self.encapsulated(u16::from_be_bytes([t0, t1]), view, 4 + 4 * option_count)
-    }
-
-    /// A VXLAN header (RFC 7348 §5), which Ethernet follows.
-    fn vxlan(&mut self, view: View<'a>) -> Next<'a> {
-        match view.header::<8>() {
-            Some([flags, ..]) if flags & 0x08 != 0 => Next::InnerEthernet(view.skip(8)),
-            Some(_) => self.fail(MalformedReason::BadTunnel),
-            None => self.short(view, 8, MalformedReason::BadTunnel),
+        let header_len = 4 + 4 * option_count;
+        // Mirrored frames come behind a header of their own, type I excepted, which has no sequence
+        // number (draft-foschiano-erspan-03 §4).
+        match ether_type {
+            ether_type::ERSPAN if !has_sequence => {
+                self.encapsulated(ether_type::TRANSPARENT_ETHERNET, view, header_len)
+            }
+            ether_type::ERSPAN => {
+                self.encapsulated(ether_type::TRANSPARENT_ETHERNET, view, header_len + 8)
+            }
+            ether_type::ERSPAN_III => {
+                let has_subheader =
+                    view.bytes().get(header_len + 11).is_some_and(|byte| byte & 1 != 0);
+                let len = header_len + if has_subheader { 20 } else { 12 };
+                self.encapsulated(ether_type::TRANSPARENT_ETHERNET, view, len)
+            }
+            _ => self.encapsulated(ether_type, view, header_len),
         }
     }
 
-    /// A Geneve header and its options (RFC 8926 §3.4).
-    fn geneve(&mut self, view: View<'a>) -> Next<'a> {
-        let Some(&[version_and_len, _, t0, t1, _, _, _, _]) = view.header() else {
+    /// The GRE of PPTP (RFC 2637 §4.1): a payload length and a call, then the numbers of this
+    /// packet and of the last one received, each where its flag is set.
+    fn pptp(&mut self, view: View<'a>, has_sequence: bool, has_acknowledgement: bool) -> Next<'a> {
+        let Some(&[_, _, _, _, l0, l1, _, _]) = view.header() else {
             return self.short(view, 8, MalformedReason::BadTunnel);
         };
-        if version_and_len >> 6 != 0 {
+        let len = usize::from(u16::from_be_bytes([l0, l1]));
+        let numbers = usize::from(has_sequence) + usize::from(has_acknowledgement);
+        let payload = view.skip(8 + 4 * numbers);
+        if len > payload.wire_len() {
             return self.fail(MalformedReason::BadTunnel);
         }
-        let options_len = 4 * usize::from(version_and_len & 0x3f);
-        self.encapsulated(u16::from_be_bytes([t0, t1]), view, 8 + options_len)
+        if len == 0 { Next::Stop } else { Next::Ppp(payload.declare(len)) }
     }
 
     /// What a tunnel header of `header_len` bytes announces by EtherType.
-    fn encapsulated(&mut self, ether_type: u16, view: View<'a>, header_len: usize) -> Next<'a> {
+    pub(super) fn encapsulated(
+        &mut self,
+        ether_type: u16,
+        view: View<'a>,
+        header_len: usize,
+    ) -> Next<'a> {
         if header_len > view.wire_len() {
             return self.fail(MalformedReason::BadTunnel);
         }

@@ -127,6 +127,7 @@ impl Writer<'_> {
             ("tcp-loose", behaviour.tcp_loose, preset.tcp_loose),
             ("tcp-be-liberal", behaviour.tcp_be_liberal, preset.tcp_be_liberal),
             ("tcp-windows", behaviour.tcp_windows, preset.tcp_windows),
+            ("tcp-asymmetric", behaviour.tcp_asymmetric, preset.tcp_asymmetric),
             ("checksum", behaviour.checksum, preset.checksum),
             ("filter-every-packet", behaviour.filter_every_packet, preset.filter_every_packet),
             ("keep-denied", behaviour.keep_denied, preset.keep_denied),

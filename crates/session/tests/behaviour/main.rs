@@ -120,6 +120,44 @@ fn flags_no_connection_produces_open_nothing() {
 }
 
 #[test]
+fn one_direction_is_enough_where_paths_are_asymmetric() {
+    let client = [
+        ("c S 1000 0", "new"),
+        ("c A 1001 5001", "new"),
+        ("c PA 1001 5001 40", "new"),
+        ("c PA 2415919104 100005001 3", "new"),
+        ("c FA 1041 5900", "new"),
+    ];
+    let server = [
+        ("c SA 5000 1001", "new"),
+        ("c PA 5001 1041 900", "new"),
+        ("c FA 5901 1042", "new"),
+        ("c A 5902 1042", "new"),
+    ];
+    let late = [
+        ("c SA 5000 1001", "new"),
+        ("s S 1000 0", "established"),
+        ("s A 1001 5001", "established"),
+        ("s FA 1001 5001", "established"),
+        ("c FA 5001 1002", "established"),
+        ("s A 1002 5002", "established"),
+    ];
+    let mut asymmetric = Behaviour::preset(Preset::Panos);
+    (asymmetric.tcp_loose, asymmetric.tcp_asymmetric) = (true, true);
+    for (lines, end) in [
+        (&client[..], "aged-out packets [5, 0]"),
+        (&server, "aged-out packets [4, 0]"),
+        (&late, "tcp-fin packets [2, 4]"),
+    ] {
+        check_behaviour(asymmetric.clone(), lines, &[end]);
+    }
+    asymmetric.tcp_loose = false;
+    check_behaviour(asymmetric, &[("c SA 5000 1001", "invalid not-opening")], &[]);
+    let strict = [("c S 1000 0", "new"), ("c A 1001 5001", "invalid unexpected-flags")];
+    check(Preset::Panos, &strict, &["aged-out packets [1, 0]"]);
+}
+
+#[test]
 fn mid_stream_pickup_is_a_switch() {
     let loose = [("c A 1001 5001", "new"), ("s PA 5001 1001 4", "established")];
     check(Preset::Linux, &loose, &["aged-out packets [1, 1]"]);
