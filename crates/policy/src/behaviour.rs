@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use crate::preset::{Preset, timers};
+
 /// How a firewall keeps connections. Every difference between vendors is a value here.
 #[derive(Clone, Debug, Eq, PartialEq)]
 #[expect(clippy::struct_excessive_bools, reason = "each is an independent switch of a device")]
@@ -46,49 +48,6 @@ impl Default for Behaviour {
     }
 }
 
-/// The vendors whose documented defaults are known.
-#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
-pub enum Preset {
-    /// Linux netfilter connection tracking.
-    Linux,
-    /// Palo Alto Networks PAN-OS.
-    Panos,
-    /// Cisco ASA.
-    Asa,
-    /// Fortinet FortiOS.
-    Fortios,
-    /// Juniper SRX.
-    Srx,
-    /// Check Point.
-    CheckPoint,
-    /// OpenBSD and FreeBSD pf.
-    Pf,
-}
-
-impl Preset {
-    /// Every preset, in the order help lists them.
-    pub const ALL: [Self; 7] =
-        [Self::Linux, Self::Panos, Self::Asa, Self::Fortios, Self::Srx, Self::CheckPoint, Self::Pf];
-
-    /// The name options and files use.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Linux => "linux",
-            Self::Panos => "panos",
-            Self::Asa => "asa",
-            Self::Fortios => "fortios",
-            Self::Srx => "srx",
-            Self::CheckPoint => "checkpoint",
-            Self::Pf => "pf",
-        }
-    }
-
-    /// The preset called `name`.
-    pub fn from_name(name: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|preset| preset.name() == name)
-    }
-}
-
 /// What an allow rule does while the application or URL it names is not known yet.
 ///
 /// PAN-OS lets the session begin and judges again; Suricata's firewall mode does the opposite.
@@ -117,12 +76,6 @@ macro_rules! timers {
             /// Every timer by name, in the order documentation lists them.
             pub fn iter(&self) -> impl Iterator<Item = (&'static str, Duration)> {
                 [$(($name, self.$field),)+].into_iter()
-            }
-
-            /// The timers from their seconds, in the order of the fields.
-            fn from_secs(secs: [u64; Timers::COUNT]) -> Self {
-                let mut secs = secs.into_iter().map(Duration::from_secs);
-                Self { $($field: secs.next().unwrap_or_default(),)+ }
             }
 
             fn named(&mut self, name: &str) -> Option<&mut Duration> {
@@ -154,8 +107,11 @@ timers! {
     tcp_last_ack = "tcp-last-ack",
     /// TCP: both sides have sent FIN.
     tcp_time_wait = "tcp-time-wait",
-    /// TCP: after a reset.
+    /// TCP: after a reset that ended the connection.
     tcp_reset = "tcp-reset",
+    /// TCP: after a reset that fits the window and misses the sequence number expected, which may
+    /// have ended the connection; zero where that makes no difference.
+    tcp_unverified_reset = "tcp-unverified-reset",
     /// UDP: packets of one direction only.
     udp = "udp",
     /// UDP: packets of both directions.
@@ -302,43 +258,6 @@ impl Behaviour {
     }
 }
 
-/// The timers of a preset, in seconds.
-///
-/// In order: SYN, handshake, established, unacknowledged, half-closed, close-wait, last-ack,
-/// time-wait, reset, UDP one-way, two-way, two-way after, ICMP, SCTP handshake, established,
-/// shutdown, other, discard TCP, UDP, other, predict.
-fn timers(preset: Preset) -> Timers {
-    let secs = match preset {
-        // nf_conntrack defaults, kernel documentation nf_conntrack-sysctl; half-closed is FIN_WAIT,
-        // reset is CLOSE, unacknowledged is UNACK and RETRANS, which are the same.
-        Preset::Linux => [
-            120, 60, 432_000, 300, 120, 60, 30, 120, 10, 30, 120, 2, 30, 60, 210, 60, 600, 0, 0, 0,
-            300,
-        ],
-        // `show session info` defaults; discard timers from the same output.
-        Preset::Panos => {
-            [5, 10, 3600, 0, 120, 0, 0, 15, 30, 30, 30, 0, 6, 60, 3600, 30, 30, 90, 60, 60, 60]
-        }
-        // ASA command reference, `timeout`: conn, half-closed, udp, icmp, sctp; embryonic 30 s.
-        Preset::Asa => {
-            [30, 30, 3600, 0, 600, 0, 0, 60, 0, 120, 120, 0, 2, 30, 120, 30, 120, 0, 0, 0, 60]
-        }
-        Preset::Fortios => {
-            [10, 10, 3600, 0, 120, 0, 0, 1, 5, 180, 180, 0, 60, 60, 3600, 60, 60, 0, 0, 0, 60]
-        }
-        Preset::Srx => {
-            [20, 20, 1800, 0, 150, 0, 0, 150, 10, 60, 60, 0, 60, 60, 1800, 60, 1800, 0, 0, 0, 60]
-        }
-        Preset::CheckPoint => {
-            [25, 25, 3600, 0, 20, 0, 0, 20, 20, 40, 40, 0, 30, 60, 3600, 60, 60, 0, 0, 0, 60]
-        }
-        Preset::Pf => {
-            [120, 30, 86_400, 0, 900, 0, 0, 45, 90, 60, 60, 0, 20, 30, 86_400, 45, 60, 0, 0, 0, 60]
-        }
-    };
-    Timers::from_secs(secs)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -352,7 +271,7 @@ mod tests {
         }
         let expected = Duration::from_millis(7500);
         assert!(behaviour.timers.iter().all(|(_, timer)| timer == expected));
-        assert_eq!(names.len(), 21);
+        assert_eq!(names.len(), Timers::COUNT);
     }
 
     #[test]

@@ -35,6 +35,7 @@ mod linked;
 mod model;
 mod nat;
 pub mod native;
+mod preset;
 pub mod reference;
 mod route;
 pub mod set;
@@ -42,7 +43,7 @@ mod source;
 mod truth;
 mod url;
 
-pub use behaviour::{Behaviour, Pending, Preset, SetBehaviourError, Timers};
+pub use behaviour::{Behaviour, Pending, SetBehaviourError, Timers};
 pub use diagnostic::{Diagnostic, Diagnostics, Severity};
 pub use evaluation::{Answer, Evaluation, Hit};
 pub use key::{Cause, Identified, Knowledge, PacketKey, Truth, UserKnowledge};
@@ -61,6 +62,7 @@ pub use model::{
     TcpFlagMatch, Translation, UrlCategory, Zone, ZoneRelation,
 };
 pub use nat::{Endpoint, Translated};
+pub use preset::Preset;
 pub use route::{RouteTable, RouteTarget};
 pub use source::{At, Source, Sources, Span};
 pub use url::{UrlPattern, UrlPatternError};

@@ -378,6 +378,7 @@ fn longest_timer(timers: &Timers, protocol: Protocol) -> Duration {
             timers.tcp_last_ack,
             timers.tcp_time_wait,
             timers.tcp_reset,
+            timers.tcp_unverified_reset,
             timers.discard_tcp,
         ],
         Protocol::UDP => &[timers.udp, timers.udp_stream, timers.discard_udp],

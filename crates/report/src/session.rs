@@ -40,8 +40,7 @@ pub struct SessionDocument<'a> {
     translated: Option<FlowDocument>,
     packets: [u64; 2],
     bytes: [u64; 2],
-    #[serde(serialize_with = "flags_as_text")]
-    tcp_flags: Option<[TcpFlags; 2]>,
+    tcp_flags: Option<[FlagsText; 2]>,
     bytes_before_refusal: u64,
     threats: [(); 0],
     end_reason: &'static str,
@@ -77,7 +76,7 @@ impl<'a> SessionDocument<'a> {
             translated: session.translated.map(|flow| FlowDocument::new(&flow, None)),
             packets: session.packets,
             bytes: session.bytes,
-            tcp_flags: session.tcp_flags,
+            tcp_flags: session.tcp_flags.map(|both| both.map(FlagsText)),
             bytes_before_refusal: session.bytes_before_refusal,
             threats: [],
             end_reason: session.end_reason.name(),
@@ -122,11 +121,14 @@ fn as_text<T: Display, S: Serializer>(value: &T, serializer: S) -> Result<S::Ok,
     serializer.collect_str(value)
 }
 
-fn flags_as_text<S: Serializer>(
-    flags: &Option<[TcpFlags; 2]>,
-    serializer: S,
-) -> Result<S::Ok, S::Error> {
-    flags.map(|both| both.map(|flags| flags.to_string())).serialize(serializer)
+/// Flags as text, such as `syn|ack`.
+#[derive(Clone, Copy, Debug)]
+struct FlagsText(TcpFlags);
+
+impl Serialize for FlagsText {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(&self.0)
+    }
 }
 
 fn place(

@@ -221,8 +221,11 @@ fn tcp_timeout(connection: &TcpConnection, timers: &Timers) -> Duration {
     let short = if unacknowledged.is_zero() { usual } else { usual.min(unacknowledged) };
     if connection.is_repeating() && short < usual {
         short
-    } else if connection.is_doubted() && !timers.tcp_reset.is_zero() {
-        timers.tcp_reset
+    } else if connection.state != TcpState::Closed
+        && connection.is_doubted()
+        && !timers.tcp_unverified_reset.is_zero()
+    {
+        timers.tcp_unverified_reset
     } else if connection.awaits_answer() {
         short
     } else {

@@ -202,6 +202,21 @@ fn tcp_timers_follow_the_state() {
 }
 
 #[test]
+fn a_reset_that_is_not_exact_has_a_timer_of_its_own() {
+    let exact = after_handshake(&[("s R 5001 0", "established"), ("+14", ""), ("+2", "1 ended")]);
+    check(Preset::Panos, &exact, &["tcp-rst-from-server packets [2, 2]"]);
+    let inexact = after_handshake(&[("s R 5101 0", "established"), ("+29", ""), ("+2", "1 ended")]);
+    check(Preset::Panos, &inexact, &["aged-out packets [2, 2]"]);
+    // The connection goes on all the same: a later segment renews its own timer.
+    let goes_on = after_handshake(&[
+        ("s R 5101 0", "established"),
+        ("c PA 1001 5001 1", "established"),
+        ("+3599", ""),
+    ]);
+    check(Preset::Panos, &goes_on, &["aged-out packets [3, 2]"]);
+}
+
+#[test]
 fn a_connection_with_something_outstanding_is_kept_for_less() {
     let one = ["aged-out packets [3, 1]"];
     let sent = after_handshake(&[
