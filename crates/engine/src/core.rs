@@ -154,8 +154,8 @@ impl Core {
             let (id, direction) = self.sessions.find(tag(interface), &asked)?;
             (direction == Direction::Original).then_some(id)
         })?;
-        let session = self.sessions.session(found)?;
-        let is_translated = session.reply != *flow && !session.is_refused();
+        let (_, reply) = self.sessions.flows(found)?;
+        let is_translated = reply != *flow && !self.sessions.is_refused(found);
         is_translated.then_some((found, Direction::Reply))
     }
 
@@ -172,13 +172,15 @@ impl Core {
         });
         let found = found.and_then(|(id, direction)| Some((self.sessions.session(id)?, direction)));
         let judged_by_rules = behaviour.filter_every_packet || !behaviour.icmp_errors_related;
-        let Some((session, direction)) = found.filter(|(session, _)| !session.is_refused()) else {
+        let Some((session, direction)) = found.filter(|(session, _)| !session.is_refused) else {
             // Without a session the rules decide, where they judge such messages at all.
             let refused = Decision::refuse(Verdict::Drop, Reason::UnrelatedError);
             return (!judged_by_rules).then_some(refused);
         };
-        let is_translated = session.reply != session.original.reverse();
-        if behaviour.filter_every_packet && is_translated && !is_translatable(message, quoted) {
+        if behaviour.filter_every_packet
+            && session.is_translated()
+            && !is_translatable(message, quoted)
+        {
             return Some(Decision::refuse(Verdict::Drop, Reason::UntranslatableError));
         }
         let standing = session.data.standing;
@@ -398,12 +400,13 @@ impl Core {
                 None => Decision::refuse(Verdict::Drop, Reason::NotIp),
             }
         };
-        let Some(session) = self.sessions.session_mut(id) else { return reopened(self) };
+        let is_refused = self.sessions.is_refused(id);
+        let Some(kept) = self.sessions.data_mut(id) else { return reopened(self) };
         let behaviour = &self.policy.firewall().behaviour;
-        if session.is_refused() && !behaviour.keep_denied {
+        if is_refused && !behaviour.keep_denied {
             return self.judge_refused_again(arrival, packet, id);
         }
-        note_stream_start(&mut session.data.stream_start, packet, direction);
+        note_stream_start(&mut kept.stream_start, packet, direction);
         let state = match self.sessions.advance(now, id, direction, packet, wire_len.into()) {
             Step::Accept(state) => state,
             Step::Reopen => return reopened(self),
@@ -414,9 +417,9 @@ impl Core {
             }
         };
         if state != ConnectionState::Invalid
-            && let Some(session) = self.sessions.session_mut(id)
+            && let Some(kept) = self.sessions.data_mut(id)
         {
-            let seen = &mut session.data.tcp_flags[direction.index()];
+            let seen = &mut kept.tcp_flags[direction.index()];
             *seen = seen.union(tcp_flags(packet));
         }
         let (every_packet, rematch) = (behaviour.filter_every_packet, behaviour.rematch);
@@ -426,27 +429,26 @@ impl Core {
         if every_packet || unpaired {
             return self.filter_packet(arrival, packet, (id, direction), state);
         }
-        let Some(session) = self.sessions.session_mut(id) else {
+        let Some(kept) = self.sessions.data_mut(id) else {
             return Decision::refuse(Verdict::Drop, Reason::InvalidForSession);
         };
-        session.data.packets += 1;
+        kept.packets += 1;
         if is_new_policy && rematch {
             self.judge_session(now, id, Reason::PolicyChange);
         }
-        let Some(session) = self.sessions.session(id) else {
+        let (Some(flows), Some(kept)) = (self.sessions.flows(id), self.sessions.data(id)) else {
             return Decision::refuse(Verdict::Drop, Reason::InvalidForSession);
         };
-        let Standing { verdict, hit, reason } = session.data.standing;
+        let Standing { verdict, hit, reason } = kept.standing;
         let reason = if reason == Reason::Tentative { reason } else { Reason::Session };
-        let mut decision = decision_of(&session.data, translated(session, direction));
+        let mut decision = decision_of(kept, translated(flows, direction));
         (decision.verdict, decision.hit, decision.reason) = (verdict, hit, reason);
         self.identify(arrival, packet, id, direction, decision)
     }
 
     /// Puts what is known of a session in the terms of the policy, if that is new to it.
     fn meet_policy(&mut self, id: SessionId) -> bool {
-        let Some(session) = self.sessions.session_mut(id) else { return false };
-        let kept = &mut session.data;
+        let Some(kept) = self.sessions.data_mut(id) else { return false };
         if kept.epoch == self.epoch {
             return false;
         }
@@ -482,7 +484,7 @@ impl Core {
             let key = self.key(arrival, packet, state);
             let standing = key.map(|key| {
                 let route = open_route(&self.policy, &key);
-                self.judge(&session.data, &route)
+                self.judge(session.data, &route)
             });
             if let Some(standing) = standing.filter(|standing| !standing.verdict.passes()) {
                 self.sessions.advance(
@@ -492,10 +494,9 @@ impl Core {
                     packet,
                     arrival.wire_len.into(),
                 );
-                let session = self.sessions.session_mut(id);
-                let serial = session.map(|session| {
-                    session.data.packets += 1;
-                    session.data.serial
+                let serial = self.sessions.data_mut(id).map(|kept| {
+                    kept.packets += 1;
+                    kept.serial
                 });
                 let Standing { verdict, reason, hit } = standing;
                 let decision = Decision::refuse(verdict, reason);
@@ -515,15 +516,17 @@ impl Core {
         state: ConnectionState,
     ) -> Decision {
         let gone = Decision::refuse(Verdict::Drop, Reason::InvalidForSession);
-        let Some(session) = self.sessions.session(id) else { return gone };
+        let (Some(flows), Some(kept)) = (self.sessions.flows(id), self.sessions.data(id)) else {
+            return gone;
+        };
         let Some(key) = self.key(arrival, packet, state) else { return gone };
-        let route = self.route_within(&session.data.route, key, direction);
-        let standing = self.judge(&session.data, &route);
-        let mut decision = decision_of(&session.data, translated(session, direction));
+        let route = self.route_within(&kept.route, key, direction);
+        let standing = self.judge(kept, &route);
+        let mut decision = decision_of(kept, translated(flows, direction));
         let Standing { verdict, reason, hit } = standing;
         (decision.verdict, decision.reason, decision.hit) = (verdict, reason, hit);
-        if let Some(session) = self.sessions.session_mut(id) {
-            session.data.packets += 1;
+        if let Some(kept) = self.sessions.data_mut(id) {
+            kept.packets += 1;
         }
         if !verdict.passes() {
             return decision;
@@ -566,9 +569,9 @@ impl Core {
     ) -> Decision {
         let decision = self.inspect(arrival, packet, id, direction, decision);
         if decision.verdict.passes()
-            && let Some(session) = self.sessions.session_mut(id)
+            && let Some(kept) = self.sessions.data_mut(id)
         {
-            session.data.bytes_passed += u64::from(arrival.wire_len);
+            kept.bytes_passed += u64::from(arrival.wire_len);
         }
         decision
     }
@@ -583,11 +586,10 @@ impl Core {
         direction: Direction,
         decision: Decision,
     ) -> Decision {
-        let Some(session) = self.sessions.session_mut(id) else { return decision };
+        let Some((original, reply)) = self.sessions.flows(id) else { return decision };
+        let Some(kept) = self.sessions.data_mut(id) else { return decision };
         let passes = decision.verdict.passes();
         let payload = packet.transport.payload();
-        let (original, route_of) = (session.original, session.translated());
-        let kept = &mut session.data;
         let looks = matches!(packet.transport, Transport::Tcp(_) | Transport::Udp(_));
         let progress = match &self.identifier {
             Some(identifier) if passes && looks && !payload.is_empty() => {
@@ -602,7 +604,7 @@ impl Core {
             && self.policy.firewall().behaviour.predict
         {
             let hit = kept.standing.hit;
-            let parent = Parent { original, translated: route_of, hit };
+            let parent = Parent { original, translated: reply.reverse(), hit };
             let lifetime = self.policy.firewall().behaviour.timers.predict;
             self.expectations.announce(&parent, endpoint, arrival.now + lifetime);
         }
@@ -629,9 +631,8 @@ impl Core {
 
     /// Judges a live session with what is known now; the answer when it changed.
     fn judge_session(&mut self, now: Timestamp, id: SessionId, cause: Reason) -> Option<Standing> {
-        let session = self.sessions.session(id)?;
-        let route = session.data.route;
-        let old = session.data.standing;
+        let kept = self.sessions.data(id)?;
+        let (route, old) = (kept.route, kept.standing);
         let route = if cause == Reason::PolicyChange {
             // Routes and zones are the new policy's; only where the packet entered is a fact.
             let entered = PacketKey { egress: None, from: None, to: None, ..route.key };
@@ -639,18 +640,17 @@ impl Core {
         } else {
             route
         };
-        let mut new = self.judge(&session.data, &route);
-        let session = self.sessions.session_mut(id)?;
-        session.data.route = route;
+        let mut new = self.judge(kept, &route);
+        let kept = self.sessions.data_mut(id)?;
+        kept.route = route;
         if new.reason != Reason::Tentative {
             new.reason = cause;
         }
         if (new.verdict, new.hit) == (old.verdict, old.hit) {
             let settled = old.reason == Reason::Tentative && new.reason == cause;
-            session.data.standing = new;
+            kept.standing = new;
             return settled.then_some(new);
         }
-        let kept = &mut session.data;
         kept.standing = new;
         kept.verdict_packet = kept.packets;
         if !new.verdict.passes() {
@@ -790,14 +790,15 @@ fn decision_of(kept: &Kept, translated: Option<FiveTuple>) -> Decision {
 }
 
 /// The flow of a packet as it leaves, when the session translates it.
-fn translated(session: &Session<Kept>, direction: Direction) -> Option<FiveTuple> {
-    if session.reply == session.original.reverse() {
-        return None;
-    }
-    Some(match direction {
-        Direction::Original => session.translated(),
-        Direction::Reply => session.original.reverse(),
-    })
+fn translated(
+    (original, reply): (FiveTuple, FiveTuple),
+    direction: Direction,
+) -> Option<FiveTuple> {
+    let leaves = match direction {
+        Direction::Original => reply.reverse(),
+        Direction::Reply => original.reverse(),
+    };
+    (reply != original.reverse()).then_some(leaves)
 }
 
 /// Whether an error message about a translated session can be translated with it: the quote has to

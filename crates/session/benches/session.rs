@@ -1,35 +1,202 @@
-//! The session table at size: 95 % of operations find a session and advance it, 5 % open one and
-//! close another, keys uniform.
+//! The session table at size: 95 % of operations find a session and advance it, 5 % close one and
+//! open another, keys uniform; packets come in batches, as a driver hands them over.
+//!
+//! Beside it, maps of the same keys whose values are as large as what the table keeps: they find
+//! and change a value, and know neither states nor timers. `PAREFEU_BENCH_SESSIONS` gives the
+//! sizes, such as `1000000,10000000`.
 
 #![expect(clippy::expect_used, reason = "a bench may stop")]
+#![expect(clippy::print_stdout, reason = "memory is part of what is measured")]
 
+use std::collections::HashMap;
 use std::hint::black_box;
 use std::net::{IpAddr, Ipv4Addr};
+use std::time::Duration;
 
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
+use dashmap::DashMap;
 use parefeu_net::{
     Direction, FiveTuple, Link, Network, Packet, Protocol, Timestamp, Transport, TunnelStack,
     UdpDatagram,
 };
 use parefeu_policy::{Behaviour, Preset};
-use parefeu_session::{EndReason, Opening, SessionId, SessionTable, TableLimits};
+use parefeu_session::{EndReason, Opening, SessionId, SessionTable, Step, TableLimits, WhenFull};
 
 const OPERATIONS: usize = 100_000;
+
+/// Packets that are handled together.
+const BATCH: usize = 32;
+
+/// The sizes asked for; small ones where the bench is only tested.
+fn sizes() -> Vec<u64> {
+    let asked = std::env::var("PAREFEU_BENCH_SESSIONS");
+    let sizes = asked.unwrap_or_else(|_| "10000,1000000".to_owned());
+    sizes.split(',').filter_map(|size| size.trim().parse().ok()).collect()
+}
 
 fn mixed(c: &mut Criterion) {
     let mut group = c.benchmark_group("session/mixed");
     group.sample_size(20);
-    for size in [10_000u64, 1_000_000] {
+    group.throughput(Throughput::Elements(OPERATIONS as u64));
+    for size in sizes() {
         let mut bench = Bench::new(size);
-        group.throughput(Throughput::Elements(OPERATIONS as u64));
-        group.bench_function(BenchmarkId::new("uniform", size), |b| {
+        let each = bench.table.memory_bytes() / bench.table.len();
+        println!("{size} sessions: {each} bytes each");
+        group.bench_function(BenchmarkId::new("batch", size), |b| {
+            b.iter(|| black_box(bench.run_batches(OPERATIONS)));
+        });
+        group.bench_function(BenchmarkId::new("single", size), |b| {
             b.iter(|| black_box(bench.run(OPERATIONS, true)));
         });
-        group.bench_function(BenchmarkId::new("uniform-find-only", size), |b| {
+        group.bench_function(BenchmarkId::new("find-only", size), |b| {
             b.iter(|| black_box(bench.run(OPERATIONS, false)));
+        });
+        drop(bench);
+        let mut peer =
+            Peer::new(size, HashMap::with_hasher(foldhash::quality::FixedState::default()));
+        group.bench_function(BenchmarkId::new("hashbrown", size), |b| {
+            b.iter(|| black_box(peer.run(OPERATIONS)));
+        });
+        drop(peer);
+        let mut peer = Peer::new(size, DashMap::new());
+        group.bench_function(BenchmarkId::new("dashmap", size), |b| {
+            b.iter(|| black_box(peer.run(OPERATIONS)));
         });
     }
     group.finish();
+}
+
+/// New sessions that nobody answers, into a table that is full of such, ten thousand answered ones
+/// among them; time goes on by a microsecond a session.
+fn flood(c: &mut Criterion) {
+    let mut group = c.benchmark_group("session/flood");
+    group.sample_size(20);
+    group.throughput(Throughput::Elements(OPERATIONS as u64));
+    for size in sizes() {
+        let mut bench = Bench::new(size);
+        bench.table = table(size, WhenFull::DropUnanswered);
+        let answered = (size / 2).min(10_000);
+        for n in 0..size {
+            let (id, flow) = bench.open();
+            if n < answered {
+                let step = bench.table.advance(bench.now, id, Direction::Reply, &bench.packet, 1);
+                assert!(matches!(step, Step::Accept(_)), "{flow} was not answered: {step:?}");
+            }
+        }
+        let full = bench.table.memory_bytes();
+        group.bench_function(BenchmarkId::new("unanswered", size), |b| {
+            b.iter(|| {
+                for _ in 0..OPERATIONS {
+                    bench.now = bench.now + Duration::from_micros(1);
+                    bench.table.handle_timeout(bench.now);
+                    black_box(bench.try_open());
+                    while let Some(ended) = bench.table.poll_ended() {
+                        black_box(ended);
+                    }
+                }
+            });
+        });
+        let now = bench.table.memory_bytes();
+        println!("{size} sessions: memory {:.3} of what it was before", now as f64 / full as f64);
+    }
+    group.finish();
+}
+
+fn table(size: u64, when_full: WhenFull) -> SessionTable<u32> {
+    let limits = TableLimits { max_sessions: size as usize, when_full };
+    SessionTable::new(limits, Behaviour::preset(Preset::Panos), 0x5eed)
+}
+
+/// What a map keeps of a session: as much as the table does.
+#[derive(Clone, Copy)]
+struct Kept {
+    last: u64,
+    bytes: [u64; 2],
+    _rest: [u64; 5],
+}
+
+/// A map from flows to what is kept.
+trait Peers {
+    fn add(&mut self, flow: FiveTuple, kept: Kept);
+    fn take(&mut self, flow: &FiveTuple);
+    fn count(&mut self, flow: &FiveTuple, now: u64) -> bool;
+}
+
+impl Peers for HashMap<FiveTuple, Kept, foldhash::quality::FixedState> {
+    fn add(&mut self, flow: FiveTuple, kept: Kept) {
+        self.insert(flow, kept);
+    }
+
+    fn take(&mut self, flow: &FiveTuple) {
+        self.remove(flow);
+    }
+
+    fn count(&mut self, flow: &FiveTuple, now: u64) -> bool {
+        let Some(kept) = self.get_mut(flow) else { return false };
+        (kept.last, kept.bytes[0]) = (now, kept.bytes[0] + 100);
+        true
+    }
+}
+
+impl Peers for DashMap<FiveTuple, Kept> {
+    fn add(&mut self, flow: FiveTuple, kept: Kept) {
+        self.insert(flow, kept);
+    }
+
+    fn take(&mut self, flow: &FiveTuple) {
+        self.remove(flow);
+    }
+
+    fn count(&mut self, flow: &FiveTuple, now: u64) -> bool {
+        let Some(mut kept) = self.get_mut(flow) else { return false };
+        (kept.last, kept.bytes[0]) = (now, kept.bytes[0] + 100);
+        true
+    }
+}
+
+/// A map under the same load as the table.
+struct Peer<M> {
+    map: M,
+    flows: Vec<FiveTuple>,
+    next: u64,
+    random: u64,
+}
+
+impl<M: Peers> Peer<M> {
+    fn new(size: u64, mut map: M) -> Self {
+        let kept = Kept { last: 1, bytes: [100, 0], _rest: [0; 5] };
+        let flows: Vec<_> = (0..size).map(flow).collect();
+        for flow in &flows {
+            map.add(flow.direction_free(), kept);
+        }
+        Self { map, flows, next: size, random: 0x5eed }
+    }
+
+    fn run(&mut self, operations: usize) -> usize {
+        let mut found = 0;
+        for operation in 0..operations {
+            let at = (xorshift(&mut self.random) % self.flows.len() as u64) as usize;
+            if operation.is_multiple_of(20) {
+                self.map.take(&self.flows[at].direction_free());
+                self.flows[at] = flow(self.next);
+                let kept = Kept { last: 1, bytes: [100, 0], _rest: [0; 5] };
+                self.map.add(self.flows[at].direction_free(), kept);
+                self.next += 1;
+                continue;
+            }
+            let flow = if at.is_multiple_of(2) { self.flows[at] } else { self.flows[at].reverse() };
+            found += usize::from(self.map.count(&flow.direction_free(), operation as u64));
+        }
+        found
+    }
+}
+
+/// xorshift64 (Marsaglia 2003).
+fn xorshift(state: &mut u64) -> u64 {
+    *state ^= *state << 13;
+    *state ^= *state >> 7;
+    *state ^= *state << 17;
+    *state
 }
 
 struct Bench {
@@ -40,18 +207,20 @@ struct Bench {
     next: u64,
     random: u64,
     now: Timestamp,
+    /// What the states see of a packet is the same for all.
+    packet: Packet<'static>,
 }
 
 impl Bench {
     fn new(size: u64) -> Self {
-        let limits = TableLimits { max_sessions: size as usize + 1, ..TableLimits::default() };
         let mut bench = Self {
-            table: SessionTable::new(limits, Behaviour::preset(Preset::Panos), 0x5eed),
+            table: table(size, WhenFull::DropNew),
             ids: Vec::new(),
             flows: Vec::new(),
             next: 0,
             random: 0x5eed,
             now: Timestamp::from_secs(1),
+            packet: packet(&flow(0)),
         };
         for _ in 0..size {
             let (id, flow) = bench.open();
@@ -63,6 +232,11 @@ impl Bench {
 
     fn open(&mut self) -> (SessionId, FiveTuple) {
         let flow = flow(self.next);
+        (self.try_open().expect("there is room"), flow)
+    }
+
+    fn try_open(&mut self) -> Option<SessionId> {
+        let flow = flow(self.next);
         self.next += 1;
         let opening = Opening {
             tag: 0,
@@ -72,33 +246,58 @@ impl Bench {
             bytes: 100,
             refused: false,
         };
-        let id = self.table.open(self.now, &packet(&flow), opening).expect("there is room");
-        (id, flow)
+        self.table.open(self.now, &self.packet, opening).ok()
     }
 
-    fn random(&mut self) -> u64 {
-        // xorshift64 (Marsaglia 2003).
-        self.random ^= self.random << 13;
-        self.random ^= self.random >> 7;
-        self.random ^= self.random << 17;
-        self.random
+    fn random(&mut self) -> usize {
+        (xorshift(&mut self.random) % self.flows.len() as u64) as usize
+    }
+
+    /// Closes a session and opens another in its place.
+    fn replace(&mut self, at: usize) {
+        self.table.close(self.ids[at], EndReason::AgedOut);
+        black_box(self.table.poll_ended());
+        (self.ids[at], self.flows[at]) = self.open();
+    }
+
+    fn run_batches(&mut self, operations: usize) -> usize {
+        let mut count = 0;
+        let mut queries = Vec::with_capacity(BATCH);
+        let mut answers = [None; BATCH];
+        for batch in 0..operations / BATCH {
+            queries.clear();
+            for operation in batch * BATCH..(batch + 1) * BATCH {
+                let at = self.random();
+                if operation.is_multiple_of(20) {
+                    self.replace(at);
+                    continue;
+                }
+                let flow = self.flows[at];
+                queries.push((0, if at.is_multiple_of(2) { flow } else { flow.reverse() }));
+            }
+            let answers = &mut answers[..queries.len()];
+            self.table.find_batch(&queries, answers);
+            for (id, direction) in answers.iter().flatten().copied() {
+                count += usize::from(direction == Direction::Original);
+                black_box(self.table.advance(self.now, id, direction, &self.packet, 100));
+            }
+        }
+        count
     }
 
     fn run(&mut self, operations: usize, change: bool) -> usize {
         let mut found = 0;
         for operation in 0..operations {
-            let at = (self.random() % self.flows.len() as u64) as usize;
+            let at = self.random();
             if change && operation.is_multiple_of(20) {
-                self.table.close(self.ids[at], EndReason::AgedOut);
-                black_box(self.table.poll_ended());
-                (self.ids[at], self.flows[at]) = self.open();
+                self.replace(at);
                 continue;
             }
             let flow = if at.is_multiple_of(2) { self.flows[at] } else { self.flows[at].reverse() };
             let Some((id, direction)) = self.table.find(0, &flow) else { continue };
             found += usize::from(direction == Direction::Original);
             if change {
-                black_box(self.table.advance(self.now, id, direction, &packet(&flow), 100));
+                black_box(self.table.advance(self.now, id, direction, &self.packet, 100));
             }
         }
         found
@@ -139,5 +338,5 @@ fn packet(flow: &FiveTuple) -> Packet<'static> {
     }
 }
 
-criterion_group!(benches, mixed);
+criterion_group!(benches, mixed, flood);
 criterion_main!(benches);

@@ -25,6 +25,7 @@
 //! ```
 
 mod port;
+mod session;
 mod state;
 mod step;
 mod table;
@@ -32,5 +33,6 @@ mod tcp;
 mod window;
 
 pub use port::{MAX_PORT_PROBES, NoPort, allocate_port};
+pub use session::{EndedSession, Opening, Session, SessionId};
 pub use step::{EndReason, InvalidReason, OpenError, Step};
-pub use table::{EndedSession, Opening, Session, SessionId, SessionTable, TableLimits, WhenFull};
+pub use table::{SessionTable, TableLimits, WhenFull};

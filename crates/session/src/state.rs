@@ -31,6 +31,29 @@ pub(crate) enum Tracker {
     Refused(Protocol),
 }
 
+/// A tracker other than that of TCP and SCTP, in two bytes.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub(crate) struct Plain {
+    /// What kind it is, and what was seen.
+    bits: u8,
+    /// The type of the ICMP message that opened it.
+    opening: u8,
+}
+
+impl Plain {
+    const UDP: u8 = 1;
+    const ICMP: u8 = 2;
+    const KIND: u8 = 3;
+    const REPLIED: u8 = 4;
+    const LASTING: u8 = 8;
+    /// A refused flow.
+    pub(crate) const REFUSED: Self = Self { bits: 3, opening: 0 };
+
+    const fn new(kind: u8, replied: bool) -> Self {
+        Self { bits: kind | if replied { Self::REPLIED } else { 0 }, opening: 0 }
+    }
+}
+
 /// An SCTP association (RFC 9260 §4).
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Association {
@@ -60,6 +83,35 @@ mod chunk {
 }
 
 impl Tracker {
+    /// In two bytes, where that is all there is to it.
+    pub(crate) const fn plain(&self) -> Option<Plain> {
+        Some(match *self {
+            Self::Tcp(_) | Self::Sctp(_) => return None,
+            Self::Udp { replied, lasting } => {
+                let plain = Plain::new(Plain::UDP, replied);
+                let lasting = if lasting { Plain::LASTING } else { 0 };
+                Plain { bits: plain.bits | lasting, ..plain }
+            }
+            Self::Icmp { opening, replied } => {
+                Plain { opening, ..Plain::new(Plain::ICMP, replied) }
+            }
+            Self::Other { replied } => Plain::new(0, replied),
+            Self::Refused(_) => Plain::REFUSED,
+        })
+    }
+
+    /// What [`Tracker::plain`] made two bytes of.
+    pub(crate) const fn from_plain(plain: Plain, protocol: Protocol) -> Self {
+        let Plain { bits, opening } = plain;
+        let replied = bits & Plain::REPLIED != 0;
+        match bits & Plain::KIND {
+            Plain::UDP => Self::Udp { replied, lasting: bits & Plain::LASTING != 0 },
+            Plain::ICMP => Self::Icmp { opening, replied },
+            0 => Self::Other { replied },
+            _ => Self::Refused(protocol),
+        }
+    }
+
     pub(crate) fn open(packet: &Packet<'_>, behaviour: &Behaviour) -> Result<Self, InvalidReason> {
         let protocol = packet.network.as_ref().map_or(Protocol(255), |network| network.protocol);
         match (&packet.transport, protocol) {
@@ -166,13 +218,13 @@ impl Tracker {
         }
     }
 
-    /// How long the session, of this age, may be idle in its present state.
-    pub(crate) fn timeout(&self, timers: &Timers, age: Duration) -> Duration {
+    /// How long the session, of an age that few have to tell, may be idle in its present state.
+    pub(crate) fn timeout(&self, timers: &Timers, age: impl FnOnce() -> Duration) -> Duration {
         match self {
             Self::Tcp(connection) => tcp_timeout(connection, timers),
             Self::Udp { replied, lasting } => {
                 let after = timers.udp_stream_after;
-                let is_stream = if after.is_zero() { *replied } else { *lasting && age > after };
+                let is_stream = if after.is_zero() { *replied } else { *lasting && age() > after };
                 if is_stream { timers.udp_stream } else { timers.udp }
             }
             Self::Icmp { .. } => timers.icmp,

@@ -2,7 +2,6 @@
 
 use std::fmt;
 
-use parefeu_net::Timestamp;
 use parefeu_policy::ConnectionState;
 
 /// What a packet did to its session.
@@ -134,6 +133,3 @@ pub enum OpenError {
     #[error("a live session has the same flow")]
     Clash,
 }
-
-/// When a session runs out unless another packet comes.
-pub(crate) type Deadline = Timestamp;

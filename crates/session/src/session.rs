@@ -1,0 +1,82 @@
+//! A session as its table shows it, and as it is when it ended.
+
+use parefeu_net::{Direction, FiveTuple, Timestamp};
+
+use crate::EndReason;
+
+/// Names a session as long as it lives; never names another one afterwards.
+#[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+pub struct SessionId {
+    pub(crate) slot: u32,
+    pub(crate) generation: u32,
+}
+
+/// A session about to be opened.
+#[derive(Clone, Debug)]
+pub struct Opening<T> {
+    /// Where its first packet entered.
+    pub tag: u32,
+    /// Its flow as it arrived.
+    pub original: FiveTuple,
+    /// Its flow as it leaves.
+    pub translated: FiveTuple,
+    /// The caller's part.
+    pub data: T,
+    /// Bytes of the first packet on the wire.
+    pub bytes: u64,
+    /// Whether its packets are to be dropped silently.
+    pub refused: bool,
+}
+
+/// A session: addresses, state, counters, and what the caller keeps with it.
+#[derive(Clone, Copy, Debug)]
+pub struct Session<T> {
+    /// The flow of the original direction, as its packets arrive.
+    pub original: FiveTuple,
+    /// The flow of the reply direction, as its packets arrive.
+    pub reply: FiveTuple,
+    /// When the first packet came.
+    pub start: Timestamp,
+    /// When the last accepted packet came.
+    pub last: Timestamp,
+    /// Packets, `[original, reply]`; counted up to 2⁴⁰.
+    pub packets: [u64; 2],
+    /// Bytes on the wire, `[original, reply]`; counted up to 2⁴⁸.
+    pub bytes: [u64; 2],
+    /// The caller's part.
+    pub data: T,
+    /// Whether packets of the reply direction were seen.
+    pub is_answered: bool,
+    /// Whether packets of the session are dropped silently.
+    pub is_refused: bool,
+}
+
+impl<T> Session<T> {
+    /// The flow of the original direction after translation.
+    pub const fn translated(&self) -> FiveTuple {
+        self.reply.reverse()
+    }
+
+    /// Whether addresses or ports are translated.
+    pub fn is_translated(&self) -> bool {
+        self.reply != self.original.reverse()
+    }
+
+    /// The flow an ICMP error about this session quotes once it was translated; its source is then
+    /// the destination of the error. `direction` is that of the error.
+    pub const fn quoted_beyond(&self, direction: Direction) -> FiveTuple {
+        match direction {
+            Direction::Original => self.reply,
+            Direction::Reply => self.original,
+        }
+    }
+}
+
+/// A session that ended.
+#[derive(Clone, Debug)]
+pub struct EndedSession<T> {
+    /// The session as it was.
+    pub session: Session<T>,
+    /// Why it ended.
+    pub reason: EndReason,
+}

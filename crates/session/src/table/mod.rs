@@ -1,0 +1,505 @@
+//! The session table: both directions of a connection under one entry.
+
+mod calendar;
+mod index;
+mod slots;
+
+use std::collections::VecDeque;
+use std::hash::{BuildHasher, Hasher};
+use std::net::IpAddr;
+use std::time::Duration;
+
+use foldhash::quality::SeedableRandomState;
+use parefeu_net::{Direction, FiveTuple, Packet, Quoted, Timestamp, Transport};
+use parefeu_policy::{Behaviour, ConnectionState};
+
+use crate::session::{EndedSession, Opening, Session, SessionId};
+use crate::state::{Progress, Timer, Tracker};
+use crate::step::{EndReason, InvalidReason, OpenError, Step};
+use calendar::Calendar;
+use index::Index;
+use slots::{Entry, Query, Slots};
+
+/// Bounds of a table.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct TableLimits {
+    /// The most sessions kept at once, at most `u32::MAX` − 8. As many again may have ended and
+    /// wait to be collected.
+    pub max_sessions: usize,
+    /// What a further session does to a full table.
+    pub when_full: WhenFull,
+}
+
+/// What becomes of a session that would exceed [`TableLimits::max_sessions`].
+#[derive(Clone, Copy, Debug, Default, Eq, Hash, PartialEq)]
+pub enum WhenFull {
+    /// It is refused with [`OpenError::TableFull`].
+    #[default]
+    DropNew,
+    /// It takes the place of a session nobody has answered, found among a few; where all of those
+    /// were answered it is refused. Linux does the same, and never gives up an answered one.
+    DropUnanswered,
+}
+
+impl Default for TableLimits {
+    fn default() -> Self {
+        Self { max_sessions: 1_000_000, when_full: WhenFull::DropNew }
+    }
+}
+
+impl TableLimits {
+    /// The most sessions there are numbers for.
+    fn sessions(&self) -> usize {
+        self.max_sessions.min(u32::MAX as usize - 8)
+    }
+}
+
+/// Sessions by flow, with their timers.
+///
+/// A lookup is one keyed hash, one cache line of the index and one of the session; opening and
+/// closing cost as much again, timers `O(log n)` in the number of tenths of seconds on which
+/// sessions may end. [`SessionTable::find_batch`] waits for many lookups at once. Structures, costs
+/// and figures: `DESIGN.md` beside the crate.
+#[derive(Debug)]
+pub struct SessionTable<T> {
+    slots: Slots<T>,
+    index: Index,
+    calendar: Calendar,
+    hasher: SeedableRandomState,
+    ended: VecDeque<EndedSession<T>>,
+    behaviour: Behaviour,
+    limits: TableLimits,
+    /// Packets refused, by [`InvalidReason`].
+    invalid: [u64; InvalidReason::ALL.len()],
+    /// Where the search for an unanswered session goes on.
+    eviction_cursor: u32,
+}
+
+/// How many sessions are looked at for one that nobody has answered, when the table is full.
+const EVICTION_PROBES: u32 = 64;
+
+impl<T> SessionTable<T> {
+    /// An empty table. `hash_key` keeps the flows of strangers from being steered into one bucket.
+    pub fn new(limits: TableLimits, behaviour: Behaviour, hash_key: u64) -> Self {
+        Self {
+            slots: Slots::new(),
+            index: Index::new(),
+            calendar: Calendar::new(),
+            hasher: SeedableRandomState::with_seed(hash_key, foldhash::SharedSeed::global_fixed()),
+            ended: VecDeque::new(),
+            behaviour,
+            limits,
+            invalid: [0; InvalidReason::ALL.len()],
+            eviction_cursor: 0,
+        }
+    }
+
+    /// Takes over another state policy; live sessions follow it from their next packet.
+    pub fn set_behaviour(&mut self, behaviour: Behaviour) {
+        self.behaviour = behaviour;
+    }
+
+    /// The session a packet belongs to, and its direction there. `tag` is where the packet entered.
+    ///
+    /// The original direction belongs to the tag it began with; one five-tuple that enters by two
+    /// tags is two sessions, provided that translation keeps their replies apart. Replies match
+    /// whatever their tag. A session past its deadline is found until
+    /// [`SessionTable::handle_timeout`] was called.
+    pub fn find(&self, tag: u32, flow: &FiveTuple) -> Option<(SessionId, Direction)> {
+        let query = Query::new(tag, flow);
+        self.find_hashed(&query, self.place_hash(&query))
+    }
+
+    /// Finds the sessions of many packets, each as [`SessionTable::find`] does: `found` takes the
+    /// answer to the query of the same number. The memory they need is waited for together: some
+    /// thirty queries cost little more than three by themselves.
+    ///
+    /// Queries beyond the length of the shorter slice are left alone.
+    pub fn find_batch(
+        &self,
+        queries: &[(u32, FiveTuple)],
+        found: &mut [Option<(SessionId, Direction)>],
+    ) {
+        const BATCH: usize = 32;
+        let batches = queries.chunks(BATCH).zip(found.chunks_mut(BATCH));
+        for (queries, found) in batches {
+            let (mut hashes, mut ways, mut slots) = ([0; BATCH], [0; BATCH], [0; BATCH]);
+            for (hash, (_, flow)) in hashes.iter_mut().zip(queries) {
+                *hash = self.hash_of(flow);
+            }
+            let hashes = &hashes[..queries.len()];
+            // A round that only asks for memory keeps all its requests under way at once; the next
+            // one finds it there.
+            let mut seen = 0;
+            for hash in hashes {
+                seen |= self.index.touch(*hash);
+            }
+            for ((ways, slot), hash) in ways.iter_mut().zip(&mut slots).zip(hashes) {
+                *ways = self.index.ways(*hash);
+                *slot = self.index.candidate(*hash, *ways);
+            }
+            for slot in &slots[..queries.len()] {
+                seen |= self.slots.touch(*slot);
+            }
+            std::hint::black_box(seen);
+            let known = hashes.iter().zip(&ways);
+            for ((found, (tag, flow)), (hash, ways)) in found.iter_mut().zip(queries).zip(known) {
+                *found = self.find_from(&Query::new(*tag, flow), *hash, *ways);
+            }
+        }
+    }
+
+    fn find_hashed(&self, query: &Query<'_>, hash: u64) -> Option<(SessionId, Direction)> {
+        self.find_from(query, hash, self.index.ways(hash))
+    }
+
+    #[inline]
+    fn find_from(&self, query: &Query<'_>, hash: u64, ways: u32) -> Option<(SessionId, Direction)> {
+        let mut found = None;
+        self.index.search_from(hash, ways, |slot| {
+            let Some(hot) = self.slots.hot(slot) else { return false };
+            let (is_original, is_reply) = self.slots.matches(hot, query);
+            let id = SessionId { slot, generation: hot.generation };
+            if is_original {
+                found = Some((id, Direction::Original));
+            } else if is_reply {
+                found = Some((id, Direction::Reply));
+            }
+            is_original
+        });
+        found
+    }
+
+    /// The keyed hash of a flow.
+    pub fn hash(&self, flow: &FiveTuple) -> u64 {
+        self.hasher.hash_one(flow)
+    }
+
+    /// The keyed hash both directions of a flow share, by which the index finds it.
+    #[inline]
+    fn place_hash(&self, query: &Query<'_>) -> u64 {
+        let Some((addresses, ports)) = query.words() else { return self.wide_hash(query) };
+        let mut hasher = self.hasher.build_hasher();
+        hasher.write_u64(addresses);
+        hasher.write_u64(ports);
+        hasher.finish()
+    }
+
+    fn wide_hash(&self, query: &Query<'_>) -> u64 {
+        self.hasher.hash_one(query.flow().direction_free())
+    }
+
+    fn hash_of(&self, flow: &FiveTuple) -> u64 {
+        self.place_hash(&Query::new(0, flow))
+    }
+
+    /// A live session, as it is now.
+    pub fn session(&self, id: SessionId) -> Option<Session<&T>> {
+        let hot = self.slots.hot(id.slot).filter(|hot| hot.generation == id.generation)?;
+        let (original, reply) = self.slots.flows(hot);
+        Some(Session {
+            original,
+            reply,
+            start: self.slots.cold(id.slot)?.start,
+            last: hot.last,
+            packets: hot.packets(),
+            bytes: hot.bytes(),
+            data: self.slots.data(id.slot)?,
+            is_answered: self.slots.tracker(id.slot)?.is_answered(),
+            is_refused: hot.is_refused(),
+        })
+    }
+
+    /// The flows of a live session, as its packets arrive: of the original direction and of the
+    /// reply.
+    pub fn flows(&self, id: SessionId) -> Option<(FiveTuple, FiveTuple)> {
+        let hot = self.slots.hot(id.slot).filter(|hot| hot.generation == id.generation)?;
+        Some(self.slots.flows(hot))
+    }
+
+    /// Whether this is a live session whose packets are dropped silently.
+    pub fn is_refused(&self, id: SessionId) -> bool {
+        let hot = self.slots.hot(id.slot).filter(|hot| hot.generation == id.generation);
+        hot.is_some_and(slots::Hot::is_refused)
+    }
+
+    /// What the caller keeps with a live session.
+    pub fn data(&self, id: SessionId) -> Option<&T> {
+        self.slots.hot(id.slot).filter(|hot| hot.generation == id.generation)?;
+        self.slots.data(id.slot)
+    }
+
+    /// What the caller keeps with a live session, to be changed.
+    pub fn data_mut(&mut self, id: SessionId) -> Option<&mut T> {
+        self.slots.hot(id.slot).filter(|hot| hot.generation == id.generation)?;
+        self.slots.data_mut(id.slot)
+    }
+
+    /// The session an ICMP error is about, and the direction in which the error travels.
+    ///
+    /// `dst` is the destination of the error itself, which has to be the sender of the quoted
+    /// packet. The quoted sequence number is not checked (as Linux). Translate the error with
+    /// [`Session::quoted_beyond`]. `None` also when the quote is too short to know the flow, and
+    /// when it quotes an answer where the session holds the query.
+    pub fn related(
+        &self,
+        tag: u32,
+        quoted: &Quoted,
+        dst: IpAddr,
+    ) -> Option<(SessionId, Direction)> {
+        if !quoted.ports_known || quoted.flow.src != dst {
+            return None;
+        }
+        let (id, direction) = self.find(tag, &quoted.flow.reverse())?;
+        let tracker = self.slots.tracker(id.slot)?;
+        let sent = quoted.icmp_kind.filter(|_| self.behaviour.icmp_sessions);
+        let fits = sent.is_none_or(|kind| tracker.carries(direction.reverse(), kind));
+        fits.then_some((id, direction))
+    }
+
+    /// How many packets were refused for this reason.
+    pub const fn invalid_count(&self, reason: InvalidReason) -> u64 {
+        self.invalid[reason as usize]
+    }
+
+    /// As rules name the state of a packet that belongs to no session.
+    ///
+    /// Neighbour discovery and multicast listener messages are never tracked (RFC 4861, RFC 3810).
+    pub fn state_without_session(&self, packet: &Packet<'_>) -> ConnectionState {
+        let v6 = packet.network.as_ref().is_some_and(|network| network.src.is_ipv6());
+        if let Transport::Icmp(message) = &packet.transport
+            && v6
+            && matches!(message.kind, 130..=136 | 143)
+        {
+            return ConnectionState::Untracked;
+        }
+        match Tracker::open(packet, &self.behaviour) {
+            Ok(_) => ConnectionState::New,
+            Err(_) => ConnectionState::Invalid,
+        }
+    }
+
+    /// Opens a session with its first packet.
+    ///
+    /// # Errors
+    /// [`OpenError`] when the packet may not open one, the table is full, or a live session has the
+    /// flow or its translated reply.
+    pub fn open(
+        &mut self,
+        now: Timestamp,
+        packet: &Packet<'_>,
+        opening: Opening<T>,
+    ) -> Result<SessionId, OpenError> {
+        let tracker = if opening.refused {
+            Tracker::Refused(opening.original.protocol)
+        } else {
+            Tracker::open(packet, &self.behaviour).map_err(OpenError::Invalid)?
+        };
+        let Opening { tag, original, translated, data, bytes, .. } = opening;
+        let reply = translated.reverse();
+        let query = Query::new(tag, &original);
+        let hash = self.place_hash(&query);
+        if self.find_hashed(&query, hash).is_some() || self.has_reply(&reply) {
+            return Err(OpenError::Clash);
+        }
+        self.make_room()?;
+        let deadline = now + tracker.timeout(&self.behaviour.timers, || Duration::ZERO);
+        let entry = Entry { tag, original, reply, now, deadline, bytes, tracker, data };
+        self.reserve();
+        let (slot, generation) = self.slots.insert(entry);
+        self.index.insert(hash, slot);
+        let reply_hash = self.hash_of(&reply);
+        if reply_hash != hash {
+            self.index.insert(reply_hash, slot);
+        }
+        self.calendar.note(&mut self.slots, slot);
+        Ok(SessionId { slot, generation })
+    }
+
+    /// Makes sure that the index takes one more session.
+    fn reserve(&mut self) {
+        let mut index = std::mem::replace(&mut self.index, Index::new());
+        index.reserve(self.limits.sessions(), |index| {
+            for slot in 0..self.slots.count() {
+                let Some(hot) = self.slots.hot(slot) else { continue };
+                let (original, reply) = self.slots.flows(hot);
+                let hashes = [self.hash_of(&original), self.hash_of(&reply)];
+                index.insert(hashes[0], slot);
+                if hashes[0] != hashes[1] {
+                    index.insert(hashes[1], slot);
+                }
+            }
+        });
+        self.index = index;
+    }
+
+    /// Makes sure that one more session fits.
+    fn make_room(&mut self) -> Result<(), OpenError> {
+        let limit = self.limits.sessions();
+        if self.ended.len() >= limit {
+            return Err(OpenError::TableFull);
+        }
+        if self.len() < limit {
+            return Ok(());
+        }
+        if self.limits.when_full == WhenFull::DropNew {
+            return Err(OpenError::TableFull);
+        }
+        let slots = self.slots.count();
+        for _ in 0..EVICTION_PROBES.min(slots) {
+            self.eviction_cursor = (self.eviction_cursor + 1) % slots;
+            let tracker = self.slots.tracker(self.eviction_cursor);
+            if tracker.is_some_and(|tracker| !tracker.is_answered()) {
+                self.remove(self.eviction_cursor, Some(EndReason::ResourcesUnavailable));
+                return Ok(());
+            }
+        }
+        Err(OpenError::TableFull)
+    }
+
+    /// Whether a live session expects replies of this flow.
+    pub fn has_reply(&self, reply: &FiveTuple) -> bool {
+        let query = Query::new(0, reply);
+        let mut has = false;
+        self.index.search(self.place_hash(&query), |slot| {
+            let hot = self.slots.hot(slot);
+            has = hot.is_some_and(|hot| self.slots.matches(hot, &query).1);
+            has
+        });
+        has
+    }
+
+    /// Advances a session by one of its packets; one that is invalid changes nothing, but the
+    /// second attempt to part outside the window ends it sooner.
+    pub fn advance(
+        &mut self,
+        now: Timestamp,
+        id: SessionId,
+        direction: Direction,
+        packet: &Packet<'_>,
+        bytes: u64,
+    ) -> Step {
+        let Self { slots, behaviour, invalid, .. } = self;
+        let timers = &behaviour.timers;
+        let Some(stepped) = slots.with_tracker(id, |tracker, start| {
+            let progress = tracker.step(direction, packet, behaviour);
+            let renews = progress.timer == Timer::Renews;
+            (progress, renews.then(|| tracker.timeout(timers, || now.since(start()))))
+        }) else {
+            return Step::Gone;
+        };
+        let ((Progress { step, timer }, timeout), hot) = stepped;
+        match step {
+            Step::Accept(_) => {
+                hot.count(direction.index(), bytes);
+                hot.last = now;
+            }
+            Step::Invalid(reason) => invalid[reason as usize] += 1,
+            Step::Reopen | Step::Gone => {}
+        }
+        let deadline = match (timer, timeout) {
+            (Timer::Renews, Some(timeout)) => now + timeout,
+            (Timer::Shortens, _) if !timers.tcp_unacknowledged.is_zero() => {
+                hot.deadline.min(now + timers.tcp_unacknowledged)
+            }
+            _ => return step,
+        };
+        let sooner = deadline < hot.deadline;
+        hot.deadline = deadline;
+        if sooner {
+            self.reschedule(id.slot);
+        }
+        step
+    }
+
+    fn reschedule(&mut self, slot: u32) {
+        self.calendar.strike(&mut self.slots, slot);
+        self.calendar.note(&mut self.slots, slot);
+    }
+
+    /// Turns a session into a refused one, whose packets are dropped silently until its timer ends.
+    pub fn refuse(&mut self, now: Timestamp, id: SessionId) {
+        let hot = self.slots.hot(id.slot).filter(|hot| hot.generation == id.generation);
+        let Some(protocol) = hot.map(|hot| self.slots.flows(hot).0.protocol) else { return };
+        self.slots.refuse(id.slot);
+        let timeout = Tracker::Refused(protocol).timeout(&self.behaviour.timers, || Duration::ZERO);
+        if let Some(hot) = self.slots.hot_mut(id.slot) {
+            hot.deadline = now + timeout;
+        }
+        self.reschedule(id.slot);
+    }
+
+    /// Ends a session; it can then be collected with [`SessionTable::poll_ended`].
+    pub fn close(&mut self, id: SessionId, reason: EndReason) {
+        let hot = self.slots.hot(id.slot).filter(|hot| hot.generation == id.generation);
+        if hot.is_some() {
+            self.remove(id.slot, Some(reason));
+        }
+    }
+
+    /// Ends every session, oldest first.
+    pub fn close_all(&mut self, reason: EndReason) {
+        let live = |slot| self.slots.hot(slot).and_then(|_| self.slots.cold(slot));
+        let mut order: Vec<(Timestamp, u32)> =
+            (0..self.slots.count()).filter_map(|slot| Some((live(slot)?.start, slot))).collect();
+        order.sort_unstable();
+        for (_, slot) in order {
+            // Sessions that have come to an end by themselves keep that reason.
+            let own = self.slots.tracker(slot).map(|tracker| tracker.end_reason());
+            let reason = own.filter(|own| *own != EndReason::AgedOut).unwrap_or(reason);
+            self.remove(slot, Some(reason));
+        }
+    }
+
+    fn remove(&mut self, slot: u32, reason: Option<EndReason>) {
+        let Some(hot) = self.slots.hot(slot) else { return };
+        let id = SessionId { slot, generation: hot.generation };
+        let Some(session) = self.session(id) else { return };
+        let Session { original, reply, start, last, packets, bytes, .. } = session;
+        let Session { is_answered, is_refused, .. } = session;
+        let own = self.slots.tracker(slot).map_or(EndReason::Unknown, |it| it.end_reason());
+        let (hash, reply_hash) = (self.hash_of(&original), self.hash_of(&reply));
+        self.index.remove(hash, slot);
+        if reply_hash != hash {
+            self.index.remove(reply_hash, slot);
+        }
+        self.calendar.strike(&mut self.slots, slot);
+        let Some(data) = self.slots.remove(slot) else { return };
+        let session =
+            Session { original, reply, start, last, packets, bytes, data, is_answered, is_refused };
+        self.ended.push_back(EndedSession { session, reason: reason.unwrap_or(own) });
+    }
+
+    /// Ends every session whose deadline is at or before `now`, in the order of deadlines.
+    pub fn handle_timeout(&mut self, now: Timestamp) {
+        while let Some(slot) = self.calendar.pop_due(&mut self.slots, now) {
+            self.remove(slot, None);
+        }
+    }
+
+    /// When [`SessionTable::handle_timeout`] may next have work.
+    pub fn poll_timeout(&self) -> Option<Timestamp> {
+        self.calendar.next_due()
+    }
+
+    /// The oldest ended session not yet collected.
+    pub fn poll_ended(&mut self) -> Option<EndedSession<T>> {
+        self.ended.pop_front()
+    }
+
+    /// How many sessions live.
+    pub const fn len(&self) -> usize {
+        self.slots.live()
+    }
+
+    /// Whether no session lives.
+    pub const fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Bytes the table takes, what the callers' parts point to not counted, nor what ended and
+    /// waits to be collected.
+    pub fn memory_bytes(&self) -> usize {
+        self.slots.bytes() + self.index.bytes() + self.calendar.bytes()
+    }
+}
