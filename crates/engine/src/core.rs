@@ -191,7 +191,12 @@ impl Core {
             session: Some(session.data.serial),
             application: session.data.flow.application(),
             translated: None,
+            quoted: None,
         };
+        if session.is_translated() {
+            decision.translated = error_translated(&session, direction, packet);
+            decision.quoted = Some(session.quoted_beyond(direction));
+        }
         if judged_by_rules {
             let key = self.key(arrival, packet, ConnectionState::Related)?;
             let route = self.route_within(&session.data.route, key, direction);
@@ -786,7 +791,7 @@ fn decision_of(kept: &Kept, translated: Option<FiveTuple>) -> Decision {
     let Standing { verdict, reason, hit } = kept.standing;
     let application = kept.flow.application();
     let session = (kept.serial != 0).then_some(kept.serial);
-    Decision { verdict, reason, hit, session, application, translated }
+    Decision { verdict, reason, hit, session, application, translated, quoted: None }
 }
 
 /// The flow of a packet as it leaves, when the session translates it.
@@ -799,6 +804,23 @@ fn translated(
         Direction::Reply => original.reverse(),
     };
     (reply != original.reverse()).then_some(leaves)
+}
+
+/// The flow of an ICMP error about a translated session, as it leaves: to the sender of what it
+/// quotes, and from where that session's packets come where their sources are translated, be the
+/// error a router's or the host's own (Linux, `nf_nat_icmp_reply_translation`, from memory).
+fn error_translated<T>(
+    session: &Session<T>,
+    direction: Direction,
+    packet: &Packet<'_>,
+) -> Option<FiveTuple> {
+    let (arrives, leaves) = match direction {
+        Direction::Original => (session.original, session.translated()),
+        Direction::Reply => (session.reply, session.original.reverse()),
+    };
+    let flow = packet.five_tuple()?;
+    let src = if arrives.src == leaves.src { flow.src } else { leaves.src };
+    Some(FiveTuple { src, dst: leaves.dst, ..flow })
 }
 
 /// Whether an error message about a translated session can be translated with it: the quote has to

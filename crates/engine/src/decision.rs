@@ -204,11 +204,22 @@ pub struct Decision {
     pub application: Option<Application>,
     /// The packet's flow as it leaves, when translated.
     pub translated: Option<FiveTuple>,
+    /// Of an ICMP error about a translated session, the flow of the packet it quotes, as it leaves.
+    /// [`parefeu_net::rewrite()`] makes the packet of both.
+    pub quoted: Option<FiveTuple>,
 }
 
 impl Decision {
     pub(crate) const fn refuse(verdict: Verdict, reason: Reason) -> Self {
-        Self { verdict, reason, hit: None, session: None, application: None, translated: None }
+        Self {
+            verdict,
+            reason,
+            hit: None,
+            session: None,
+            application: None,
+            translated: None,
+            quoted: None,
+        }
     }
 }
 

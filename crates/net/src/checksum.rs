@@ -135,12 +135,17 @@ const fn fold(sum: u64) -> u16 {
     sum as u16
 }
 
-/// Checks SCTP's CRC32c, counted with its own field as zero (RFC 9260 §6.8, appendix A).
 fn crc32c_agrees(packet: &[u8]) -> bool {
-    let Some((before, rest)) = packet.split_at_checked(8) else { return false };
-    let Some((stored, after)) = rest.split_first_chunk::<4>() else { return false };
+    sctp_checksum(packet).is_some_and(|checksum| packet.get(8..12) == Some(&checksum))
+}
+
+/// SCTP's CRC32c of a whole packet, counted with its own field as zero (RFC 9260 §6.8, appendix A);
+/// `None` for what is no SCTP header.
+pub(crate) fn sctp_checksum(packet: &[u8]) -> Option<[u8; 4]> {
+    let (before, rest) = packet.split_at_checked(8)?;
+    let (_, after) = rest.split_first_chunk::<4>()?;
     let crc = crc32c(crc32c(crc32c(u32::MAX, before), &[0; 4]), after);
-    !crc == u32::from_le_bytes(*stored)
+    Some((!crc).to_le_bytes())
 }
 
 fn crc32c(start: u32, bytes: &[u8]) -> u32 {
@@ -181,6 +186,12 @@ impl ChecksumChange {
     /// No change yet.
     pub const fn new() -> Self {
         Self { sum: 0 }
+    }
+
+    /// Both changes together.
+    #[must_use]
+    pub const fn and(self, other: Self) -> Self {
+        Self { sum: self.sum + other.sum }
     }
 
     /// Counts a 16-bit field that was `old` and becomes `new`.

@@ -14,7 +14,7 @@
 //!
 //! A fragment tells little. [`Reassembler`] holds fragments, within [`FragmentLimits`], until the
 //! datagram is whole and can be decoded as one packet. [`transport_checksum`] tells whether
-//! the checksum of a packet agrees, [`ChecksumChange`] keeps it true under address translation.
+//! the checksum of a packet agrees, [`rewrite()`] translates a packet and keeps it true.
 //!
 //! It refuses to guess: no protocol is recognised by its payload, and no reassembly policy of a
 //! particular host is imitated; overlapping fragments are discarded.
@@ -44,6 +44,7 @@ mod packet;
 mod port;
 mod protocol;
 mod reassembly;
+mod rewrite;
 mod timestamp;
 
 pub use checksum::{ChecksumChange, ChecksumVerdict, ip_header_checksum, transport_checksum};
@@ -58,4 +59,5 @@ pub use packet::{
 pub use port::{InvertedPortRange, PortRange};
 pub use protocol::Protocol;
 pub use reassembly::{Datagram, DiscardReason, FragmentLimits, Reassembler, Reassembly};
+pub use rewrite::{Rewrite, RewriteError, rewrite};
 pub use timestamp::{ParseTimestampError, Timestamp};

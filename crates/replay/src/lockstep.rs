@@ -183,7 +183,7 @@ impl Lockstep {
         self.differences.count_frame(now, packet.malformed);
         if let (Some(flow), Some(key), None) = (packet.five_tuple(), key, packet.malformed) {
             let seen = Seen { now, captured, flow, key, packet: &packet, wire_len };
-            self.follow(seen, [old, new]);
+            self.follow(seen, &[old, new]);
         }
         if self.frames >= self.next_sweep {
             self.sweep(now);
@@ -227,7 +227,7 @@ impl Lockstep {
         Some(rewritten)
     }
 
-    fn follow(&mut self, seen: Seen<'_>, decisions: [Decision; 2]) {
+    fn follow(&mut self, seen: Seen<'_>, decisions: &[Decision; 2]) {
         let closed_idle = self.limits.closed_idle;
         if let Some(record) = self.flows.get_mut(&seen.key)
             && !record.is_over(seen.now, closed_idle)
@@ -403,7 +403,7 @@ impl FlowRecord {
 
     /// Notes a packet of the flow, and returns the reply the capture will show if the old firewall
     /// has translated the flow for the first time.
-    fn note(&mut self, seen: &Seen<'_>, decisions: [Decision; 2]) -> Option<FiveTuple> {
+    fn note(&mut self, seen: &Seen<'_>, decisions: &[Decision; 2]) -> Option<FiveTuple> {
         self.opened |= self.packets == 0 && opens(seen.packet);
         self.last = seen.now;
         self.packets += 1;
@@ -414,7 +414,7 @@ impl FlowRecord {
         for (track, decision) in self.tracks.iter_mut().zip(decisions) {
             // What a reply leaves as is the flow as it arrived: no news.
             let translated = decision.translated.filter(|_| forwards);
-            let decision = Decision { translated, ..decision };
+            let decision = Decision { translated, ..*decision };
             // Stragglers of a connection that was closed find no session: that is no loss.
             let straggler = self.closed && track.has_passed() && decision.hit.is_none();
             if !straggler {

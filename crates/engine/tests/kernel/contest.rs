@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use parefeu_classify::CompiledPolicy;
 use parefeu_engine::{Decision, Engine, EngineConfig, Frame, Reason, Verdict};
-use parefeu_net::{DecodeLimits, LinkType, Timestamp, decode};
+use parefeu_net::{DecodeLimits, FiveTuple, LinkType, Rewrite, Timestamp, decode, rewrite};
 use parefeu_testkit::frames::{frame, frame_with};
 use parefeu_testkit::kernel::{Kernel, Seen, Side};
 
@@ -184,6 +184,7 @@ impl<'a> Play<'a> {
         let flow = &self.scene.flows[packet.flow];
         let side = side(flow, packet);
         let seen = kernel.step(side, theirs)?;
+        let sent = theirs;
         let decision = decide(&mut self.engine, self.now, side, ours);
         let ours = Judgement::of_engine(&self.engine, ours, &decision);
         let theirs = match (decision.reason, Judgement::of_kernel(&seen)) {
@@ -198,13 +199,69 @@ impl<'a> Play<'a> {
             let text = format!("{story}kernel: {theirs}{why}\nengine: {ours}({decision})");
             return Ok(Err(text));
         }
-        let what = format!("{:?} {} {}", flow.protocol, theirs.verdict, theirs.rule);
+        let mut what = format!("{:?} {} {}", flow.protocol, theirs.verdict, theirs.rule);
+        if decision.translated.is_some() && theirs.verdict == "pass" {
+            match self.on_the_wire(packet, sent, &seen, &decision) {
+                Ok(true) => what += ", the same on the wire",
+                Ok(false) => {}
+                Err(text) => return Ok(Err(format!("{}{text}", self.story))),
+            }
+        }
         if packet.forth && packet.quotes.is_none() {
             for (view, judgement) in self.views[packet.flow].iter_mut().zip([theirs, ours]) {
                 view.far = judgement.ends.unwrap_or(view.far);
             }
         }
         Ok(Ok(what))
+    }
+}
+
+impl Play<'_> {
+    /// Whether a packet translated here is, byte for byte, what the kernel forwarded. `false` where
+    /// they cannot be compared: in fragments, or where an error's quote has another port.
+    fn on_the_wire(
+        &self,
+        packet: &Packet,
+        sent: &[u8],
+        seen: &Seen,
+        decision: &Decision,
+    ) -> Result<bool, String> {
+        let [theirs, ours] = self.views[packet.flow];
+        let alike = (theirs.near, theirs.far) == (ours.near, ours.far);
+        let ([forwarded], Some(flow)) = (seen.forwarded.as_slice(), decision.translated) else {
+            return Ok(false);
+        };
+        if !matches!(packet.cut, Cut::Whole) || (packet.quotes.is_some() && !alike) {
+            return Ok(false);
+        }
+        // Which port is chosen is nobody's right: ours is the kernel's.
+        let flow = match seen.ends() {
+            Some([src, dst]) if packet.quotes.is_none() => FiveTuple {
+                src: src.ip(),
+                dst: dst.ip(),
+                src_port: src.port(),
+                dst_port: dst.port(),
+                ..flow
+            },
+            _ => flow,
+        };
+        let mut written = sent[14..].to_vec();
+        let to = Rewrite { flow, quoted: decision.quoted };
+        rewrite(&mut written, &to).map_err(|why| format!("cannot be translated: {why}"))?;
+        let mut forwarded = forwarded[14..].to_vec();
+        for bytes in [&mut written, &mut forwarded] {
+            // The kernel has counted the packet's life down, and its header's checksum with it.
+            if bytes[0] >> 4 == 4 {
+                (bytes[8], bytes[10], bytes[11]) = (0, 0, 0);
+            } else {
+                bytes[7] = 0;
+            }
+        }
+        forwarded.truncate(written.len());
+        if written == forwarded {
+            return Ok(true);
+        }
+        Err(format!("kernel: {forwarded:02x?}\nengine: {written:02x?}\n{to:?}\n"))
     }
 }
 
