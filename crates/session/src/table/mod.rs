@@ -176,6 +176,7 @@ impl<T> SessionTable<T> {
 
     /// The keyed hash of a flow.
     pub fn hash(&self, flow: &FiveTuple) -> u64 {
+        // Not the index's hash: this one seeds the choice of translated ports, which reports show.
         let mut hasher = FoldHasher::with_seed(self.hash_key, SharedSeed::global_fixed());
         flow.hash(&mut hasher);
         hasher.finish()
