@@ -175,7 +175,7 @@ impl Index {
 
     /// How many buckets a search for this hash looks at, at most.
     #[cfg(test)]
-    fn reach(&self, hash: u64) -> usize {
+    pub(super) fn reach(&self, hash: u64) -> usize {
         let mut at = self.home(hash);
         for steps in 1..=self.buckets.len() {
             if self.buckets[at].sent_on == 0 {

@@ -5,11 +5,12 @@ mod index;
 mod slots;
 
 use std::collections::VecDeque;
-use std::hash::{BuildHasher, Hasher};
+use std::hash::{Hash, Hasher};
 use std::net::IpAddr;
 use std::time::Duration;
 
-use foldhash::quality::SeedableRandomState;
+use foldhash::SharedSeed;
+use foldhash::quality::FoldHasher;
 use parefeu_net::{Direction, FiveTuple, Packet, Quoted, Timestamp, Transport};
 use parefeu_policy::{Behaviour, ConnectionState};
 
@@ -65,7 +66,9 @@ pub struct SessionTable<T> {
     slots: Slots<T>,
     index: Index,
     calendar: Calendar,
-    hasher: SeedableRandomState,
+    hash_key: u64,
+    /// Its constants, made from the key too: a flow that meets a known one cancels the key.
+    hash_seed: SharedSeed,
     ended: VecDeque<EndedSession<T>>,
     behaviour: Behaviour,
     limits: TableLimits,
@@ -85,7 +88,8 @@ impl<T> SessionTable<T> {
             slots: Slots::new(),
             index: Index::new(),
             calendar: Calendar::new(),
-            hasher: SeedableRandomState::with_seed(hash_key, foldhash::SharedSeed::global_fixed()),
+            hash_key,
+            hash_seed: SharedSeed::from_u64(hash_key),
             ended: VecDeque::new(),
             behaviour,
             limits,
@@ -172,21 +176,31 @@ impl<T> SessionTable<T> {
 
     /// The keyed hash of a flow.
     pub fn hash(&self, flow: &FiveTuple) -> u64 {
-        self.hasher.hash_one(flow)
+        // Not the index's hash: this one seeds the choice of translated ports, which reports show.
+        let mut hasher = FoldHasher::with_seed(self.hash_key, SharedSeed::global_fixed());
+        flow.hash(&mut hasher);
+        hasher.finish()
     }
 
     /// The keyed hash both directions of a flow share, by which the index finds it.
     #[inline]
     fn place_hash(&self, query: &Query<'_>) -> u64 {
         let Some((addresses, ports)) = query.words() else { return self.wide_hash(query) };
-        let mut hasher = self.hasher.build_hasher();
+        let mut hasher = self.hasher();
         hasher.write_u64(addresses);
         hasher.write_u64(ports);
         hasher.finish()
     }
 
     fn wide_hash(&self, query: &Query<'_>) -> u64 {
-        self.hasher.hash_one(query.flow().direction_free())
+        let mut hasher = self.hasher();
+        query.flow().direction_free().hash(&mut hasher);
+        hasher.finish()
+    }
+
+    #[inline]
+    const fn hasher(&self) -> FoldHasher<'_> {
+        FoldHasher::with_seed(self.hash_key, &self.hash_seed)
     }
 
     fn hash_of(&self, flow: &FiveTuple) -> u64 {
@@ -503,3 +517,6 @@ impl<T> SessionTable<T> {
         self.slots.bytes() + self.index.bytes() + self.calendar.bytes()
     }
 }
+
+#[cfg(test)]
+mod tests;
