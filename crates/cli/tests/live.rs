@@ -50,6 +50,13 @@ rule_base = "policy"
 default = "drop"
 "#;
 
+/// Where the kernel of the firewall hands out packets.
+#[derive(Clone, Copy, Debug)]
+enum Hook {
+    Forward,
+    Prerouting,
+}
+
 /// A client's, a firewall's and a server's namespace in a row, that end with the test.
 struct Network {
     names: [String; 3],
@@ -57,9 +64,9 @@ struct Network {
 
 impl Network {
     /// `None`, and why aloud, where the machine cannot.
-    fn build() -> Option<Self> {
+    fn build(hook: Hook) -> Option<Self> {
         let id = std::process::id();
-        let names = ["c", "f", "s"].map(|end| format!("pf{id}{end}"));
+        let names = ["c", "f", "s"].map(|end| format!("pf{id}{hook:?}{end}"));
         let found = Self { names };
         let [client, firewall, server] = &found.names;
         let skip = |what: &str| eprintln!("SKIPPED: {what}");
@@ -81,8 +88,12 @@ impl Network {
             run("ip", &["-n", far, "route", "add", "default", "via", gateway]).unwrap();
         }
         found.inside(1, || std::fs::write("/proc/sys/net/ipv4/ip_forward", "1")).unwrap();
-        let queue = ["-A", "FORWARD", "-j", "NFQUEUE", "--queue-num", "7"];
-        let command = [&["netns", "exec", firewall, "iptables"], &queue[..]].concat();
+        let at: &[&str] = match hook {
+            Hook::Forward => &["-A", "FORWARD"],
+            Hook::Prerouting => &["-t", "mangle", "-A", "PREROUTING"],
+        };
+        let queue = ["-j", "NFQUEUE", "--queue-num", "7"];
+        let command = [&["netns", "exec", firewall, "iptables"], at, &queue[..]].concat();
         run("ip", &command).map_err(|why| skip(&why)).ok()?;
         Some(found)
     }
@@ -150,7 +161,10 @@ const WEB: &[u8] = b"GET / HTTP/1.1\r\nHost: www.example\r\n\r\n";
 
 /// What a server that echoes answers on a port; `None` where nothing comes back in time.
 fn ask(port: u16, request: &[u8]) -> Option<Vec<u8>> {
-    let server = SocketAddr::from(([10, 9, 2, 2], port));
+    ask_at(SocketAddr::from(([10, 9, 2, 2], port)), request)
+}
+
+fn ask_at(server: SocketAddr, request: &[u8]) -> Option<Vec<u8>> {
     let patience = Duration::from_millis(700);
     let mut connection = TcpStream::connect_timeout(&server, patience).ok()?;
     connection.set_read_timeout(Some(patience)).unwrap();
@@ -172,21 +186,8 @@ fn echo(listener: &TcpListener) {
 }
 
 #[test]
-fn a_configuration_that_translates_is_refused() {
-    let folder = tempfile::tempdir().unwrap();
-    let config = folder.path().join("nat.toml");
-    let nat = "[[source_nat]]\nname = \"hide\"\ntranslation = \"egress-interface\"\n";
-    std::fs::write(&config, format!("{FIREWALL}{nat}")).unwrap();
-    let mut command = Command::new(env!("CARGO_BIN_EXE_parefeu"));
-    let output = command.arg("run").arg(&config).args(["--nfqueue", "7"]).output().unwrap();
-    let error = String::from_utf8_lossy(&output.stderr);
-    assert_eq!(output.status.code(), Some(2), "{error}");
-    assert!(error.contains("translates addresses"), "{error}");
-}
-
-#[test]
 fn real_packets_are_decided_on() {
-    let Some(network) = Network::build() else { return };
+    let Some(network) = Network::build(Hook::Forward) else { return };
     let folder = tempfile::tempdir().unwrap();
     let config = folder.path().join("fw.toml");
     std::fs::write(&config, FIREWALL).unwrap();
@@ -221,4 +222,61 @@ fn real_packets_are_decided_on() {
     let (_, summary) = interrupt(firewall);
     assert_eq!(summary["monitor"], true);
     assert!(summary["dropped"].as_u64() > Some(0), "what it would have dropped: {summary:#}");
+}
+
+/// Goes on in the layer that [`FIREWALL`] ends with.
+const TRANSLATION: &str = r#"
+sees_destination = "translated"
+[[destination_nat]]
+name = "published"
+destination = "10.9.1.100"
+service = "tcp/80"
+translation = { pool = "10.9.2.2", port = "80>7000" }
+[[source_nat]]
+name = "hidden"
+egress = ["servers"]
+translation = "egress-interface"
+"#;
+
+/// Answers every connection with the address it came from.
+fn tell_the_peer(listener: &TcpListener) {
+    while let Ok((mut connection, peer)) = listener.accept() {
+        connection.write_all(format!("{:>15}", peer.ip().to_string()).as_bytes()).unwrap();
+    }
+}
+
+#[test]
+fn real_packets_are_translated() {
+    let Some(network) = Network::build(Hook::Prerouting) else { return };
+    let [_, firewall, _] = &network.names;
+    // The address that stands for the server: packets to it have to be sent to the firewall.
+    run("ip", &["-n", firewall, "addr", "add", "10.9.1.100/32", "dev", "clients"]).unwrap();
+    // Packets leave from addresses of the firewall before it has routed them.
+    network.inside(1, || {
+        for name in ["all", "clients", "servers"] {
+            let setting = format!("/proc/sys/net/ipv4/conf/{name}");
+            std::fs::write(format!("{setting}/accept_local"), "1").unwrap();
+            std::fs::write(format!("{setting}/rp_filter"), "0").unwrap();
+        }
+    });
+    // The server knows no way to the clients: it has to see the firewall.
+    let [_, _, server] = &network.names;
+    run("ip", &["-n", server, "route", "del", "default"]).unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let config = folder.path().join("fw.toml");
+    // Hidden is who leaves towards the servers, where the packet really goes.
+    let sees = "source_nat_sees = \"translated\"";
+    std::fs::write(&config, format!("{sees}{FIREWALL}{TRANSLATION}")).unwrap();
+    let listener =
+        network.inside(2, || TcpListener::bind(SocketAddr::from(([10, 9, 2, 2], 7000))).unwrap());
+    thread::spawn(move || tell_the_peer(&listener));
+    let child = network.start(config.to_str().unwrap(), &[]);
+    let answer =
+        network.inside(0, || ask_at(SocketAddr::from(([10, 9, 1, 100], 80)), b"who am I? 15 b."));
+    let (sessions, summary) = interrupt(child);
+    let seen = answer.map(|bytes| String::from_utf8(bytes).unwrap());
+    assert_eq!(seen.as_deref().map(str::trim), Some("10.9.2.1"), "{sessions:#?} {summary:#}");
+    let published = sessions.iter().find(|it| it["destination"] == "10.9.1.100").unwrap();
+    assert_eq!(published["translated"]["destination"], "10.9.2.2", "{published:#}");
+    assert_eq!(published["translated"]["source"], "10.9.2.1", "{published:#}");
 }

@@ -12,7 +12,7 @@ use anyhow::Context;
 use clap::Args;
 use nfq::{Message, Queue};
 use parefeu_engine::EngineConfig;
-use parefeu_net::{LinkType, Timestamp, decode};
+use parefeu_net::{LinkType, Rewrite, Timestamp, decode, rewrite};
 use parefeu_policy::{Hit, LinkedFirewall};
 use parefeu_replay::{CapturedAt, IngressChoice, Side};
 use parefeu_report::{SessionDocument, rule_line};
@@ -67,11 +67,6 @@ pub(crate) fn run(args: &Run, drawer: &Drawer) -> anyhow::Result<Status> {
     let format = args.output.format(&[Format::Table, Format::Ndjson])?;
     let loaded = load(&args.config, &args.reading, drawer)?;
     let firewall = &loaded.firewall;
-    anyhow::ensure!(
-        args.monitor || !translates(firewall),
-        "{} translates addresses, which `run` does not do; --monitor only counts",
-        loaded.file
-    );
     let choice = IngressChoice {
         mapped: crate::verb::traffic::interface_pairs(&args.map_interface)?,
         fallback: args.ingress.clone(),
@@ -111,7 +106,7 @@ pub(crate) fn run(args: &Run, drawer: &Drawer) -> anyhow::Result<Status> {
     {
         match queue.recv() {
             Ok(mut message) => {
-                let passes = live.judge(&message)?;
+                let passes = live.judge(&mut message)?;
                 message.set_verdict(if passes { nfq::Verdict::Accept } else { nfq::Verdict::Drop });
                 queue.verdict(message).context("cannot answer the kernel")?;
             }
@@ -137,11 +132,6 @@ fn open(number: u16) -> anyhow::Result<Queue> {
     queue.bind(number).with_context(|| format!("cannot take queue {number}"))?;
     queue.set_nonblocking(true);
     Ok(queue)
-}
-
-fn translates(firewall: &LinkedFirewall) -> bool {
-    let tables = [&firewall.destination_nat, &firewall.source_nat];
-    tables.iter().any(|table| table.rules.iter().any(|rule| !rule.disabled))
 }
 
 fn now() -> Timestamp {
@@ -198,8 +188,8 @@ struct Live<'a> {
 }
 
 impl Live<'_> {
-    /// Decides on a packet; says whether it goes on.
-    fn judge(&mut self, message: &Message) -> anyhow::Result<bool> {
+    /// Decides on a packet, and translates it; says whether it goes on.
+    fn judge(&mut self, message: &mut Message) -> anyhow::Result<bool> {
         self.now = self.now.max(now());
         let data = message.get_payload();
         let limits = EngineConfig::default().decode;
@@ -209,10 +199,17 @@ impl Live<'_> {
         let captured = CapturedAt { file: 0, interface, name };
         let wire_len = message.get_original_len() as u32;
         let decision = self.side.decide(self.now, captured, &packet, wire_len);
-        let passes = decision.verdict.passes();
+        let mut passes = decision.verdict.passes();
+        let mut by = self.decider(decision.hit).unwrap_or_else(|| decision.reason.to_string());
+        if let Some(flow) = decision.translated.filter(|_| passes && !self.monitor) {
+            let mut translated = data.to_vec();
+            match rewrite(&mut translated, &Rewrite { flow, quoted: decision.quoted }) {
+                Ok(()) => message.set_payload(translated),
+                Err(why) => (passes, by) = (false, format!("no translation: {why}")),
+            }
+        }
         self.packets += 1;
         self.passed += u64::from(passes);
-        let by = self.decider(decision.hit).unwrap_or_else(|| decision.reason.to_string());
         *self.rules.entry((by, passes)).or_default() += 1;
         self.tell_sessions()?;
         Ok(passes || self.monitor)

@@ -143,8 +143,8 @@ impl<E> Parts<E> {
         }
         if let Some(part) = self.parts.last_mut() {
             if part.len() == part.capacity() {
-                // By a quarter: large parts are not moved often, small tables stay small.
-                let more = (part.len() / 4).max(16).min((1 << PART_BITS) - part.len());
+                // By half: large parts are not moved often, small tables stay small.
+                let more = (part.len() / 2).max(16).min((1 << PART_BITS) - part.len());
                 part.reserve_exact(more);
             }
             part.push(element);
