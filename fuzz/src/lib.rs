@@ -1,19 +1,25 @@
 //! The properties that fuzzing tries to break. Each takes any bytes and panics only when one does.
 
 use std::io::Cursor;
+use std::net::IpAddr;
 use std::sync::{Arc, LazyLock};
+use std::time::Duration;
 
 use parefeu::classify::{
     CompileLimits, CompiledPolicy, Instructions, LiveRules, Place, RuleHandle,
 };
 use parefeu::dialect::{Dialect, read_bytes};
 use parefeu::engine::{Engine, EngineConfig, Frame};
-use parefeu::net::{DecodeLimits, LinkType, Timestamp};
+use parefeu::net::{
+    ChecksumVerdict, DecodeLimits, FiveTuple, LinkType, Protocol, Rewrite, Timestamp,
+    ip_header_checksum, transport_checksum,
+};
 use parefeu::policy::{
-    Diagnostics, LinkedFirewall, LinkedMatch, LinkedRule, PacketKey, RuleBaseId, RuleId, Source,
-    Truth, link, native, reference,
+    Behaviour, Diagnostics, LinkedFirewall, LinkedMatch, LinkedRule, PacketKey, Preset, RuleBaseId,
+    RuleId, Source, Truth, link, native, reference,
 };
 use parefeu::replay::{Capture, CaptureLimits};
+use parefeu::session::{EndReason, Opening, SessionId, SessionTable, TableLimits, WhenFull};
 use parefeu_testkit::{Random, firewalls, keys};
 use parefeu_verify::{Input, Limits, verify};
 use proptest::strategy::{Strategy, ValueTree};
@@ -28,6 +34,140 @@ pub fn decode(data: &[u8]) {
         let packet = parefeu::net::decode(link_type, frame, wire_len, &DecodeLimits::default());
         assert!(packet.transport.payload().len() <= frame.len());
         let _ = packet.five_tuple();
+    }
+}
+
+/// A packet is translated, or left as it was with an error. One whose checksums agree is as valid
+/// afterwards, says what was asked for, and translates back. Seven bytes choose the translation.
+pub fn rewrite(data: &[u8]) {
+    let Some((head, packet)) = data.split_first_chunk::<7>() else { return };
+    let [a, b, c, d, e, f, quotes] = *head;
+    let is_v6 = packet.first().is_some_and(|first| first >> 4 == 6);
+    let address = |last: u8| -> IpAddr {
+        if is_v6 {
+            [0xfd, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, last].into()
+        } else {
+            [10, 0, 0, last].into()
+        }
+    };
+    let told = |bytes: &[u8]| {
+        let limits = DecodeLimits::default();
+        let packet = parefeu::net::decode(LinkType::RAW, bytes, bytes.len(), &limits);
+        let network = packet.network?;
+        let valid = |verdict| verdict == ChecksumVerdict::Valid;
+        let agree = valid(ip_header_checksum(&network)) && valid(transport_checksum(&network));
+        let flow = packet.five_tuple()?;
+        // What the decoder doubts has no one flow.
+        (packet.malformed.is_none()).then_some((agree, flow, network.fragment.is_some()))
+    };
+    let protocol = told(packet).map_or(Protocol::TCP, |(_, flow, _)| flow.protocol);
+    let (src_port, dst_port) = (u16::from_be_bytes([c, d]), u16::from_be_bytes([e, f]));
+    let (src_port, dst_port) = match protocol {
+        protocol if protocol.is_icmp() => (src_port, src_port),
+        protocol if protocol.has_ports() => (src_port, dst_port),
+        _ => (0, 0),
+    };
+    let flow = FiveTuple { src: address(a), dst: address(b), src_port, dst_port, protocol };
+    let quoted = (quotes & 1 == 1).then_some(flow);
+    let mut changed = packet.to_vec();
+    if parefeu::net::rewrite(&mut changed, &Rewrite { flow, quoted }).is_err() {
+        assert_eq!(changed, packet);
+        return;
+    }
+    let Some((true, before, false)) = told(packet) else { return };
+    let after = told(&changed);
+    assert!(after.is_some_and(|(agree, ..)| agree), "{packet:02x?} {changed:02x?}");
+    let is_query = !protocol.is_icmp() || before.src_port != 0;
+    if quoted.is_none() && is_query && protocol != Protocol::ICMPV6 {
+        assert_eq!(after.map(|(_, flow, _)| flow), Some(flow));
+        let back = Rewrite { flow: before, quoted: None };
+        assert_eq!(parefeu::net::rewrite(&mut changed, &back), Ok(()));
+        assert_eq!(told(&changed), told(packet));
+    }
+}
+
+/// Any calls leave a session table with the sessions a list has: those found, counted and ended.
+/// Four bytes a call.
+pub fn sessions(data: &[u8]) {
+    const LIMIT: usize = 5;
+    let limits = TableLimits { max_sessions: LIMIT, when_full: WhenFull::DropUnanswered };
+    let mut table = SessionTable::new(limits, Behaviour::preset(Preset::Fortios), 7);
+    let mut list: Vec<(SessionId, u32, FiveTuple, FiveTuple)> = Vec::new();
+    let (mut now, mut next) = (Timestamp::from_secs(1_700_000_000), 0u32);
+    let flow = |bits: u8| {
+        let address = |last: u8| -> IpAddr {
+            if bits & 1 == 1 {
+                [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, last].into()
+            } else {
+                [10, 0, 0, last].into()
+            }
+        };
+        let (src, dst) = (address(bits >> 1 & 1), address(bits >> 2 & 1));
+        let (src_port, dst_port) = (u16::from(bits >> 3 & 3), u16::from(bits >> 5 & 3));
+        FiveTuple { src, dst, src_port, dst_port, protocol: Protocol::UDP }
+    };
+    for &[call, first, second, amount] in data.as_chunks::<4>().0 {
+        let (tag, original) = (u32::from(call >> 7), flow(first));
+        // A bare datagram; what the table knows of it is that it is UDP.
+        let bytes = [
+            0x45, 0, 0, 28, 0, 0, 0, 0, 64, 17, 0, 0, 10, 0, 0, 1, 10, 0, 0, 2, 0, 1, 0, 2, 0, 8,
+            0, 0,
+        ];
+        let packet =
+            parefeu::net::decode(LinkType::RAW, &bytes, bytes.len(), &DecodeLimits::default());
+        match call % 5 {
+            0 | 1 => {
+                let other = flow(second & !1 | first & 1);
+                let translated = if call & 8 == 0 { original } else { other };
+                let opening = Opening {
+                    tag,
+                    original,
+                    translated,
+                    data: next,
+                    bytes: 1,
+                    refused: call & 0x70 == 0x70,
+                };
+                if let Ok(id) = table.open(now, &packet, opening) {
+                    list.push((id, next, original, translated.reverse()));
+                    next += 1;
+                }
+            }
+            2 => {
+                if let Some((id, direction)) = table.find(tag, &original) {
+                    assert!(list.iter().any(|it| it.0 == id));
+                    table.advance(now, id, direction, &packet, amount.into());
+                }
+            }
+            3 => {
+                if let Some((id, ..)) = list.get(usize::from(amount) % list.len().max(1)) {
+                    if call & 8 == 0 {
+                        table.close(*id, EndReason::Threat)
+                    } else {
+                        table.refuse(now, *id)
+                    }
+                }
+            }
+            _ => {
+                now = now + Duration::from_millis(u64::from(amount) * u64::from(second));
+                table.handle_timeout(now);
+                assert!(table.poll_timeout().is_none_or(|due| due > now));
+            }
+        }
+        while let Some(ended) = table.poll_ended() {
+            let at = list.iter().position(|it| it.1 == ended.session.data);
+            let (_, _, original, reply) = list.remove(at.expect("it was open"));
+            assert_eq!((original, reply), (ended.session.original, ended.session.reply));
+        }
+        assert_eq!(table.len(), list.len());
+        assert!(list.len() <= LIMIT);
+        for (id, number, original, reply) in &list {
+            let session = table.session(*id).expect("it is open");
+            assert_eq!(
+                (session.original, session.reply, *session.data),
+                (*original, *reply, *number)
+            );
+            assert!(reply == original || table.has_reply(reply));
+        }
     }
 }
 

@@ -66,3 +66,13 @@ fn engine() {
 fn live() {
     replay("live", parefeu_fuzz::live);
 }
+
+#[test]
+fn rewrite() {
+    replay("rewrite", parefeu_fuzz::rewrite);
+}
+
+#[test]
+fn sessions() {
+    replay("sessions", parefeu_fuzz::sessions);
+}
