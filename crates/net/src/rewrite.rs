@@ -124,7 +124,7 @@ impl Layout {
             v6: false,
             protocol: Protocol(header[9]),
             transport,
-            end: usize::from(u16::from_be_bytes([header[2], header[3]])),
+            end: end(packet, 0, [header[2], header[3]]),
             is_fragment: place & 0x3fff != 0,
             is_later: place & 0x1fff != 0,
             on_a_route: states_route(options),
@@ -133,12 +133,11 @@ impl Layout {
 
     fn read_v6(packet: &[u8]) -> Result<Self, RewriteError> {
         let header = packet.first_chunk::<40>().ok_or(RewriteError::Unreadable)?;
-        let end = 40 + usize::from(u16::from_be_bytes([header[4], header[5]]));
         let mut layout = Self {
             v6: true,
             protocol: Protocol(header[6]),
             transport: 40,
-            end,
+            end: end(packet, 40, [header[4], header[5]]),
             is_fragment: false,
             is_later: false,
             on_a_route: false,
@@ -288,6 +287,15 @@ impl Layout {
             };
             write_u16(packet, at, changed, all);
         }
+    }
+}
+
+/// Where a packet ends whose header says how long it is from `start` on; a length of 0, as
+/// segmentation offload leaves it, stands for all there is.
+fn end(packet: &[u8], start: usize, length: [u8; 2]) -> usize {
+    match u16::from_be_bytes(length) {
+        0 => packet.len(),
+        length => start + usize::from(length),
     }
 }
 
