@@ -5,12 +5,12 @@ mod index;
 mod slots;
 
 use std::collections::VecDeque;
-use std::hash::{Hash, Hasher};
+use std::hash::{BuildHasher, Hash, Hasher};
 use std::net::IpAddr;
 use std::time::Duration;
 
 use foldhash::SharedSeed;
-use foldhash::quality::FoldHasher;
+use foldhash::quality::{FoldHasher, SeedableRandomState};
 use parefeu_net::{Direction, FiveTuple, Packet, Quoted, Timestamp, Transport};
 use parefeu_policy::{Behaviour, ConnectionState};
 
@@ -177,9 +177,7 @@ impl<T> SessionTable<T> {
     /// The keyed hash of a flow.
     pub fn hash(&self, flow: &FiveTuple) -> u64 {
         // Not the index's hash: this one seeds the choice of translated ports, which reports show.
-        let mut hasher = FoldHasher::with_seed(self.hash_key, SharedSeed::global_fixed());
-        flow.hash(&mut hasher);
-        hasher.finish()
+        SeedableRandomState::with_seed(self.hash_key, SharedSeed::global_fixed()).hash_one(flow)
     }
 
     /// The keyed hash both directions of a flow share, by which the index finds it.
