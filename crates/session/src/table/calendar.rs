@@ -113,9 +113,9 @@ impl Calendar {
             let hot = slots.hot(slot).filter(|hot| hot.generation == generation);
             let in_heap = slots.cold(slot).is_some_and(|cold| cold.before == IN_HEAP);
             match hot.map(|hot| hot.deadline) {
-                Some(real) if real <= now => return Some(slot),
-                // Its deadline has moved on.
-                Some(_) if in_heap => self.note(slots, slot),
+                Some(real) if real == deadline => return Some(slot),
+                // Its deadline has moved on: it waits for its turn, be that today.
+                Some(real) if real > deadline && in_heap => self.note(slots, slot),
                 _ => {}
             }
         }
