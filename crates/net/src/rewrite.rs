@@ -282,7 +282,7 @@ impl Layout {
         let at = self.transport + at;
         if let Some(stored) = read_u16(packet, at) {
             let changed = match self.protocol {
-                Protocol::UDP => change.apply_udp(stored),
+                Protocol::UDP | UDP_LITE => change.apply_udp(stored),
                 _ => change.apply(stored),
             };
             write_u16(packet, at, changed, all);
