@@ -177,9 +177,6 @@ impl Layout {
     /// Whether the packet can be written as `flow` says.
     fn check(&self, packet: &[u8], flow: &FiveTuple) -> Result<(), RewriteError> {
         self.check_quoted(packet, flow)?;
-        if self.on_a_route {
-            return Err(RewriteError::SourceRouted);
-        }
         let is_whole = !self.is_fragment && self.end <= packet.len();
         if self.protocol == Protocol::SCTP && !self.is_later && !is_whole {
             let ports = self.ports(packet);
@@ -194,6 +191,9 @@ impl Layout {
     fn check_quoted(&self, packet: &[u8], flow: &FiveTuple) -> Result<(), RewriteError> {
         if flow.src.is_ipv6() != self.v6 || flow.dst.is_ipv6() != self.v6 {
             return Err(RewriteError::OtherFamily);
+        }
+        if self.on_a_route {
+            return Err(RewriteError::SourceRouted);
         }
         let needed = if self.is_later {
             0

@@ -21,6 +21,7 @@ pub mod frames;
 #[cfg(target_os = "linux")]
 pub mod kernel;
 pub mod keys;
+pub mod peers;
 mod random;
 pub mod traces;
 pub mod traffic;

@@ -76,8 +76,6 @@ pub(crate) fn run(args: &Run, drawer: &Drawer) -> anyhow::Result<Status> {
             max_sessions: args.max_sessions,
             when_full: WhenFull::DropUnanswered,
         },
-        // The kernel hands packets out before their checksums are filled in.
-        verify_checksums: false,
         ..EngineConfig::default()
     };
     let side = Side::new(Arc::clone(firewall), &choice, config)?;
@@ -130,6 +128,9 @@ const NO_BUFFER: i32 = 105;
 fn open(number: u16) -> anyhow::Result<Queue> {
     let mut queue = Queue::open().context("cannot talk to the kernel (root is needed)")?;
     queue.bind(number).with_context(|| format!("cannot take queue {number}"))?;
+    // The kernel fills checksums in and cuts what it has put together before it hands packets out.
+    // Translation mends checksums by what changes, so that they have to be there.
+    queue.set_recv_gso(number, false).context("cannot ask for whole packets")?;
     queue.set_nonblocking(true);
     Ok(queue)
 }

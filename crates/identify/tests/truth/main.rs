@@ -10,17 +10,7 @@ mod zeek;
 use std::path::{Path, PathBuf};
 
 use parefeu_identify::Status;
-
-/// The folder of test data, or `None` after saying that the test is skipped.
-fn data(folder: &str) -> Option<PathBuf> {
-    let root = concat!(env!("CARGO_MANIFEST_DIR"), "/../../../shared/data");
-    let path = PathBuf::from(root).join(folder);
-    if path.is_dir() {
-        return Some(path);
-    }
-    eprintln!("skipped: {} is absent", path.display());
-    None
-}
+use parefeu_testkit::peers::data;
 
 /// Captures under a folder, in order of their paths.
 fn captures(folder: &Path, found: &mut Vec<PathBuf>) {
@@ -52,34 +42,4 @@ fn every_capture_is_tolerated() {
         }
     }
     eprintln!("{sessions} sessions read");
-}
-
-/// How many of the rows compared agree.
-#[derive(Default)]
-struct Agreement {
-    agreed: usize,
-    of: usize,
-    differences: Vec<String>,
-}
-
-impl Agreement {
-    fn note(&mut self, agrees: bool, difference: impl FnOnce() -> String) {
-        self.of += 1;
-        if agrees {
-            self.agreed += 1;
-        } else {
-            self.differences.push(difference());
-        }
-    }
-
-    /// Prints the measure and the differences, and fails below `floor` per mille.
-    #[track_caller]
-    fn check(&self, what: &str, floor: usize) {
-        for difference in &self.differences {
-            eprintln!("  {what}: {difference}");
-        }
-        eprintln!("{what}: {} of {} agree", self.agreed, self.of);
-        assert!(self.of > 0, "{what}: nothing was compared");
-        assert!(self.agreed * 1000 >= self.of * floor, "{what}: {} of {}", self.agreed, self.of);
-    }
 }

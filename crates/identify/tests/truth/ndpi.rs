@@ -8,7 +8,7 @@ use parefeu_identify::Application;
 use parefeu_net::{FiveTuple, Protocol};
 
 use crate::capture::{self, Session};
-use crate::{Agreement, data};
+use parefeu_testkit::peers::{Agreement, data};
 
 /// A flow as nDPI reports it.
 struct Row {
@@ -259,9 +259,7 @@ fn agrees_with_ndpi() {
     let mut all = Agreement::default();
     for (name, measure) in &measures.protocols {
         eprintln!("{name}: {} of {}", measure.agreed, measure.of);
-        all.agreed += measure.agreed;
-        all.of += measure.of;
-        all.differences.extend(measure.differences.iter().map(|text| format!("{name} {text}")));
+        all.add(measure, &format!("{name} "));
     }
     measures.services.check("services", 900);
     measures.hostnames.check("hostnames", 945);

@@ -8,7 +8,7 @@ use parefeu_net::{FiveTuple, Protocol};
 use serde_json::Value;
 
 use crate::capture::{self, Session, Sessions};
-use crate::{Agreement, data};
+use parefeu_testkit::peers::{Agreement, data};
 
 fn field<'a>(row: &'a Value, name: &str) -> Option<&'a str> {
     row.get(name).and_then(Value::as_str)

@@ -1,14 +1,13 @@
 //! Sessions of real captures, against what other people's monitors made of them.
 //!
 //! The captures and the tables lie outside the repository; each test skips aloud without them.
-#![expect(clippy::print_stderr, reason = "tests report what they measured")]
 #![expect(clippy::expect_used, reason = "helpers of tests may stop them")]
 
 mod suricata;
 mod zeek;
 
 use std::io::Cursor;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 
 use parefeu_engine::{EngineConfig, SessionSummary};
@@ -16,17 +15,6 @@ use parefeu_net::{Decapsulate, DecodeLimits, decode};
 use parefeu_policy::{Source, link, native};
 use parefeu_replay::{Capture, CaptureLimits, CapturedAt, IngressChoice, MergedCaptures, Side};
 use parefeu_session::EndReason;
-
-/// The folder of test data, or `None` after saying that the test is skipped.
-fn data(folder: &str) -> Option<PathBuf> {
-    let root = concat!(env!("CARGO_MANIFEST_DIR"), "/../../../shared/data");
-    let path = PathBuf::from(root).join(folder);
-    if path.is_dir() {
-        return Some(path);
-    }
-    eprintln!("skipped: {} is absent", path.display());
-    None
-}
 
 /// A firewall that admits everything and follows connections as a monitor does: from wherever they
 /// are first seen, and whichever halves of them are seen. The monitor's timers follow.
@@ -88,40 +76,4 @@ fn sessions(capture: &Path, look: Look) -> Vec<SessionSummary> {
     side.engine_mut().close_all(EndReason::CaptureEnd);
     sessions.extend(std::iter::from_fn(|| side.poll_session()));
     sessions
-}
-
-/// How many of the rows compared agree.
-#[derive(Default)]
-struct Agreement {
-    agreed: usize,
-    of: usize,
-    differences: Vec<String>,
-}
-
-impl Agreement {
-    fn add(&mut self, other: Self) {
-        self.agreed += other.agreed;
-        self.of += other.of;
-        self.differences.extend(other.differences);
-    }
-
-    fn note(&mut self, agrees: bool, difference: impl FnOnce() -> String) {
-        self.of += 1;
-        if agrees {
-            self.agreed += 1;
-        } else {
-            self.differences.push(difference());
-        }
-    }
-
-    /// Prints the differences and the measure, and fails below `floor` per mille.
-    #[track_caller]
-    fn check(&self, what: &str, floor: usize) {
-        for difference in &self.differences {
-            eprintln!("  {what}: {difference}");
-        }
-        eprintln!("{what}: {} of {} agree", self.agreed, self.of);
-        assert!(self.of > 0, "{what}: nothing was compared");
-        assert!(self.agreed * 1000 >= self.of * floor, "{what}: {} of {}", self.agreed, self.of);
-    }
 }

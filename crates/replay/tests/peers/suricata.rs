@@ -8,7 +8,9 @@ use parefeu_engine::SessionSummary;
 use parefeu_session::EndReason;
 use serde_json::{Map, Value};
 
-use crate::{Agreement, Look, data, sessions};
+use parefeu_testkit::peers::{Agreement, data};
+
+use crate::{Look, sessions};
 
 /// Suricata's flow timeouts, as its documentation has them (`flow-timeouts`): new, established,
 /// closed. Connections that were closed are kept longer here, for what comes after them.

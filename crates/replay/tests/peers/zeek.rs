@@ -7,7 +7,9 @@ use parefeu_engine::SessionSummary;
 use parefeu_net::{Protocol, TcpFlags};
 use serde_json::Value;
 
-use crate::{Agreement, Look, data, sessions};
+use parefeu_testkit::peers::{Agreement, data};
+
+use crate::{Look, sessions};
 
 /// What Zeek calls the inactivity of a connection, and longer than it waits for one that was
 /// closed, since it counts what comes after.
@@ -186,7 +188,7 @@ fn connections_agree_with_zeek() {
             compare(text("test"), &rows, &seen)
         });
         let [ignored, verified] = ways;
-        all.add(if verified.agreed > ignored.agreed { verified } else { ignored });
+        all.add(if verified.agreed > ignored.agreed { &verified } else { &ignored }, "");
     }
     all.check("Zeek's connections", 980);
 }
