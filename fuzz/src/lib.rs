@@ -19,7 +19,7 @@ use parefeu::policy::{
     RuleId, Source, Truth, link, native, reference,
 };
 use parefeu::replay::{Capture, CaptureLimits};
-use parefeu::session::{EndReason, Opening, SessionId, SessionTable, TableLimits, WhenFull};
+use parefeu::session::{EndReason, Opening, SessionId, SessionTable, Sought, TableLimits, WhenFull};
 use parefeu_testkit::{Random, firewalls, keys};
 use parefeu_verify::{Input, Limits, verify};
 use proptest::strategy::{Strategy, ValueTree};
@@ -133,7 +133,7 @@ pub fn sessions(data: &[u8]) {
                 }
             }
             2 => {
-                if let Some((id, direction)) = table.find(tag, &original) {
+                if let Some((id, direction)) = table.find(&Sought::new(tag, original)) {
                     assert!(list.iter().any(|it| it.0 == id));
                     table.advance(now, id, direction, &packet, amount.into());
                 }
@@ -166,7 +166,7 @@ pub fn sessions(data: &[u8]) {
                 (session.original, session.reply, *session.data),
                 (*original, *reply, *number)
             );
-            assert!(reply == original || table.has_reply(reply));
+            assert!(reply == original || table.has_reply(&Sought::new(0, *reply)));
         }
     }
 }

@@ -14,8 +14,8 @@ use parefeu_policy::{
     LinkedTranslation, PacketKey, Pending, UserKnowledge,
 };
 use parefeu_session::{
-    EndReason, EndedSession, NoPort, OpenError, Opening, Session, SessionId, SessionTable, Step,
-    allocate_port,
+    Carried, EndReason, EndedSession, NoPort, OpenError, Opening, Session, SessionId, SessionTable,
+    Sought, Step, allocate_port,
 };
 
 use crate::decision::{Decision, Reason, Verdict};
@@ -104,9 +104,10 @@ impl Core {
     }
 
     pub(crate) fn handle_packet(&mut self, arrival: Arrival, packet: &Packet<'_>) -> Decision {
-        let Some(flow) = packet.five_tuple() else {
+        let Some(sought) = Sought::of(tag(arrival.ingress), packet) else {
             return Decision::refuse(Verdict::Drop, Reason::NotIp);
         };
+        let flow = sought.flow;
         if matches!(packet.transport, Transport::Absent) && flow.protocol.has_ports() {
             return Decision::refuse(Verdict::Drop, Reason::Truncated);
         }
@@ -117,8 +118,8 @@ impl Core {
         if let Some(decision) = self.handle_error_message(arrival, packet) {
             return decision;
         }
-        let found = self.sessions.find(tag(arrival.ingress), &flow);
-        match found.or_else(|| self.answer_seen_translated(arrival.ingress, &flow)) {
+        let found = self.sessions.find(&sought);
+        match found.or_else(|| self.answer_seen_translated(arrival.ingress, sought)) {
             Some((id, direction)) => self.continue_session(arrival, packet, id, direction),
             None => self.open_session(arrival, packet, flow),
         }
@@ -138,24 +139,25 @@ impl Core {
         decision_of(&kept, None)
     }
 
-    /// The session whose answer the client sees as `flow`, where the capture shows the client's
+    /// The session whose answer the client sees as `answer`, where the capture shows the client's
     /// side (`docs/semantics.md` S10.3). The frame may be placed on either interface.
     fn answer_seen_translated(
         &self,
         ingress: Option<InterfaceId>,
-        flow: &FiveTuple,
+        answer: Sought,
     ) -> Option<(SessionId, Direction)> {
         if !self.answers_seen_translated {
             return None;
         }
-        let towards = self.policy.firewall().interface_towards(flow.dst);
-        let asked = flow.reverse();
+        let towards = self.policy.firewall().interface_towards(answer.flow.dst);
+        let asked = answer.reverse();
         let found = [ingress, towards].into_iter().find_map(|interface| {
-            let (id, direction) = self.sessions.find(tag(interface), &asked)?;
+            let asked = Sought { tag: tag(interface), ..asked };
+            let (id, direction) = self.sessions.find(&asked)?;
             (direction == Direction::Original).then_some(id)
         })?;
         let (_, reply) = self.sessions.flows(found)?;
-        let is_translated = reply != *flow && !self.sessions.is_refused(found);
+        let is_translated = reply != answer.flow && !self.sessions.is_refused(found);
         is_translated.then_some((found, Direction::Reply))
     }
 
@@ -167,8 +169,9 @@ impl Core {
         let dst = packet.network.as_ref()?.dst;
         let found = self.sessions.related(tag(arrival.ingress), quoted, dst).or_else(|| {
             let about_sender = quoted.ports_known && quoted.flow.src == dst;
-            let answer = quoted.flow.reverse();
-            about_sender.then(|| self.answer_seen_translated(arrival.ingress, &answer)).flatten()
+            let carried = quoted.icmp_kind.map(|kind| Carried { kind, against: true });
+            let answer = Sought { tag: 0, flow: quoted.flow.reverse(), carried };
+            about_sender.then(|| self.answer_seen_translated(arrival.ingress, answer)).flatten()
         });
         let found = found.and_then(|(id, direction)| Some((self.sessions.session(id)?, direction)));
         let judged_by_rules = behaviour.filter_every_packet || !behaviour.icmp_errors_related;
@@ -382,7 +385,10 @@ impl Core {
             return Ok(wished);
         }
         let ranges = if flow.protocol.is_icmp() { &any_port } else { ranges };
-        let taken = |candidate: &FiveTuple| self.sessions.has_reply(&candidate.reverse());
+        let carried = route.key.icmp.map(|(kind, _)| Carried { kind, against: false });
+        let taken = |candidate: &FiveTuple| {
+            self.sessions.has_reply(&Sought { tag: 0, flow: *candidate, carried }.reverse())
+        };
         let seed = self.sessions.hash(&flow) ^ now.as_nanos();
         allocate_port(wished, seed, ranges, taken).map_err(|error| match error {
             NoPort::Exhausted => Reason::PortsExhausted,

@@ -20,7 +20,9 @@ use parefeu_net::{
     UdpDatagram,
 };
 use parefeu_policy::{Behaviour, Preset};
-use parefeu_session::{EndReason, Opening, SessionId, SessionTable, Step, TableLimits, WhenFull};
+use parefeu_session::{
+    EndReason, Opening, SessionId, SessionTable, Sought, Step, TableLimits, WhenFull,
+};
 
 const OPERATIONS: usize = 100_000;
 
@@ -273,7 +275,8 @@ impl Bench {
                     continue;
                 }
                 let flow = self.flows[at];
-                queries.push((0, if at.is_multiple_of(2) { flow } else { flow.reverse() }));
+                let flow = if at.is_multiple_of(2) { flow } else { flow.reverse() };
+                queries.push(Sought::new(0, flow));
             }
             let answers = &mut answers[..queries.len()];
             self.table.find_batch(&queries, answers);
@@ -294,7 +297,7 @@ impl Bench {
                 continue;
             }
             let flow = if at.is_multiple_of(2) { self.flows[at] } else { self.flows[at].reverse() };
-            let Some((id, direction)) = self.table.find(0, &flow) else { continue };
+            let Some((id, direction)) = self.table.find(&Sought::new(0, flow)) else { continue };
             found += usize::from(direction == Direction::Original);
             if change {
                 black_box(self.table.advance(self.now, id, direction, &self.packet, 100));

@@ -8,7 +8,7 @@
 //! ```
 //! use parefeu_net::{DecodeLimits, LinkType, Timestamp, decode};
 //! use parefeu_policy::Behaviour;
-//! use parefeu_session::{Opening, SessionTable, TableLimits};
+//! use parefeu_session::{Opening, SessionTable, Sought, TableLimits};
 //!
 //! // A DNS query, 192.0.2.7:40000 to 198.51.100.9:53, in a bare IPv4 packet.
 //! let frame = [
@@ -21,7 +21,7 @@
 //! let opening =
 //!     Opening { tag: 0, original: flow, translated: flow, data: (), bytes: 28, refused: false };
 //! let id = table.open(Timestamp::EPOCH, &packet, opening).unwrap();
-//! assert_eq!(table.find(0, &flow.reverse()).unwrap().0, id);
+//! assert_eq!(table.find(&Sought::new(0, flow.reverse())).unwrap().0, id);
 //! ```
 
 mod port;
@@ -33,6 +33,6 @@ mod tcp;
 mod window;
 
 pub use port::{MAX_PORT_PROBES, NoPort, allocate_port};
-pub use session::{EndedSession, Opening, Session, SessionId};
+pub use session::{Carried, EndedSession, Opening, Session, SessionId, Sought};
 pub use step::{EndReason, InvalidReason, OpenError, Step};
 pub use table::{SessionTable, TableLimits, WhenFull};

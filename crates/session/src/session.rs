@@ -1,6 +1,6 @@
 //! A session as its table shows it, and as it is when it ended.
 
-use parefeu_net::{Direction, FiveTuple, Timestamp};
+use parefeu_net::{Direction, FiveTuple, Packet, Timestamp, Transport};
 
 use crate::EndReason;
 
@@ -9,6 +9,50 @@ use crate::EndReason;
 pub struct SessionId {
     pub(crate) slot: u32,
     pub(crate) generation: u32,
+}
+
+/// What a session is sought by.
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+pub struct Sought {
+    /// Where the packet entered.
+    pub tag: u32,
+    /// The flow of the packet.
+    pub flow: FiveTuple,
+    /// The ICMP message, where it is one: queries of either side and of different types are
+    /// different sessions, whatever their identifiers.
+    pub carried: Option<Carried>,
+}
+
+/// An ICMP message, as far as it tells sessions of one flow apart.
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+pub struct Carried {
+    /// Its type.
+    pub kind: u8,
+    /// Whether it goes the other way than the flow.
+    pub against: bool,
+}
+
+impl Sought {
+    /// The session of a flow, be it of whatever ICMP messages.
+    pub const fn new(tag: u32, flow: FiveTuple) -> Self {
+        Self { tag, flow, carried: None }
+    }
+
+    /// The session of a packet; `None` where it has no flow.
+    pub fn of(tag: u32, packet: &Packet<'_>) -> Option<Self> {
+        let carried = match &packet.transport {
+            Transport::Icmp(message) => Some(Carried { kind: message.kind, against: false }),
+            _ => None,
+        };
+        Some(Self { tag, flow: packet.five_tuple()?, carried })
+    }
+
+    /// The session of the packet that goes the other way than this one's flow.
+    #[must_use]
+    pub fn reverse(self) -> Self {
+        let carried = self.carried.map(|it| Carried { against: !it.against, ..it });
+        Self { flow: self.flow.reverse(), carried, ..self }
+    }
 }
 
 /// A session about to be opened.

@@ -28,7 +28,11 @@ pub(crate) enum Tracker {
         replied: bool,
     },
     /// A refused flow, kept to drop silently.
-    Refused(Protocol),
+    Refused {
+        protocol: Protocol,
+        /// The type of the ICMP message that opened it.
+        opening: u8,
+    },
 }
 
 /// A tracker other than that of TCP and SCTP, in two bytes.
@@ -46,8 +50,25 @@ impl Plain {
     const KIND: u8 = 3;
     const REPLIED: u8 = 4;
     const LASTING: u8 = 8;
-    /// A refused flow.
-    pub(crate) const REFUSED: Self = Self { bits: 3, opening: 0 };
+    const REFUSED: u8 = 3;
+
+    /// Whether it is that of a refused flow.
+    pub(crate) const fn is_refused(self) -> bool {
+        self.bits & Self::KIND == Self::REFUSED
+    }
+
+    /// The same, of a flow that is refused from now on.
+    pub(crate) const fn refused(self) -> Self {
+        Self { bits: Self::REFUSED, ..self }
+    }
+
+    /// Whether a session of ICMP holds a message of this type in a direction.
+    pub(crate) const fn carries(self, direction: Direction, kind: u8) -> bool {
+        match direction {
+            Direction::Original => kind == self.opening,
+            Direction::Reply => kind == answer_to(self.opening),
+        }
+    }
 
     const fn new(kind: u8, replied: bool) -> Self {
         Self { bits: kind | if replied { Self::REPLIED } else { 0 }, opening: 0 }
@@ -96,7 +117,7 @@ impl Tracker {
                 Plain { opening, ..Plain::new(Plain::ICMP, replied) }
             }
             Self::Other { replied } => Plain::new(0, replied),
-            Self::Refused(_) => Plain::REFUSED,
+            Self::Refused { opening, .. } => Plain { bits: Plain::REFUSED, opening },
         })
     }
 
@@ -108,8 +129,17 @@ impl Tracker {
             Plain::UDP => Self::Udp { replied, lasting: bits & Plain::LASTING != 0 },
             Plain::ICMP => Self::Icmp { opening, replied },
             0 => Self::Other { replied },
-            _ => Self::Refused(protocol),
+            _ => Self::Refused { protocol, opening },
         }
+    }
+
+    /// Of a flow that is refused from its first packet.
+    pub(crate) const fn refused(packet: &Packet<'_>, protocol: Protocol) -> Self {
+        let opening = match &packet.transport {
+            Transport::Icmp(message) => message.kind,
+            _ => 0,
+        };
+        Self::Refused { protocol, opening }
     }
 
     pub(crate) fn open(packet: &Packet<'_>, behaviour: &Behaviour) -> Result<Self, InvalidReason> {
@@ -192,18 +222,9 @@ impl Tracker {
                 *replied |= reply;
                 state_of(*replied)
             }
-            (Self::Sctp(_) | Self::Refused(_), _) => ConnectionState::New,
+            (Self::Sctp(_) | Self::Refused { .. }, _) => ConnectionState::New,
         };
         Progress::counted(state)
-    }
-
-    /// Whether a session of an ICMP query holds a message of this type in a direction.
-    pub(crate) const fn carries(&self, direction: Direction, kind: u8) -> bool {
-        match (self, direction) {
-            (Self::Icmp { opening, .. }, Direction::Original) => kind == *opening,
-            (Self::Icmp { opening, .. }, Direction::Reply) => kind == answer_to(*opening),
-            _ => true,
-        }
     }
 
     /// Whether packets of the reply direction were seen.
@@ -214,7 +235,7 @@ impl Tracker {
             Self::Udp { replied, .. } | Self::Icmp { replied, .. } | Self::Other { replied } => {
                 *replied
             }
-            Self::Refused(_) => false,
+            Self::Refused { .. } => false,
         }
     }
 
@@ -234,9 +255,9 @@ impl Tracker {
                 SctpPhase::ShuttingDown | SctpPhase::Closed => timers.sctp_shutdown,
             },
             Self::Other { .. } => timers.other,
-            Self::Refused(Protocol::TCP) => timers.discard_tcp,
-            Self::Refused(Protocol::UDP) => timers.discard_udp,
-            Self::Refused(_) => timers.discard_other,
+            Self::Refused { protocol: Protocol::TCP, .. } => timers.discard_tcp,
+            Self::Refused { protocol: Protocol::UDP, .. } => timers.discard_udp,
+            Self::Refused { .. } => timers.discard_other,
         }
     }
 
@@ -249,7 +270,7 @@ impl Tracker {
                 (TcpState::LastAck | TcpState::TimeWait, _) => EndReason::TcpFin,
                 _ => EndReason::AgedOut,
             },
-            Self::Refused(_) => EndReason::PolicyDeny,
+            Self::Refused { .. } => EndReason::PolicyDeny,
             _ => EndReason::AgedOut,
         }
     }

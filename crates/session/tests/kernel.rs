@@ -17,7 +17,7 @@ use parefeu_net::{
     transport_checksum,
 };
 use parefeu_policy::{Behaviour, ConnectionState, Preset};
-use parefeu_session::{EndReason, Opening, SessionTable, Step, TableLimits, allocate_port};
+use parefeu_session::{EndReason, Opening, SessionTable, Sought, Step, TableLimits, allocate_port};
 use serde_json::Value;
 
 const DATA: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../../shared/data/kernel-oracle");
@@ -197,7 +197,9 @@ impl Firewall {
             };
             return (state, false);
         }
-        let Some((id, direction)) = self.table.find(side, flow) else {
+        let Some((id, direction)) =
+            self.table.find(&Sought { flow: *flow, ..Sought::of(side, packet).unwrap() })
+        else {
             return (self.table.state_without_session(packet), false);
         };
         let bytes = u64::from(network.payload_len);
@@ -228,7 +230,10 @@ impl Firewall {
             if flow.protocol == Protocol::TCP && flow.dst_port == 443 {
                 (translated.dst, translated.dst_port) = (IpAddr::from([10, 9, 0, 2]), 8443);
             }
-            let taken = |flow: &FiveTuple| self.table.has_reply(&flow.reverse());
+            let sought = Sought::of(side, packet).unwrap();
+            let taken = |flow: &FiveTuple| {
+                self.table.has_reply(&Sought { flow: *flow, ..sought }.reverse())
+            };
             translated = allocate_port(translated, 0, &[PortRange::ALL], taken).unwrap();
             self.learnt.insert(*flow, translated);
         }

@@ -14,7 +14,7 @@ use foldhash::quality::{FoldHasher, SeedableRandomState};
 use parefeu_net::{Direction, FiveTuple, Packet, Quoted, Timestamp, Transport};
 use parefeu_policy::{Behaviour, ConnectionState};
 
-use crate::session::{EndedSession, Opening, Session, SessionId};
+use crate::session::{Carried, EndedSession, Opening, Session, SessionId, Sought};
 use crate::state::{Progress, Timer, Tracker};
 use crate::step::{EndReason, InvalidReason, OpenError, Step};
 use calendar::Calendar;
@@ -103,14 +103,14 @@ impl<T> SessionTable<T> {
         self.behaviour = behaviour;
     }
 
-    /// The session a packet belongs to, and its direction there. `tag` is where the packet entered.
+    /// The session a packet belongs to, and its direction there.
     ///
     /// The original direction belongs to the tag it began with; one five-tuple that enters by two
     /// tags is two sessions, provided that translation keeps their replies apart. Replies match
     /// whatever their tag. A session past its deadline is found until
     /// [`SessionTable::handle_timeout`] was called.
-    pub fn find(&self, tag: u32, flow: &FiveTuple) -> Option<(SessionId, Direction)> {
-        let query = Query::new(tag, flow);
+    pub fn find(&self, sought: &Sought) -> Option<(SessionId, Direction)> {
+        let query = Query::new(sought);
         self.find_hashed(&query, self.place_hash(&query))
     }
 
@@ -119,17 +119,13 @@ impl<T> SessionTable<T> {
     /// thirty queries cost little more than three by themselves.
     ///
     /// Queries beyond the length of the shorter slice are left alone.
-    pub fn find_batch(
-        &self,
-        queries: &[(u32, FiveTuple)],
-        found: &mut [Option<(SessionId, Direction)>],
-    ) {
+    pub fn find_batch(&self, queries: &[Sought], found: &mut [Option<(SessionId, Direction)>]) {
         const BATCH: usize = 32;
         let batches = queries.chunks(BATCH).zip(found.chunks_mut(BATCH));
         for (queries, found) in batches {
             let (mut hashes, mut ways, mut slots) = ([0; BATCH], [0; BATCH], [0; BATCH]);
-            for (hash, (_, flow)) in hashes.iter_mut().zip(queries) {
-                *hash = self.hash_of(flow);
+            for (hash, query) in hashes.iter_mut().zip(queries) {
+                *hash = self.place_hash(&Query::new(query));
             }
             let hashes = &hashes[..queries.len()];
             // A round that only asks for memory keeps all its requests under way at once; the next
@@ -147,8 +143,8 @@ impl<T> SessionTable<T> {
             }
             std::hint::black_box(seen);
             let known = hashes.iter().zip(&ways);
-            for ((found, (tag, flow)), (hash, ways)) in found.iter_mut().zip(queries).zip(known) {
-                *found = self.find_from(&Query::new(*tag, flow), *hash, *ways);
+            for ((found, query), (hash, ways)) in found.iter_mut().zip(queries).zip(known) {
+                *found = self.find_from(&Query::new(query), *hash, *ways);
             }
         }
     }
@@ -202,7 +198,7 @@ impl<T> SessionTable<T> {
     }
 
     fn hash_of(&self, flow: &FiveTuple) -> u64 {
-        self.place_hash(&Query::new(0, flow))
+        self.place_hash(&Query::new(&Sought::new(0, *flow)))
     }
 
     /// A live session, as it is now.
@@ -262,11 +258,8 @@ impl<T> SessionTable<T> {
         if !quoted.ports_known || quoted.flow.src != dst {
             return None;
         }
-        let (id, direction) = self.find(tag, &quoted.flow.reverse())?;
-        let tracker = self.slots.tracker(id.slot)?;
-        let sent = quoted.icmp_kind.filter(|_| self.behaviour.icmp_sessions);
-        let fits = sent.is_none_or(|kind| tracker.carries(direction.reverse(), kind));
-        fits.then_some((id, direction))
+        let carried = quoted.icmp_kind.map(|kind| Carried { kind, against: true });
+        self.find(&Sought { tag, flow: quoted.flow.reverse(), carried })
     }
 
     /// How many packets were refused for this reason.
@@ -303,15 +296,18 @@ impl<T> SessionTable<T> {
         opening: Opening<T>,
     ) -> Result<SessionId, OpenError> {
         let tracker = if opening.refused {
-            Tracker::Refused(opening.original.protocol)
+            Tracker::refused(packet, opening.original.protocol)
         } else {
             Tracker::open(packet, &self.behaviour).map_err(OpenError::Invalid)?
         };
         let Opening { tag, original, translated, data, bytes, .. } = opening;
         let reply = translated.reverse();
-        let query = Query::new(tag, &original);
+        let carried = Sought::of(tag, packet).and_then(|sought| sought.carried);
+        let sought = Sought { tag, flow: original, carried };
+        let answer = Sought { tag, flow: translated, carried }.reverse();
+        let query = Query::new(&sought);
         let hash = self.place_hash(&query);
-        if self.find_hashed(&query, hash).is_some() || self.has_reply(&reply) {
+        if self.find_hashed(&query, hash).is_some() || self.has_reply(&answer) {
             return Err(OpenError::Clash);
         }
         self.make_room()?;
@@ -369,9 +365,9 @@ impl<T> SessionTable<T> {
         Err(OpenError::TableFull)
     }
 
-    /// Whether a live session expects replies of this flow.
-    pub fn has_reply(&self, reply: &FiveTuple) -> bool {
-        let query = Query::new(0, reply);
+    /// Whether a live session expects such replies, wherever they enter.
+    pub fn has_reply(&self, reply: &Sought) -> bool {
+        let query = Query::new(reply);
         let mut has = false;
         self.index.search(self.place_hash(&query), |slot| {
             let hot = self.slots.hot(slot);
@@ -434,7 +430,8 @@ impl<T> SessionTable<T> {
         let hot = self.slots.hot(id.slot).filter(|hot| hot.generation == id.generation);
         let Some(protocol) = hot.map(|hot| self.slots.flows(hot).0.protocol) else { return };
         self.slots.refuse(id.slot);
-        let timeout = Tracker::Refused(protocol).timeout(&self.behaviour.timers, || Duration::ZERO);
+        let timers = &self.behaviour.timers;
+        let timeout = Tracker::Refused { protocol, opening: 0 }.timeout(timers, || Duration::ZERO);
         if let Some(hot) = self.slots.hot_mut(id.slot) {
             hot.deadline = now + timeout;
         }

@@ -2,10 +2,10 @@
 
 use std::net::{IpAddr, Ipv4Addr};
 
-use parefeu_net::{FiveTuple, Protocol, Timestamp};
+use parefeu_net::{Direction, FiveTuple, Protocol, Timestamp};
 
 use super::calendar::NOWHERE;
-use crate::session::SessionId;
+use crate::session::{Carried, SessionId, Sought};
 use crate::state::{Plain, Tracker};
 
 /// No place.
@@ -47,16 +47,15 @@ impl Ends {
 /// A flow that sessions are compared with.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Query<'a> {
-    tag: u32,
-    protocol: Protocol,
     /// Of an IPv4 flow.
     ends: Option<Ends>,
-    flow: &'a FiveTuple,
+    sought: &'a Sought,
 }
 
 impl<'a> Query<'a> {
     #[inline]
-    pub(super) const fn new(tag: u32, flow: &'a FiveTuple) -> Self {
+    pub(super) const fn new(sought: &'a Sought) -> Self {
+        let flow = &sought.flow;
         let ends = match (flow.src, flow.dst) {
             (IpAddr::V4(src), IpAddr::V4(dst)) => Some(Ends {
                 ports: (flow.src_port as u32) << 16 | flow.dst_port as u32,
@@ -65,11 +64,11 @@ impl<'a> Query<'a> {
             }),
             _ => None,
         };
-        Self { tag, protocol: flow.protocol, ends, flow }
+        Self { ends, sought }
     }
 
     pub(super) const fn flow(&self) -> &FiveTuple {
-        self.flow
+        &self.sought.flow
     }
 
     /// The same two words for both directions of an IPv4 flow.
@@ -78,7 +77,7 @@ impl<'a> Query<'a> {
         let ends = self.ends?;
         let ends = ends.min(ends.reverse());
         let addresses = u64::from(ends.src) << 32 | u64::from(ends.dst);
-        Some((addresses, u64::from(ends.ports) << 8 | u64::from(self.protocol.0)))
+        Some((addresses, u64::from(ends.ports) << 8 | u64::from(self.sought.flow.protocol.0)))
     }
 }
 
@@ -306,7 +305,7 @@ impl<T> Slots<T> {
     pub(super) fn insert(&mut self, entry: Entry<T>) -> (u32, u32) {
         let Entry { tag, original, reply, now, deadline, bytes, tracker, data } = entry;
         let mut flags = LIVE;
-        let ends = match Query::new(tag, &original).ends {
+        let ends = match Query::new(&Sought::new(tag, original)).ends {
             Some(ends) if reply == original.reverse() => ends,
             _ => {
                 flags |= APART;
@@ -385,17 +384,24 @@ impl<T> Slots<T> {
     /// A session that is its own reply has no reply direction.
     #[inline]
     pub(super) fn matches(&self, hot: &Hot, query: &Query<'_>) -> (bool, bool) {
-        if hot.protocol != query.protocol {
+        let Sought { tag, flow, carried } = query.sought;
+        if hot.protocol != flow.protocol {
             return (false, false);
         }
-        if hot.flags & APART == 0 {
+        let (is_original, is_reply) = if hot.flags & APART == 0 {
             let Some(ends) = query.ends else { return (false, false) };
             let back = ends.reverse();
-            return (hot.ends == ends && hot.tag == query.tag, hot.ends == back && back != ends);
-        }
-        let (original, reply) = self.flows(hot);
-        let is_original = original == *query.flow && hot.tag == query.tag;
-        (is_original, reply == *query.flow && reply != original)
+            (hot.ends == ends && hot.tag == *tag, hot.ends == back && back != ends)
+        } else {
+            let (original, reply) = self.flows(hot);
+            (original == *flow && hot.tag == *tag, reply == *flow && reply != original)
+        };
+        let Some(Carried { kind, against }) = carried else { return (is_original, is_reply) };
+        let carries = |direction: Direction| {
+            hot.plain.carries(if *against { direction.reverse() } else { direction }, *kind)
+        };
+        let [original, reply] = [Direction::Original, Direction::Reply].map(carries);
+        (is_original && original, is_reply && reply)
     }
 
     /// Works on the tracker of a live session; the second argument tells when the session began,
@@ -445,7 +451,7 @@ impl<T> Slots<T> {
             self.trackers.remove(cold.tracker);
         }
         hot.flags &= !TRACKED;
-        hot.plain = Plain::REFUSED;
+        hot.plain = hot.plain.refused();
     }
 }
 
@@ -462,7 +468,7 @@ impl Hot {
 
     /// Whether packets of the session are dropped.
     pub(super) fn is_refused(&self) -> bool {
-        self.flags & TRACKED == 0 && self.plain == Plain::REFUSED
+        self.flags & TRACKED == 0 && self.plain.is_refused()
     }
 
     /// Counts a packet of a direction.

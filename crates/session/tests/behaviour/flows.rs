@@ -6,8 +6,8 @@ use std::time::Duration;
 use parefeu_net::{Direction, FiveTuple, Protocol, Timestamp};
 use parefeu_policy::{Behaviour, Preset};
 use parefeu_session::{
-    EndReason, EndedSession, OpenError, Opening, SessionId, SessionTable, Step, TableLimits,
-    WhenFull,
+    EndReason, EndedSession, OpenError, Opening, SessionId, SessionTable, Sought, Step,
+    TableLimits, WhenFull,
 };
 use proptest::prelude::*;
 
@@ -167,7 +167,7 @@ impl Pair {
         let reply = translated.reverse();
         let is_reply = |it: &Known| it.reply == reply && it.reply != it.original;
         let clash = self.find(tag, &original).is_some() || self.known.iter().any(is_reply);
-        assert_eq!(self.table.has_reply(&reply), self.known.iter().any(is_reply));
+        assert_eq!(self.table.has_reply(&Sought::new(tag, reply)), self.known.iter().any(is_reply));
         let number = self.next;
         let opening = Opening { tag, original, translated, data: number, bytes: 40, refused };
         let opened = self.table.open(self.now, &packet(&original, datagram(&original)), opening);
@@ -189,11 +189,11 @@ impl Pair {
 
     fn arrive(&mut self, tag: u32, flow: &FiveTuple) {
         let expected = self.find(tag, flow);
-        let found = self.table.find(tag, flow);
+        let found = self.table.find(&Sought::new(tag, *flow));
         let named = expected.map(|(at, direction)| (self.known[at].id, direction));
         assert_eq!(found, named);
         let mut batch = [None; 3];
-        self.table.find_batch(&[(tag, *flow); 3], &mut batch);
+        self.table.find_batch(&[Sought::new(tag, *flow); 3], &mut batch);
         assert_eq!(batch, [named; 3]);
         let Some((at, direction)) = expected else { return };
         let (it, now) = (&mut self.known[at], self.now);

@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use parefeu_net::{Direction, FiveTuple, Protocol, Quoted, Timestamp};
 use parefeu_policy::{Behaviour, Preset};
 use parefeu_session::{
-    EndReason, OpenError, Opening, SessionId, SessionTable, TableLimits, WhenFull,
+    EndReason, OpenError, Opening, SessionId, SessionTable, Sought, TableLimits, WhenFull,
 };
 
 use crate::script::{datagram, packet, query, segment};
@@ -92,8 +92,8 @@ fn no_two_sessions_share_a_reply() {
     let first = open(&mut table, 0, client(1000), public).unwrap();
     assert_eq!(open(&mut table, 0, client(1001), public), Err(OpenError::Clash));
     assert_eq!(open(&mut table, 0, client(1000), client(1000)), Err(OpenError::Clash));
-    assert!(table.has_reply(&public.reverse()));
-    assert_eq!(table.find(9, &public.reverse()), Some((first, Direction::Reply)));
+    assert!(table.has_reply(&Sought::new(0, public.reverse())));
+    assert_eq!(table.find(&Sought::new(9, public.reverse())), Some((first, Direction::Reply)));
     table.close(first, EndReason::AgedOut);
     assert!(open(&mut table, 0, client(1001), public).is_ok());
 }
@@ -104,7 +104,7 @@ fn a_flow_belongs_to_the_tag_it_entered_by() {
     let elsewhere = FiveTuple { src: IpAddr::from([203, 0, 113, 1]), ..client(1) };
     let first = open(&mut table, 1, client(1), client(1)).unwrap();
     let second = open(&mut table, 2, client(1), elsewhere).unwrap();
-    let found = [1, 2, 3].map(|tag| table.find(tag, &client(1)));
+    let found = [1, 2, 3].map(|tag| table.find(&Sought::new(tag, client(1))));
     let original = Direction::Original;
     assert_eq!(found, [Some((first, original)), Some((second, original)), None]);
 }
@@ -236,7 +236,7 @@ fn a_flood_leaves_answered_sessions_and_memory_alone() {
         if n % 1000 == 0 {
             for (id, flow) in &kept {
                 let reply = flow.reverse();
-                assert_eq!(table.find(0, &reply), Some((*id, Direction::Reply)));
+                assert_eq!(table.find(&Sought::new(0, reply)), Some((*id, Direction::Reply)));
                 table.advance(now, *id, Direction::Reply, &packet(&reply, datagram(&reply)), 40);
             }
         }

@@ -7,7 +7,8 @@ use std::time::Duration;
 use parefeu_net::{Direction, FiveTuple, Protocol, Timestamp};
 use parefeu_policy::{Behaviour, Preset};
 use parefeu_session::{
-    EndReason, InvalidReason, OpenError, Opening, SessionId, SessionTable, Step, TableLimits,
+    EndReason, InvalidReason, OpenError, Opening, SessionId, SessionTable, Sought, Step,
+    TableLimits,
 };
 use proptest::prelude::*;
 
@@ -90,7 +91,7 @@ proptest! {
             let packet = packet(&arrived, transport);
             let direction = if call.reply { Direction::Reply } else { Direction::Original };
             let expected = live.get(&host).map(|id| (*id, direction));
-            prop_assert_eq!(table.find(0, &arrived), expected);
+            prop_assert_eq!(table.find(&Sought::new(0, arrived)), expected);
             let mut opens = expected.is_none() && !call.reply;
             if let Some((id, direction)) = expected {
                 match table.advance(now, id, direction, &packet, 40) {
