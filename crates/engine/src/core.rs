@@ -3,15 +3,15 @@
 use std::sync::Arc;
 
 use parefeu_classify::CompiledPolicy;
-use parefeu_identify::{Changes, FlowState, Identifier, Progress};
+use parefeu_identify::{Application, Changes, FlowState, Identifier, Progress};
 use parefeu_net::{
     ChecksumVerdict, Direction, FiveTuple, IcmpMessage, Packet, PortRange, Protocol, Quoted,
     TcpFlags, Timestamp, Transport, ip_header_checksum, transport_checksum,
 };
 use parefeu_policy::set::IdSet;
 use parefeu_policy::{
-    ConnectionState, Evaluation, Hit, Identified, InterfaceId, Knowledge, LinkedPortTranslation,
-    LinkedTranslation, PacketKey, Pending, UserKnowledge,
+    Behaviour, ConnectionState, Evaluation, Hit, Identified, InterfaceId, Knowledge,
+    LinkedPortTranslation, LinkedTranslation, PacketKey, Pending, UserKnowledge,
 };
 use parefeu_session::{
     Carried, EndReason, EndedSession, NoPort, OpenError, Opening, Session, SessionId, SessionTable,
@@ -104,24 +104,23 @@ impl Core {
     }
 
     pub(crate) fn handle_packet(&mut self, arrival: Arrival, packet: &Packet<'_>) -> Decision {
-        let Some(sought) = Sought::of(tag(arrival.ingress), packet) else {
+        let Some(sought) = self.sessions.sought(tag(arrival.ingress), packet) else {
             return Decision::refuse(Verdict::Drop, Reason::NotIp);
         };
-        let flow = sought.flow;
-        if matches!(packet.transport, Transport::Absent) && flow.protocol.has_ports() {
+        if matches!(packet.transport, Transport::Absent) && sought.flow.protocol.has_ports() {
             return Decision::refuse(Verdict::Drop, Reason::Truncated);
         }
         let verify = self.verify_checksums && self.policy.firewall().behaviour.checksum;
         if verify && has_bad_checksum(packet) {
             return self.handle_bad_checksum(arrival, packet);
         }
-        if let Some(decision) = self.handle_error_message(arrival, packet) {
+        if let Some(decision) = self.handle_error_message(arrival, packet, &sought) {
             return decision;
         }
         let found = self.sessions.find(&sought);
         match found.or_else(|| self.answer_seen_translated(arrival.ingress, sought)) {
-            Some((id, direction)) => self.continue_session(arrival, packet, id, direction),
-            None => self.open_session(arrival, packet, flow),
+            Some(found) => self.continue_session(arrival, packet, sought, found),
+            None => self.open_session(arrival, packet, sought),
         }
     }
 
@@ -162,17 +161,27 @@ impl Core {
     }
 
     /// An ICMP error is judged with the session whose packet it quotes.
-    fn handle_error_message(&self, arrival: Arrival, packet: &Packet<'_>) -> Option<Decision> {
+    fn handle_error_message(
+        &mut self,
+        arrival: Arrival,
+        packet: &Packet<'_>,
+        error: &Sought,
+    ) -> Option<Decision> {
         let Transport::Icmp(message) = &packet.transport else { return None };
         let quoted = message.quoted.as_ref()?;
         let behaviour = &self.policy.firewall().behaviour;
-        let dst = packet.network.as_ref()?.dst;
-        let found = self.sessions.related(tag(arrival.ingress), quoted, dst).or_else(|| {
-            let about_sender = quoted.ports_known && quoted.flow.src == dst;
+        let found = self.sessions.related(error, quoted).or_else(|| {
+            let about_sender = quoted.ports_known && quoted.flow.src == error.flow.dst;
             let carried = quoted.icmp_kind.map(|kind| Carried { kind, against: true });
-            let answer = Sought { tag: 0, flow: quoted.flow.reverse(), carried };
+            let answer = Sought { flow: quoted.flow.reverse(), carried, ..*error };
             about_sender.then(|| self.answer_seen_translated(arrival.ingress, answer)).flatten()
         });
+        if behaviour.icmp_errors_counted
+            && let Some((id, direction)) = found
+        {
+            self.sessions.count(id, direction, arrival.wire_len.into());
+        }
+        let behaviour = &self.policy.firewall().behaviour;
         let found = found.and_then(|(id, direction)| Some((self.sessions.session(id)?, direction)));
         let judged_by_rules = behaviour.filter_every_packet || !behaviour.icmp_errors_related;
         let Some((session, direction)) = found.filter(|(session, _)| !session.is_refused) else {
@@ -241,7 +250,8 @@ impl Core {
         })
     }
 
-    fn open_session(&mut self, arrival: Arrival, packet: &Packet<'_>, flow: FiveTuple) -> Decision {
+    fn open_session(&mut self, arrival: Arrival, packet: &Packet<'_>, sought: Sought) -> Decision {
+        let flow = sought.flow;
         let behaviour = &self.policy.firewall().behaviour;
         let state = self.sessions.state_without_session(packet);
         if state == ConnectionState::Invalid && !behaviour.filter_every_packet {
@@ -256,12 +266,12 @@ impl Core {
         }
         let mut kept = self.keep(packet, route);
         let announced = match state {
-            ConnectionState::New if behaviour.predict => self.expectations.take(&flow, arrival.now),
+            ConnectionState::New => self.expectations.take(&flow, arrival.now),
             _ => None,
         };
         kept.standing = match announced {
-            Some(Expected { src, dst, hit, .. }) => {
-                route.translated = FiveTuple { src, dst, ..flow };
+            Some(Expected { src, dst, dst_port, hit, .. }) => {
+                route.translated = FiveTuple { src, dst, dst_port, ..flow };
                 (route.source_nat, route.destination_nat) = (None, None);
                 kept.predicted = true;
                 Standing { verdict: Verdict::Allow, reason: Reason::Predicted, hit }
@@ -275,7 +285,7 @@ impl Core {
         }
         let Standing { verdict, hit, .. } = kept.standing;
         if verdict.passes() {
-            match self.translate(arrival.now, &route, flow) {
+            match self.translate(arrival.now, &route, sought) {
                 Ok(translated) => route.translated = translated,
                 Err(reason) => return Decision { hit, ..Decision::refuse(Verdict::Drop, reason) },
             }
@@ -359,10 +369,11 @@ impl Core {
         &self,
         now: Timestamp,
         route: &OpenRoute,
-        flow: FiveTuple,
+        sought: Sought,
     ) -> Result<FiveTuple, Reason> {
+        let flow = sought.flow;
         let mut wished = route.translated;
-        if flow.protocol.is_icmp() {
+        if !flow.protocol.has_ports() {
             (wished.src_port, wished.dst_port) = (flow.src_port, flow.dst_port);
         }
         let table = &self.policy.firewall().source_nat.rules;
@@ -385,9 +396,8 @@ impl Core {
             return Ok(wished);
         }
         let ranges = if flow.protocol.is_icmp() { &any_port } else { ranges };
-        let carried = route.key.icmp.map(|(kind, _)| Carried { kind, against: false });
         let taken = |candidate: &FiveTuple| {
-            self.sessions.has_reply(&Sought { tag: 0, flow: *candidate, carried }.reverse())
+            self.sessions.has_reply(&Sought { flow: *candidate, ..sought }.reverse())
         };
         let seed = self.sessions.hash(&flow) ^ now.as_nanos();
         allocate_port(wished, seed, ranges, taken).map_err(|error| match error {
@@ -400,22 +410,19 @@ impl Core {
         &mut self,
         arrival: Arrival,
         packet: &Packet<'_>,
-        id: SessionId,
-        direction: Direction,
+        sought: Sought,
+        (id, direction): (SessionId, Direction),
     ) -> Decision {
         let Arrival { now, wire_len, .. } = arrival;
         let reopened = |core: &mut Self| {
             core.sessions.close(id, EndReason::TcpReuse);
-            match packet.five_tuple() {
-                Some(flow) => core.open_session(arrival, packet, flow),
-                None => Decision::refuse(Verdict::Drop, Reason::NotIp),
-            }
+            core.open_session(arrival, packet, sought)
         };
         let is_refused = self.sessions.is_refused(id);
         let Some(kept) = self.sessions.data_mut(id) else { return reopened(self) };
         let behaviour = &self.policy.firewall().behaviour;
         if is_refused && !behaviour.keep_denied {
-            return self.judge_refused_again(arrival, packet, id);
+            return self.judge_refused_again(arrival, packet, sought, id);
         }
         note_stream_start(&mut kept.stream_start, packet, direction);
         let state = match self.sessions.advance(now, id, direction, packet, wire_len.into()) {
@@ -476,15 +483,13 @@ impl Core {
         &mut self,
         arrival: Arrival,
         packet: &Packet<'_>,
+        sought: Sought,
         id: SessionId,
     ) -> Decision {
-        let Some(flow) = packet.five_tuple() else {
-            return Decision::refuse(Verdict::Drop, Reason::NotIp);
-        };
         let Some(session) = self.sessions.session(id) else {
             return Decision::refuse(Verdict::Drop, Reason::InvalidForSession);
         };
-        let same_direction = session.original == flow;
+        let same_direction = session.original == sought.flow;
         if same_direction && session.data.epoch == self.epoch {
             let state = self.sessions.state_without_session(packet);
             if state == ConnectionState::Invalid
@@ -515,7 +520,7 @@ impl Core {
             }
         }
         self.sessions.close(id, EndReason::PolicyDeny);
-        self.open_session(arrival, packet, flow)
+        self.open_session(arrival, packet, sought)
     }
 
     /// Compares one packet of a known connection with the rules, as netfilter does.
@@ -610,14 +615,15 @@ impl Core {
             _ => Progress::Unchanged,
         };
         if let Progress::Changed(what) = progress
-            && what.contains(Changes::DATA_ENDPOINT)
-            && let Some(endpoint) = kept.flow.facts().data_endpoint
-            && self.policy.firewall().behaviour.predict
+            && what.contains(Changes::DATA_ENDPOINTS)
+            && is_followed(&kept.flow, &self.policy.firewall().behaviour)
         {
             let hit = kept.standing.hit;
             let parent = Parent { original, translated: reply.reverse(), hit };
             let lifetime = self.policy.firewall().behaviour.timers.predict;
-            self.expectations.announce(&parent, endpoint, arrival.now + lifetime);
+            for endpoint in kept.flow.facts().data_endpoints {
+                self.expectations.announce(&parent, *endpoint, arrival.now + lifetime);
+            }
         }
         let before = kept.identified;
         let changed = matches!(progress, Progress::Changed(what) if matters(what));
@@ -846,6 +852,16 @@ const fn tcp_flags(packet: &Packet<'_>) -> TcpFlags {
     match &packet.transport {
         Transport::Tcp(segment) => segment.flags,
         _ => TcpFlags(0),
+    }
+}
+
+/// Whether connections that a session of this application announces are expected.
+fn is_followed(flow: &FlowState, behaviour: &Behaviour) -> bool {
+    match flow.application() {
+        Some(Application::FTP) => behaviour.expect_ftp,
+        Some(Application::TFTP) => behaviour.expect_tftp,
+        Some(Application::SIP) => behaviour.expect_sip,
+        _ => false,
     }
 }
 

@@ -1,4 +1,4 @@
-//! Connections announced by another one: the data channels of FTP.
+//! Connections announced by another one: data of FTP and TFTP, media of SIP.
 
 use std::collections::{HashMap, VecDeque};
 use std::net::IpAddr;
@@ -23,6 +23,8 @@ pub(crate) struct Expected {
     pub(crate) src: IpAddr,
     /// Its destination address as it leaves.
     pub(crate) dst: IpAddr,
+    /// Its destination port as it leaves.
+    pub(crate) dst_port: u16,
     /// The rule of the connection that announced it; no lookup of its own is made.
     pub(crate) hit: Option<Hit>,
     deadline: Timestamp,
@@ -50,7 +52,8 @@ impl Expectations {
     const MAX: usize = 65_536;
 
     /// Notes the announcement of a listening port. The other side may connect to it once,
-    /// translated as the parent is (`docs/semantics.md` S5.7).
+    /// translated as the parent is (`docs/semantics.md` S5.7). One that names another host than the
+    /// one that announces it is not believed.
     pub(crate) fn announce(
         &mut self,
         parent: &Parent,
@@ -59,12 +62,28 @@ impl Expectations {
     ) {
         let Parent { original, translated, hit } = *parent;
         // Whoever listens, the caller addresses it as it knows it: translated.
-        let (src, dst, new_src, new_dst) = match endpoint.listener {
-            Direction::Reply => (original.src, original.dst, translated.src, translated.dst),
-            Direction::Original => (translated.dst, translated.src, original.dst, original.src),
+        let (asked, real, src, new_src) = match endpoint.listener {
+            Direction::Reply => (
+                (original.dst, original.dst_port),
+                (translated.dst, translated.dst_port),
+                original.src,
+                translated.src,
+            ),
+            Direction::Original => (
+                (translated.src, translated.src_port),
+                (original.src, original.src_port),
+                translated.dst,
+                original.dst,
+            ),
         };
-        let key = Key { src, dst, dst_port: endpoint.port, protocol: original.protocol };
-        let expected = Expected { src: new_src, dst: new_dst, hit, deadline };
+        if endpoint.address != asked.0 && endpoint.address != real.0 {
+            return;
+        }
+        let is_own = endpoint.protocol == original.protocol && endpoint.port == real.1;
+        let (dst_port, new_port) =
+            if is_own { (asked.1, real.1) } else { (endpoint.port, endpoint.port) };
+        let key = Key { src, dst: asked.0, dst_port, protocol: endpoint.protocol };
+        let expected = Expected { src: new_src, dst: real.0, dst_port: new_port, hit, deadline };
         self.by_flow.insert(key, expected);
         self.order.push_back((deadline, key));
         while self.order.len() > Self::MAX {
@@ -122,7 +141,8 @@ mod tests {
         let mut expectations = Expectations::default();
         for (port, secs) in [(2000, 100), (3000, 10)] {
             let (address, listener) = (control.dst, Direction::Reply);
-            let endpoint = DataEndpoint { address, port, listener };
+            let protocol = Protocol::TCP;
+            let endpoint = DataEndpoint { address, port, protocol, listener };
             expectations.announce(&parent, endpoint, Timestamp::from_secs(secs));
         }
         expectations

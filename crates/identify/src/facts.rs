@@ -3,7 +3,7 @@
 use std::fmt;
 use std::net::IpAddr;
 
-use parefeu_net::Direction;
+use parefeu_net::{Direction, Protocol};
 
 use crate::Application;
 
@@ -37,8 +37,8 @@ impl Changes {
     pub const CERTIFICATE: Self = Self(8);
     /// [`Facts::alpn`].
     pub const ALPN: Self = Self(16);
-    /// [`Facts::data_endpoint`].
-    pub const DATA_ENDPOINT: Self = Self(32);
+    /// [`Facts::data_endpoints`]: data connections were announced, perhaps again.
+    pub const DATA_ENDPOINTS: Self = Self(32);
 
     /// Whether nothing changed.
     pub const fn is_empty(self) -> bool {
@@ -108,14 +108,17 @@ pub enum LimitReached {
 
 /// Where a control connection said that a data connection will arrive.
 ///
-/// A session helper opens a pinhole from it (PORT and PASV of RFC 959 §4.1.2, EPRT and EPSV of
-/// RFC 2428). The address is the one in the message, before any translation.
+/// A session helper opens a pinhole from it: PORT and PASV of RFC 959 §4.1.2, EPRT and EPSV of
+/// RFC 2428; the port a TFTP request came from (RFC 1350 §4); the media of a session description
+/// in SIP (RFC 8866 §5.14). The address is the one in the message, before any translation.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct DataEndpoint {
     /// The address that will listen.
     pub address: IpAddr,
-    /// The TCP port that will listen.
+    /// The port that will listen.
     pub port: u16,
+    /// TCP or UDP.
+    pub protocol: Protocol,
     /// The side of the control connection that announced it, and listens.
     pub listener: Direction,
 }
@@ -139,8 +142,8 @@ pub struct Facts<'a> {
     pub certificate_issuer: Option<&'a str>,
     /// Subject of the server's certificate as an RFC 4514 string; TLS 1.3 hides it.
     pub certificate_subject: Option<&'a str>,
-    /// The newest data connection announced on this control connection.
-    pub data_endpoint: Option<DataEndpoint>,
+    /// The data connections that the newest announcement on this control connection names.
+    pub data_endpoints: &'a [DataEndpoint],
     /// How far identification came.
     pub status: Status,
     /// The bound that ended identification early.

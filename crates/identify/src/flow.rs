@@ -110,7 +110,7 @@ impl FlowState {
         facts.alpn = text(&identity.alpn);
         facts.certificate_issuer = text(&identity.issuer);
         facts.certificate_subject = text(&identity.subject);
-        facts.data_endpoint = identity.data_endpoint;
+        facts.data_endpoints = &identity.data_endpoints;
         facts
     }
 

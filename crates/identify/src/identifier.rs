@@ -5,7 +5,7 @@ use parefeu_net::{Direction, FiveTuple, Protocol};
 use crate::flow::{Phase, State, Transport, Work};
 use crate::nomination::{Candidates, Nominator};
 use crate::protocol::{Context, Decoder, Probe, Step, TCP, UDP};
-use crate::record::{Identity, Record};
+use crate::record::{Identity, Record, Sender};
 use crate::stream::Stream;
 use crate::{Application, Changes, FlowState, LimitReached, Limits, Progress, Status};
 
@@ -80,6 +80,8 @@ impl Identifier {
             changes: Changes::NONE,
             server,
             client,
+            sender: Sender::of(tuple, direction),
+            is_datagram: stream_offset.is_none(),
         };
         let Work { streams, state } = &mut *work;
         state.packets = state.packets.saturating_add(1);
@@ -235,6 +237,7 @@ impl Inspection<'_, '_> {
     /// Shows bytes to the decoder, and to the one it hands over to.
     fn feed(&mut self, direction: Direction, bytes: &[u8]) -> usize {
         let mut used = 0;
+        self.record.sender = Sender::of(self.tuple, direction);
         for _ in 0..=HANDOVERS {
             let rest = bytes.get(used..).unwrap_or_default();
             let Phase::Decoding { decoder, client, fresh } = &mut self.state.phase else {
@@ -326,11 +329,7 @@ impl Inspection<'_, '_> {
             (self.record.client, self.record.server) = (self.tuple.dst, self.tuple.src);
         }
         self.record.enter(signature.application);
-        let mut decoder = (signature.start)();
-        if let Decoder::Ftp(ftp) = &mut decoder {
-            ftp.set_client(client);
-        }
-        self.state.phase = match decoder {
+        self.state.phase = match (signature.start)() {
             Decoder::Name => Phase::Over(None),
             decoder => Phase::Decoding { decoder, client, fresh: true },
         };

@@ -16,6 +16,7 @@ mod quic;
 mod rdp;
 mod remote;
 mod signatures;
+mod sip;
 mod tls;
 mod tunnel;
 mod voice;
@@ -111,6 +112,8 @@ pub(crate) enum Decoder {
     Postgresql(postgresql::Postgresql),
     Rdp(rdp::Rdp),
     Stun(voice::Stun),
+    Sip(sip::Sip),
+    Tftp(infrastructure::Tftp),
 }
 
 impl Decoder {
@@ -130,6 +133,8 @@ impl Decoder {
             Self::Postgresql(postgresql) => postgresql.feed(role, bytes, record),
             Self::Rdp(rdp) => rdp.feed(role, bytes, record),
             Self::Stun(stun) => stun.feed(bytes, record),
+            Self::Sip(_) => sip::Sip::feed(bytes, record),
+            Self::Tftp(_) => infrastructure::Tftp::feed(bytes, record),
         }
     }
 
@@ -140,7 +145,7 @@ impl Decoder {
             Self::Http(http) => http.wants(role),
             Self::Tls(tls) => tls.wants(role),
             Self::Dtls(dtls) => dtls.wants(role),
-            Self::Quic(_) => role == Role::Client,
+            Self::Quic(_) | Self::Tftp(_) => role == Role::Client,
             _ => true,
         }
     }

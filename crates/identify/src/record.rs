@@ -2,6 +2,8 @@
 
 use std::net::IpAddr;
 
+use parefeu_net::{Direction, FiveTuple, Protocol};
+
 use crate::{Application, Changes, DataEndpoint, Limits, hostname};
 
 /// Everything learned about one flow; boxed, so that an unknown flow costs nothing.
@@ -18,8 +20,11 @@ pub(crate) struct Identity {
     pub(crate) alpn: String,
     pub(crate) issuer: String,
     pub(crate) subject: String,
-    pub(crate) data_endpoint: Option<DataEndpoint>,
+    pub(crate) data_endpoints: Vec<DataEndpoint>,
 }
+
+/// Data connections that one packet may announce.
+const MAX_ENDPOINTS: usize = 16;
 
 /// An [`Identity`] being written while one packet is inspected.
 pub(crate) struct Record<'a> {
@@ -30,6 +35,28 @@ pub(crate) struct Record<'a> {
     pub(crate) server: IpAddr,
     /// The client's address, for data connections announced without one.
     pub(crate) client: IpAddr,
+    /// Who sends the bytes that are read.
+    pub(crate) sender: Sender,
+    /// Whether they are a datagram, not part of a stream.
+    pub(crate) is_datagram: bool,
+}
+
+/// A side of a flow.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Sender {
+    pub(crate) direction: Direction,
+    pub(crate) address: IpAddr,
+    pub(crate) port: u16,
+}
+
+impl Sender {
+    pub(crate) const fn of(tuple: &FiveTuple, direction: Direction) -> Self {
+        let FiveTuple { src, dst, src_port, dst_port, .. } = *tuple;
+        match direction {
+            Direction::Original => Self { direction, address: src, port: src_port },
+            Direction::Reply => Self { direction, address: dst, port: dst_port },
+        }
+    }
 }
 
 impl Record<'_> {
@@ -137,9 +164,17 @@ impl Record<'_> {
         }
     }
 
-    pub(crate) fn set_data_endpoint(&mut self, endpoint: DataEndpoint) {
-        if self.identity.data_endpoint.replace(endpoint) != Some(endpoint) {
-            self.note(Changes::DATA_ENDPOINT);
+    /// Says that the sender will listen there. What one packet announces is kept together, up to
+    /// [`MAX_ENDPOINTS`].
+    pub(crate) fn announce(&mut self, protocol: Protocol, address: IpAddr, port: u16) {
+        let endpoint = DataEndpoint { address, port, protocol, listener: self.sender.direction };
+        let endpoints = &mut self.identity.data_endpoints;
+        if !self.changes.contains(Changes::DATA_ENDPOINTS) {
+            endpoints.clear();
+        }
+        if port != 0 && endpoints.len() < MAX_ENDPOINTS && !endpoints.contains(&endpoint) {
+            endpoints.push(endpoint);
+            self.note(Changes::DATA_ENDPOINTS);
         }
     }
 

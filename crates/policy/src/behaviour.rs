@@ -34,12 +34,23 @@ pub struct Behaviour {
     /// Pass answers to ICMP queries with the session of their query; else rules judge them, and an
     /// answer may come without its query.
     pub icmp_sessions: bool,
+    /// Count ICMP errors for the session whose packet they quote.
+    pub icmp_errors_counted: bool,
+    /// Tell sessions of IPsec (ESP, AH) apart by their security parameters index, whose halves then
+    /// stand for ports. Either direction of a security association has one of its own.
+    pub ipsec_by_spi: bool,
+    /// Take packets in more or fewer tunnels for packets of different sessions.
+    pub tunnels_apart: bool,
     /// What a rule does whose application or URL is not known yet.
     pub pending: Pending,
     /// Judge live sessions again when a new policy is installed.
     pub rematch: bool,
     /// Open the data connections that FTP announces, under the rule of their control connection.
-    pub predict: bool,
+    pub expect_ftp: bool,
+    /// Open the answers to TFTP requests, which come from another port, under the request's rule.
+    pub expect_tftp: bool,
+    /// Open the media that SIP announces between its two ends, under the rule of the dialogue.
+    pub expect_sip: bool,
 }
 
 impl Default for Behaviour {
@@ -139,6 +150,47 @@ timers! {
     predict = "predict",
 }
 
+/// Lists the switches of [`Behaviour`] once, by field and name.
+macro_rules! switches {
+    ($($field:ident = $name:literal,)+) => {
+        impl Behaviour {
+            /// The names of the switches.
+            pub const SWITCHES: [&'static str; [$($name),+].len()] = [$($name),+];
+
+            /// Every switch by name, in the order of [`Behaviour::SWITCHES`].
+            pub fn switches(&self) -> impl Iterator<Item = (&'static str, bool)> {
+                [$(($name, self.$field),)+].into_iter()
+            }
+
+            fn switch(&mut self, name: &str) -> Option<&mut bool> {
+                match name {
+                    $($name => Some(&mut self.$field),)+
+                    _ => None,
+                }
+            }
+        }
+    };
+}
+
+switches! {
+    tcp_loose = "tcp-loose",
+    tcp_be_liberal = "tcp-be-liberal",
+    tcp_windows = "tcp-windows",
+    tcp_asymmetric = "tcp-asymmetric",
+    checksum = "checksum",
+    filter_every_packet = "filter-every-packet",
+    keep_denied = "keep-denied",
+    icmp_errors_related = "icmp-errors-related",
+    icmp_sessions = "icmp-sessions",
+    icmp_errors_counted = "icmp-errors-counted",
+    ipsec_by_spi = "ipsec-by-spi",
+    tunnels_apart = "tunnels-apart",
+    expect_ftp = "expect-ftp",
+    expect_tftp = "expect-tftp",
+    expect_sip = "expect-sip",
+    rematch = "rematch",
+}
+
 /// Why a setting was refused.
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
 #[non_exhaustive]
@@ -162,22 +214,6 @@ pub enum SetBehaviourError {
 }
 
 impl Behaviour {
-    /// The names [`Behaviour::set`] knows besides those of [`Timers::iter`].
-    pub const SWITCHES: [&'static str; 12] = [
-        "tcp-loose",
-        "tcp-be-liberal",
-        "tcp-windows",
-        "tcp-asymmetric",
-        "checksum",
-        "filter-every-packet",
-        "keep-denied",
-        "icmp-errors-related",
-        "icmp-sessions",
-        "rematch",
-        "predict",
-        "pending",
-    ];
-
     /// A vendor's documented defaults. Sources: `docs/semantics.md`, clause "Timers".
     pub fn preset(preset: Preset) -> Self {
         let stateful = Self {
@@ -192,9 +228,14 @@ impl Behaviour {
             keep_denied: false,
             icmp_errors_related: true,
             icmp_sessions: true,
+            icmp_errors_counted: false,
+            ipsec_by_spi: false,
+            tunnels_apart: false,
             pending: Pending::Allow,
             rematch: true,
-            predict: true,
+            expect_ftp: true,
+            expect_tftp: true,
+            expect_sip: true,
         };
         match preset {
             Preset::Linux => Self {
@@ -202,7 +243,17 @@ impl Behaviour {
                 filter_every_packet: true,
                 icmp_errors_related: false,
                 // Since Linux 4.7 a helper has to be assigned by a rule.
-                predict: false,
+                expect_ftp: false,
+                expect_tftp: false,
+                expect_sip: false,
+                ..stateful
+            },
+            // Data connections are a proxy's business: ftp-proxy(8), tftp-proxy(8).
+            Preset::Pf => Self {
+                checksum: false,
+                expect_ftp: false,
+                expect_tftp: false,
+                expect_sip: false,
                 ..stateful
             },
             Preset::Panos => Self { keep_denied: true, ..stateful },
@@ -235,19 +286,8 @@ impl Behaviour {
             };
             return Ok(());
         }
-        let switch = match key {
-            "tcp-loose" => &mut self.tcp_loose,
-            "tcp-be-liberal" => &mut self.tcp_be_liberal,
-            "tcp-windows" => &mut self.tcp_windows,
-            "tcp-asymmetric" => &mut self.tcp_asymmetric,
-            "checksum" => &mut self.checksum,
-            "filter-every-packet" => &mut self.filter_every_packet,
-            "keep-denied" => &mut self.keep_denied,
-            "icmp-errors-related" => &mut self.icmp_errors_related,
-            "icmp-sessions" => &mut self.icmp_sessions,
-            "rematch" => &mut self.rematch,
-            "predict" => &mut self.predict,
-            _ => return Err(SetBehaviourError::UnknownKey { key: key.into() }),
+        let Some(switch) = self.switch(key) else {
+            return Err(SetBehaviourError::UnknownKey { key: key.into() });
         };
         *switch = match value {
             "true" | "on" | "1" => true,
@@ -272,6 +312,16 @@ mod tests {
         let expected = Duration::from_millis(7500);
         assert!(behaviour.timers.iter().all(|(_, timer)| timer == expected));
         assert_eq!(names.len(), Timers::COUNT);
+    }
+
+    #[test]
+    fn every_switch_can_be_set_by_its_name_which_no_timer_has() {
+        for (name, value) in Behaviour::preset(Preset::Panos).switches() {
+            let mut behaviour = Behaviour::preset(Preset::Panos);
+            behaviour.set(name, if value { "off" } else { "on" }).unwrap();
+            assert!(behaviour.switches().any(|it| it == (name, !value)), "{name}");
+            assert!(behaviour.timers.iter().all(|(timer, _)| timer != name), "{name}");
+        }
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! A session as its table shows it, and as it is when it ended.
 
-use parefeu_net::{Direction, FiveTuple, Packet, Timestamp, Transport};
+use parefeu_net::{Direction, FiveTuple, Timestamp};
 
 use crate::EndReason;
 
@@ -21,6 +21,8 @@ pub struct Sought {
     /// The ICMP message, where it is one: queries of either side and of different types are
     /// different sessions, whatever their identifiers.
     pub carried: Option<Carried>,
+    /// In how many tunnels, up to 15, where those tell sessions apart; else 0.
+    pub depth: u8,
 }
 
 /// An ICMP message, as far as it tells sessions of one flow apart.
@@ -33,18 +35,12 @@ pub struct Carried {
 }
 
 impl Sought {
+    /// The deepest a session is told to be.
+    pub(crate) const MAX_DEPTH: u8 = 15;
+
     /// The session of a flow, be it of whatever ICMP messages.
     pub const fn new(tag: u32, flow: FiveTuple) -> Self {
-        Self { tag, flow, carried: None }
-    }
-
-    /// The session of a packet; `None` where it has no flow.
-    pub fn of(tag: u32, packet: &Packet<'_>) -> Option<Self> {
-        let carried = match &packet.transport {
-            Transport::Icmp(message) => Some(Carried { kind: message.kind, against: false }),
-            _ => None,
-        };
-        Some(Self { tag, flow: packet.five_tuple()?, carried })
+        Self { tag, flow, carried: None, depth: 0 }
     }
 
     /// The session of the packet that goes the other way than this one's flow.

@@ -187,7 +187,8 @@ impl Firewall {
             {
                 (quoted.flow, dst) = (*translated, translated.src);
             }
-            let related = self.table.related(side, &quoted, dst);
+            let error = FiveTuple { dst, ..*flow };
+            let related = self.table.related(&Sought::new(side, error), &quoted);
             // Translation needs eight bytes of the quoted transport, and leaves redirects alone.
             let short = packet.transport.payload().len() < 28 || message.kind == 5;
             let state = if related.is_none() || (self.translate && short) {
@@ -198,7 +199,7 @@ impl Firewall {
             return (state, false);
         }
         let Some((id, direction)) =
-            self.table.find(&Sought { flow: *flow, ..Sought::of(side, packet).unwrap() })
+            self.table.find(&Sought { flow: *flow, ..self.table.sought(side, packet).unwrap() })
         else {
             return (self.table.state_without_session(packet), false);
         };
@@ -230,7 +231,7 @@ impl Firewall {
             if flow.protocol == Protocol::TCP && flow.dst_port == 443 {
                 (translated.dst, translated.dst_port) = (IpAddr::from([10, 9, 0, 2]), 8443);
             }
-            let sought = Sought::of(side, packet).unwrap();
+            let sought = self.table.sought(side, packet).unwrap();
             let taken = |flow: &FiveTuple| {
                 self.table.has_reply(&Sought { flow: *flow, ..sought }.reverse())
             };

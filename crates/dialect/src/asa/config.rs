@@ -72,6 +72,8 @@ pub(super) struct Inspection {
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) enum Inspected {
     Ftp,
+    Tftp,
+    Sip,
     Icmp,
 }
 

@@ -567,6 +567,8 @@ impl<'a> Reader<'a> {
             "inspect" => {
                 let of = match (words.next().map_or("", |word| word.text), words.peek_text()) {
                     ("ftp", _) => Inspected::Ftp,
+                    ("tftp", _) => Inspected::Tftp,
+                    ("sip", _) => Inspected::Sip,
                     ("icmp", "") => Inspected::Icmp,
                     // `inspect icmp error` translates errors of hops on the way; it lets none pass.
                     _ => return Ok(()),

@@ -498,11 +498,14 @@ object-group network X
     );
 }
 
-/// Whether FTP, answers to ICMP and ICMP errors follow their sessions on a device with `lines`.
-fn inspected(lines: &str) -> [bool; 3] {
+/// Whether data of FTP, TFTP and SIP, and answers to ICMP and ICMP errors, follow their sessions on
+/// a device with `lines`.
+fn inspected(lines: &str) -> [bool; 5] {
     let device = "interface a\n nameif inside\n ip address 10.0.0.1 255.0.0.0\n";
     let behaviour = read(&format!("{device}{lines}")).0.behaviour;
-    [behaviour.predict, behaviour.icmp_sessions, behaviour.icmp_errors_related]
+    let Behaviour { expect_ftp, expect_tftp, expect_sip, .. } = behaviour;
+    let icmp = [behaviour.icmp_sessions, behaviour.icmp_errors_related];
+    [expect_ftp, expect_tftp, expect_sip, icmp[0], icmp[1]]
 }
 
 #[test]
@@ -514,18 +517,19 @@ fn inspections_decide_what_follows_a_session() {
         )
     };
     for (inspections, expected) in [
-        ("  inspect dns preset_dns_map\n", [false; 3]),
-        ("  inspect ftp\n", [true, false, false]),
-        ("  inspect ftp strict map\n  inspect icmp error\n", [true, false, false]),
-        ("  inspect icmp\n  inspect icmp error\n", [false, true, true]),
-        ("  inspect ftp\n  inspect icmp\n", [true; 3]),
+        ("  inspect dns preset_dns_map\n", [false; 5]),
+        ("  inspect ftp\n", [true, false, false, false, false]),
+        ("  inspect ftp strict map\n  inspect icmp error\n", [true, false, false, false, false]),
+        ("  inspect icmp\n  inspect icmp error\n", [false, false, false, true, true]),
+        ("  inspect sip\n  inspect tftp\n", [false, true, true, false, false]),
+        ("  inspect ftp\n  inspect tftp\n  inspect sip\n  inspect icmp\n", [true; 5]),
     ] {
         assert_eq!(inspected(&policy(inspections)), expected, "{inspections}");
         check_problems(&policy(inspections), &[]);
     }
     // As a device is delivered; a policy map alone is no policy.
-    assert_eq!(inspected(""), [true, false, false]);
-    assert_eq!(inspected("policy-map p\n class inspection_default\n  inspect ftp\n"), [false; 3]);
+    assert_eq!(inspected(""), [true, true, true, false, false]);
+    assert_eq!(inspected("policy-map p\n class inspection_default\n  inspect ftp\n"), [false; 5]);
     // Without interfaces the text is a list of rules, not a device.
     let (lists, _) = read("access-list a extended permit ip any any\n");
     assert_eq!(lists.behaviour, Behaviour::preset(Preset::Asa));

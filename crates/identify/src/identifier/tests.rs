@@ -167,10 +167,61 @@ fn ftp_announces_its_data_endpoints() {
     ];
     for piece in [1, 9, 1000] {
         let flow = converse(2121, &dialogue, piece);
-        let endpoint = DataEndpoint { address: [192, 0, 2, 1].into(), port: 6446, listener: S2C };
-        assert_eq!(flow.facts().data_endpoint, Some(endpoint));
+        let (address, protocol) = ([192, 0, 2, 1].into(), Protocol::TCP);
+        let endpoint = DataEndpoint { address, port: 6446, protocol, listener: S2C };
+        assert_eq!(flow.facts().data_endpoints, [endpoint]);
         assert_eq!(flow.facts().application, Some(Application::FTP));
     }
+}
+
+/// Where media were announced, in an offer that comes in pieces of a stream.
+fn offered(body: &str, headers: &str) -> Vec<String> {
+    let message =
+        format!("\r\n\r\nSIP/2.0 200 OK\r\n{headers}Content-Length: {}\r\n\r\n{body}", body.len());
+    let mut told = Vec::new();
+    for piece in [1, 7, 4000] {
+        let dialogue =
+            [text(C2S, "OPTIONS sip:a@example.com SIP/2.0\r\nl: 0\r\n\r\n"), text(S2C, &message)];
+        let flow = converse(5060, &dialogue, piece);
+        let facts = flow.facts();
+        assert_eq!(facts.application, Some(Application::SIP));
+        let endpoints = facts.data_endpoints.iter().map(|it| {
+            assert_eq!(it.listener, S2C);
+            format!("{} {} {}", it.protocol, it.address, it.port)
+        });
+        told.push(endpoints.collect::<Vec<_>>());
+    }
+    assert!(told.windows(2).all(|pair| pair[0] == pair[1]), "{told:?}");
+    told.swap_remove(0)
+}
+
+#[test]
+fn sip_announces_the_media_of_session_descriptions() {
+    let typed = "Content-Type: application/sdp\r\n";
+    let session = "v=0\r\nc=IN IP4 192.0.2.1/127\r\nt=0 0\r\n";
+    let two = "m=audio 5004/2 RTP/AVP 0\r\nm=video 5100 RTP/SAVP 31\r\nc=IN IP6 2001:db8::1\r\n";
+    let udp = |port: u16| format!("udp 192.0.2.1 {port}");
+    assert_eq!(
+        offered(&format!("{session}{two}"), typed),
+        [udp(5004), udp(5005), "udp 2001:db8::1 5100".into(), "udp 2001:db8::1 5101".into()]
+    );
+    let reports = "m=audio 5004 RTP/AVP 0\r\na=rtcp:6000 IN IP4 192.0.2.2\r\n";
+    assert_eq!(
+        offered(&format!("{session}{reports}"), "c: application/sdp;q=1\r\n"),
+        [udp(5004), "udp 192.0.2.2 6000".into()]
+    );
+    let others = "m=audio 5004 UDP/TLS/RTP/SAVPF 0\na=rtcp-mux\nm=image 5200 udptl t38\n\
+                  m=message 5300 TCP/MSRP *\nm=video 0 RTP/AVP 31\n";
+    assert_eq!(
+        offered(&format!("{session}{others}"), "Content-Type: multipart/mixed\r\n"),
+        [udp(5004), udp(5200), "tcp 192.0.2.1 5300".into()]
+    );
+    // No address, no description, no number.
+    assert!(offered("m=audio 5004 RTP/AVP 0\r\n", typed).is_empty());
+    assert!(offered(&format!("{session}{two}"), "Content-Type: text/plain\r\n").is_empty());
+    assert!(
+        offered(&format!("{session}m=audio 70000 RTP/AVP 0\r\nm=x\r\nc=\r\n"), typed).is_empty()
+    );
 }
 
 #[test]

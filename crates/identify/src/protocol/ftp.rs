@@ -2,11 +2,10 @@
 
 use std::net::{IpAddr, Ipv4Addr};
 
-use parefeu_net::Direction;
+use parefeu_net::Protocol;
 
 use super::tls::Tls;
 use super::{Context, Decoder, FirstLine, LineStep, Probe, Role, Step, feed_lines};
-use crate::DataEndpoint;
 use crate::reader::{contains_ignore_case, starts_with_ignore_case};
 use crate::record::Record;
 
@@ -50,18 +49,11 @@ pub(crate) fn probe(context: &Context<'_>) -> Probe {
 pub(crate) struct Ftp {
     /// Whether the server has yet to answer AUTH TLS.
     asked_tls: bool,
-    /// Which direction of the flow the client sends in.
-    client: Direction,
 }
 
 impl Ftp {
     pub(crate) fn start() -> Decoder {
-        Decoder::Ftp(Self { asked_tls: false, client: Direction::Original })
-    }
-
-    /// Corrects which side is the client, for a flow whose first packet the server sent.
-    pub(crate) fn set_client(&mut self, client: Direction) {
-        self.client = client;
+        Decoder::Ftp(Self { asked_tls: false })
     }
 
     pub(crate) fn feed(&mut self, role: Role, bytes: &[u8], record: &mut Record<'_>) -> Step {
@@ -89,7 +81,7 @@ impl Ftp {
         } else {
             None
         };
-        announce(endpoint, self.client, record);
+        announce(endpoint, record);
         LineStep::Next
     }
 
@@ -108,14 +100,14 @@ impl Ftp {
             Some(b"229 ") => arguments.and_then(|text| parse_eprt(text, record.server)),
             _ => None,
         };
-        announce(endpoint, self.client.reverse(), record);
+        announce(endpoint, record);
         LineStep::Next
     }
 }
 
-fn announce(endpoint: Option<(IpAddr, u16)>, listener: Direction, record: &mut Record<'_>) {
-    if let Some((address, port)) = endpoint.filter(|(_, port)| *port != 0) {
-        record.set_data_endpoint(DataEndpoint { address, port, listener });
+fn announce(endpoint: Option<(IpAddr, u16)>, record: &mut Record<'_>) {
+    if let Some((address, port)) = endpoint {
+        record.announce(Protocol::TCP, address, port);
     }
 }
 

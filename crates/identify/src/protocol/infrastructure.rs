@@ -1,7 +1,10 @@
 //! Services every network runs: addresses, time, management, logs, accounting, boot, routing.
 
-use super::{Context, Probe};
+use parefeu_net::Protocol;
+
+use super::{Context, Decoder, Probe, Step};
 use crate::reader::{Reader, is_printable, u16_at, u32_at};
+use crate::record::{Record, Sender};
 
 /// DHCP for IPv4 (RFC 2131): the fixed header and its cookie.
 pub(crate) fn probe_dhcp(context: &Context<'_>) -> Probe {
@@ -119,6 +122,24 @@ pub(crate) fn probe_tftp(context: &Context<'_>) -> Probe {
     let (Some(name), Some(mode)) = (words.next(), words.next()) else { return Probe::No };
     let known = [&b"octet"[..], b"netascii", b"mail"].iter().any(|m| mode.eq_ignore_ascii_case(m));
     Probe::when(known && !name.is_empty() && is_printable(name), Probe::Client)
+}
+
+/// TFTP requests: the server answers from another port to the one that asked (RFC 1350 §4).
+#[derive(Debug)]
+pub(crate) struct Tftp;
+
+impl Tftp {
+    pub(crate) const fn start() -> Decoder {
+        Decoder::Tftp(Self)
+    }
+
+    pub(crate) fn feed(bytes: &[u8], record: &mut Record<'_>) -> Step {
+        if let Some([0, 1 | 2]) = bytes.get(..2) {
+            let Sender { address, port, .. } = record.sender;
+            record.announce(Protocol::UDP, address, port);
+        }
+        Step::Used(bytes.len())
+    }
 }
 
 /// Service location (RFC 2608 §8, RFC 2165): version, function and the datagram's length.

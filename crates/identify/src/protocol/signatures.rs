@@ -2,7 +2,7 @@
 
 use super::{
     Context, Decoder, Probe, database, directory, dns, dtls, ftp, http, industrial, infrastructure,
-    mail, messaging, postgresql, quic, rdp, remote, tls, tunnel, voice,
+    mail, messaging, postgresql, quic, rdp, remote, sip, tls, tunnel, voice,
 };
 use crate::Application as App;
 
@@ -72,7 +72,7 @@ pub(crate) static TCP: &[Signature] = &[
     ),
     read(App::IMAP, &[], mail::probe_imap, mail::Mail::start_imap),
     named(App::RTSP, &[], voice::probe_rtsp),
-    named(App::SIP, &[], voice::probe_sip),
+    read(App::SIP, &[], sip::probe, sip::Sip::start),
     read(App::HTTP, &[], http::probe_any_method, http::Http::start),
     named(App::BITTORRENT, &[b"\x13BitTorrent protocol"], messaging::probe_bittorrent),
     named(App::VNC, &[b"RFB "], remote::probe_vnc),
@@ -128,7 +128,7 @@ pub(crate) static UDP: &[Signature] = &[
     read(App::STUN, &[b"\x00", b"\x01"], voice::probe_stun, voice::Stun::start),
     read(App::DTLS, &[], dtls::probe, dtls::Dtls::start),
     named(App::SSDP, &[b"M-SEARCH ", b"NOTIFY *", b"HTTP/1.1 200"], voice::probe_ssdp),
-    named(App::SIP, &[], voice::probe_sip),
+    read(App::SIP, &[], sip::probe, sip::Sip::start),
     named(App::BITTORRENT, &[b"d"], messaging::probe_bittorrent_dht),
     named(App::SYSLOG, &[b"<"], infrastructure::probe_syslog),
     named(App::DHCP, &[b"\x01", b"\x02"], infrastructure::probe_dhcp),
@@ -145,7 +145,12 @@ pub(crate) static UDP: &[Signature] = &[
     named(App::IKE, &[], tunnel::probe_ike),
     named(App::L2TP, &[], tunnel::probe_l2tp),
     named(App::RADIUS, &[], infrastructure::probe_radius),
-    named(App::TFTP, &[b"\x00\x01", b"\x00\x02"], infrastructure::probe_tftp),
+    read(
+        App::TFTP,
+        &[b"\x00\x01", b"\x00\x02"],
+        infrastructure::probe_tftp,
+        infrastructure::Tftp::start,
+    ),
     named(App::SLP, &[], infrastructure::probe_slp),
     named(App::BACNET, &[b"\x81"], industrial::probe_bacnet),
     named(App::NFS, &[], directory::probe_nfs),

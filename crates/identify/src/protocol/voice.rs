@@ -1,4 +1,4 @@
-//! Voice and media signalling: SIP, RTSP, STUN, SSDP.
+//! Voice and media signalling: RTSP, STUN, SSDP.
 
 use parefeu_net::Protocol;
 
@@ -8,17 +8,12 @@ use crate::Application;
 use crate::reader::{u16_at, u32_at};
 use crate::record::Record;
 
-/// SIP (RFC 3261 §7): a request or status line.
-pub(crate) fn probe_sip(context: &Context<'_>) -> Probe {
-    judge_line(context, b"SIP/2.0")
-}
-
 /// RTSP (RFC 7826 §20): a request or status line.
 pub(crate) fn probe_rtsp(context: &Context<'_>) -> Probe {
     judge_line(context, b"RTSP/1.0")
 }
 
-fn judge_line(context: &Context<'_>, version: &[u8]) -> Probe {
+pub(super) fn judge_line(context: &Context<'_>, version: &[u8]) -> Probe {
     let own = context.own;
     let shared = own.len().min(version.len());
     if own.get(..shared) == version.get(..shared) {

@@ -123,19 +123,7 @@ impl Writer<'_> {
                 self.raw(name, value.as_secs_f64());
             }
         }
-        for (name, value, usual) in [
-            ("tcp-loose", behaviour.tcp_loose, preset.tcp_loose),
-            ("tcp-be-liberal", behaviour.tcp_be_liberal, preset.tcp_be_liberal),
-            ("tcp-windows", behaviour.tcp_windows, preset.tcp_windows),
-            ("tcp-asymmetric", behaviour.tcp_asymmetric, preset.tcp_asymmetric),
-            ("checksum", behaviour.checksum, preset.checksum),
-            ("filter-every-packet", behaviour.filter_every_packet, preset.filter_every_packet),
-            ("keep-denied", behaviour.keep_denied, preset.keep_denied),
-            ("icmp-errors-related", behaviour.icmp_errors_related, preset.icmp_errors_related),
-            ("icmp-sessions", behaviour.icmp_sessions, preset.icmp_sessions),
-            ("predict", behaviour.predict, preset.predict),
-            ("rematch", behaviour.rematch, preset.rematch),
-        ] {
+        for ((name, value), (_, usual)) in behaviour.switches().zip(preset.switches()) {
             if value != usual {
                 self.raw(name, value);
             }

@@ -330,9 +330,13 @@ fn pairs<A: Copy, B: Copy>(
 /// every field it names is stated.
 fn has_its_turn(firewall: &Firewall, rule: usize) -> bool {
     let turn = Turn::of(firewall, 0, rule);
+    let Match { from, to, relation, .. } = &firewall.rule_bases[0].rules[rule].matches;
+    let relates = *relation != ZoneRelation::Any;
+    let (names_from, names_to) = (relates || *from != Names::Any, relates || *to != Names::Any);
     Universe::of(&turn.firewall).any(|key, known| {
         let (surely, perhaps) = turn.comes(key, known);
-        surely || perhaps && key.from.is_some() && key.to.is_some()
+        let is_stated = (key.from.is_some() || !names_from) && (key.to.is_some() || !names_to);
+        surely || perhaps && is_stated
     })
 }
 

@@ -43,11 +43,13 @@ struct Look {
     checksums: bool,
     /// Sessions inside tunnels, instead of the tunnels.
     inside: bool,
+    /// Further settings of the behaviour.
+    behaviour: &'static str,
 }
 
 /// The sessions of a capture, in the order they ended.
 fn sessions(capture: &Path, look: Look) -> Vec<SessionSummary> {
-    let text = format!("{MONITOR}{}{ADMITS_ALL}", look.timers);
+    let text = format!("{MONITOR}{}{}{ADMITS_ALL}", look.behaviour, look.timers);
     let (firewall, mut problems) = native::read(Source::new("monitor.toml", &text));
     let linked = firewall.and_then(|firewall| link(&firewall, &mut problems));
     let firewall = Arc::new(linked.unwrap_or_else(|| unreachable!("{problems:?}")));

@@ -174,7 +174,9 @@ fn connections_agree_with_zeek() {
         // way that fits it better. Zeek logs a tunnel and what is inside.
         let ways = [false, true].map(|checksums| {
             let look = |inside| {
-                sessions(&folder.join(text("pcap")), Look { timers: TIMERS, checksums, inside })
+                let behaviour = "";
+                let look = Look { timers: TIMERS, checksums, inside, behaviour };
+                sessions(&folder.join(text("pcap")), look)
             };
             let (mut seen, inner) = (look(false), look(true));
             let inner = inner.into_iter().filter(|session| {

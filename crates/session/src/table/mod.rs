@@ -6,12 +6,11 @@ mod slots;
 
 use std::collections::VecDeque;
 use std::hash::{BuildHasher, Hash, Hasher};
-use std::net::IpAddr;
 use std::time::Duration;
 
 use foldhash::SharedSeed;
 use foldhash::quality::{FoldHasher, SeedableRandomState};
-use parefeu_net::{Direction, FiveTuple, Packet, Quoted, Timestamp, Transport};
+use parefeu_net::{Direction, FiveTuple, Packet, Protocol, Quoted, Timestamp, Transport};
 use parefeu_policy::{Behaviour, ConnectionState};
 
 use crate::session::{Carried, EndedSession, Opening, Session, SessionId, Sought};
@@ -101,6 +100,31 @@ impl<T> SessionTable<T> {
     /// Takes over another state policy; live sessions follow it from their next packet.
     pub fn set_behaviour(&mut self, behaviour: Behaviour) {
         self.behaviour = behaviour;
+    }
+
+    /// What the session of a packet is sought by; `None` for a packet without a flow.
+    pub fn sought(&self, tag: u32, packet: &Packet<'_>) -> Option<Sought> {
+        let mut flow = packet.five_tuple()?;
+        let mut carried = None;
+        match &packet.transport {
+            Transport::Icmp(message) => {
+                carried = Some(Carried { kind: message.kind, against: false });
+            }
+            Transport::Other(bytes) if self.behaviour.ipsec_by_spi => {
+                let at = match flow.protocol {
+                    Protocol::ESP => 0,
+                    Protocol::AH => 4,
+                    _ => bytes.len(),
+                };
+                if let Some(&[a, b, c, d]) = bytes.get(at..).and_then(<[u8]>::first_chunk) {
+                    (flow.src_port, flow.dst_port) =
+                        (u16::from_be_bytes([a, b]), u16::from_be_bytes([c, d]));
+                }
+            }
+            _ => {}
+        }
+        let depth = if self.behaviour.tunnels_apart { packet.tunnels.depth() as u8 } else { 0 };
+        Some(Sought { tag, flow, carried, depth: depth.min(Sought::MAX_DEPTH) })
     }
 
     /// The session a packet belongs to, and its direction there.
@@ -245,21 +269,16 @@ impl<T> SessionTable<T> {
 
     /// The session an ICMP error is about, and the direction in which the error travels.
     ///
-    /// `dst` is the destination of the error itself, which has to be the sender of the quoted
-    /// packet. The quoted sequence number is not checked (as Linux). Translate the error with
-    /// [`Session::quoted_beyond`]. `None` also when the quote is too short to know the flow, and
-    /// when it quotes an answer where the session holds the query.
-    pub fn related(
-        &self,
-        tag: u32,
-        quoted: &Quoted,
-        dst: IpAddr,
-    ) -> Option<(SessionId, Direction)> {
-        if !quoted.ports_known || quoted.flow.src != dst {
+    /// `error` is what its own session would be sought by; its destination has to be the sender of
+    /// the quoted packet. The quoted sequence number is not checked (as Linux). Translate the error
+    /// with [`Session::quoted_beyond`]. `None` also when the quote is too short to know the flow,
+    /// and when it quotes an answer where the session holds the query.
+    pub fn related(&self, error: &Sought, quoted: &Quoted) -> Option<(SessionId, Direction)> {
+        if !quoted.ports_known || quoted.flow.src != error.flow.dst {
             return None;
         }
         let carried = quoted.icmp_kind.map(|kind| Carried { kind, against: true });
-        self.find(&Sought { tag, flow: quoted.flow.reverse(), carried })
+        self.find(&Sought { flow: quoted.flow.reverse(), carried, ..*error })
     }
 
     /// How many packets were refused for this reason.
@@ -302,9 +321,9 @@ impl<T> SessionTable<T> {
         };
         let Opening { tag, original, translated, data, bytes, .. } = opening;
         let reply = translated.reverse();
-        let carried = Sought::of(tag, packet).and_then(|sought| sought.carried);
-        let sought = Sought { tag, flow: original, carried };
-        let answer = Sought { tag, flow: translated, carried }.reverse();
+        let as_it_is = self.sought(tag, packet).unwrap_or_else(|| Sought::new(tag, original));
+        let sought = Sought { flow: original, ..as_it_is };
+        let answer = Sought { flow: translated, ..as_it_is }.reverse();
         let query = Query::new(&sought);
         let hash = self.place_hash(&query);
         if self.find_hashed(&query, hash).is_some() || self.has_reply(&answer) {
@@ -312,7 +331,8 @@ impl<T> SessionTable<T> {
         }
         self.make_room()?;
         let deadline = now + tracker.timeout(&self.behaviour.timers, || Duration::ZERO);
-        let entry = Entry { tag, original, reply, now, deadline, bytes, tracker, data };
+        let depth = sought.depth;
+        let entry = Entry { tag, original, reply, depth, now, deadline, bytes, tracker, data };
         self.reserve();
         let (slot, generation) = self.slots.insert(entry);
         self.index.insert(hash, slot);
@@ -418,6 +438,15 @@ impl<T> SessionTable<T> {
             self.reschedule(id.slot);
         }
         step
+    }
+
+    /// Counts a packet of another flow for a session, as of an ICMP error about it, in the direction
+    /// it goes. Nothing else of the session changes.
+    pub fn count(&mut self, id: SessionId, direction: Direction, bytes: u64) {
+        let hot = self.slots.hot_mut(id.slot).filter(|hot| hot.generation == id.generation);
+        if let Some(hot) = hot {
+            hot.count(direction.index(), bytes);
+        }
     }
 
     fn reschedule(&mut self, slot: u32) {

@@ -87,6 +87,9 @@ const LIVE: u8 = 1;
 const APART: u8 = 2;
 /// Its tracker is kept apart: TCP or SCTP.
 const TRACKED: u8 = 4;
+/// From here on, in how many tunnels it is.
+const DEPTH: u32 = 4;
+const _: () = assert!(Sought::MAX_DEPTH == u8::MAX >> DEPTH);
 
 const _: () = assert!(size_of::<Hot>() == 64);
 
@@ -233,6 +236,7 @@ pub(super) struct Entry<T> {
     pub(super) tag: u32,
     pub(super) original: FiveTuple,
     pub(super) reply: FiveTuple,
+    pub(super) depth: u8,
     pub(super) now: Timestamp,
     pub(super) deadline: Timestamp,
     pub(super) bytes: u64,
@@ -303,8 +307,8 @@ impl<T> Slots<T> {
 
     /// Puts a session into a slot, which it returns with its generation.
     pub(super) fn insert(&mut self, entry: Entry<T>) -> (u32, u32) {
-        let Entry { tag, original, reply, now, deadline, bytes, tracker, data } = entry;
-        let mut flags = LIVE;
+        let Entry { tag, original, reply, depth, now, deadline, bytes, tracker, data } = entry;
+        let mut flags = LIVE | depth << DEPTH;
         let ends = match Query::new(&Sought::new(tag, original)).ends {
             Some(ends) if reply == original.reverse() => ends,
             _ => {
@@ -384,8 +388,8 @@ impl<T> Slots<T> {
     /// A session that is its own reply has no reply direction.
     #[inline]
     pub(super) fn matches(&self, hot: &Hot, query: &Query<'_>) -> (bool, bool) {
-        let Sought { tag, flow, carried } = query.sought;
-        if hot.protocol != flow.protocol {
+        let Sought { tag, flow, carried, depth } = query.sought;
+        if hot.protocol != flow.protocol || hot.flags >> DEPTH != *depth {
             return (false, false);
         }
         let (is_original, is_reply) = if hot.flags & APART == 0 {

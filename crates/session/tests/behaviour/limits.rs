@@ -116,7 +116,7 @@ fn an_icmp_error_finds_its_session_on_both_sides_of_translation() {
     let id = open(&mut table, 0, client(1000), public).unwrap();
     let related = |flow: FiveTuple, dst, ports_known| {
         let quoted = Quoted { flow, ports_known, tcp_sequence: None, icmp_kind: None };
-        table.related(0, &quoted, dst)
+        table.related(&Sought::new(0, FiveTuple { dst, ..client(0) }), &quoted)
     };
     // From beyond, about the client's packet as it left.
     assert_eq!(related(public, public.src, true), Some((id, Direction::Reply)));
@@ -141,7 +141,7 @@ fn an_icmp_error_quotes_the_query_or_its_answer_as_it_was_sent() {
     let id = table.open(NOW, &packet(&asked, query(7, 8, true)), opening).unwrap();
     let related = |flow: FiveTuple, kind| {
         let quoted = Quoted { flow, ports_known: true, tcp_sequence: None, icmp_kind: Some(kind) };
-        table.related(0, &quoted, flow.src)
+        table.related(&Sought::new(0, flow.reverse()), &quoted)
     };
     assert_eq!(related(asked, 8), Some((id, Direction::Reply)));
     assert_eq!(related(asked.reverse(), 0), Some((id, Direction::Original)));

@@ -8,7 +8,7 @@ use parefeu_net::{
     TcpSegment, Timestamp, Transport, TunnelStack, UdpDatagram,
 };
 use parefeu_policy::Behaviour;
-use parefeu_session::{EndReason, OpenError, Opening, SessionTable, Sought, Step, TableLimits};
+use parefeu_session::{EndReason, OpenError, Opening, SessionTable, Step, TableLimits};
 
 /// The client's flow, or the server's.
 pub(crate) fn flow(side: &str) -> FiveTuple {
@@ -142,7 +142,7 @@ impl Script {
         }
         let packet = packet(&flow, transport);
         let mut prefix = "";
-        if let Some((id, direction)) = self.table.find(&Sought::of(0, &packet).unwrap()) {
+        if let Some((id, direction)) = self.table.find(&self.table.sought(0, &packet).unwrap()) {
             match self.table.advance(self.now, id, direction, &packet, 40) {
                 Step::Accept(state) => return state.name().to_string(),
                 Step::Invalid(reason) => return format!("invalid {reason}"),

@@ -4,10 +4,10 @@ use parefeu_policy::{At, Behaviour, Diagnostic, Diagnostics, Severity};
 
 use crate::asa::config::{Config, Inspected, Inspection, PolicyMap};
 
-/// Sets what inspections decide: whether FTP opens its data connections, and whether answers to
-/// ICMP queries and ICMP errors pass with the session they are about.
+/// Sets what inspections decide: whether FTP, TFTP and SIP open the connections they announce, and
+/// whether answers to ICMP queries and ICMP errors pass with the session they are about.
 ///
-/// A device is delivered with a global policy that inspects FTP and not ICMP (CLI book 2, "Default
+/// A device is delivered with a global policy that inspects those three and not ICMP (CLI book 2, "Default
 /// Service Policy Configuration"). A running configuration shows it; one without any policy is an
 /// excerpt, and is taken to have it.
 pub(super) fn apply(config: &Config, behaviour: &mut Behaviour, problems: &mut Diagnostics) {
@@ -15,15 +15,16 @@ pub(super) fn apply(config: &Config, behaviour: &mut Behaviour, problems: &mut D
     if !forwards {
         return;
     }
-    let (ftp, icmp) = if config.policy_maps.is_empty() && config.service_policies.is_empty() {
+    let of = [Inspected::Ftp, Inspected::Tftp, Inspected::Sip, Inspected::Icmp];
+    let is_excerpt = config.policy_maps.is_empty() && config.service_policies.is_empty();
+    let [ftp, tftp, sip, icmp] = if is_excerpt {
         assume(problems);
-        (true, false)
+        of.map(|of| of != Inspected::Icmp)
     } else {
         let stated = stated(config, problems);
-        let holds = |of| stated.iter().any(|inspection| inspection.value.of == of);
-        (holds(Inspected::Ftp), holds(Inspected::Icmp))
+        of.map(|of| stated.iter().any(|inspection| inspection.value.of == of))
     };
-    behaviour.predict = ftp;
+    (behaviour.expect_ftp, behaviour.expect_tftp, behaviour.expect_sip) = (ftp, tftp, sip);
     behaviour.icmp_sessions = icmp;
     behaviour.icmp_errors_related = icmp;
 }
@@ -32,8 +33,8 @@ fn assume(problems: &mut Diagnostics) {
     problems.push(Diagnostic {
         severity: Severity::Suspicious,
         code: "inspections-assumed",
-        message: "no service policy is stated: FTP is taken to be inspected and ICMP not, as a \
-                  device is delivered"
+        message: "no service policy is stated: FTP, TFTP and SIP are taken to be inspected and \
+                  ICMP not, as a device is delivered"
             .to_owned(),
         at: None,
         help: Some("add the `policy-map` and `service-policy` lines of the device".to_owned()),

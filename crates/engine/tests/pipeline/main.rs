@@ -1,6 +1,8 @@
 //! Frames through the whole pipeline, clause by clause of `docs/semantics.md`.
 #![expect(clippy::unwrap_used, reason = "a test whose firewall does not link has failed")]
 
+mod announced;
+
 use std::sync::Arc;
 
 use parefeu_classify::{CompileLimits, CompiledPolicy};
