@@ -440,8 +440,8 @@ impl<T> SessionTable<T> {
         step
     }
 
-    /// Counts a packet of another flow for a session, as of an ICMP error about it, in the direction
-    /// it goes. Nothing else of the session changes.
+    /// Counts a packet of another flow for a session, as of an ICMP error about it, in the
+    /// direction it goes. Nothing else of the session changes.
     pub fn count(&mut self, id: SessionId, direction: Direction, bytes: u64) {
         let hot = self.slots.hot_mut(id.slot).filter(|hot| hot.generation == id.generation);
         if let Some(hot) = hot {
