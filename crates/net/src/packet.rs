@@ -436,6 +436,16 @@ pub struct IcmpMessage<'a> {
     pub payload: &'a [u8],
 }
 
+/// The type of the ICMP query that a message of this type answers; `None` for one that is no
+/// answer (RFC 792, RFC 950, RFC 4443, RFC 4620). The numbers of both families are apart.
+pub const fn icmp_query_of(kind: u8) -> Option<u8> {
+    match kind {
+        0 => Some(8),
+        14 | 16 | 18 | 129 | 140 => Some(kind - 1),
+        _ => None,
+    }
+}
+
 /// The packet an ICMP error quotes, as far as it can be read.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct Quoted {

@@ -8,7 +8,8 @@ use hashbrown::HashMap;
 use parefeu_engine::{Decision, Reason, Verdict};
 use parefeu_identify::{Application, Identifier};
 use parefeu_net::{
-    DecodeLimits, FiveTuple, LinkType, Packet, Protocol, TcpFlags, Timestamp, Transport, decode,
+    DecodeLimits, FiveTuple, IcmpMessage, LinkType, Packet, Protocol, TcpFlags, Timestamp,
+    Transport, decode, icmp_query_of,
 };
 use parefeu_policy::{InterfaceId, Timers};
 
@@ -193,16 +194,34 @@ impl Lockstep {
     }
 
     /// Both directions share a key, also where the reply comes to a translated address. An ICMP
-    /// error counts with the flow it quotes.
+    /// error counts with the flow it quotes. Queries of either side, and of each type, are flows of
+    /// their own: their key goes from who asks, and has the type of the query for a port.
     fn flow_key(&self, flow: FiveTuple, packet: &Packet<'_>) -> FiveTuple {
-        let flow = match &packet.transport {
-            Transport::Icmp(message) => {
-                message.quoted.as_ref().map_or(flow, |it| it.flow.reverse())
+        let (flow, query) = match &packet.transport {
+            Transport::Icmp(IcmpMessage { quoted: Some(quoted), .. }) => {
+                let sent = quoted.icmp_kind.map(|kind| (kind, icmp_query_of(kind)));
+                let query = sent.map(|(kind, asked)| (asked.is_none(), asked.unwrap_or(kind)));
+                (quoted.flow.reverse(), query)
             }
-            _ => flow,
+            Transport::Icmp(IcmpMessage { id: Some(_), kind, .. }) => {
+                let asked = icmp_query_of(*kind);
+                (flow, Some((asked.is_some(), asked.unwrap_or(*kind))))
+            }
+            _ => (flow, None),
         };
-        let reply = (!self.replies.is_empty()).then(|| self.replies.get(&flow).copied()).flatten();
-        reply.unwrap_or_else(|| flow.direction_free())
+        if query.is_none_or(|(is_answer, _)| is_answer)
+            && !self.replies.is_empty()
+            && let Some(asked) = self.replies.get(&flow)
+        {
+            return *asked;
+        }
+        match query {
+            None => flow.direction_free(),
+            Some((is_answer, kind)) => {
+                let asking = if is_answer { flow.reverse() } else { flow };
+                FiveTuple { dst_port: kind.into(), ..asking }
+            }
+        }
     }
 
     /// A reply as it would have come to the new firewall: the capture shows it addressed to what

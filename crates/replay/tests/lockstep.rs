@@ -188,6 +188,26 @@ fn s11_1_other_addresses_after_translation_are_a_difference() {
     check(("panos", &hidden), ("panos", &hidden), HANDSHAKE, "1 same");
 }
 
+/// Either side asks, for two things, and somebody on the way complains.
+#[test]
+fn s11_1_icmp_queries_of_either_side_are_flows_of_their_own() {
+    let script = "
+        1 10.0.0.7 > 192.0.2.9 echo id=7
+        1 192.0.2.9 > 10.0.0.7 echo-reply id=7
+        2 192.0.2.9 > 10.0.0.7 echo id=7
+        2 10.0.0.7 > 192.0.2.9 echo-reply id=7
+        3 10.0.0.7 > 192.0.2.9 icmp=13/0 id=7
+        3 192.0.2.9 > 10.0.0.7 icmp=14/0 id=7";
+    let inside =
+        "[[rule_base.rule]]\nname = \"out\"\nsource = \"10.0.0.0/8\"\naction = \"allow\"\n";
+    let hidden = format!(
+        "{ALLOW}[[source_nat]]\nname = \"out\"\negress = [\"wan\"]\ntranslation = \"egress-interface\"\n"
+    );
+    check(("panos", ALLOW), ("panos", ALLOW), script, "3 same");
+    check(("panos", ALLOW), ("panos", inside), script, "1 newly-denied, 2 same");
+    check(("panos", &hidden), ("panos", &hidden), script, "3 same");
+}
+
 #[test]
 fn s11_1_what_is_not_modelled_is_no_difference() {
     let doubtful =
