@@ -119,4 +119,6 @@ pub struct EndedSession<T> {
     pub session: Session<T>,
     /// Why it ended.
     pub reason: EndReason,
+    /// The deadline that came, where it ended by itself.
+    pub due: Option<Timestamp>,
 }

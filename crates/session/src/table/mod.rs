@@ -36,8 +36,8 @@ pub enum WhenFull {
     /// It is refused with [`OpenError::TableFull`].
     #[default]
     DropNew,
-    /// It takes the place of a session nobody has answered, found among a few; where all of those
-    /// were answered it is refused. Linux does the same, and never gives up an answered one.
+    /// It takes the place of the session that has waited longest for an answer; where all were
+    /// answered it is refused. Linux looks for one among a few, and never gives up an answered one.
     DropUnanswered,
 }
 
@@ -73,12 +73,10 @@ pub struct SessionTable<T> {
     limits: TableLimits,
     /// Packets refused, by [`InvalidReason`].
     invalid: [u64; InvalidReason::ALL.len()],
-    /// Where the search for an unanswered session goes on.
-    eviction_cursor: u32,
+    /// Sessions as they were opened, those that were answered or ended perhaps among them: kept
+    /// where a full table makes room.
+    unanswered: VecDeque<SessionId>,
 }
-
-/// How many sessions are looked at for one that nobody has answered, when the table is full.
-const EVICTION_PROBES: u32 = 64;
 
 impl<T> SessionTable<T> {
     /// An empty table. `hash_key` keeps the flows of strangers from being steered into one bucket.
@@ -93,7 +91,7 @@ impl<T> SessionTable<T> {
             behaviour,
             limits,
             invalid: [0; InvalidReason::ALL.len()],
-            eviction_cursor: 0,
+            unanswered: VecDeque::new(),
         }
     }
 
@@ -329,7 +327,9 @@ impl<T> SessionTable<T> {
         if self.find_hashed(&query, hash).is_some() || self.has_reply(&answer) {
             return Err(OpenError::Clash);
         }
-        self.make_room()?;
+        if self.is_full() && !self.drop_unanswered() {
+            return Err(OpenError::TableFull);
+        }
         let deadline = now + tracker.timeout(&self.behaviour.timers, || Duration::ZERO);
         let depth = sought.depth;
         let entry = Entry { tag, original, reply, depth, now, deadline, bytes, tracker, data };
@@ -341,7 +341,21 @@ impl<T> SessionTable<T> {
             self.index.insert(reply_hash, slot);
         }
         self.calendar.note(&mut self.slots, slot);
-        Ok(SessionId { slot, generation })
+        let id = SessionId { slot, generation };
+        if self.limits.when_full == WhenFull::DropUnanswered {
+            self.await_answer(id);
+        }
+        Ok(id)
+    }
+
+    /// Notes a session that may have to make room.
+    fn await_answer(&mut self, id: SessionId) {
+        if self.unanswered.len() >= 2 * self.len() + 64 {
+            let mut waiting = std::mem::take(&mut self.unanswered);
+            waiting.retain(|id| self.is_unanswered(*id));
+            self.unanswered = waiting;
+        }
+        self.unanswered.push_back(id);
     }
 
     /// Makes sure that the index takes one more session.
@@ -361,28 +375,36 @@ impl<T> SessionTable<T> {
         self.index = index;
     }
 
-    /// Makes sure that one more session fits.
-    fn make_room(&mut self) -> Result<(), OpenError> {
+    /// Whether no further session fits.
+    fn is_full(&self) -> bool {
         let limit = self.limits.sessions();
-        if self.ended.len() >= limit {
-            return Err(OpenError::TableFull);
-        }
-        if self.len() < limit {
-            return Ok(());
-        }
-        if self.limits.when_full == WhenFull::DropNew {
-            return Err(OpenError::TableFull);
-        }
-        let slots = self.slots.count();
-        for _ in 0..EVICTION_PROBES.min(slots) {
-            self.eviction_cursor = (self.eviction_cursor + 1) % slots;
-            let tracker = self.slots.tracker(self.eviction_cursor);
-            if tracker.is_some_and(|tracker| !tracker.is_answered()) {
-                self.remove(self.eviction_cursor, Some(EndReason::ResourcesUnavailable));
-                return Ok(());
+        self.ended.len() >= limit || self.len() >= limit
+    }
+
+    fn is_unanswered(&self, id: SessionId) -> bool {
+        let is_it = self.slots.hot(id.slot).is_some_and(|hot| hot.generation == id.generation);
+        is_it && self.slots.tracker(id.slot).is_some_and(|tracker| !tracker.is_answered())
+    }
+
+    /// The session that has waited longest for an answer, where a full table makes room.
+    pub fn longest_unanswered(&mut self) -> Option<SessionId> {
+        while let Some(id) = self.unanswered.front().copied() {
+            if self.is_unanswered(id) {
+                return Some(id);
             }
+            self.unanswered.pop_front();
         }
-        Err(OpenError::TableFull)
+        None
+    }
+
+    /// Ends the session that has waited longest for an answer, and says whether there was one.
+    fn drop_unanswered(&mut self) -> bool {
+        if self.ended.len() >= self.limits.sessions() {
+            return false;
+        }
+        let Some(id) = self.longest_unanswered() else { return false };
+        self.remove(id.slot, Some(EndReason::ResourcesUnavailable));
+        true
     }
 
     /// Whether a live session expects such replies, wherever they enter.
@@ -492,6 +514,7 @@ impl<T> SessionTable<T> {
     fn remove(&mut self, slot: u32, reason: Option<EndReason>) {
         let Some(hot) = self.slots.hot(slot) else { return };
         let id = SessionId { slot, generation: hot.generation };
+        let due = reason.is_none().then_some(hot.deadline);
         let Some(session) = self.session(id) else { return };
         let Session { original, reply, start, last, packets, bytes, .. } = session;
         let Session { is_answered, is_refused, .. } = session;
@@ -505,7 +528,7 @@ impl<T> SessionTable<T> {
         let Some(data) = self.slots.remove(slot) else { return };
         let session =
             Session { original, reply, start, last, packets, bytes, data, is_answered, is_refused };
-        self.ended.push_back(EndedSession { session, reason: reason.unwrap_or(own) });
+        self.ended.push_back(EndedSession { session, reason: reason.unwrap_or(own), due });
     }
 
     /// Ends every session whose deadline is at or before `now`, in the order of deadlines.
@@ -538,7 +561,8 @@ impl<T> SessionTable<T> {
     /// Bytes the table takes, what the callers' parts point to not counted, nor what ended and
     /// waits to be collected.
     pub fn memory_bytes(&self) -> usize {
-        self.slots.bytes() + self.index.bytes() + self.calendar.bytes()
+        let unanswered = self.unanswered.capacity() * size_of::<SessionId>();
+        self.slots.bytes() + self.index.bytes() + self.calendar.bytes() + unanswered
     }
 }
 
