@@ -19,7 +19,9 @@ use parefeu::policy::{
     RuleId, Source, Truth, link, native, reference,
 };
 use parefeu::replay::{Capture, CaptureLimits};
-use parefeu::session::{EndReason, Opening, SessionId, SessionTable, Sought, TableLimits, WhenFull};
+use parefeu::session::{
+    EndReason, Opening, SessionId, SessionTable, Sought, TableLimits, WhenFull,
+};
 use parefeu_testkit::{Random, firewalls, keys};
 use parefeu_verify::{Input, Limits, verify};
 use proptest::strategy::{Strategy, ValueTree};
