@@ -1,5 +1,6 @@
 //! Packets against sessions, and new connections against the policy.
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 
 use parefeu_classify::CompiledPolicy;
@@ -19,8 +20,8 @@ use parefeu_session::{
 };
 
 use crate::decision::{Decision, Reason, Verdict};
-use crate::engine::{EngineConfig, Events};
-use crate::event::{Event, SessionSummary};
+use crate::engine::EngineConfig;
+use crate::event::SessionSummary;
 use crate::expect::{Expectations, Expected, Parent};
 use crate::knowledge::{ApplicationTable, UserTable, Users, url_categories};
 use crate::pipeline::{OpenRoute, evaluate, open_route};
@@ -57,6 +58,21 @@ pub(crate) struct Kept {
     predicted: bool,
 }
 
+/// A session that ended.
+pub(crate) struct Settled {
+    /// The deadline that came, where it ended by itself.
+    pub(crate) due: Option<Timestamp>,
+    pub(crate) summary: SessionSummary,
+}
+
+impl Settled {
+    /// Where it stands among those that ended at one time: sessions that were ended first, then
+    /// those that ended by themselves, in the order of deadlines and of numbers.
+    pub(crate) const fn order(&self) -> (Option<Timestamp>, u64) {
+        (self.due, if self.due.is_some() { self.summary.id } else { 0 })
+    }
+}
+
 /// What the policy says of a session now.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 struct Standing {
@@ -68,49 +84,54 @@ struct Standing {
 pub(crate) struct Core {
     pub(crate) policy: Arc<CompiledPolicy>,
     pub(crate) users: Arc<UserTable>,
-    pub(crate) events: Events,
+    /// Sessions that ended and were not collected.
+    pub(crate) settled: VecDeque<Settled>,
+    /// The session opened last.
+    pub(crate) opened: Option<SessionId>,
+    /// Whether the last packet would have opened a session, had there been room.
+    pub(crate) lacked_room: bool,
+    pub(crate) next_serial: u64,
     applications: ApplicationTable,
-    identifier: Option<Identifier>,
+    identifier: Option<Arc<Identifier>>,
     sessions: SessionTable<Kept>,
     expectations: Expectations,
     epoch: u32,
-    next_serial: u64,
-    keep_events: bool,
-    verify_checksums: bool,
-    answers_seen_translated: bool,
+    config: EngineConfig,
 }
 
 impl Core {
     pub(crate) fn new(
         policy: Arc<CompiledPolicy>,
-        identifier: Option<Identifier>,
+        identifier: Option<Arc<Identifier>>,
+        users: &Arc<UserTable>,
         config: &EngineConfig,
     ) -> Self {
         let behaviour = policy.firewall().behaviour.clone();
         Self {
             applications: ApplicationTable::new(policy.firewall()),
             sessions: SessionTable::new(config.sessions, behaviour, config.hash_key),
-            users: Arc::default(),
+            users: Arc::clone(users),
             expectations: Expectations::default(),
-            events: Events::new(),
+            settled: VecDeque::new(),
+            opened: None,
+            lacked_room: false,
             identifier,
             epoch: 0,
             next_serial: 1,
-            keep_events: config.events,
-            verify_checksums: config.verify_checksums,
-            answers_seen_translated: config.answers_seen_translated,
+            config: config.clone(),
             policy,
         }
     }
 
     pub(crate) fn handle_packet(&mut self, arrival: Arrival, packet: &Packet<'_>) -> Decision {
+        self.lacked_room = false;
         let Some(sought) = self.sessions.sought(tag(arrival.ingress), packet) else {
             return Decision::refuse(Verdict::Drop, Reason::NotIp);
         };
         if matches!(packet.transport, Transport::Absent) && sought.flow.protocol.has_ports() {
             return Decision::refuse(Verdict::Drop, Reason::Truncated);
         }
-        let verify = self.verify_checksums && self.policy.firewall().behaviour.checksum;
+        let verify = self.config.verify_checksums && self.policy.firewall().behaviour.checksum;
         if verify && has_bad_checksum(packet) {
             return self.handle_bad_checksum(arrival, packet);
         }
@@ -145,7 +166,7 @@ impl Core {
         ingress: Option<InterfaceId>,
         answer: Sought,
     ) -> Option<(SessionId, Direction)> {
-        if !self.answers_seen_translated {
+        if !self.config.answers_seen_translated {
             return None;
         }
         let towards = self.policy.firewall().interface_towards(answer.flow.dst);
@@ -266,7 +287,7 @@ impl Core {
         }
         let mut kept = self.keep(packet, route);
         let announced = match state {
-            ConnectionState::New => self.expectations.take(&flow, arrival.now),
+            ConnectionState::New => self.expectations.expected(&flow, arrival.now),
             _ => None,
         };
         kept.standing = match announced {
@@ -305,8 +326,14 @@ impl Core {
             bytes: arrival.wire_len.into(),
             refused: !verdict.passes(),
         };
-        match self.sessions.open(arrival.now, packet, opening) {
+        let opened = self.sessions.open(arrival.now, packet, opening);
+        self.lacked_room = opened == Err(OpenError::TableFull);
+        match opened {
             Ok(id) => {
+                if announced.is_some() {
+                    self.expectations.answered(&flow);
+                }
+                self.opened = Some(id);
                 self.next_serial += 1;
                 self.identify(arrival, packet, id, Direction::Original, decision)
             }
@@ -677,10 +704,54 @@ impl Core {
         Some(new)
     }
 
+    /// Ends the sessions whose deadline has come.
     pub(crate) fn handle_timeout(&mut self, now: Timestamp) {
         self.sessions.handle_timeout(now);
         self.expectations.handle_timeout(now);
         self.collect_ended();
+    }
+
+    /// Whether the session that an ICMP error quotes is here.
+    pub(crate) fn holds_quoted(&self, ingress: Option<InterfaceId>, packet: &Packet<'_>) -> bool {
+        let Transport::Icmp(IcmpMessage { quoted: Some(quoted), .. }) = &packet.transport else {
+            return false;
+        };
+        let error = self.sessions.sought(tag(ingress), packet);
+        error.is_some_and(|error| self.sessions.related(&error, quoted).is_some())
+    }
+
+    /// The session that has waited longest for an answer, and its number.
+    pub(crate) fn longest_unanswered(&mut self) -> Option<(u64, SessionId)> {
+        let id = self.sessions.longest_unanswered()?;
+        Some((self.sessions.data(id)?.serial, id))
+    }
+
+    /// Ends a session to make room for another one.
+    pub(crate) fn give_up(&mut self, id: SessionId) {
+        self.sessions.close(id, EndReason::ResourcesUnavailable);
+    }
+
+    /// Shares the bound of sessions with other cores.
+    pub(crate) fn set_room(&mut self, room: Option<usize>) {
+        self.sessions.set_room(room);
+    }
+
+    /// Numbers a live session anew.
+    pub(crate) fn renumber(&mut self, id: SessionId, serial: u64) {
+        if let Some(kept) = self.sessions.data_mut(id) {
+            kept.serial = serial;
+        }
+    }
+
+    /// How many announced connections are waited for.
+    pub(crate) fn expected_count(&self) -> usize {
+        self.expectations.len()
+    }
+
+    /// The same number for packets between the same two hosts.
+    pub(crate) fn hash_of_hosts(&self, flow: &FiveTuple) -> u64 {
+        let hosts = FiveTuple { src_port: 0, dst_port: 0, protocol: Protocol(0), ..*flow };
+        self.sessions.hash(&hosts.direction_free())
     }
 
     pub(crate) fn poll_timeout(&self) -> Option<Timestamp> {
@@ -708,17 +779,18 @@ impl Core {
         self.sessions.memory_bytes()
     }
 
-    fn collect_ended(&mut self) {
+    pub(crate) fn collect_ended(&mut self) {
         while let Some(ended) = self.sessions.poll_ended() {
-            if self.keep_events {
+            if self.config.events {
+                let due = ended.due;
                 let summary = self.summarise(ended);
-                self.events.push_back(Event::SessionEnded(summary));
+                self.settled.push_back(Settled { due, summary });
             }
         }
     }
 
     fn summarise(&self, ended: EndedSession<Kept>) -> SessionSummary {
-        let EndedSession { session, reason } = ended;
+        let EndedSession { session, reason, .. } = ended;
         let new = session.translated();
         let Session { original, data, start, last, packets, bytes, .. } = session;
         let facts = data.flow.facts();

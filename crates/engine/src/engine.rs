@@ -1,17 +1,19 @@
 //! The engine: one owner of sessions, fed frame by frame.
 
 use std::collections::VecDeque;
+use std::num::NonZeroUsize;
 use std::sync::Arc;
 
 use parefeu_classify::CompiledPolicy;
 use parefeu_identify::{Identifier, Limits as IdentifyLimits};
 use parefeu_net::{
-    DecodeLimits, FragmentLimits, LinkType, Packet, Reassembler, Reassembly, Timestamp, decode,
+    DecodeLimits, FiveTuple, FragmentLimits, LinkType, Packet, Reassembler, Reassembly, Timestamp,
+    Transport, decode,
 };
 use parefeu_policy::{InterfaceId, LinkedFirewall};
-use parefeu_session::{EndReason, TableLimits};
+use parefeu_session::{EndReason, TableLimits, WhenFull};
 
-use crate::core::{Arrival, Core};
+use crate::core::{Arrival, Core, Settled};
 use crate::decision::{Counters, Decision, Reason, Verdict};
 use crate::event::Event;
 use crate::knowledge::UserTable;
@@ -38,6 +40,11 @@ pub struct EngineConfig {
     /// session. A capture taken on the client's side of the firewall shows answers so, after they
     /// were translated back; a live firewall never receives them.
     pub answers_seen_translated: bool,
+    /// Into how many parts sessions are divided, by the two hosts they are between, for
+    /// [`Engine::handle_batch`] to work on at once; what is decided does not depend on it. One
+    /// where the firewall translates: free ports, and who an answer is for, are everybody's
+    /// business.
+    pub shards: NonZeroUsize,
 }
 
 impl Default for EngineConfig {
@@ -51,6 +58,7 @@ impl Default for EngineConfig {
             hash_key: 0,
             events: true,
             answers_seen_translated: false,
+            shards: NonZeroUsize::MIN,
         }
     }
 }
@@ -68,20 +76,36 @@ pub struct Frame<'a> {
 
 /// A firewall at work.
 pub struct Engine {
-    config: EngineConfig,
+    pub(crate) config: EngineConfig,
     reassembler: Reassembler,
-    core: Core,
-    counters: Counters,
+    /// Sessions, by the hosts they are between.
+    pub(crate) cores: Vec<Core>,
+    pub(crate) counters: Counters,
+    pub(crate) events: VecDeque<Event>,
+    pub(crate) next_serial: u64,
+    /// Sessions that ended, on their way to [`Engine::events`].
+    settled: Vec<Settled>,
 }
 
 impl Engine {
     /// An engine without sessions.
     pub fn new(policy: Arc<CompiledPolicy>, config: EngineConfig) -> Self {
-        let identifier = config.identify.map(Identifier::new);
+        let translates = {
+            let firewall = policy.firewall();
+            !firewall.source_nat.rules.is_empty() || !firewall.destination_nat.rules.is_empty()
+        };
+        let shards = if translates { 1 } else { config.shards.get() };
+        let identifier = config.identify.map(|limits| Arc::new(Identifier::new(limits)));
+        let users = Arc::<UserTable>::default();
+        let cores = std::iter::repeat_n(policy, shards);
+        let cores = cores.map(|policy| Core::new(policy, identifier.clone(), &users, &config));
         Self {
             reassembler: Reassembler::new(config.fragments),
-            core: Core::new(policy, identifier, &config),
+            cores: cores.collect(),
             counters: Counters::default(),
+            events: VecDeque::new(),
+            next_serial: 1,
+            settled: Vec::new(),
             config,
         }
     }
@@ -119,69 +143,95 @@ impl Engine {
     }
 
     fn decide(&mut self, arrival: Arrival, packet: &Packet<'_>) -> Decision {
-        if let Some(reason) = packet.malformed {
-            return Decision::refuse(Verdict::Drop, Reason::Malformed(reason));
+        if let Some(decision) = undecodable(packet) {
+            return decision;
         }
-        let Some(network) = &packet.network else {
-            let reason = if packet.truncated { Reason::Truncated } else { Reason::NotIp };
-            return Decision::refuse(Verdict::Drop, reason);
-        };
-        if network.fragment.is_none() {
-            return self.core.handle_packet(arrival, packet);
+        if packet.network.as_ref().is_none_or(|network| network.fragment.is_none()) {
+            return self.judge(arrival, packet);
         }
-        match self.reassembler.handle_fragment(arrival.now, packet) {
-            Reassembly::Whole => self.core.handle_packet(arrival, packet),
+        let datagram = match self.reassembler.handle_fragment(arrival.now, packet) {
+            Reassembly::Whole => return self.judge(arrival, packet),
             Reassembly::Hold | Reassembly::Duplicate => {
-                Decision::refuse(Verdict::Hold, Reason::FragmentHeld)
+                return Decision::refuse(Verdict::Hold, Reason::FragmentHeld);
             }
             Reassembly::Discard(reason) => {
-                Decision::refuse(Verdict::Drop, Reason::Fragment(reason))
+                return Decision::refuse(Verdict::Drop, Reason::Fragment(reason));
             }
-            Reassembly::Complete(datagram) => {
-                let whole = datagram.decode(&self.config.decode);
-                match whole.malformed {
-                    Some(reason) => Decision::refuse(Verdict::Drop, Reason::Malformed(reason)),
-                    None => self.core.handle_packet(arrival, &whole),
-                }
-            }
+            Reassembly::Complete(datagram) => datagram,
+        };
+        let whole = datagram.decode(&self.config.decode);
+        if let Some(reason) = whole.malformed {
+            return Decision::refuse(Verdict::Drop, Reason::Malformed(reason));
         }
+        let Self { cores, next_serial, config, .. } = self;
+        judge_in_order(cores, next_serial, config, arrival, &whole)
+    }
+
+    /// Decides a whole packet.
+    fn judge(&mut self, arrival: Arrival, packet: &Packet<'_>) -> Decision {
+        let Self { cores, next_serial, config, .. } = self;
+        judge_in_order(cores, next_serial, config, arrival, packet)
     }
 
     /// Ends every session and datagram whose deadline is at or before `now`.
     pub fn handle_timeout(&mut self, now: Timestamp) {
         self.reassembler.handle_timeout(now);
-        self.core.handle_timeout(now);
+        for core in &mut self.cores {
+            core.handle_timeout(now);
+        }
+        self.tell_settled(|settled| settled.sort_by_key(Settled::order));
+    }
+
+    /// Turns sessions that ended into events, once they are in order.
+    fn tell_settled(&mut self, put_in_order: impl FnOnce(&mut [Settled])) {
+        for core in &mut self.cores {
+            self.settled.extend(core.settled.drain(..));
+        }
+        if !self.settled.is_empty() {
+            put_in_order(&mut self.settled);
+            let events = self.settled.drain(..).map(|it| Event::SessionEnded(it.summary));
+            self.events.extend(events);
+        }
     }
 
     /// When [`Engine::handle_timeout`] next has work; `None` while nothing is live.
     pub fn poll_timeout(&self) -> Option<Timestamp> {
-        let (fragments, sessions) = (self.reassembler.poll_timeout(), self.core.poll_timeout());
-        fragments.into_iter().chain(sessions).min()
+        let sessions = self.cores.iter().filter_map(Core::poll_timeout);
+        self.reassembler.poll_timeout().into_iter().chain(sessions).min()
     }
 
     /// The oldest event not yet collected.
     pub fn poll_event(&mut self) -> Option<Event> {
-        self.core.events.pop_front()
+        self.events.pop_front()
     }
 
     /// Swaps the rule base. Live sessions are judged again on their next frame, not here.
+    ///
+    /// An engine of several shards has to be told so by its first policy: one that translates where
+    /// the first one did not is followed by each shard for itself.
     pub fn install_policy(&mut self, policy: Arc<CompiledPolicy>) {
-        self.core.install_policy(policy);
+        let policies = std::iter::repeat_n(policy, self.cores.len());
+        for (core, policy) in self.cores.iter_mut().zip(policies) {
+            core.install_policy(policy);
+        }
     }
 
     /// Ends every session with `reason`, so that [`Engine::poll_event`] tells of all of them.
     pub fn close_all(&mut self, reason: EndReason) {
-        self.core.close_all(reason);
+        for core in &mut self.cores {
+            core.close_all(reason);
+        }
+        self.tell_settled(|settled| settled.sort_by_key(|it| it.summary.id));
     }
 
     /// The firewall in force.
     pub fn firewall(&self) -> &LinkedFirewall {
-        self.core.policy.firewall()
+        self.cores[0].policy.firewall()
     }
 
     /// Users by address; may be fed from another thread.
     pub fn users(&self) -> &Arc<UserTable> {
-        &self.core.users
+        &self.cores[0].users
     }
 
     /// How many frames met each verdict and reason.
@@ -191,13 +241,88 @@ impl Engine {
 
     /// How many sessions are live.
     pub fn session_count(&self) -> usize {
-        self.core.session_count()
+        self.cores.iter().map(Core::session_count).sum()
     }
 
     /// Bytes sessions and held fragments take, about.
     pub fn memory_bytes(&self) -> usize {
-        self.core.memory_bytes() + self.reassembler.held_bytes()
+        let sessions: usize = self.cores.iter().map(Core::memory_bytes).sum();
+        sessions + self.reassembler.held_bytes()
     }
 }
 
-pub(crate) type Events = VecDeque<Event>;
+/// What a frame is refused for before it is looked at.
+pub(crate) fn undecodable(packet: &Packet<'_>) -> Option<Decision> {
+    let reason = match packet {
+        Packet { malformed: Some(reason), .. } => Reason::Malformed(*reason),
+        Packet { network: Some(_), .. } => return None,
+        Packet { truncated: true, .. } => Reason::Truncated,
+        _ => Reason::NotIp,
+    };
+    Some(Decision::refuse(Verdict::Drop, reason))
+}
+
+/// Which of some cores has the sessions between the hosts of a packet.
+pub(crate) fn home(cores: &[Core], flow: &FiveTuple) -> usize {
+    if cores.len() == 1 { 0 } else { cores[0].hash_of_hosts(flow) as usize % cores.len() }
+}
+
+/// Decides a whole packet in its turn, with every core at hand.
+fn judge_in_order(
+    cores: &mut [Core],
+    next_serial: &mut u64,
+    config: &EngineConfig,
+    arrival: Arrival,
+    packet: &Packet<'_>,
+) -> Decision {
+    if let [core] = cores {
+        return judge_at(core, next_serial, arrival, packet);
+    }
+    let Some(flow) = packet.five_tuple() else {
+        return Decision::refuse(Verdict::Drop, Reason::NotIp);
+    };
+    let quoted = match &packet.transport {
+        Transport::Icmp(message) => message.quoted.as_ref(),
+        _ => None,
+    };
+    // An error belongs to the session it quotes; one that quotes none, to its own hosts.
+    let at = quoted.map(|quoted| home(cores, &quoted.flow));
+    let at = at.filter(|at| cores[*at].holds_quoted(arrival.ingress, packet));
+    let at = at.unwrap_or_else(|| home(cores, &flow));
+    let count = |cores: &[Core]| cores.iter().map(Core::session_count).sum::<usize>();
+    let room = |cores: &[Core]| config.sessions.max_sessions.saturating_sub(count(cores));
+    cores[at].set_room(Some(room(cores)));
+    let mut decision = judge_at(&mut cores[at], next_serial, arrival, packet);
+    if cores[at].lacked_room
+        && config.sessions.when_full == WhenFull::DropUnanswered
+        && drop_unanswered(cores)
+    {
+        cores[at].set_room(Some(room(cores)));
+        decision = judge_at(&mut cores[at], next_serial, arrival, packet);
+    }
+    cores[at].set_room(None);
+    decision
+}
+
+fn judge_at(
+    core: &mut Core,
+    next_serial: &mut u64,
+    arrival: Arrival,
+    packet: &Packet<'_>,
+) -> Decision {
+    core.next_serial = *next_serial;
+    let decision = core.handle_packet(arrival, packet);
+    *next_serial = core.next_serial;
+    decision
+}
+
+/// Ends the session of any core that has waited longest for an answer.
+fn drop_unanswered(cores: &mut [Core]) -> bool {
+    let waiting = cores.iter_mut().enumerate().filter_map(|(at, core)| {
+        let (serial, id) = core.longest_unanswered()?;
+        Some((serial, at, id))
+    });
+    let Some((_, at, id)) = waiting.min() else { return false };
+    cores[at].give_up(id);
+    true
+}

@@ -16,6 +16,13 @@ struct Key {
     protocol: Protocol,
 }
 
+impl Key {
+    const fn of(flow: &FiveTuple) -> Self {
+        let FiveTuple { src, dst, dst_port, protocol, .. } = *flow;
+        Self { src, dst, dst_port, protocol }
+    }
+}
+
 /// What becomes of an announced connection.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Expected {
@@ -49,7 +56,7 @@ pub(crate) struct Parent {
 }
 
 impl Expectations {
-    const MAX: usize = 65_536;
+    pub(crate) const MAX: usize = 1 << 20;
 
     /// Notes the announcement of a listening port. The other side may connect to it once,
     /// translated as the parent is (`docs/semantics.md` S5.7). One that names another host than the
@@ -91,15 +98,24 @@ impl Expectations {
         }
     }
 
-    /// The announcement a first packet answers; it counts once, and only in its time.
-    pub(crate) fn take(&mut self, flow: &FiveTuple, now: Timestamp) -> Option<Expected> {
+    /// The announcement a first packet answers, in its time. It counts until
+    /// [`Expectations::answered`].
+    pub(crate) fn expected(&self, flow: &FiveTuple, now: Timestamp) -> Option<Expected> {
         if self.by_flow.is_empty() {
             return None;
         }
-        let FiveTuple { src, dst, dst_port, protocol, .. } = *flow;
-        let expected = self.by_flow.remove(&Key { src, dst, dst_port, protocol })?;
         // Announcements are forgotten in order; one made under a longer timer may hold others up.
-        (expected.deadline > now).then_some(expected)
+        self.by_flow.get(&Key::of(flow)).filter(|expected| expected.deadline > now).copied()
+    }
+
+    /// The announced connection has come.
+    pub(crate) fn answered(&mut self, flow: &FiveTuple) {
+        self.by_flow.remove(&Key::of(flow));
+    }
+
+    /// How many announcements are remembered.
+    pub(crate) fn len(&self) -> usize {
+        self.order.len()
     }
 
     /// Rules of a policy that is no longer in force mean nothing; what was announced still counts.
@@ -153,19 +169,20 @@ mod tests {
         let mut expectations = announced();
         let now = Timestamp::from_secs(10);
         expectations.handle_timeout(now);
-        assert!(expectations.take(&flow(4001, 3000), now).is_none(), "its time is over");
-        assert!(expectations.take(&flow(4001, 2000), now).is_some());
-        assert!(expectations.take(&flow(4002, 2000), now).is_none(), "it was answered");
+        assert!(expectations.expected(&flow(4001, 3000), now).is_none(), "its time is over");
+        assert!(expectations.expected(&flow(4001, 2000), now).is_some());
+        expectations.answered(&flow(4001, 2000));
+        assert!(expectations.expected(&flow(4002, 2000), now).is_none(), "it was answered");
     }
 
     #[test]
     fn an_announcement_outlives_its_rule_without_naming_it() {
         let mut expectations = announced();
-        let taken = |expectations: &mut Expectations, port| {
-            expectations.take(&flow(4001, port), Timestamp::EPOCH).map(|it| it.hit.is_some())
+        let has_hit = |expectations: &Expectations| {
+            expectations.expected(&flow(4001, 2000), Timestamp::EPOCH).map(|it| it.hit.is_some())
         };
-        assert_eq!(taken(&mut expectations, 2000), Some(true));
+        assert_eq!(has_hit(&expectations), Some(true));
         expectations.forget_rules();
-        assert_eq!(taken(&mut expectations, 3000), Some(false));
+        assert_eq!(has_hit(&expectations), Some(false));
     }
 }

@@ -7,6 +7,7 @@
 //!
 //! The order of evaluation is `docs/semantics.md`; tests cite its clauses.
 
+mod batch;
 mod core;
 mod decision;
 mod engine;
@@ -15,6 +16,7 @@ mod expect;
 mod knowledge;
 mod pipeline;
 
+pub use batch::{Arrived, OneByOne, Workers};
 pub use decision::{Counters, Decision, Reason, Verdict};
 pub use engine::{Engine, EngineConfig, Frame};
 pub use event::{Event, SessionSummary};

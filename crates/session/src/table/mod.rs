@@ -71,6 +71,8 @@ pub struct SessionTable<T> {
     ended: VecDeque<EndedSession<T>>,
     behaviour: Behaviour,
     limits: TableLimits,
+    /// How many more sessions fit, where the bound is shared with other tables.
+    room: Option<usize>,
     /// Packets refused, by [`InvalidReason`].
     invalid: [u64; InvalidReason::ALL.len()],
     /// Sessions as they were opened, those that were answered or ended perhaps among them: kept
@@ -90,6 +92,7 @@ impl<T> SessionTable<T> {
             ended: VecDeque::new(),
             behaviour,
             limits,
+            room: None,
             invalid: [0; InvalidReason::ALL.len()],
             unanswered: VecDeque::new(),
         }
@@ -335,6 +338,7 @@ impl<T> SessionTable<T> {
         let entry = Entry { tag, original, reply, depth, now, deadline, bytes, tracker, data };
         self.reserve();
         let (slot, generation) = self.slots.insert(entry);
+        self.room = self.room.map(|room| room.saturating_sub(1));
         self.index.insert(hash, slot);
         let reply_hash = self.hash_of(&reply);
         if reply_hash != hash {
@@ -378,7 +382,14 @@ impl<T> SessionTable<T> {
     /// Whether no further session fits.
     fn is_full(&self) -> bool {
         let limit = self.limits.sessions();
-        self.ended.len() >= limit || self.len() >= limit
+        let is_full = self.room.map_or(self.len() >= limit, |room| room == 0);
+        self.ended.len() >= limit || is_full
+    }
+
+    /// Shares the bound of sessions with other tables: so many more fit here for now, and who makes
+    /// room in a full one is the caller's choice. `None` ends that.
+    pub fn set_room(&mut self, room: Option<usize>) {
+        self.room = room;
     }
 
     fn is_unanswered(&self, id: SessionId) -> bool {
@@ -399,7 +410,7 @@ impl<T> SessionTable<T> {
 
     /// Ends the session that has waited longest for an answer, and says whether there was one.
     fn drop_unanswered(&mut self) -> bool {
-        if self.ended.len() >= self.limits.sessions() {
+        if self.ended.len() >= self.limits.sessions() || self.room.is_some() {
             return false;
         }
         let Some(id) = self.longest_unanswered() else { return false };
@@ -526,6 +537,7 @@ impl<T> SessionTable<T> {
         }
         self.calendar.strike(&mut self.slots, slot);
         let Some(data) = self.slots.remove(slot) else { return };
+        self.room = self.room.map(|room| room + 1);
         let session =
             Session { original, reply, start, last, packets, bytes, data, is_answered, is_refused };
         self.ended.push_back(EndedSession { session, reason: reason.unwrap_or(own), due });
