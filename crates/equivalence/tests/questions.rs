@@ -141,7 +141,7 @@ fn check_waivers(old: Firewall, new: Firewall, seed: u64) -> (usize, usize) {
         assert!(lies_in(finding, &key, application), "{finding:?}");
         assert!(!finding.is_contradicted(), "{finding:?}");
     }
-    [accepted, left, missed]
+    (accepted, left)
 }
 
 #[test]
@@ -484,7 +484,7 @@ fn check_narrowing(old: Firewall, new: Firewall, seed: u64) -> [usize; 3] {
             }
         }
     }
-    (accepted, left)
+    [accepted, left, missed]
 }
 
 #[test]
