@@ -5,11 +5,12 @@ use parefeu_policy::InterfaceId;
 use parefeu_session::SessionId;
 
 use crate::Engine;
-use crate::core::{Arrival, Core, Settled};
+use crate::core::{Arrival, Core};
 use crate::decision::Decision;
 use crate::engine::{home, undecodable};
 use crate::event::Event;
 use crate::expect::Expectations;
+use crate::kept::Settled;
 
 /// A decoded frame, when and where it arrived.
 #[derive(Clone, Copy, Debug)]

@@ -4,26 +4,29 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use parefeu_classify::CompiledPolicy;
-use parefeu_identify::{Application, Changes, FlowState, Identifier, Progress};
+use parefeu_identify::{Changes, FlowState, Identifier, Progress};
 use parefeu_net::{
     ChecksumVerdict, Direction, FiveTuple, IcmpMessage, Packet, PortRange, Protocol, Quoted,
     TcpFlags, Timestamp, Transport, ip_header_checksum, transport_checksum,
 };
-use parefeu_policy::set::IdSet;
 use parefeu_policy::{
-    Behaviour, ConnectionState, Evaluation, Hit, Identified, InterfaceId, Knowledge,
-    LinkedPortTranslation, LinkedTranslation, PacketKey, Pending, UserKnowledge,
+    ConnectionState, InterfaceId, Knowledge, LinkedPortTranslation, LinkedTranslation, PacketKey,
+    UserKnowledge,
 };
 use parefeu_session::{
-    Carried, EndReason, EndedSession, NoPort, OpenError, Opening, Session, SessionId, SessionTable,
-    Sought, Step, allocate_port,
+    Carried, EndReason, EndedSession, InvalidReason, NoPort, OpenError, Opening, SavedSession,
+    Session, SessionId, SessionTable, Sought, Step, allocate_port,
 };
 
 use crate::decision::{Decision, Reason, Verdict};
 use crate::engine::EngineConfig;
 use crate::event::SessionSummary;
-use crate::expect::{Expectations, Expected, Parent};
-use crate::knowledge::{ApplicationTable, UserTable, Users, url_categories};
+use crate::expect::{Announced, Expectations, Expected, Parent};
+use crate::kept::{
+    Kept, Settled, Standing, decision_of, is_followed, matters, note_stream_start, standing_of,
+    stream_offset, tcp_flags,
+};
+use crate::knowledge::{ApplicationTable, UserTable, url_categories};
 use crate::pipeline::{OpenRoute, evaluate, open_route};
 
 /// When, where and how long a frame was.
@@ -32,53 +35,6 @@ pub(crate) struct Arrival {
     pub(crate) now: Timestamp,
     pub(crate) ingress: Option<InterfaceId>,
     pub(crate) wire_len: u32,
-}
-
-/// What the engine keeps with each session.
-pub(crate) struct Kept {
-    serial: u64,
-    epoch: u32,
-    route: OpenRoute,
-    standing: Standing,
-    flow: FlowState,
-    /// First sequence number of each direction's payload.
-    stream_start: [Option<u32>; 2],
-    users: Users,
-    identified: Identified,
-    /// The categories of its URL, as far as that is known.
-    url_categories: Option<IdSet>,
-    /// Flags of the TCP segments that belong to it, by direction.
-    tcp_flags: [TcpFlags; 2],
-    /// Packets seen in both directions.
-    packets: u64,
-    verdict_packet: u64,
-    bytes_passed: u64,
-    bytes_before_refusal: u64,
-    /// Admitted because another session announced it: no rule judges it.
-    predicted: bool,
-}
-
-/// A session that ended.
-pub(crate) struct Settled {
-    /// The deadline that came, where it ended by itself.
-    pub(crate) due: Option<Timestamp>,
-    pub(crate) summary: SessionSummary,
-}
-
-impl Settled {
-    /// Where it stands among those that ended at one time: sessions that were ended first, then
-    /// those that ended by themselves, in the order of deadlines and of numbers.
-    pub(crate) const fn order(&self) -> (Option<Timestamp>, u64) {
-        (self.due, if self.due.is_some() { self.summary.id } else { 0 })
-    }
-}
-
-/// What the policy says of a session now.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-struct Standing {
-    verdict: Verdict,
-    reason: Reason,
-    hit: Option<Hit>,
 }
 
 pub(crate) struct Core {
@@ -95,7 +51,8 @@ pub(crate) struct Core {
     identifier: Option<Arc<Identifier>>,
     sessions: SessionTable<Kept>,
     expectations: Expectations,
-    epoch: u32,
+    /// How many policies there have been before this one.
+    pub(crate) epoch: u32,
     config: EngineConfig,
 }
 
@@ -743,6 +700,48 @@ impl Core {
         }
     }
 
+    /// Live sessions, to be written down, with their numbers.
+    pub(crate) fn saved(&self) -> impl Iterator<Item = (u64, SavedSession<&Kept>)> {
+        self.sessions.saved().map(|saved| (saved.data.serial, saved))
+    }
+
+    /// Live sessions with their numbers, and what is waited for, taken out.
+    pub(crate) fn take_saved(&mut self) -> (Vec<(u64, SavedSession<Kept>)>, Vec<Announced>) {
+        let behaviour = self.policy.firewall().behaviour.clone();
+        let fresh = SessionTable::new(self.config.sessions, behaviour, self.config.hash_key);
+        let taken = std::mem::replace(&mut self.sessions, fresh);
+        self.sessions.add_invalid(InvalidReason::ALL.map(|reason| taken.invalid_count(reason)));
+        let announced = std::mem::take(&mut self.expectations).saved().collect();
+        (taken.into_saved().map(|saved| (saved.data.serial, saved)).collect(), announced)
+    }
+
+    /// What is waited for, to be written down.
+    pub(crate) const fn expectations(&self) -> &Expectations {
+        &self.expectations
+    }
+
+    /// What is waited for, to be taken up.
+    pub(crate) const fn expectations_mut(&mut self) -> &mut Expectations {
+        &mut self.expectations
+    }
+
+    /// Takes up a session that was written down.
+    pub(crate) fn restore(&mut self, saved: SavedSession<Kept>) -> Result<(), OpenError> {
+        let mut saved = saved;
+        saved.data.url_categories = url_categories(self.policy.firewall(), &saved.data.flow);
+        self.sessions.restore(saved).map(|_| ())
+    }
+
+    /// How many packets were refused, by [`parefeu_session::InvalidReason`].
+    pub(crate) fn invalid_counts(&self) -> impl Iterator<Item = u64> {
+        InvalidReason::ALL.into_iter().map(|reason| self.sessions.invalid_count(reason))
+    }
+
+    /// Counts packets refused elsewhere.
+    pub(crate) fn add_invalid(&mut self, counts: impl IntoIterator<Item = u64>) {
+        self.sessions.add_invalid(counts);
+    }
+
     /// How many announced connections are waited for.
     pub(crate) fn expected_count(&self) -> usize {
         self.expectations.len()
@@ -840,42 +839,9 @@ const DYNAMIC_PORTS: [PortRange; 1] = match PortRange::new(1024, u16::MAX) {
     Err(_) => [PortRange::ALL],
 };
 
-/// What of identification's news can move a verdict.
-const fn matters(changes: Changes) -> bool {
-    changes.contains(Changes::APPLICATION)
-        || changes.contains(Changes::HOSTNAME)
-        || changes.contains(Changes::URL)
-}
-
 /// Sessions of different ingress interfaces are different sessions.
 fn tag(ingress: Option<InterfaceId>) -> u32 {
     ingress.map_or(u32::MAX, |id| id.0)
-}
-
-/// How an evaluation stands under a pending policy (`docs/semantics.md` S3.2, S3.4).
-fn standing_of(evaluation: &Evaluation, pending: Pending) -> Standing {
-    let tentative = evaluation.tentative_allow.filter(|_| pending == Pending::Allow);
-    let decided = evaluation.decided;
-    // A tentative rule stands above the deciding one, whichever way that one goes.
-    let hit = tentative.unwrap_or(decided);
-    let doubtful = if hit.allows() { evaluation.possible_deny } else { evaluation.possible_allow };
-    if let Some(doubtful) = doubtful {
-        let (verdict, reason) = (Verdict::Unknown, Reason::NotModelled);
-        return Standing { verdict, reason, hit: Some(doubtful) };
-    }
-    let reason = match (tentative, hit.rule) {
-        (Some(_), _) => Reason::Tentative,
-        (None, Some(_)) => Reason::Rule,
-        (None, None) => Reason::DefaultRule,
-    };
-    Standing { verdict: hit.action.into(), reason, hit: Some(hit) }
-}
-
-fn decision_of(kept: &Kept, translated: Option<FiveTuple>) -> Decision {
-    let Standing { verdict, reason, hit } = kept.standing;
-    let application = kept.flow.application();
-    let session = (kept.serial != 0).then_some(kept.serial);
-    Decision { verdict, reason, hit, session, application, translated, quoted: None }
 }
 
 /// The flow of a packet as it leaves, when the session translates it.
@@ -917,49 +883,6 @@ fn is_translatable(message: &IcmpMessage<'_>, quoted: &Quoted) -> bool {
     let length = message.payload.first().map_or(0, |byte| usize::from(byte & 15) * 4);
     let header = if is_v4 { length } else { 40 };
     message.payload.len() >= header + transport && !(is_v4 && message.kind == 5)
-}
-
-/// The flags of a TCP segment; none for other packets.
-const fn tcp_flags(packet: &Packet<'_>) -> TcpFlags {
-    match &packet.transport {
-        Transport::Tcp(segment) => segment.flags,
-        _ => TcpFlags(0),
-    }
-}
-
-/// Whether connections that a session of this application announces are expected.
-fn is_followed(flow: &FlowState, behaviour: &Behaviour) -> bool {
-    match flow.application() {
-        Some(Application::FTP) => behaviour.expect_ftp,
-        Some(Application::TFTP) => behaviour.expect_tftp,
-        Some(Application::SIP) => behaviour.expect_sip,
-        _ => false,
-    }
-}
-
-/// Remembers where a direction's TCP payload starts: after its SYN, or at the first segment seen.
-fn note_stream_start(starts: &mut [Option<u32>; 2], packet: &Packet<'_>, direction: Direction) {
-    let Transport::Tcp(segment) = &packet.transport else { return };
-    let syn = segment.flags.contains(TcpFlags::SYN);
-    let start = &mut starts[direction.index()];
-    if syn {
-        *start = Some(segment.sequence.wrapping_add(1));
-    } else if start.is_none() {
-        *start = Some(segment.sequence);
-    }
-}
-
-/// Where in its direction's stream a segment begins; `None` for a datagram.
-fn stream_offset(
-    starts: &[Option<u32>; 2],
-    packet: &Packet<'_>,
-    direction: Direction,
-) -> Option<u64> {
-    let Transport::Tcp(segment) = &packet.transport else { return None };
-    let syn = u32::from(segment.flags.contains(TcpFlags::SYN));
-    let start = starts[direction.index()]?;
-    // Identification reads the beginning of a stream only: 32 bits of offset are enough.
-    Some(segment.sequence.wrapping_add(syn).wrapping_sub(start).into())
 }
 
 fn has_bad_checksum(packet: &Packet<'_>) -> bool {

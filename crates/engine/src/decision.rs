@@ -5,9 +5,10 @@ use std::fmt;
 use parefeu_identify::Application;
 use parefeu_net::{DiscardReason, FiveTuple, MalformedReason};
 use parefeu_policy::{Hit, LinkedAction};
+use serde::{Deserialize, Serialize};
 
 /// What happens to a frame.
-#[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+#[derive(Clone, Copy, Debug, Deserialize, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize)]
 pub enum Verdict {
     /// It is forwarded.
     Allow,
@@ -64,7 +65,7 @@ impl fmt::Display for Verdict {
 }
 
 /// Why a frame met its verdict. Closed: one counter exists for each.
-#[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+#[derive(Clone, Copy, Debug, Deserialize, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize)]
 pub enum Reason {
     /// A rule matched.
     Rule,
@@ -235,7 +236,7 @@ impl fmt::Display for Decision {
 }
 
 /// How many frames met each verdict and reason.
-#[derive(Clone, Debug, Default, Eq, PartialEq)]
+#[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
 pub struct Counters {
     counts: Vec<(Verdict, Reason, u64)>,
 }

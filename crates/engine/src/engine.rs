@@ -7,15 +7,17 @@ use std::sync::Arc;
 use parefeu_classify::CompiledPolicy;
 use parefeu_identify::{Identifier, Limits as IdentifyLimits};
 use parefeu_net::{
-    DecodeLimits, FiveTuple, FragmentLimits, LinkType, Packet, Reassembler, Reassembly, Timestamp,
-    Transport, decode,
+    DecodeLimits, FiveTuple, FragmentLimits, LinkType, Packet, Reassembler, Reassembly,
+    SavedFragments, Timestamp, Transport, decode,
 };
 use parefeu_policy::{InterfaceId, LinkedFirewall};
 use parefeu_session::{EndReason, TableLimits, WhenFull};
 
-use crate::core::{Arrival, Core, Settled};
+use crate::core::{Arrival, Core};
 use crate::decision::{Counters, Decision, Reason, Verdict};
 use crate::event::Event;
+use crate::expect::Announced;
+use crate::kept::Settled;
 use crate::knowledge::UserTable;
 
 /// Bounds and choices of an engine.
@@ -90,11 +92,7 @@ pub struct Engine {
 impl Engine {
     /// An engine without sessions.
     pub fn new(policy: Arc<CompiledPolicy>, config: EngineConfig) -> Self {
-        let translates = {
-            let firewall = policy.firewall();
-            !firewall.source_nat.rules.is_empty() || !firewall.destination_nat.rules.is_empty()
-        };
-        let shards = if translates { 1 } else { config.shards.get() };
+        let shards = if translates(policy.firewall()) { 1 } else { config.shards.get() };
         let identifier = config.identify.map(|limits| Arc::new(Identifier::new(limits)));
         let users = Arc::<UserTable>::default();
         let cores = std::iter::repeat_n(policy, shards);
@@ -182,6 +180,20 @@ impl Engine {
         self.tell_settled(|settled| settled.sort_by_key(Settled::order));
     }
 
+    /// Turns sessions that a frame has put an end to into events.
+    pub(crate) fn collect_ended(&mut self) {
+        self.cores.iter_mut().for_each(Core::collect_ended);
+        self.tell_settled(|settled| settled.sort_by_key(Settled::order));
+    }
+
+    pub(crate) fn saved_fragments(&self) -> SavedFragments {
+        self.reassembler.saved()
+    }
+
+    pub(crate) fn restore_fragments(&mut self, saved: SavedFragments) {
+        self.reassembler.restore(saved);
+    }
+
     /// Turns sessions that ended into events, once they are in order.
     fn tell_settled(&mut self, put_in_order: impl FnOnce(&mut [Settled])) {
         for core in &mut self.cores {
@@ -207,12 +219,41 @@ impl Engine {
 
     /// Swaps the rule base. Live sessions are judged again on their next frame, not here.
     ///
-    /// An engine of several shards has to be told so by its first policy: one that translates where
-    /// the first one did not is followed by each shard for itself.
+    /// The shards are made one, for good, when a policy comes that translates.
     pub fn install_policy(&mut self, policy: Arc<CompiledPolicy>) {
+        if translates(policy.firewall()) && self.cores.len() > 1 {
+            self.make_one();
+        }
         let policies = std::iter::repeat_n(policy, self.cores.len());
         for (core, policy) in self.cores.iter_mut().zip(policies) {
             core.install_policy(policy);
+        }
+    }
+
+    /// Puts the sessions of every shard into the first one.
+    fn make_one(&mut self) {
+        self.collect_ended();
+        let (mut sessions, mut announced) = (Vec::new(), Vec::new());
+        let mut invalid = Vec::new();
+        for core in &mut self.cores {
+            let (own, expected) = core.take_saved();
+            sessions.extend(own);
+            announced.extend(expected);
+            invalid.push(core.invalid_counts().collect::<Vec<_>>());
+        }
+        self.cores.truncate(1);
+        let [core] = &mut self.cores[..] else { return };
+        for counts in invalid.into_iter().skip(1) {
+            core.add_invalid(counts);
+        }
+        sessions.sort_unstable_by_key(|(serial, _)| *serial);
+        for (_, saved) in sessions {
+            // They were open side by side: none stands in another one's way.
+            let _ = core.restore(saved);
+        }
+        Announced::put_in_order(&mut announced);
+        for expected in announced {
+            core.expectations_mut().restore(expected);
         }
     }
 
@@ -249,6 +290,10 @@ impl Engine {
         let sessions: usize = self.cores.iter().map(Core::memory_bytes).sum();
         sessions + self.reassembler.held_bytes()
     }
+}
+
+fn translates(firewall: &LinkedFirewall) -> bool {
+    !firewall.source_nat.rules.is_empty() || !firewall.destination_nat.rules.is_empty()
 }
 
 /// What a frame is refused for before it is looked at.

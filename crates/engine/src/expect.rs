@@ -6,9 +6,10 @@ use std::net::IpAddr;
 use parefeu_identify::DataEndpoint;
 use parefeu_net::{Direction, FiveTuple, Protocol, Timestamp};
 use parefeu_policy::Hit;
+use serde::{Deserialize, Serialize};
 
 /// A connection that may come, with any source port.
-#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+#[derive(Clone, Copy, Debug, Deserialize, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize)]
 struct Key {
     src: IpAddr,
     dst: IpAddr,
@@ -24,7 +25,7 @@ impl Key {
 }
 
 /// What becomes of an announced connection.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Deserialize, Serialize)]
 pub(crate) struct Expected {
     /// Its source address as it leaves.
     pub(crate) src: IpAddr,
@@ -35,6 +36,27 @@ pub(crate) struct Expected {
     /// The rule of the connection that announced it; no lookup of its own is made.
     pub(crate) hit: Option<Hit>,
     deadline: Timestamp,
+}
+
+/// An announcement as it is written down.
+#[derive(Clone, Copy, Debug, Deserialize, Serialize)]
+pub(crate) struct Announced {
+    key: Key,
+    expected: Expected,
+}
+
+impl Announced {
+    /// The hosts between which the connection is expected.
+    pub(crate) const fn flow(&self) -> FiveTuple {
+        let Key { src, dst, dst_port, protocol } = self.key;
+        FiveTuple { src, dst, src_port: 0, dst_port, protocol }
+    }
+
+    /// Puts announcements in order, by when they are forgotten, each once.
+    pub(crate) fn put_in_order(announced: &mut Vec<Self>) {
+        announced.sort_unstable_by_key(|it| (it.expected.deadline, it.key));
+        announced.dedup_by_key(|it| it.key);
+    }
 }
 
 /// Announced connections, at most [`Expectations::MAX`]; past that the oldest is forgotten.
@@ -111,6 +133,21 @@ impl Expectations {
     /// The announced connection has come.
     pub(crate) fn answered(&mut self, flow: &FiveTuple) {
         self.by_flow.remove(&Key::of(flow));
+    }
+
+    /// Announcements in the order they were made, to be written down.
+    pub(crate) fn saved(&self) -> impl Iterator<Item = Announced> {
+        self.order.iter().filter_map(|(deadline, key)| {
+            let expected = self.by_flow.get(key).filter(|it| it.deadline == *deadline)?;
+            Some(Announced { key: *key, expected: *expected })
+        })
+    }
+
+    /// Takes up an announcement that was written down.
+    pub(crate) fn restore(&mut self, announced: Announced) {
+        let Announced { key, expected } = announced;
+        self.by_flow.insert(key, expected);
+        self.order.push_back((expected.deadline, key));
     }
 
     /// How many announcements are remembered.

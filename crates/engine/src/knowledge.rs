@@ -6,6 +6,7 @@ use dashmap::DashMap;
 use parefeu_identify::{Application, Catalogue, FlowState, Identifier};
 use parefeu_policy::set::IdSet;
 use parefeu_policy::{ApplicationId, Identified, LinkedFirewall, PacketKey, UserId};
+use serde::{Deserialize, Serialize};
 
 /// Identification's applications → the policy's, made once for each policy.
 #[derive(Debug)]
@@ -87,7 +88,7 @@ impl UserTable {
 }
 
 /// The user of an address and the groups it is in; few of them, as most have, take no allocation.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Deserialize, Serialize)]
 pub(crate) enum Users {
     Few([UserId; Self::FEW], u8),
     Many(Box<[UserId]>),

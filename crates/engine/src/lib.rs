@@ -13,8 +13,10 @@ mod decision;
 mod engine;
 mod event;
 mod expect;
+mod kept;
 mod knowledge;
 mod pipeline;
+mod snapshot;
 
 pub use batch::{Arrived, OneByOne, Workers};
 pub use decision::{Counters, Decision, Reason, Verdict};
@@ -22,3 +24,4 @@ pub use engine::{Engine, EngineConfig, Frame};
 pub use event::{Event, SessionSummary};
 pub use knowledge::UserTable;
 pub use pipeline::judge;
+pub use snapshot::RestoreError;

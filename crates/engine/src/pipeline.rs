@@ -9,6 +9,7 @@ use parefeu_policy::{
     Endpoint, Evaluation, Hit, Knowledge, LinkedAction, LinkedFirewall, LinkedNatTable, PacketKey,
     Sees, Span, Translated,
 };
+use serde::{Deserialize, Serialize};
 
 /// Judges a new connection: destination translation, route, filter layers, source translation.
 ///
@@ -30,7 +31,7 @@ pub fn judge(policy: &CompiledPolicy, key: &PacketKey, known: &Knowledge<'_>) ->
 }
 
 /// Everything about a new connection that does not depend on filter rules.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
 pub(crate) struct OpenRoute {
     pub(crate) key: PacketKey,
     pub(crate) destination_nat: Option<usize>,

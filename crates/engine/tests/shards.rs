@@ -5,10 +5,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use parefeu_classify::{CompileLimits, CompiledPolicy};
-use parefeu_engine::{Arrived, Decision, Engine, EngineConfig, Event, OneByOne, Workers};
+use parefeu_engine::{
+    Arrived, Decision, Engine, EngineConfig, Event, OneByOne, RestoreError, Workers,
+};
 use parefeu_net::{DecodeLimits, LinkType, Packet, Timestamp, decode};
 use parefeu_policy::{Source, link, native};
-use parefeu_session::{EndReason, TableLimits, WhenFull};
+use parefeu_session::{EndReason, OpenError, TableLimits, WhenFull};
 use parefeu_testkit::{Random, frames};
 use proptest::prelude::*;
 
@@ -96,9 +98,46 @@ fn frame(random: &mut Random) -> Vec<u8> {
     bytes
 }
 
+/// What becomes of frames, in batches of different length, each of them decided by an engine that
+/// takes up what the one before it has written down, if `next` makes one.
+fn play_slices(
+    mut engine: Engine,
+    frames: &[(Timestamp, Vec<u8>)],
+    slice: usize,
+    mut next: impl FnMut() -> Engine,
+) -> (Vec<Decision>, Vec<Event>) {
+    let (mut decisions, mut events) = (Vec::new(), Vec::new());
+    for slice in frames.chunks(slice) {
+        let snapshot = engine.snapshot();
+        events.extend(std::iter::from_fn(|| engine.poll_event()));
+        engine = next();
+        assert_eq!(engine.restore(&snapshot), Ok(()));
+        assert_eq!(engine.snapshot(), snapshot, "nothing is lost");
+        let (more, told) = play_on(&mut engine, slice, None::<(usize, &OneByOne)>);
+        decisions.extend(more);
+        events.extend(told);
+    }
+    engine.close_all(EndReason::CaptureEnd);
+    events.extend(std::iter::from_fn(|| engine.poll_event()));
+    assert_eq!(engine.counters().frames(), frames.len() as u64);
+    (decisions, events)
+}
+
 /// What becomes of frames, in batches of different length.
 fn play(
     mut engine: Engine,
+    frames: &[(Timestamp, Vec<u8>)],
+    batch: Option<(usize, &impl Workers)>,
+) -> (Vec<Decision>, Vec<Event>) {
+    let (decisions, mut events) = play_on(&mut engine, frames, batch);
+    assert_eq!(engine.counters().frames(), frames.len() as u64);
+    engine.close_all(EndReason::CaptureEnd);
+    events.extend(std::iter::from_fn(|| engine.poll_event()));
+    (decisions, events)
+}
+
+fn play_on(
+    engine: &mut Engine,
     frames: &[(Timestamp, Vec<u8>)],
     batch: Option<(usize, &impl Workers)>,
 ) -> (Vec<Decision>, Vec<Event>) {
@@ -129,9 +168,6 @@ fn play(
             }
         }
     }
-    let counted: u64 = engine.counters().frames();
-    assert_eq!(counted, frames.len() as u64);
-    engine.close_all(EndReason::CaptureEnd);
     (decisions, std::iter::from_fn(|| engine.poll_event()).collect())
 }
 
@@ -179,5 +215,63 @@ proptest! {
         prop_assert!(threaded == expected, "threads");
         let in_turn = play(engine(8), &frames, None::<(usize, &OneByOne)>);
         prop_assert!(in_turn == expected, "one by one");
+        let mut shards = [1, 3, 8].into_iter().cycle();
+        let next = || engine(shards.next().unwrap_or(1));
+        let sliced = play_slices(engine(2), &frames, size.min(700), next);
+        prop_assert_eq!(&sliced.0, &expected.0, "decisions of slices");
+        prop_assert_eq!(&sliced.1, &expected.1, "events of slices");
     }
+}
+
+#[test]
+fn shards_become_one_when_a_policy_comes_that_translates() {
+    let [plain, hiding] = [RULES.to_owned(), format!("{RULES}{HIDDEN}")]
+        .map(|rules| policy("preset = \"panos\"", &rules));
+    let mut random = Random::new(7);
+    let mut now = Timestamp::from_secs(1_700_000_000);
+    let frames: Vec<(Timestamp, Vec<u8>)> = (0..3000)
+        .map(|_| {
+            now = now + Duration::from_millis(40);
+            (now, frame(&mut random))
+        })
+        .collect();
+    let (before, after) = frames.split_at(1000);
+    let played = [1, 8].map(|shards| {
+        let shards = NonZeroUsize::new(shards).unwrap();
+        let config = EngineConfig { shards, ..EngineConfig::default() };
+        let mut engine = Engine::new(Arc::clone(&plain), config);
+        let first = play_on(&mut engine, before, Some((500, &OneByOne)));
+        engine.install_policy(Arc::clone(&hiding));
+        (first, play_on(&mut engine, after, Some((500, &OneByOne))).0)
+    });
+    assert!(played[0].0.0 == played[1].0.0 && played[0].1 == played[1].1);
+    assert!(played[0].1.iter().any(|decision| decision.translated.is_some()));
+}
+
+#[test]
+fn a_snapshot_that_is_none_or_not_of_this_engine_is_refused() {
+    let (panos, linux) = (policy("preset = \"panos\"", RULES), policy("preset = \"linux\"", RULES));
+    let engine =
+        |policy: &Arc<CompiledPolicy>| Engine::new(Arc::clone(policy), EngineConfig::default());
+    let mut random = Random::new(7);
+    let start = Timestamp::from_secs(1_700_000_000);
+    let frames: Vec<(Timestamp, Vec<u8>)> = (0..200).map(|_| (start, frame(&mut random))).collect();
+    let mut used = engine(&panos);
+    play_on(&mut used, &frames, None::<(usize, &OneByOne)>);
+    let snapshot = used.snapshot();
+    assert!(used.session_count() > 20);
+    assert_eq!(used.restore(&snapshot), Err(RestoreError::InUse));
+    assert_eq!(engine(&linux).restore(&snapshot), Err(RestoreError::OtherFirewall));
+    assert_eq!(engine(&panos).restore(b"parefeu"), Err(RestoreError::NoSnapshot));
+    for at in 16..snapshot.len() {
+        let mut broken = snapshot.clone();
+        broken[at] ^= 1;
+        assert!(engine(&panos).restore(&broken).is_err(), "byte {at}");
+        assert!(engine(&panos).restore(&snapshot[..at]).is_err(), "{at} bytes");
+    }
+    let limits = TableLimits { max_sessions: 10, ..TableLimits::default() };
+    let small = EngineConfig { sessions: limits, ..EngineConfig::default() };
+    let too_many = Engine::new(Arc::clone(&panos), small).restore(&snapshot);
+    assert_eq!(too_many, Err(RestoreError::Session(OpenError::TableFull)));
+    assert_eq!(engine(&panos).restore(&snapshot), Ok(()));
 }

@@ -3,6 +3,8 @@
 use std::fmt;
 
 use parefeu_net::{PortRange, Protocol};
+use serde::de::Error;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 pub use crate::catalogue::Application;
 use crate::catalogue::ENTRIES;
@@ -50,6 +52,20 @@ impl Application {
 
     fn entry(self) -> &'static Entry {
         ENTRIES.get(self.index()).unwrap_or(&NAMELESS)
+    }
+}
+
+impl Serialize for Application {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.name())
+    }
+}
+
+impl<'de> Deserialize<'de> for Application {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let name = String::deserialize(deserializer)?;
+        Self::from_name(&name)
+            .ok_or_else(|| D::Error::custom(format_args!("no application `{name}`")))
     }
 }
 

@@ -4,6 +4,7 @@ use std::fmt;
 use std::net::IpAddr;
 
 use parefeu_net::{Direction, Protocol};
+use serde::{Deserialize, Serialize};
 
 use crate::Application;
 
@@ -61,7 +62,7 @@ impl Changes {
 ///
 /// `docs/semantics.md` gives the rows; *not-applicable* (no payload was ever inspected because the
 /// first lookup denied) is the engine's to say.
-#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
 pub enum Status {
     /// No payload was seen.
     #[default]
@@ -89,7 +90,7 @@ impl fmt::Display for Status {
 }
 
 /// The bound of [`crate::Limits`] that ended identification of a flow early.
-#[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
+#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize, thiserror::Error)]
 #[non_exhaustive]
 pub enum LimitReached {
     /// [`crate::Limits::undecided_packets`] or [`crate::Limits::undecided_bytes`].
@@ -111,7 +112,7 @@ pub enum LimitReached {
 /// A session helper opens a pinhole from it: PORT and PASV of RFC 959 §4.1.2, EPRT and EPSV of
 /// RFC 2428; the port a TFTP request came from (RFC 1350 §4); the media of a session description
 /// in SIP (RFC 8866 §5.14). The address is the one in the message, before any translation.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
 pub struct DataEndpoint {
     /// The address that will listen.
     pub address: IpAddr,

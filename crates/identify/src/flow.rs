@@ -1,6 +1,7 @@
 //! What one session keeps between packets.
 
 use parefeu_net::Direction;
+use serde::{Deserialize, Serialize};
 
 use crate::nomination::Candidates;
 use crate::protocol::{Decoder, Role};
@@ -11,7 +12,7 @@ use crate::{Application, ApplicationPath, Facts, LimitReached, Progress, Status}
 /// The identification scratch of one session: small, and without buffers once decided.
 ///
 /// Starts empty; belongs to whoever owns the session.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Deserialize, Serialize)]
 pub struct FlowState {
     /// Buffers and parser; gone once finished.
     pub(crate) work: Option<Box<Work>>,
@@ -24,7 +25,7 @@ pub struct FlowState {
 }
 
 /// What carries the payload, as the first name of an application path.
-#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
 pub(crate) enum Transport {
     #[default]
     None,
@@ -33,14 +34,14 @@ pub(crate) enum Transport {
 }
 
 /// Buffers and progress of an undecided or decoding flow.
-#[derive(Debug)]
+#[derive(Debug, Deserialize, Serialize)]
 pub(crate) struct Work {
     pub(crate) streams: [Stream; 2],
     pub(crate) state: State,
 }
 
 /// All of [`Work`] but the streams, so that a stream can hand its bytes to it.
-#[derive(Debug)]
+#[derive(Debug, Deserialize, Serialize)]
 pub(crate) struct State {
     /// Signatures still possible for each direction.
     pub(crate) candidates: [Candidates; 2],
@@ -56,7 +57,7 @@ pub(crate) struct State {
 }
 
 /// Whether the protocol is known.
-#[derive(Debug)]
+#[derive(Debug, Deserialize, Serialize)]
 pub(crate) enum Phase {
     Undecided,
     Decoding {

@@ -1,11 +1,12 @@
 //! Which signatures a payload's first bytes leave possible.
 
 use aho_corasick::{AhoCorasick, Anchored, Input, MatchKind, StartKind};
+use serde::{Deserialize, Serialize};
 
 use crate::protocol::Signature;
 
 /// A set of signatures of one transport, by their position in its list.
-#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
 pub(crate) struct Candidates(u64);
 
 impl Candidates {

@@ -24,6 +24,7 @@ mod voice;
 pub(crate) use signatures::{Signature, TCP, UDP};
 
 use parefeu_net::Protocol;
+use serde::{Deserialize, Serialize};
 
 use crate::LimitReached;
 use crate::record::Record;
@@ -95,7 +96,7 @@ pub(crate) enum Step {
 
 /// The state of one flow's protocol; the variants are one per protocol that tells more than its
 /// name.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Deserialize, Serialize)]
 pub(crate) enum Decoder {
     /// The name is all there is.
     #[default]

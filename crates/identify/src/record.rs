@@ -3,11 +3,12 @@
 use std::net::IpAddr;
 
 use parefeu_net::{Direction, FiveTuple, Protocol};
+use serde::{Deserialize, Serialize};
 
 use crate::{Application, Changes, DataEndpoint, Limits, hostname};
 
 /// Everything learned about one flow; boxed, so that an unknown flow costs nothing.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, Deserialize, Serialize)]
 pub(crate) struct Identity {
     /// Protocols around the newest one, outermost first: SMTP around TLS after STARTTLS.
     pub(crate) carriers: [Option<Application>; 2],

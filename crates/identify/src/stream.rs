@@ -1,5 +1,7 @@
 //! One direction of a TCP stream (or of a QUIC CRYPTO stream), put back in order.
 
+use serde::{Deserialize, Serialize};
+
 use crate::{LimitReached, Limits};
 
 /// The bytes of one direction that no parser has consumed yet.
@@ -8,7 +10,7 @@ use crate::{LimitReached, Limits};
 /// whether or not it was contiguous. Holds at most [`Limits::held_bytes`] and
 /// [`Limits::held_segments`]; nothing is copied while segments arrive in order and the parser
 /// consumes them whole.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Deserialize, Serialize)]
 pub(crate) struct Stream {
     /// Offset of the first byte not yet contiguous: everything before was delivered or is `held`.
     end: u64,
@@ -19,7 +21,7 @@ pub(crate) struct Stream {
     ahead_bytes: usize,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Deserialize, Serialize)]
 struct Ahead {
     offset: u64,
     bytes: Box<[u8]>,

@@ -4,10 +4,12 @@ use std::fmt;
 use std::hash::{Hash, Hasher};
 use std::net::{IpAddr, Ipv6Addr};
 
+use serde::{Deserialize, Serialize};
+
 use crate::Protocol;
 
 /// Which side of a session a packet comes from.
-#[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+#[derive(Clone, Copy, Debug, Deserialize, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize)]
 pub enum Direction {
     /// From the side that sent the first packet (client to server).
     Original,
@@ -39,7 +41,7 @@ impl Direction {
 ///
 /// Protocols without ports hold 0 in both. ICMP queries hold their identifier in both ports, so
 /// that an echo request and its reply are each other's [`FiveTuple::reverse`].
-#[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
+#[derive(Clone, Copy, Debug, Deserialize, Eq, Ord, PartialEq, PartialOrd, Serialize)]
 pub struct FiveTuple {
     /// Source address.
     pub src: IpAddr,

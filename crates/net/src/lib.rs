@@ -58,6 +58,8 @@ pub use packet::{
 };
 pub use port::{InvertedPortRange, PortRange};
 pub use protocol::Protocol;
-pub use reassembly::{Datagram, DiscardReason, FragmentLimits, Reassembler, Reassembly};
+pub use reassembly::{
+    Datagram, DiscardReason, FragmentLimits, Reassembler, Reassembly, SavedFragments,
+};
 pub use rewrite::{Rewrite, RewriteError, rewrite};
 pub use timestamp::{ParseTimestampError, Timestamp};

@@ -3,6 +3,8 @@
 use std::fmt;
 use std::net::IpAddr;
 
+use serde::{Deserialize, Serialize};
+
 use crate::{FiveTuple, Protocol};
 
 /// One decoded frame, borrowed from its bytes.
@@ -77,7 +79,9 @@ pub struct Link {
 /// Up to four VLAN identifiers (IEEE 802.1Q, 802.1ad), outermost first.
 ///
 /// Identifier 0 marks a priority tag, which names no VLAN: it is never held.
-#[derive(Clone, Copy, Debug, Default, Eq, Hash, Ord, PartialEq, PartialOrd)]
+#[derive(
+    Clone, Copy, Debug, Default, Deserialize, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize,
+)]
 pub struct VlanTags {
     ids: [u16; Self::MAX],
     count: u8,
@@ -102,7 +106,9 @@ impl VlanTags {
 }
 
 /// An IEEE 802 MAC-48 address.
-#[derive(Clone, Copy, Debug, Default, Eq, Hash, Ord, PartialEq, PartialOrd)]
+#[derive(
+    Clone, Copy, Debug, Default, Deserialize, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize,
+)]
 pub struct MacAddress(pub [u8; 6]);
 
 impl fmt::Display for MacAddress {
@@ -116,7 +122,7 @@ impl fmt::Display for MacAddress {
 }
 
 /// A tunnel header between the link and the judged IP layer.
-#[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+#[derive(Clone, Copy, Debug, Deserialize, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize)]
 pub enum TunnelKind {
     /// PPP over Ethernet (RFC 2516).
     Pppoe,
@@ -180,7 +186,9 @@ impl fmt::Display for TunnelKind {
 }
 
 /// The tunnels entered, outermost first; at most [`TunnelStack::MAX`].
-#[derive(Clone, Copy, Debug, Default, Eq, Hash, Ord, PartialEq, PartialOrd)]
+#[derive(
+    Clone, Copy, Debug, Default, Deserialize, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize,
+)]
 pub struct TunnelStack {
     kinds: [Option<TunnelKind>; Self::MAX],
 }
@@ -338,7 +346,7 @@ impl SackBlocks {
 }
 
 /// TCP control flags (RFC 9293 §3.1).
-#[derive(Clone, Copy, Debug, Default, Eq, Hash, PartialEq)]
+#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, Hash, PartialEq, Serialize)]
 pub struct TcpFlags(pub u8);
 
 impl TcpFlags {
@@ -463,7 +471,7 @@ pub struct Quoted {
 /// How a frame contradicts itself, or why it could not be decoded to its transport layer.
 ///
 /// One counter exists for each variant; a malformed frame is a decision, not an error.
-#[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+#[derive(Clone, Copy, Debug, Deserialize, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize)]
 #[non_exhaustive]
 pub enum MalformedReason {
     /// The link type is not one this crate decodes.

@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
+
 use crate::decode::{MAX_DATAGRAM_LEN, decode_datagram};
 use crate::{
     DecodeLimits, FragmentHeader, Link, Network, Packet, Protocol, Timestamp, TunnelStack, VlanTags,
@@ -53,7 +55,7 @@ pub enum Reassembly<'r> {
 }
 
 /// Why a fragment and its datagram were discarded.
-#[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+#[derive(Clone, Copy, Debug, Deserialize, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize)]
 #[non_exhaustive]
 pub enum DiscardReason {
     /// The fragment overlaps others without lying wholly inside them (RFC 5722 §3), or moves the
@@ -226,6 +228,21 @@ impl Reassembler {
         self.held_bytes
     }
 
+    /// What is held, to be written down and taken up again by this version of the crate.
+    pub fn saved(&self) -> SavedFragments {
+        let partials = self.partials.iter().map(|(key, partial)| (*key, partial.clone()));
+        SavedFragments { partials: partials.collect(), next_serial: self.next_serial }
+    }
+
+    /// Takes up what was held, in place of what is.
+    pub fn restore(&mut self, saved: SavedFragments) {
+        let SavedFragments { partials, next_serial } = saved;
+        self.held_bytes = partials.iter().map(|(_, it)| DATAGRAM_COST + it.cost).sum();
+        self.deadlines = partials.iter().map(|(key, it)| (it.deadline, *key)).collect();
+        self.partials = partials.into_iter().collect();
+        self.next_serial = next_serial;
+    }
+
     fn add(
         &mut self,
         now: Timestamp,
@@ -308,8 +325,15 @@ impl Reassembler {
     }
 }
 
+/// Fragments a [`Reassembler`] holds.
+#[derive(Clone, Debug, Default, Deserialize, Serialize)]
+pub struct SavedFragments {
+    partials: Vec<(Key, Partial)>,
+    next_serial: u64,
+}
+
 /// What tells datagrams apart.
-#[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
+#[derive(Clone, Copy, Debug, Deserialize, Eq, Ord, PartialEq, PartialOrd, Serialize)]
 struct Key {
     id: u32,
     src: IpAddr,
@@ -341,7 +365,7 @@ enum Insertion {
 }
 
 /// Where a fragment's bytes belong in the datagram, and where they are held.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Deserialize, Serialize)]
 struct Piece {
     start: u32,
     end: u32,
@@ -387,7 +411,7 @@ fn lacks_transport(network: &Network<'_>, fragment: &FragmentHeader) -> bool {
 }
 
 /// What the first fragment says of the whole datagram.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Deserialize, Serialize)]
 struct First {
     protocol: Protocol,
     ttl: u8,
@@ -405,7 +429,7 @@ impl First {
 ///
 /// Invariants: `pieces` are in order and disjoint; `runs` are in order and disjoint and cover the
 /// same bytes; no piece ends after `len` once it is known.
-#[derive(Debug)]
+#[derive(Clone, Debug, Deserialize, Serialize)]
 struct Partial {
     deadline: (Timestamp, u64),
     /// Fragment bytes in the order of arrival.

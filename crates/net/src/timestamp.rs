@@ -4,10 +4,14 @@ use std::fmt;
 use std::ops::Add;
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
+
 /// A moment, in nanoseconds since 1970-01-01T00:00:00Z. Covers the years 1970 to 2554.
 ///
 /// The libraries never read a clock; whoever feeds frames says what time it is.
-#[derive(Clone, Copy, Debug, Default, Eq, Hash, Ord, PartialEq, PartialOrd)]
+#[derive(
+    Clone, Copy, Debug, Default, Deserialize, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize,
+)]
 pub struct Timestamp(u64);
 
 impl Timestamp {

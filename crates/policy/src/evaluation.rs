@@ -1,10 +1,12 @@
 //! The three-valued answer of a rule base.
 
+use serde::{Deserialize, Serialize};
+
 use crate::linked::{LinkedAction, RuleId};
 use crate::{Cause, Span};
 
 /// The rule, or the default, that a decision rests on.
-#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+#[derive(Clone, Copy, Debug, Deserialize, Eq, Hash, PartialEq, Serialize)]
 pub struct Hit {
     /// The rule; `None` for the default of a rule base or layer.
     pub rule: Option<RuleId>,

@@ -3,6 +3,7 @@
 use std::net::{IpAddr, Ipv4Addr};
 
 use parefeu_net::{MacAddress, Protocol, TcpFlags, Timestamp};
+use serde::{Deserialize, Serialize};
 
 use crate::linked::{ApplicationId, InterfaceId, UserId, ZoneId};
 use crate::model::ConnectionState;
@@ -12,7 +13,7 @@ use crate::set::IdSet;
 ///
 /// `None` means *not stated*: a rule that names the field then neither surely matches nor surely
 /// fails. A firewall without interfaces or zones has no rule that could name them.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
 pub struct PacketKey {
     /// Interface the packet entered by.
     pub ingress: Option<InterfaceId>,
@@ -89,7 +90,7 @@ impl Knowledge<'_> {
 }
 
 /// How far identification of the application has come.
-#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+#[derive(Clone, Copy, Debug, Deserialize, Eq, Hash, PartialEq, Serialize)]
 pub enum Identified {
     /// Nothing is known yet.
     NotYet,

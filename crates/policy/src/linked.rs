@@ -9,6 +9,7 @@ use std::net::IpAddr;
 
 use ipnet::IpNet;
 use parefeu_net::{MacAddress, PortRange, Timestamp};
+use serde::{Deserialize, Serialize};
 
 use crate::model::{IcmpMatch, ResetSide, Sees, StateSet, TcpFlagMatch, ZoneRelation};
 use crate::set::{AddressSet, IdSet, PortSet, ProtocolSet};
@@ -18,7 +19,7 @@ use crate::{Behaviour, RouteTable, Sources, Span, UrlPattern};
 macro_rules! ids {
     ($($(#[doc = $doc:literal])+ $name:ident,)+) => {$(
         $(#[doc = $doc])+
-        #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+        #[derive(Clone, Copy, Debug, Deserialize, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize)]
         pub struct $name(pub u32);
 
         impl $name {
@@ -244,7 +245,7 @@ pub struct LinkedRule {
 }
 
 /// What a rule does.
-#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+#[derive(Clone, Copy, Debug, Deserialize, Eq, Hash, PartialEq, Serialize)]
 pub enum LinkedAction {
     /// Let it through this layer.
     Allow,

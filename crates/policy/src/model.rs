@@ -7,6 +7,7 @@ use std::net::IpAddr;
 
 use ipnet::IpNet;
 use parefeu_net::Timestamp;
+use serde::{Deserialize, Serialize};
 
 use crate::set::{MaskedAddress, PortSet, ProtocolSet};
 use crate::{At, Behaviour, Sources, Span};
@@ -297,7 +298,7 @@ pub enum Action {
 }
 
 /// Who is told of a refusal: by TCP RST, else by ICMP administratively prohibited.
-#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+#[derive(Clone, Copy, Debug, Deserialize, Eq, Hash, PartialEq, Serialize)]
 pub enum ResetSide {
     /// The sender of the first packet.
     Client,
@@ -428,7 +429,7 @@ impl AddressMatch {
 }
 
 /// The state of the connection a packet belongs to, as rules name it.
-#[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+#[derive(Clone, Copy, Debug, Deserialize, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize)]
 pub enum ConnectionState {
     /// The packet would open a connection.
     New,

@@ -1,8 +1,10 @@
 //! A session as its table shows it, and as it is when it ended.
 
 use parefeu_net::{Direction, FiveTuple, Timestamp};
+use serde::{Deserialize, Serialize};
 
 use crate::EndReason;
+use crate::state::Tracker;
 
 /// Names a session as long as it lives; never names another one afterwards.
 #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
@@ -108,6 +110,49 @@ impl<T> Session<T> {
         match direction {
             Direction::Original => self.reply,
             Direction::Reply => self.original,
+        }
+    }
+}
+
+/// A live session as it is written down and taken up again, by one version of this crate.
+#[derive(Clone, Copy, Debug, Deserialize, Serialize)]
+pub struct SavedSession<T> {
+    pub(crate) tag: u32,
+    pub(crate) original: FiveTuple,
+    pub(crate) reply: FiveTuple,
+    pub(crate) depth: u8,
+    pub(crate) start: Timestamp,
+    pub(crate) last: Timestamp,
+    pub(crate) deadline: Timestamp,
+    pub(crate) packets: [u64; 2],
+    pub(crate) bytes: [u64; 2],
+    pub(crate) tracker: Tracker,
+    /// The caller's part.
+    pub data: T,
+}
+
+impl<T> SavedSession<T> {
+    /// Its flow as it arrives.
+    pub const fn original(&self) -> FiveTuple {
+        self.original
+    }
+
+    /// The same session with another caller's part.
+    pub fn with<U>(self, data: U) -> SavedSession<U> {
+        let Self { tag, original, reply, depth, start, last, .. } = self;
+        let Self { deadline, packets, bytes, tracker, .. } = self;
+        SavedSession {
+            tag,
+            original,
+            reply,
+            depth,
+            start,
+            last,
+            deadline,
+            packets,
+            bytes,
+            tracker,
+            data,
         }
     }
 }

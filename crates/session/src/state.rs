@@ -4,13 +4,14 @@ use std::time::Duration;
 
 use parefeu_net::{Direction, Packet, Protocol, Transport};
 use parefeu_policy::{Behaviour, ConnectionState, Timers};
+use serde::{Deserialize, Serialize};
 
 use crate::EndReason;
 use crate::step::{InvalidReason, Step};
 use crate::tcp::{Rules, TcpConnection, TcpState, TcpStep};
 
 /// Protocol state of a session.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Deserialize, Serialize)]
 pub(crate) enum Tracker {
     Tcp(TcpConnection),
     Udp {
@@ -76,7 +77,7 @@ impl Plain {
 }
 
 /// An SCTP association (RFC 9260 §4).
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Deserialize, Serialize)]
 pub(crate) struct Association {
     phase: SctpPhase,
     /// Verification tag packets of each direction have to carry, once known.
@@ -84,7 +85,7 @@ pub(crate) struct Association {
     answered: bool,
 }
 
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
 enum SctpPhase {
     Opening,
     Established,

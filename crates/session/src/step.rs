@@ -3,6 +3,7 @@
 use std::fmt;
 
 use parefeu_policy::ConnectionState;
+use serde::{Deserialize, Serialize};
 
 /// What a packet did to its session.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
@@ -19,7 +20,7 @@ pub enum Step {
 }
 
 /// Why a packet fits no session, or may not open one.
-#[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+#[derive(Clone, Copy, Debug, Deserialize, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize)]
 pub enum InvalidReason {
     /// TCP flags no connection produces.
     IllegalFlags,
@@ -71,7 +72,7 @@ impl fmt::Display for InvalidReason {
 
 /// Why a session ended, highest priority first (PAN-OS "session end reason"), then the end of the
 /// traffic itself.
-#[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+#[derive(Clone, Copy, Debug, Deserialize, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize)]
 pub enum EndReason {
     /// A threat was found.
     Threat,

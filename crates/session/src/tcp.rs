@@ -5,12 +5,13 @@
 //! (2001).
 
 use parefeu_net::{Direction, TcpFlags, TcpSegment};
+use serde::{Deserialize, Serialize};
 
 use crate::step::InvalidReason;
 use crate::window::{Side, Window};
 
 /// Where a connection stands.
-#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+#[derive(Clone, Copy, Debug, Deserialize, Eq, Hash, PartialEq, Serialize)]
 pub(crate) enum TcpState {
     /// The original side has sent SYN.
     SynSent,
@@ -76,7 +77,7 @@ pub(crate) enum TcpStep {
 }
 
 /// A tracked connection.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Deserialize, Serialize)]
 #[expect(clippy::struct_excessive_bools, reason = "each is one fact of the connection's history")]
 pub(crate) struct TcpConnection {
     sides: [Side; 2],
@@ -97,7 +98,7 @@ pub(crate) struct TcpConnection {
 }
 
 /// The last segment that counted, or that passed without: what later ones may answer.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Deserialize, Serialize)]
 struct Noted {
     sequence: u32,
     end: u32,
@@ -112,7 +113,7 @@ struct Noted {
 }
 
 /// A segment by the flag that decides what it is.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
 enum Kind {
     Syn,
     SynAck,
@@ -466,7 +467,7 @@ impl TcpConnection {
 }
 
 /// What a reset does where it fits the window.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Deserialize, Serialize)]
 struct Reset {
     /// It ends the connection; otherwise the other side will challenge it.
     ends: bool,

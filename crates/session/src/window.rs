@@ -1,12 +1,13 @@
 //! One side of a TCP connection in sequence space, and the four bounds its segments have to keep.
 
 use parefeu_net::{Direction, TcpFlags, TcpSegment};
+use serde::{Deserialize, Serialize};
 
 use crate::step::InvalidReason;
 use crate::tcp::{SequenceSpan, after, before};
 
 /// One side of a connection.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug, Default, Deserialize, Serialize)]
 pub(crate) struct Side {
     /// Highest sequence number sent, plus one.
     end: u32,
@@ -22,7 +23,7 @@ pub(crate) struct Side {
 }
 
 /// How a segment lies to the window.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
 pub(crate) enum Window {
     Fits,
     /// It passes and does not count: data or an acknowledgement from long ago, or a sender that

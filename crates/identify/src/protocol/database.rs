@@ -1,5 +1,7 @@
 //! Databases and their caches: MySQL, Redis, MongoDB, Cassandra, Microsoft SQL Server, Oracle.
 
+use serde::{Deserialize, Serialize};
+
 use super::tls::Tls;
 use super::{Context, Decoder, Probe, Role, Step};
 use crate::reader::{Reader, contains_ignore_case, is_printable, line, u16_at, u32_at};
@@ -33,7 +35,7 @@ pub(crate) fn probe_mysql(context: &Context<'_>) -> Probe {
 }
 
 /// Waits for the client's choice between plain text and TLS.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Deserialize, Serialize)]
 pub(crate) struct Mysql;
 
 impl Mysql {

@@ -1,5 +1,7 @@
 //! Directory and file services: LDAP (RFC 4511), Kerberos (RFC 4120), SMB, NetBIOS, Sun RPC, NFS.
 
+use serde::{Deserialize, Serialize};
+
 use super::tls::Tls;
 use super::{Context, Decoder, Probe, Role, Step};
 use crate::reader::{Reader, u16_at, u32_at};
@@ -48,7 +50,7 @@ pub(crate) fn probe_ldap(context: &Context<'_>) -> Probe {
 }
 
 /// Waits for StartTLS as the first operation.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Deserialize, Serialize)]
 pub(crate) struct Ldap {
     asked: bool,
 }

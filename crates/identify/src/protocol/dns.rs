@@ -1,5 +1,7 @@
 //! DNS over UDP and TCP (RFC 1035), multicast DNS, LLMNR and NetBIOS names: the name asked for.
 
+use serde::{Deserialize, Serialize};
+
 use super::{Context, Decoder, Probe, Role, Step};
 use crate::reader::{Reader, u16_at};
 use crate::record::Record;
@@ -67,7 +69,7 @@ fn judge(message: &[u8], usual_port: bool) -> Probe {
 }
 
 /// Reads the first query name of either side.
-#[derive(Debug)]
+#[derive(Debug, Deserialize, Serialize)]
 pub(crate) struct Dns {
     framed: bool,
     netbios: bool,

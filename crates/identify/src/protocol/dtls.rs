@@ -1,6 +1,7 @@
 //! DTLS 1.0 to 1.3 (RFC 6347, RFC 9147): the ClientHello.
 
 use parefeu_net::Protocol;
+use serde::{Deserialize, Serialize};
 
 use super::{Context, Decoder, Probe, Role, Step, tls};
 use crate::reader::{Reader, u16_at};
@@ -31,7 +32,7 @@ pub(crate) fn is_record(datagram: &[u8]) -> bool {
 }
 
 /// A ClientHello being put together from its fragments (RFC 6347 §4.2.3).
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Deserialize, Serialize)]
 pub(crate) struct Dtls {
     sequence: u16,
     hello: Stream,

@@ -3,6 +3,7 @@
 use std::net::{IpAddr, Ipv4Addr};
 
 use parefeu_net::Protocol;
+use serde::{Deserialize, Serialize};
 
 use super::tls::Tls;
 use super::{Context, Decoder, FirstLine, LineStep, Probe, Role, Step, feed_lines};
@@ -45,7 +46,7 @@ pub(crate) fn probe(context: &Context<'_>) -> Probe {
 }
 
 /// An FTP dialogue; it is followed to its end, as each transfer announces a new endpoint.
-#[derive(Debug)]
+#[derive(Debug, Deserialize, Serialize)]
 pub(crate) struct Ftp {
     /// Whether the server has yet to answer AUTH TLS.
     asked_tls: bool,

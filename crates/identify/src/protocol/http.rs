@@ -1,5 +1,7 @@
 //! HTTP/1.x (RFC 9112): host and URL of every request, CONNECT tunnels, WebSocket upgrades.
 
+use serde::{Deserialize, Serialize};
+
 use super::tls::Tls;
 use super::{Context, Decoder, FirstLine, Probe, Role, Step};
 use crate::record::Record;
@@ -115,7 +117,7 @@ fn is_version(word: &[u8]) -> bool {
 }
 
 /// Both sides of one HTTP/1.x connection.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Deserialize, Serialize)]
 pub(crate) struct Http {
     client: Message,
     server: Message,
@@ -128,7 +130,7 @@ pub(crate) struct Http {
 }
 
 /// What the newest request asked to become of the connection.
-#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
 enum Pending {
     #[default]
     Nothing,
@@ -137,14 +139,14 @@ enum Pending {
 }
 
 /// Where one side is within its messages.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Deserialize, Serialize)]
 struct Message {
     state: State,
     body: Body,
     status: u16,
 }
 
-#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
 enum State {
     #[default]
     StartLine,
@@ -159,7 +161,7 @@ enum State {
     UntilClose,
 }
 
-#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
 enum Body {
     #[default]
     Unstated,

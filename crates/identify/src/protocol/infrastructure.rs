@@ -1,6 +1,7 @@
 //! Services every network runs: addresses, time, management, logs, accounting, boot, routing.
 
 use parefeu_net::Protocol;
+use serde::{Deserialize, Serialize};
 
 use super::{Context, Decoder, Probe, Step};
 use crate::reader::{Reader, is_printable, u16_at, u32_at};
@@ -125,7 +126,7 @@ pub(crate) fn probe_tftp(context: &Context<'_>) -> Probe {
 }
 
 /// TFTP requests: the server answers from another port to the one that asked (RFC 1350 §4).
-#[derive(Debug)]
+#[derive(Debug, Deserialize, Serialize)]
 pub(crate) struct Tftp;
 
 impl Tftp {

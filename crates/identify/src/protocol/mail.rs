@@ -1,5 +1,7 @@
 //! SMTP (RFC 5321), IMAP (RFC 9051) and POP3 (RFC 1939), up to STARTTLS or the first message.
 
+use serde::{Deserialize, Serialize};
+
 use super::tls::Tls;
 use super::{Context, Decoder, FirstLine, LineStep, Probe, Role, Step, feed_lines};
 use crate::reader::{contains_ignore_case, starts_with_ignore_case};
@@ -79,7 +81,7 @@ fn is_any(bytes: &[u8], prefixes: &[&[u8]]) -> bool {
 }
 
 /// A mail dialogue before its first message.
-#[derive(Debug)]
+#[derive(Debug, Deserialize, Serialize)]
 pub(crate) struct Mail {
     kind: Kind,
     /// The tag of the client's STARTTLS, while the server has not answered it.
@@ -87,7 +89,7 @@ pub(crate) struct Mail {
     greeted: bool,
 }
 
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
 enum Kind {
     Smtp,
     Imap,

@@ -1,5 +1,7 @@
 //! PostgreSQL's frontend protocol (PostgreSQL documentation, "Message Formats").
 
+use serde::{Deserialize, Serialize};
+
 use super::tls::Tls;
 use super::{Context, Decoder, Probe, Role, Step};
 use crate::reader::u32_at;
@@ -37,7 +39,7 @@ pub(crate) fn probe(context: &Context<'_>) -> Probe {
 }
 
 /// Waits for the answer to a request for encryption.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Deserialize, Serialize)]
 pub(crate) struct Postgresql {
     asked: Option<u32>,
 }

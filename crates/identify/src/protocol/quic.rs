@@ -8,6 +8,7 @@ use aes::cipher::BlockCipherEncrypt as _;
 use aes_gcm::aead::AeadInOut as _;
 use aes_gcm::{Aes128Gcm, KeyInit as _};
 use hkdf::Hkdf;
+use serde::{Deserialize, Serialize};
 use sha2::Sha256;
 
 use super::{Context, Decoder, Probe, Role, Step, tls};
@@ -44,7 +45,7 @@ pub(crate) fn probe(context: &Context<'_>) -> Probe {
 }
 
 /// The CRYPTO stream of a client's Initial packets.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Deserialize, Serialize)]
 pub(crate) struct Quic {
     keys: Option<Keys>,
     crypto: Stream,
@@ -206,10 +207,33 @@ impl<'a> Initial<'a> {
 }
 
 /// What protects a client's Initial packets (RFC 9001 §5).
+#[derive(Clone, Deserialize, Serialize)]
+#[serde(from = "Secrets", into = "Secrets")]
 struct Keys {
     payload: Aes128Gcm,
     header: aes::Aes128,
+    secrets: Secrets,
+}
+
+/// What [`Keys`] are made of.
+#[derive(Clone, Copy, Deserialize, Serialize)]
+struct Secrets {
+    payload: [u8; 16],
+    header: [u8; 16],
     iv: [u8; 12],
+}
+
+impl From<Keys> for Secrets {
+    fn from(keys: Keys) -> Self {
+        keys.secrets
+    }
+}
+
+impl From<Secrets> for Keys {
+    fn from(secrets: Secrets) -> Self {
+        let payload = Aes128Gcm::new(&secrets.payload.into());
+        Self { payload, header: aes::Aes128::new(&secrets.header.into()), secrets }
+    }
 }
 
 impl std::fmt::Debug for Keys {
@@ -228,13 +252,8 @@ impl Keys {
         } else {
             [b"quic key", b"quic iv", b"quic hp"]
         };
-        let key: [u8; 16] = expand_label(&secret, key)?;
-        let header: [u8; 16] = expand_label(&secret, header)?;
-        Some(Self {
-            payload: Aes128Gcm::new(&key.into()),
-            header: aes::Aes128::new(&header.into()),
-            iv: expand_label(&secret, iv)?,
-        })
+        let (payload, header) = (expand_label(&secret, key)?, expand_label(&secret, header)?);
+        Some(Secrets { payload, header, iv: expand_label(&secret, iv)? }.into())
     }
 
     /// The packet's frames; `None` when the tag does not prove them.
@@ -247,7 +266,7 @@ impl Keys {
         *first ^= mask.first()? & 0x0f;
         let number_bytes = usize::from(*first & 3) + 1;
         let (number, rest) = initial.protected.split_at_checked(number_bytes)?;
-        let mut nonce = self.iv;
+        let mut nonce = self.secrets.iv;
         let tail = nonce.len() - number_bytes;
         for (at, (byte, mask)) in number.iter().zip(mask.iter().skip(1)).enumerate() {
             header.push(byte ^ mask);

@@ -1,5 +1,7 @@
 //! Remote Desktop: the X.224 connection (MS-RDPBCGR §2.2.1.1), then usually TLS.
 
+use serde::{Deserialize, Serialize};
+
 use super::tls::Tls;
 use super::{Context, Decoder, Probe, Role, Step};
 use crate::reader::u16_at;
@@ -34,7 +36,7 @@ pub(crate) fn probe(context: &Context<'_>) -> Probe {
 }
 
 /// Waits for the server's choice of security.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Deserialize, Serialize)]
 pub(crate) struct Rdp {
     requested: bool,
 }

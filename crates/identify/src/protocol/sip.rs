@@ -3,6 +3,7 @@
 use std::net::IpAddr;
 
 use parefeu_net::Protocol;
+use serde::{Deserialize, Serialize};
 
 use super::{Context, Decoder, Probe, Step, voice};
 use crate::record::Record;
@@ -20,7 +21,7 @@ const BODY_BYTES: usize = 64 * 1024;
 
 /// A SIP dialogue, over datagrams or a stream; it is followed to its end, as each offer and answer
 /// announces endpoints.
-#[derive(Debug)]
+#[derive(Debug, Deserialize, Serialize)]
 pub(crate) struct Sip;
 
 impl Sip {

@@ -1,6 +1,8 @@
 //! TLS 1.0 to 1.3 (RFC 8446, RFC 5246): server name, ALPN, and the server's certificate while it
 //! still travels in the clear.
 
+use serde::{Deserialize, Serialize};
+
 use super::{Context, Decoder, Probe, Role, Step, certificate};
 use crate::reader::{Reader, u16_at};
 use crate::record::Record;
@@ -76,7 +78,7 @@ pub(crate) fn probe_sslv2(context: &Context<'_>) -> Probe {
 }
 
 /// Both sides of one TLS handshake.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Deserialize, Serialize)]
 pub(crate) struct Tls {
     mode: Mode,
     client: Side,
@@ -84,7 +86,7 @@ pub(crate) struct Tls {
 }
 
 /// How TLS came to be spoken.
-#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
 enum Mode {
     /// From the first byte: the server's name says which service this is.
     #[default]
@@ -96,7 +98,7 @@ enum Mode {
 }
 
 /// One side's records, reassembled into handshake messages.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Deserialize, Serialize)]
 struct Side {
     /// Bytes left of the record being read, and what it holds.
     record_left: usize,

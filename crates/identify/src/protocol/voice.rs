@@ -1,6 +1,7 @@
 //! Voice and media signalling: RTSP, STUN, SSDP.
 
 use parefeu_net::Protocol;
+use serde::{Deserialize, Serialize};
 
 use super::dtls::{self, Dtls};
 use super::{Context, Decoder, FirstLine, Probe, Step};
@@ -59,7 +60,7 @@ fn judge_stun(own: &[u8], whole: bool) -> Probe {
 }
 
 /// A STUN exchange over UDP, which often makes way for DTLS on the same ports (RFC 7983).
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Deserialize, Serialize)]
 pub(crate) struct Stun {
     datagrams: u8,
 }

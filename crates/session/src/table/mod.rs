@@ -2,6 +2,7 @@
 
 mod calendar;
 mod index;
+mod saved;
 mod slots;
 
 use std::collections::VecDeque;
@@ -282,6 +283,13 @@ impl<T> SessionTable<T> {
         self.find(&Sought { flow: quoted.flow.reverse(), carried, ..*error })
     }
 
+    /// Counts packets refused elsewhere, by [`InvalidReason`].
+    pub fn add_invalid(&mut self, counts: impl IntoIterator<Item = u64>) {
+        for (sum, more) in self.invalid.iter_mut().zip(counts) {
+            *sum += more;
+        }
+    }
+
     /// How many packets were refused for this reason.
     pub const fn invalid_count(&self, reason: InvalidReason) -> u64 {
         self.invalid[reason as usize]
@@ -336,20 +344,25 @@ impl<T> SessionTable<T> {
         let deadline = now + tracker.timeout(&self.behaviour.timers, || Duration::ZERO);
         let depth = sought.depth;
         let entry = Entry { tag, original, reply, depth, now, deadline, bytes, tracker, data };
+        Ok(self.place(entry, hash))
+    }
+
+    /// Puts a session into a free slot and into the index, by the hash of its original flow.
+    fn place(&mut self, entry: Entry<T>, hash: u64) -> SessionId {
+        let reply_hash = self.hash_of(&entry.reply);
         self.reserve();
         let (slot, generation) = self.slots.insert(entry);
         self.room = self.room.map(|room| room.saturating_sub(1));
         self.index.insert(hash, slot);
-        let reply_hash = self.hash_of(&reply);
         if reply_hash != hash {
             self.index.insert(reply_hash, slot);
         }
         self.calendar.note(&mut self.slots, slot);
         let id = SessionId { slot, generation };
-        if self.limits.when_full == WhenFull::DropUnanswered {
+        if self.limits.when_full == WhenFull::DropUnanswered && self.is_unanswered(id) {
             self.await_answer(id);
         }
-        Ok(id)
+        id
     }
 
     /// Notes a session that may have to make room.

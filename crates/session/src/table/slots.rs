@@ -485,6 +485,21 @@ impl Hot {
         self.bytes[direction].copy_from_slice(&total[..6]);
     }
 
+    /// Takes up the counters of a session that was written down.
+    pub(super) fn set_counts(&mut self, packets: [u64; 2], bytes: [u64; 2]) {
+        for direction in 0..2 {
+            let count = packets[direction].min(0xff_ffff_ffff).to_le_bytes();
+            let total = bytes[direction].min(0xffff_ffff_ffff).to_le_bytes();
+            self.packets[direction].copy_from_slice(&count[..5]);
+            self.bytes[direction].copy_from_slice(&total[..6]);
+        }
+    }
+
+    /// In how many tunnels it is, as far as that tells sessions apart.
+    pub(super) const fn depth(&self) -> u8 {
+        self.flags >> DEPTH
+    }
+
     /// Packets by direction, up to 2⁴⁰.
     pub(super) fn packets(&self) -> [u64; 2] {
         self.packets.map(|[a, b, c, d, e]| u64::from_le_bytes([a, b, c, d, e, 0, 0, 0]))

@@ -34,7 +34,7 @@ fn seal(version: u32, number: u32, frames: &[u8]) -> Vec<u8> {
     packet.extend([0, 0, 0x44, 0x9e]);
     let header_len = packet.len();
     packet.extend(number.to_be_bytes());
-    let mut nonce = keys.iv;
+    let mut nonce = keys.secrets.iv;
     for (byte, digit) in nonce[8..].iter_mut().zip(number.to_be_bytes()) {
         *byte ^= digit;
     }
