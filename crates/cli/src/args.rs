@@ -1,5 +1,6 @@
 //! What was typed: the verbs and their options.
 
+use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
@@ -129,6 +130,15 @@ pub(crate) struct Replay {
     /// Also print a line for every packet
     #[arg(long)]
     pub(crate) packets: bool,
+    /// Work on so many threads; what comes out is the same
+    #[arg(long, value_name = "N", default_value_t = NonZeroUsize::MIN)]
+    pub(crate) threads: NonZeroUsize,
+    /// Go on from a snapshot that another run wrote of the same firewall
+    #[arg(long, value_name = "FILE")]
+    pub(crate) resume: Option<PathBuf>,
+    /// Write the sessions that are open in the end to FILE, to go on from with later captures
+    #[arg(long, value_name = "FILE")]
+    pub(crate) snapshot: Option<PathBuf>,
     #[command(flatten)]
     pub(crate) output: Output,
 }

@@ -134,6 +134,7 @@ impl Engine {
             self.cores[core].renumber(id, self.next_serial);
             self.next_serial += 1;
         }
+        let before = self.counters.frames();
         let known = |serial: u64| {
             if serial & PROVISIONAL == 0 {
                 serial
@@ -149,8 +150,9 @@ impl Engine {
         for (_, ended) in &mut settled {
             ended.summary.id = known(ended.summary.id);
         }
-        settled.sort_by_key(|(at, ended)| (*at, ended.due.is_none(), ended.order()));
-        self.events.extend(settled.into_iter().map(|(_, it)| Event::SessionEnded(it.summary)));
+        settled.sort_by_key(|(at, ended)| (*at, ended.order()));
+        let events = settled.into_iter().map(|(at, it)| (at, Event::SessionEnded(it.summary)));
+        self.events.extend(events.map(|(at, event)| (before + u64::from(at), event)));
     }
 }
 
@@ -175,7 +177,7 @@ struct Task<'a> {
 struct Done {
     decisions: Vec<(u32, Decision)>,
     opened: Vec<(u32, SessionId)>,
-    /// With the position of the frame at whose time they had ended, or which ended them.
+    /// With the position of the frame by which they are known to have ended.
     settled: Vec<(u32, Settled)>,
 }
 
@@ -198,9 +200,10 @@ impl Task<'_> {
             {
                 self.done.opened.push((at, id));
             }
+            // What it has put an end to is told with the next one.
             self.core.collect_ended();
-            self.done.settled.extend(self.core.settled.drain(..).map(|it| (at, it)));
-            // What this very frame has put an end to ends with the next one, whosever that is.
+            self.done.settled.extend(self.core.settled.drain(..).map(|it| (at + 1, it)));
+            // So is what is over at once, whosever that one is.
             if at as usize + 1 == self.frames.len() {
                 return;
             }

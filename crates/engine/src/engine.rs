@@ -83,7 +83,8 @@ pub struct Engine {
     /// Sessions, by the hosts they are between.
     pub(crate) cores: Vec<Core>,
     pub(crate) counters: Counters,
-    pub(crate) events: VecDeque<Event>,
+    /// With how many frames had been decided before each was told.
+    pub(crate) events: VecDeque<(u64, Event)>,
     pub(crate) next_serial: u64,
     /// Sessions that ended, on their way to [`Engine::events`].
     settled: Vec<Settled>,
@@ -201,8 +202,9 @@ impl Engine {
         }
         if !self.settled.is_empty() {
             put_in_order(&mut self.settled);
+            let told = self.counters.frames();
             let events = self.settled.drain(..).map(|it| Event::SessionEnded(it.summary));
-            self.events.extend(events);
+            self.events.extend(events.map(|event| (told, event)));
         }
     }
 
@@ -214,7 +216,14 @@ impl Engine {
 
     /// The oldest event not yet collected.
     pub fn poll_event(&mut self) -> Option<Event> {
-        self.events.pop_front()
+        self.events.pop_front().map(|(_, event)| event)
+    }
+
+    /// The oldest event not yet collected, if it was known when frame number `frame`, counted from
+    /// 0, was decided: with it events and decisions of a batch are told in their order.
+    pub fn poll_event_by(&mut self, frame: u64) -> Option<Event> {
+        let is_known = self.events.front().is_some_and(|(told, _)| *told <= frame);
+        if is_known { self.poll_event() } else { None }
     }
 
     /// Swaps the rule base. Live sessions are judged again on their next frame, not here.
@@ -273,6 +282,11 @@ impl Engine {
     /// Users by address; may be fed from another thread.
     pub fn users(&self) -> &Arc<UserTable> {
         &self.cores[0].users
+    }
+
+    /// What decoding enters, and how deep.
+    pub const fn decode_limits(&self) -> DecodeLimits {
+        self.config.decode
     }
 
     /// How many frames met each verdict and reason.

@@ -263,7 +263,7 @@ fn a_snapshot_that_is_none_or_not_of_this_engine_is_refused() {
     assert_eq!(used.restore(&snapshot), Err(RestoreError::InUse));
     assert_eq!(engine(&linux).restore(&snapshot), Err(RestoreError::OtherFirewall));
     assert_eq!(engine(&panos).restore(b"parefeu"), Err(RestoreError::NoSnapshot));
-    for at in 16..snapshot.len() {
+    for at in (16..snapshot.len()).step_by(41).chain([snapshot.len() - 1]) {
         let mut broken = snapshot.clone();
         broken[at] ^= 1;
         assert!(engine(&panos).restore(&broken).is_err(), "byte {at}");

@@ -6,6 +6,7 @@
 //! with the length of a capture. The crate knows no vendor text and no terminal, and no file system
 //! either: it reads what it is handed.
 
+mod batch;
 mod capture;
 mod counterpart;
 mod difference;
@@ -14,6 +15,7 @@ mod ingress;
 mod lockstep;
 mod side;
 
+pub use batch::{Batch, Decided, Threads};
 pub use capture::{
     BlockFault, Capture, CaptureFileId, CaptureInterface, CaptureInterfaceId, CaptureLimits,
     CaptureWriter, Compression, Frame, MergedCaptures, MergedFrame, OpenCaptureError,

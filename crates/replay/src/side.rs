@@ -90,6 +90,15 @@ impl Side {
         }
     }
 
+    /// The oldest ended session not yet collected, if it had ended when frame number `frame`,
+    /// counted from 0, was decided.
+    pub fn poll_session_by(&mut self, frame: u64) -> Option<SessionSummary> {
+        match self.engine.poll_event_by(frame)? {
+            Event::SessionEnded(summary) => Some(summary),
+            _ => None,
+        }
+    }
+
     /// The engine.
     pub const fn engine(&self) -> &Engine {
         &self.engine

@@ -2,15 +2,18 @@
 
 use std::collections::BTreeMap;
 use std::io::Write;
+use std::num::NonZeroUsize;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
+use anyhow::Context;
 use parefeu_classify::{CompileLimits, CompiledPolicy};
-use parefeu_engine::{Decision, Reason, SessionSummary, Verdict};
+use parefeu_engine::{Decision, EngineConfig, Reason, SessionSummary, Verdict};
 use parefeu_identify::Application;
 use parefeu_net::{Packet, Timestamp, decode};
 use parefeu_policy::{InterfaceId, LinkedFirewall};
-use parefeu_replay::Side;
+use parefeu_replay::{Batch, Decided, Side, Threads};
 use parefeu_report::{
     PACKET_COLUMNS, SESSION_COLUMNS, SessionDocument, csv_header, csv_row, rule_line, session_table,
 };
@@ -59,35 +62,115 @@ fn replay(
     );
     let begun = Clock::now();
     let loaded = load(&args.config, &args.reading, drawer)?;
-    let config = engine_config(&args.traffic, &args.reading, true);
+    let shards = args.threads;
+    let config = EngineConfig { shards, ..engine_config(&args.traffic, &args.reading, true) };
     let limits = config.decode;
     let mut output = Printer::new(args, format, &loaded.firewall)?;
     let hashed = format != Format::Table;
     let mut frames = Frames::open(&args.traffic.captures, drawer, hashed)?;
     let choice = ingress_choice(&args.traffic)?;
     let mut side = Side::new(Arc::clone(&loaded.firewall), &choice, config)?;
-    let mut judge = with_phases.then(|| Judge::new(Arc::clone(&loaded.firewall)));
+    if let Some(path) = &args.resume {
+        resume(&mut side, path)?;
+    }
     let files = args.traffic.captures.iter().map(|path| path.display().to_string());
-    let files: Vec<String> = files.collect();
-
+    let mut teller = Teller {
+        files: files.collect(),
+        judge: with_phases.then(|| Judge::new(Arc::clone(&loaded.firewall))),
+        next: side.engine().counters().frames(),
+    };
+    let mut batch = Batch::default();
+    let mut places = Vec::new();
     frames.for_each(|frame| {
         let Numbered { file, number, time, replay } = frame;
-        let packet = decode(replay.link_type, replay.data, replay.wire_len as usize, &limits);
-        let decision = side.decide(replay.now, replay.captured, &packet, replay.wire_len);
-        if args.packets {
-            let file = files.get(file as usize).map_or("", String::as_str);
+        if shards == NonZeroUsize::MIN {
+            let packet = decode(replay.link_type, replay.data, replay.wire_len as usize, &limits);
             let ingress = side.ingress(replay.captured, &packet);
-            let judged = judge.as_mut();
-            let phases = judged.and_then(|it| it.phases(replay.now, ingress, &packet, &decision));
-            output.packet((file, number, time), &packet, &decision, phases)?;
+            let decision = side.decide(replay.now, replay.captured, &packet, replay.wire_len);
+            let decided = Decided { at: 0, packet: &packet, ingress, decision };
+            return teller.tell(&mut output, &mut side, (file, number, time), replay.now, decided);
         }
-        output.sessions(&mut side)
+        batch.push(replay);
+        places.push(((file, number, time), replay.now));
+        if batch.len() >= BATCH {
+            decide_together(&mut side, (&mut batch, &mut places), args, &mut teller, &mut output)?;
+        }
+        Ok(())
     })?;
-    side.engine_mut().close_all(EndReason::CaptureEnd);
-    output.sessions(&mut side)?;
+    decide_together(&mut side, (&mut batch, &mut places), args, &mut teller, &mut output)?;
+    match &args.snapshot {
+        Some(path) => {
+            let inputs = std::iter::once(&args.config).chain(&args.traffic.captures);
+            let mut sink = Sink::open(Some(path), inputs)?;
+            sink.write_all(&side.engine_mut().snapshot())?;
+            sink.finish()?;
+        }
+        None => side.engine_mut().close_all(EndReason::CaptureEnd),
+    }
+    output.sessions(&mut side, u64::MAX)?;
     let read = frames.finish(drawer)?;
     output.finish(&side, &read, begun.elapsed())?;
     Ok(status(&side, &read))
+}
+
+/// Frames decided together, where that is asked for.
+const BATCH: usize = 8192;
+
+/// File, number and time of a frame as the capture has them.
+type Place = (u32, u64, Timestamp);
+
+fn resume(side: &mut Side, path: &Path) -> anyhow::Result<()> {
+    let snapshot =
+        std::fs::read(path).with_context(|| format!("cannot read `{}`", path.display()))?;
+    let restored = side.engine_mut().restore(&snapshot);
+    restored.with_context(|| format!("cannot go on from `{}`", path.display()))
+}
+
+/// Decides the frames of a batch, tells of them and empties it.
+fn decide_together(
+    side: &mut Side,
+    (batch, places): (&mut Batch, &mut Vec<(Place, Timestamp)>),
+    args: &Replay,
+    teller: &mut Teller,
+    output: &mut Printer<'_>,
+) -> anyhow::Result<()> {
+    let limits = side.engine().decode_limits();
+    side.decide_batch(batch, limits, Threads(args.threads), |side, decided| {
+        let (place, now) = places[decided.at];
+        teller.tell(output, side, place, now, decided)
+    })?;
+    batch.clear();
+    places.clear();
+    Ok(())
+}
+
+/// Tells of frames in their order.
+struct Teller {
+    files: Vec<String>,
+    judge: Option<Judge>,
+    /// The number of the next frame, from 0.
+    next: u64,
+}
+
+impl Teller {
+    fn tell(
+        &mut self,
+        output: &mut Printer<'_>,
+        side: &mut Side,
+        (file, number, time): Place,
+        now: Timestamp,
+        decided: Decided<'_>,
+    ) -> anyhow::Result<()> {
+        let Decided { packet, ingress, decision, .. } = decided;
+        if output.with_packets {
+            let file = self.files.get(file as usize).map_or("", String::as_str);
+            let judged = self.judge.as_mut();
+            let phases = judged.and_then(|it| it.phases(now, ingress, packet, &decision));
+            output.packet((file, number, time), packet, &decision, phases)?;
+        }
+        self.next += 1;
+        output.sessions(side, self.next - 1)
+    }
 }
 
 /// A capture cut short, a rule that is not modelled or a limit leaves the answer open.
@@ -218,8 +301,9 @@ impl<'a> Printer<'a> {
         Ok(self.sink.ensure_reader()?)
     }
 
-    fn sessions(&mut self, side: &mut Side) -> anyhow::Result<()> {
-        while let Some(session) = side.poll_session() {
+    /// The sessions that had ended by a frame.
+    fn sessions(&mut self, side: &mut Side, frame: u64) -> anyhow::Result<()> {
+        while let Some(session) = side.poll_session_by(frame) {
             self.count += 1;
             self.bytes += session.bytes.iter().sum::<u64>();
             match self.format {

@@ -1,6 +1,7 @@
 //! `trace`: what a firewall does with a flow, phase by phase; or with each frame of a capture.
 
 use std::io::Write;
+use std::num::NonZeroUsize;
 
 use parefeu_classify::{CompileLimits, CompiledPolicy};
 use parefeu_engine::judge;
@@ -22,7 +23,16 @@ use crate::output::Sink;
 pub(crate) fn run(args: Trace, drawer: &Drawer) -> anyhow::Result<Status> {
     if !args.traffic.captures.is_empty() {
         let Trace { config, reading, traffic, output, .. } = args;
-        let replay = Replay { config, reading, traffic, packets: true, output };
+        let replay = Replay {
+            config,
+            reading,
+            traffic,
+            packets: true,
+            threads: NonZeroUsize::MIN,
+            resume: None,
+            snapshot: None,
+            output,
+        };
         return super::replay::trace(&replay, drawer);
     }
     let format = args.output.format(&[Format::Table, Format::Json, Format::Ndjson])?;
