@@ -4,6 +4,7 @@ use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use parefeu_session::{Aging, WhenFull};
 
 /// Replays traffic through firewalls, and shows where two of them differ.
 #[derive(Debug, Parser)]
@@ -435,6 +436,30 @@ pub(crate) struct Traffic {
     /// The most sessions kept at once
     #[arg(long, value_name = "N", default_value_t = 1_000_000)]
     pub(crate) max_sessions: usize,
+    /// What becomes of further ones
+    #[arg(long, value_enum, default_value_t = Full::DropNew)]
+    pub(crate) when_full: Full,
+}
+
+/// What a full table of sessions does.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, ValueEnum)]
+pub(crate) enum Full {
+    /// It refuses them
+    DropNew,
+    /// It gives up who has waited longest for an answer
+    DropUnanswered,
+    /// It refuses them, and halves idle timers from 80 per cent on, as PAN-OS does
+    Age,
+}
+
+impl From<Full> for WhenFull {
+    fn from(full: Full) -> Self {
+        match full {
+            Full::DropNew => Self::DropNew,
+            Full::DropUnanswered => Self::DropUnanswered,
+            Full::Age => Self::Age(Aging::default()),
+        }
+    }
 }
 
 /// A flow, named as PAN-OS names the arguments of `test security-policy-match`.

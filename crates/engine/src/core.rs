@@ -737,6 +737,16 @@ impl Core {
         InvalidReason::ALL.into_iter().map(|reason| self.sessions.invalid_count(reason))
     }
 
+    /// Whether sessions are given less time now, because there are many.
+    pub(crate) const fn is_hasty(&self) -> bool {
+        self.sessions.is_hasty()
+    }
+
+    /// Takes up that sessions were given less time.
+    pub(crate) fn set_hasty(&mut self, hasty: bool) {
+        self.sessions.set_hasty(hasty);
+    }
+
     /// Counts packets refused elsewhere.
     pub(crate) fn add_invalid(&mut self, counts: impl IntoIterator<Item = u64>) {
         self.sessions.add_invalid(counts);

@@ -44,8 +44,8 @@ pub struct EngineConfig {
     pub answers_seen_translated: bool,
     /// Into how many parts sessions are divided, by the two hosts they are between, for
     /// [`Engine::handle_batch`] to work on at once; what is decided does not depend on it. One
-    /// where the firewall translates: free ports, and who an answer is for, are everybody's
-    /// business.
+    /// where the firewall translates, or sessions age by their number: free ports, who an answer is
+    /// for, and how many there are, is everybody's business.
     pub shards: NonZeroUsize,
 }
 
@@ -93,7 +93,9 @@ pub struct Engine {
 impl Engine {
     /// An engine without sessions.
     pub fn new(policy: Arc<CompiledPolicy>, config: EngineConfig) -> Self {
-        let shards = if translates(policy.firewall()) { 1 } else { config.shards.get() };
+        let ages = matches!(config.sessions.when_full, WhenFull::Age(_));
+        let is_one = ages || translates(policy.firewall());
+        let shards = if is_one { 1 } else { config.shards.get() };
         let identifier = config.identify.map(|limits| Arc::new(Identifier::new(limits)));
         let users = Arc::<UserTable>::default();
         let cores = std::iter::repeat_n(policy, shards);

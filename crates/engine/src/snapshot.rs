@@ -63,6 +63,8 @@ struct Head<'a> {
 struct State<S> {
     next_serial: u64,
     epoch: u32,
+    /// Whether sessions were given less time, because there were many.
+    hasty: bool,
     /// In the order in which they were opened.
     sessions: Vec<SavedSession<S>>,
     /// In the order in which they were made.
@@ -93,6 +95,7 @@ impl Engine {
         let state = State {
             next_serial: self.next_serial,
             epoch: self.cores[0].epoch,
+            hasty: self.cores[0].is_hasty(),
             sessions: sessions.into_iter().map(|(_, saved)| saved).collect(),
             announced,
             fragments: self.saved_fragments(),
@@ -159,6 +162,7 @@ impl Engine {
         }
         for core in &mut self.cores {
             core.epoch = epoch;
+            core.set_hasty(state.hasty);
         }
         self.cores[0].add_invalid(state.invalid);
         self.restore_fragments(fragments);

@@ -10,7 +10,7 @@ use parefeu_engine::{
 };
 use parefeu_net::{DecodeLimits, LinkType, Packet, Timestamp, decode};
 use parefeu_policy::{Source, link, native};
-use parefeu_session::{EndReason, OpenError, TableLimits, WhenFull};
+use parefeu_session::{Aging, EndReason, OpenError, TableLimits, WhenFull};
 use parefeu_testkit::{Random, frames};
 use proptest::prelude::*;
 
@@ -180,13 +180,16 @@ proptest! {
         preset in prop::sample::select(&["linux", "panos", "asa", "pf"][..]),
         hides: bool,
         max_sessions in prop::sample::select(&[6, 40, 100_000][..]),
-        drops_unanswered: bool,
+        when_full in prop::sample::select(&[
+            WhenFull::DropNew,
+            WhenFull::DropUnanswered,
+            WhenFull::Age(Aging { above_percent: 60, divisor: 4 }),
+        ][..]),
         size in prop::sample::select(&[70, 333, 5000][..]),
     ) {
         let behaviour = format!("preset = \"{preset}\"\nexpect-ftp = true\nexpect-tftp = true\n");
         let rules = if hides { format!("{RULES}{HIDDEN}") } else { RULES.to_owned() };
         let policy = policy(&behaviour, &rules);
-        let when_full = if drops_unanswered { WhenFull::DropUnanswered } else { WhenFull::DropNew };
         let engine = |shards| {
             let config = EngineConfig {
                 sessions: TableLimits { max_sessions, when_full },

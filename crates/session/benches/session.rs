@@ -69,7 +69,8 @@ fn mixed(c: &mut Criterion) {
 }
 
 /// New sessions that nobody answers, into a table that is full of such, ten thousand answered ones
-/// among them; time goes on by a microsecond a session.
+/// among them, of which one is used for each hundred of the others; time goes on by a microsecond a
+/// session. In the end the ten thousand have to be there.
 fn flood(c: &mut Criterion) {
     let mut group = c.benchmark_group("session/flood");
     group.sample_size(20);
@@ -77,20 +78,28 @@ fn flood(c: &mut Criterion) {
     for size in sizes() {
         let mut bench = Bench::new(size);
         bench.table = table(size, WhenFull::DropUnanswered);
-        let answered = (size / 2).min(10_000);
+        let mut answered = Vec::new();
         for n in 0..size {
             let (id, flow) = bench.open();
-            if n < answered {
+            if n < (size / 2).min(10_000) {
                 let step = bench.table.advance(bench.now, id, Direction::Reply, &bench.packet, 1);
                 assert!(matches!(step, Step::Accept(_)), "{flow} was not answered: {step:?}");
+                answered.push(id);
             }
         }
+        let mut used = answered.iter().copied().cycle();
         let full = bench.table.memory_bytes();
         group.bench_function(BenchmarkId::new("unanswered", size), |b| {
             b.iter(|| {
-                for _ in 0..OPERATIONS {
+                for operation in 0..OPERATIONS {
                     bench.now = bench.now + Duration::from_micros(1);
                     bench.table.handle_timeout(bench.now);
+                    if operation.is_multiple_of(100)
+                        && let Some(id) = used.next()
+                    {
+                        let (now, packet) = (bench.now, &bench.packet);
+                        black_box(bench.table.advance(now, id, Direction::Original, packet, 1));
+                    }
                     black_box(bench.try_open());
                     while let Some(ended) = bench.table.poll_ended() {
                         black_box(ended);
@@ -98,6 +107,8 @@ fn flood(c: &mut Criterion) {
                 }
             });
         });
+        let left = answered.iter().filter(|id| bench.table.session(**id).is_some()).count();
+        assert_eq!(left, answered.len(), "answered sessions stay");
         let now = bench.table.memory_bytes();
         println!("{size} sessions: memory {:.3} of what it was before", now as f64 / full as f64);
     }

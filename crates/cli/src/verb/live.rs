@@ -16,11 +16,11 @@ use parefeu_net::{LinkType, Rewrite, Timestamp, decode, rewrite};
 use parefeu_policy::{Hit, LinkedFirewall};
 use parefeu_replay::{CapturedAt, IngressChoice, Side};
 use parefeu_report::{SessionDocument, rule_line};
-use parefeu_session::{EndReason, TableLimits, WhenFull};
+use parefeu_session::{EndReason, TableLimits};
 use serde_json::{Value, json};
 
 use crate::Status;
-use crate::args::{Format, Output, Reading};
+use crate::args::{Format, Full, Output, Reading};
 use crate::budget::stop_at_interrupt;
 use crate::draw::Drawer;
 use crate::load::load;
@@ -47,6 +47,9 @@ pub(crate) struct Run {
     /// Sessions kept at once
     #[arg(long, value_name = "N", default_value_t = TableLimits::default().max_sessions)]
     max_sessions: usize,
+    /// What becomes of further ones
+    #[arg(long, value_enum, default_value_t = Full::DropUnanswered)]
+    when_full: Full,
     /// End after so many packets
     #[arg(long, value_name = "N")]
     max_packets: Option<u64>,
@@ -72,10 +75,7 @@ pub(crate) fn run(args: &Run, drawer: &Drawer) -> anyhow::Result<Status> {
         fallback: args.ingress.clone(),
     };
     let config = EngineConfig {
-        sessions: TableLimits {
-            max_sessions: args.max_sessions,
-            when_full: WhenFull::DropUnanswered,
-        },
+        sessions: TableLimits { max_sessions: args.max_sessions, when_full: args.when_full.into() },
         ..EngineConfig::default()
     };
     let side = Side::new(Arc::clone(firewall), &choice, config)?;

@@ -25,7 +25,10 @@ pub(crate) fn engine_config(traffic: &Traffic, reading: &Reading, events: bool) 
     let standard = EngineConfig::default();
     EngineConfig {
         decode: DecodeLimits { decapsulate, ..DecodeLimits::default() },
-        sessions: TableLimits { max_sessions: traffic.max_sessions, ..TableLimits::default() },
+        sessions: TableLimits {
+            max_sessions: traffic.max_sessions,
+            when_full: traffic.when_full.into(),
+        },
         identify: standard.identify.filter(|_| !traffic.no_identification),
         events,
         // Captures of a sending host carry unfinished checksums: judged only when asked.

@@ -33,6 +33,8 @@ pub(crate) struct Flow {
     pub(crate) ends: [SocketAddr; 2],
     /// Whether the client's side opens it.
     pub(crate) by_client: bool,
+    /// Whether it asks for timestamps, where it is one of ICMP, and not for echoes.
+    stamps: bool,
 }
 
 /// What happens next.
@@ -128,7 +130,8 @@ fn flow(random: &mut Random) -> Flow {
     let [inside, outside] = [host(1, client), host(2, server)];
     let ends = if by_client { [inside, outside] } else { [outside, inside] };
     let ends = [SocketAddr::new(ends[0], opener), SocketAddr::new(ends[1], opened)];
-    Flow { protocol, ends, by_client }
+    let stamps = ends[0].is_ipv4() && random.percent(20);
+    Flow { protocol, ends, by_client, stamps }
 }
 
 fn packet(
@@ -177,10 +180,13 @@ fn packet(
             let number = random.below(4);
             let length = random.below(1200);
             let kind = match (is_query, random.below(20), shape.ends[0].is_ipv4()) {
-                (true, 0, true) => "icmp=13/0",
+                // An answer to what was not asked.
+                (false, 0, true) if shape.stamps => "echo-reply",
                 (false, 0, true) => "icmp=14/0",
                 (_, 1, true) => ["icmp=10/0", "icmp=42/0"][random.below(2)],
                 (_, 1, false) => ["icmp=135/0", "icmp=127/0"][random.below(2)],
+                (true, ..) if shape.stamps => "icmp=13/0",
+                (false, ..) if shape.stamps => "icmp=14/0",
                 (true, ..) => "echo",
                 (false, ..) => "echo-reply",
             };

@@ -40,6 +40,33 @@ pub enum WhenFull {
     /// It takes the place of the session that has waited longest for an answer; where all were
     /// answered it is refused. Linux looks for one among a few, and never gives up an answered one.
     DropUnanswered,
+    /// It is refused; and while the table is nearly full, sessions are given less time (accelerated
+    /// aging, as PAN-OS calls it).
+    Age(Aging),
+}
+
+/// When sessions are given less time, and how much less.
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+pub struct Aging {
+    /// It begins when so many per cent of the sessions live that may, and ends when five fewer do.
+    pub above_percent: u8,
+    /// The idle timers run for so many times less.
+    pub divisor: u8,
+}
+
+impl Default for Aging {
+    /// PAN-OS: 80 per cent, half the time ("Accelerated Aging" of its session settings).
+    fn default() -> Self {
+        Self { above_percent: 80, divisor: 2 }
+    }
+}
+
+impl Aging {
+    /// Whether it holds on with so many sessions of those that may live.
+    fn holds(self, is_on: bool, live: usize, most: usize) -> bool {
+        let percent = u64::from(self.above_percent.saturating_sub(if is_on { 5 } else { 0 }));
+        live as u64 * 100 >= most as u64 * percent
+    }
 }
 
 impl Default for TableLimits {
@@ -74,6 +101,8 @@ pub struct SessionTable<T> {
     limits: TableLimits,
     /// How many more sessions fit, where the bound is shared with other tables.
     room: Option<usize>,
+    /// By how much idle timers are divided now.
+    haste: u32,
     /// Packets refused, by [`InvalidReason`].
     invalid: [u64; InvalidReason::ALL.len()],
     /// Sessions as they were opened, those that were answered or ended perhaps among them: kept
@@ -94,6 +123,7 @@ impl<T> SessionTable<T> {
             behaviour,
             limits,
             room: None,
+            haste: 1,
             invalid: [0; InvalidReason::ALL.len()],
             unanswered: VecDeque::new(),
         }
@@ -341,10 +371,13 @@ impl<T> SessionTable<T> {
         if self.is_full() && !self.drop_unanswered() {
             return Err(OpenError::TableFull);
         }
-        let deadline = now + tracker.timeout(&self.behaviour.timers, || Duration::ZERO);
+        let deadline =
+            now + self.hasten(tracker.timeout(&self.behaviour.timers, || Duration::ZERO));
         let depth = sought.depth;
         let entry = Entry { tag, original, reply, depth, now, deadline, bytes, tracker, data };
-        Ok(self.place(entry, hash))
+        let id = self.place(entry, hash);
+        self.age_by_number();
+        Ok(id)
     }
 
     /// Puts a session into a free slot and into the index, by the hash of its original flow.
@@ -453,7 +486,8 @@ impl<T> SessionTable<T> {
         packet: &Packet<'_>,
         bytes: u64,
     ) -> Step {
-        let Self { slots, behaviour, invalid, .. } = self;
+        let Self { slots, behaviour, invalid, haste, .. } = self;
+        let haste = *haste;
         let timers = &behaviour.timers;
         let Some(stepped) = slots.with_tracker(id, |tracker, start| {
             let progress = tracker.step(direction, packet, behaviour);
@@ -472,7 +506,7 @@ impl<T> SessionTable<T> {
             Step::Reopen | Step::Gone => {}
         }
         let deadline = match (timer, timeout) {
-            (Timer::Renews, Some(timeout)) => now + timeout,
+            (Timer::Renews, Some(timeout)) => now + timeout / haste,
             (Timer::Shortens, _) if !timers.tcp_unacknowledged.is_zero() => {
                 hot.deadline.min(now + timers.tcp_unacknowledged)
             }
@@ -508,9 +542,49 @@ impl<T> SessionTable<T> {
         let timers = &self.behaviour.timers;
         let timeout = Tracker::Refused { protocol, opening: 0 }.timeout(timers, || Duration::ZERO);
         if let Some(hot) = self.slots.hot_mut(id.slot) {
-            hot.deadline = now + timeout;
+            hot.deadline = now + timeout / self.haste;
         }
         self.reschedule(id.slot);
+    }
+
+    /// Whether sessions are given less time now, because there are many.
+    pub const fn is_hasty(&self) -> bool {
+        self.haste > 1
+    }
+
+    /// Takes up that sessions were given less time, those that are taken up among them.
+    pub fn set_hasty(&mut self, hasty: bool) {
+        if let WhenFull::Age(aging) = self.limits.when_full {
+            self.haste = if hasty { u32::from(aging.divisor.max(1)) } else { 1 };
+        }
+    }
+
+    /// An idle time, as long as it is granted now.
+    fn hasten(&self, timeout: Duration) -> Duration {
+        timeout / self.haste
+    }
+
+    /// Gives sessions less time from now on, or as much as before, as many as there are. Those that
+    /// have less already get more with their next packet.
+    ///
+    /// Cost: linear in the sessions where it begins, which it does once for each twentieth of them
+    /// that has come and gone.
+    fn age_by_number(&mut self) {
+        let WhenFull::Age(aging) = self.limits.when_full else { return };
+        let is_on = self.haste > 1;
+        let holds = aging.holds(is_on, self.len(), self.limits.sessions());
+        if holds == is_on {
+            return;
+        }
+        self.haste = if holds { u32::from(aging.divisor.max(1)) } else { 1 };
+        for slot in 0..self.slots.count() {
+            if self.haste > 1
+                && let Some(hot) = self.slots.hot_mut(slot)
+            {
+                hot.deadline = hot.last + hot.deadline.since(hot.last) / self.haste;
+                self.reschedule(slot);
+            }
+        }
     }
 
     /// Ends a session; it can then be collected with [`SessionTable::poll_ended`].
@@ -551,6 +625,7 @@ impl<T> SessionTable<T> {
         self.calendar.strike(&mut self.slots, slot);
         let Some(data) = self.slots.remove(slot) else { return };
         self.room = self.room.map(|room| room + 1);
+        self.age_by_number();
         let session =
             Session { original, reply, start, last, packets, bytes, data, is_answered, is_refused };
         self.ended.push_back(EndedSession { session, reason: reason.unwrap_or(own), due });

@@ -1,11 +1,12 @@
 //! Full tables, clashing flows, ICMP errors, zones.
 
 use std::net::IpAddr;
+use std::time::Duration;
 
 use parefeu_net::{Direction, FiveTuple, Protocol, Quoted, Timestamp};
 use parefeu_policy::{Behaviour, Preset};
 use parefeu_session::{
-    EndReason, OpenError, Opening, SessionId, SessionTable, Sought, TableLimits, WhenFull,
+    Aging, EndReason, OpenError, Opening, SessionId, SessionTable, Sought, TableLimits, WhenFull,
 };
 
 use crate::script::{datagram, packet, query, segment};
@@ -220,7 +221,7 @@ fn a_flood_leaves_answered_sessions_and_memory_alone() {
         .collect();
     let (mut now, mut full, mut opened) = (NOW, 0, 0);
     for n in 0..40 * LIMIT as u32 {
-        now = now + std::time::Duration::from_millis(1);
+        now = now + Duration::from_millis(1);
         table.handle_timeout(now);
         let flow = FiveTuple { src: IpAddr::V4((n | 1 << 31).into()), ..client(1) };
         let opening = Opening {
@@ -248,4 +249,40 @@ fn a_flood_leaves_answered_sessions_and_memory_alone() {
     // Where all of the few that are looked at were answered, the newcomer is refused.
     assert!(opened >= 40 * LIMIT as u32 - u32::from(ANSWERED), "{opened} were opened");
     assert!(table.memory_bytes() * 100 <= full * 105, "{} of {full}", table.memory_bytes());
+}
+
+#[test]
+fn sessions_of_a_table_that_is_nearly_full_are_given_less_time() {
+    let when_full = WhenFull::Age(Aging { above_percent: 80, divisor: 3 });
+    let mut table = table(100, when_full);
+    let ended = |table: &mut SessionTable<u32>, secs| {
+        table.handle_timeout(NOW + Duration::from_secs(secs));
+        std::iter::from_fn(|| table.poll_ended()).count()
+    };
+    for port in 1..80 {
+        open(&mut table, 0, client(port), client(port)).unwrap();
+    }
+    // Linux: 30 seconds.
+    assert_eq!(ended(&mut table, 9), 0);
+    open(&mut table, 0, client(80), client(80)).unwrap();
+    // With the eightieth session a third of the time is left to all of them.
+    assert_eq!(ended(&mut table, 9), 0);
+    assert_eq!(ended(&mut table, 10), 80);
+    let late = open(&mut table, 0, client(81), client(81)).unwrap();
+    assert!(table.session(late).is_some());
+    assert_eq!(ended(&mut table, 29), 0, "few are left: they have as much time as ever");
+    assert_eq!(ended(&mut table, 30), 1);
+}
+
+#[test]
+fn a_table_that_gives_less_time_refuses_when_it_is_full() {
+    let mut table = table(10, WhenFull::Age(Aging::default()));
+    for port in 0..10 {
+        open(&mut table, 0, client(port), client(port)).unwrap();
+    }
+    assert_eq!(open(&mut table, 0, client(10), client(10)), Err(OpenError::TableFull));
+    table.handle_timeout(NOW + Duration::from_secs(14));
+    assert_eq!(table.len(), 10);
+    table.handle_timeout(NOW + Duration::from_secs(15));
+    assert!(table.is_empty());
 }
