@@ -76,11 +76,12 @@ int main(int count, char **arguments) {
     if (table == nullptr) fail("no table of that size");
 
     std::vector<Kept> kept(parameters.entries + 1);
-    std::vector<Key> flows(sessions);
+    std::vector<uint64_t> flows(sessions);
     uint64_t next = 0, state = 0x5eed;
     auto add = [&](size_t at) {
-        flows[at] = flow(next++);
-        int32_t place = rte_hash_add_key(table, &flows[at]);
+        flows[at] = next;
+        Key key = flow(next++);
+        int32_t place = rte_hash_add_key(table, &key);
         if (place < 0) fail("a flow does not fit");
         kept[place] = {1, {100, 0}, {}};
     };
@@ -90,17 +91,21 @@ int main(int count, char **arguments) {
     for (uint64_t pass = 0; pass < passes; pass++) {
         double begun = processor_seconds();
         for (uint64_t batch = 0; batch < operations / BATCH; batch++) {
+            Key own[BATCH];
             const void *keys[BATCH];
             int32_t places[BATCH];
             unsigned asked = 0;
             for (uint64_t n = batch * BATCH; n < (batch + 1) * BATCH; n++) {
                 size_t at = next_random(state) % sessions;
                 if (n % 20 == 0) {
-                    if (rte_hash_del_key(table, &flows[at]) < 0) fail("a flow is lost");
+                    Key key = flow(flows[at]);
+                    if (rte_hash_del_key(table, &key) < 0) fail("a flow is lost");
                     add(at);
                     continue;
                 }
-                keys[asked++] = &flows[at];
+                own[asked] = flow(flows[at]);
+                keys[asked] = &own[asked];
+                asked++;
             }
             if (rte_hash_lookup_bulk(table, keys, asked, places) != 0) fail("the lookup failed");
             for (unsigned n = 0; n < asked; n++) {

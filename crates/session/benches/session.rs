@@ -170,7 +170,8 @@ impl Peers for DashMap<FiveTuple, Kept> {
 /// A map under the same load as the table.
 struct Peer<M> {
     map: M,
-    flows: Vec<FiveTuple>,
+    /// The numbers of the flows present.
+    flows: Vec<u64>,
     next: u64,
     random: u64,
 }
@@ -178,9 +179,9 @@ struct Peer<M> {
 impl<M: Peers> Peer<M> {
     fn new(size: u64, mut map: M) -> Self {
         let kept = Kept { last: 1, bytes: [100, 0], _rest: [0; 5] };
-        let flows: Vec<_> = (0..size).map(flow).collect();
-        for flow in &flows {
-            map.add(flow.direction_free(), kept);
+        let flows: Vec<u64> = (0..size).collect();
+        for n in &flows {
+            map.add(flow(*n).direction_free(), kept);
         }
         Self { map, flows, next: size, random: 0x5eed }
     }
@@ -190,14 +191,15 @@ impl<M: Peers> Peer<M> {
         for operation in 0..operations {
             let at = (xorshift(&mut self.random) % self.flows.len() as u64) as usize;
             if operation.is_multiple_of(20) {
-                self.map.take(&self.flows[at].direction_free());
-                self.flows[at] = flow(self.next);
+                self.map.take(&flow(self.flows[at]).direction_free());
+                self.flows[at] = self.next;
                 let kept = Kept { last: 1, bytes: [100, 0], _rest: [0; 5] };
-                self.map.add(self.flows[at].direction_free(), kept);
+                self.map.add(flow(self.next).direction_free(), kept);
                 self.next += 1;
                 continue;
             }
-            let flow = if at.is_multiple_of(2) { self.flows[at] } else { self.flows[at].reverse() };
+            let flow = flow(self.flows[at]);
+            let flow = if at.is_multiple_of(2) { flow } else { flow.reverse() };
             found += usize::from(self.map.count(&flow.direction_free(), operation as u64));
         }
         found
@@ -215,8 +217,9 @@ fn xorshift(state: &mut u64) -> u64 {
 struct Bench {
     table: SessionTable<u32>,
     ids: Vec<SessionId>,
-    /// The flows present, at the place of their id.
-    flows: Vec<FiveTuple>,
+    /// The numbers of the flows present, at the place of their id: a packet brings its flow with
+    /// it.
+    flows: Vec<u64>,
     next: u64,
     random: u64,
     now: Timestamp,
@@ -236,9 +239,9 @@ impl Bench {
             packet: packet(&flow(0)),
         };
         for _ in 0..size {
-            let (id, flow) = bench.open();
+            bench.flows.push(bench.next);
+            let (id, _) = bench.open();
             bench.ids.push(id);
-            bench.flows.push(flow);
         }
         bench
     }
@@ -270,7 +273,8 @@ impl Bench {
     fn replace(&mut self, at: usize) {
         self.table.close(self.ids[at], EndReason::AgedOut);
         black_box(self.table.poll_ended());
-        (self.ids[at], self.flows[at]) = self.open();
+        self.flows[at] = self.next;
+        (self.ids[at], _) = self.open();
     }
 
     fn run_batches(&mut self, operations: usize) -> usize {
@@ -285,7 +289,7 @@ impl Bench {
                     self.replace(at);
                     continue;
                 }
-                let flow = self.flows[at];
+                let flow = flow(self.flows[at]);
                 let flow = if at.is_multiple_of(2) { flow } else { flow.reverse() };
                 queries.push(Sought::new(0, flow));
             }
@@ -307,7 +311,8 @@ impl Bench {
                 self.replace(at);
                 continue;
             }
-            let flow = if at.is_multiple_of(2) { self.flows[at] } else { self.flows[at].reverse() };
+            let flow = flow(self.flows[at]);
+            let flow = if at.is_multiple_of(2) { flow } else { flow.reverse() };
             let Some((id, direction)) = self.table.find(&Sought::new(0, flow)) else { continue };
             found += usize::from(direction == Direction::Original);
             if change {
