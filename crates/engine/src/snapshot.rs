@@ -113,7 +113,8 @@ impl Engine {
     }
 
     /// Takes up the state that [`Engine::snapshot`] wrote down, into any number of shards. The
-    /// engine has to be new, with the same firewall; its configuration should be the same.
+    /// engine has to be new, with the same firewall; its configuration should be the same. What is
+    /// damaged is refused; what somebody made up is believed, as a configuration is.
     ///
     /// # Errors
     /// [`RestoreError`] when the snapshot is none, or none of this program, version and firewall,

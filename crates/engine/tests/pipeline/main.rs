@@ -196,6 +196,48 @@ ingress = ["lan"]
 translation = "egress-interface"
 "#;
 
+/// A client inside asks for the address by which a host beside it is published: the answers have to
+/// come back through the firewall, so that its own address stands for the client's.
+#[test]
+fn s4_a_published_host_is_reached_from_its_own_side() {
+    let text = format!(
+        r#"
+behaviour = "panos"
+[[rule_base]]
+name = "policy"
+default = "deny"
+[[rule_base.rule]]
+name = "published"
+destination = "203.0.113.80"
+service = ["tcp/443"]
+action = "allow"
+[[destination_nat]]
+name = "publish"
+destination = "203.0.113.80"
+translation = {{ prefix = "10.0.0.80" }}
+[[source_nat]]
+name = "turned"
+ingress = ["lan"]
+destination = "203.0.113.80"
+translation = "egress-interface"
+{NETWORK}"#
+    );
+    let mut engine = engine(&text);
+    let lan = engine.firewall().interface_named("lan");
+    let mut leaves = |text: &str| {
+        let data = frames::frame(text);
+        let wire_len = data.len() as u32;
+        let frame = Frame { link_type: LinkType::ETHERNET, data: &data, wire_len };
+        let decision = engine.handle_frame(Timestamp::from_secs(1), lan, frame);
+        assert!(decision.verdict.passes(), "{text}: {decision}");
+        decision.translated.unwrap().to_string()
+    };
+    let asked = leaves("10.0.0.7:4000 > 203.0.113.80:443 S seq=1");
+    assert_eq!(asked, "tcp 10.0.0.1:4000 > 10.0.0.80:443");
+    let answered = leaves("10.0.0.80:443 > 10.0.0.1:4000 S. seq=9 ack=2");
+    assert_eq!(answered, "tcp 203.0.113.80:443 > 10.0.0.7:4000");
+}
+
 /// The answers a capture of the client's side shows, on either interface it may be placed on.
 const TRANSLATED_ANSWERS: &str = "\
     1 wan 192.0.2.9:4000 > 203.0.113.80:443 S seq=1 => allow default
