@@ -2,6 +2,7 @@
 
 use std::io::Cursor;
 use std::net::IpAddr;
+use std::num::NonZeroUsize;
 use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
@@ -9,7 +10,7 @@ use parefeu::classify::{
     CompileLimits, CompiledPolicy, Instructions, LiveRules, Place, RuleHandle,
 };
 use parefeu::dialect::{Dialect, read_bytes};
-use parefeu::engine::{Engine, EngineConfig, Frame};
+use parefeu::engine::{Arrived, Engine, EngineConfig, Frame, OneByOne};
 use parefeu::net::{
     ChecksumVerdict, DecodeLimits, FiveTuple, LinkType, Protocol, Rewrite, Timestamp,
     ip_header_checksum, transport_checksum,
@@ -375,27 +376,63 @@ fn folded(data: &[u8]) -> u64 {
     data.iter().fold(7, |seed, byte| seed.wrapping_mul(31) ^ u64::from(*byte))
 }
 
-/// An engine takes any frames at any times that do not run backwards.
+/// An engine takes any frames at any times that do not run backwards; one of several shards, which
+/// is put down and taken up again in between, does and tells the same.
 pub fn engine(data: &[u8]) {
     static POLICY: LazyLock<Option<Arc<CompiledPolicy>>> = LazyLock::new(|| {
         let firewall = written(POLICY_TEXT.as_bytes())?;
         Some(Arc::new(CompiledPolicy::compile(firewall, &CompileLimits::default())))
     });
-    let policy = POLICY.clone().expect("the policy is written below");
-    // Checksums that fuzzing cannot guess would keep every frame out.
-    let config = EngineConfig { verify_checksums: false, ..EngineConfig::default() };
-    let mut engine = Engine::new(policy, config);
-    let (mut rest, mut now, mut frames) = (data, Timestamp::EPOCH, 0);
-    while let Some((&[length, pause], more)) = rest.split_first_chunk::<2>() {
-        let (frame, more) = more.split_at(more.len().min(usize::from(length)));
+    let engine = |shards| {
+        let policy = POLICY.clone().expect("the policy is written below");
+        // Checksums that fuzzing cannot guess would keep every frame out.
+        let shards = NonZeroUsize::new(shards).expect("some");
+        Engine::new(policy, EngineConfig { verify_checksums: false, shards, ..Default::default() })
+    };
+    let limits = DecodeLimits::default();
+    let (mut rest, mut now) = (data, Timestamp::EPOCH);
+    let mut frames = Vec::new();
+    while let Some((&[high, low, pause], more)) = rest.split_first_chunk::<3>() {
+        // Two bytes, so that whole messages fit.
+        let length = usize::from(u16::from_be_bytes([high % 8, low]));
+        let (frame, more) = more.split_at(more.len().min(length));
         rest = more;
         now = now + std::time::Duration::from_millis(u64::from(pause) * u64::from(pause));
-        let wire_len = frame.len() as u32;
-        engine.handle_frame(now, None, Frame { link_type: LinkType::RAW, data: frame, wire_len });
-        frames += 1;
-        assert_eq!(engine.counters().frames(), frames);
-        while engine.poll_event().is_some() {}
+        let packet = parefeu::net::decode(LinkType::RAW, frame, frame.len(), &limits);
+        frames.push((now, packet, frame));
     }
+    let (mut decisions, mut events) = (Vec::new(), Vec::new());
+    let mut alone = engine(1);
+    for (at, (now, _, data)) in (1..).zip(&frames) {
+        let frame = Frame { link_type: LinkType::RAW, data, wire_len: data.len() as u32 };
+        decisions.push(alone.handle_frame(*now, None, frame));
+        assert_eq!(alone.counters().frames(), at);
+        events.extend(std::iter::from_fn(|| alone.poll_event()));
+    }
+    let arrived: Vec<Arrived<'_>> = frames
+        .iter()
+        .map(|(now, packet, data)| Arrived {
+            now: *now,
+            ingress: None,
+            packet,
+            wire_len: data.len() as u32,
+        })
+        .collect();
+    let (first, second) = arrived.split_at(arrived.len() / 2);
+    let (mut together, mut told) = (Vec::new(), Vec::new());
+    let mut shared = engine(3);
+    shared.handle_batch(first, &mut together, &OneByOne);
+    let snapshot = shared.snapshot();
+    told.extend(std::iter::from_fn(|| shared.poll_event()));
+    let mut later = engine(2);
+    later.restore(&snapshot).expect("it was just written");
+    later.handle_batch(second, &mut together, &OneByOne);
+    for (engine, told) in [(&mut alone, &mut events), (&mut later, &mut told)] {
+        engine.close_all(EndReason::CaptureEnd);
+        told.extend(std::iter::from_fn(|| engine.poll_event()));
+    }
+    assert_eq!(decisions, together);
+    assert_eq!(events, told);
 }
 
 /// Lets everything pass, but has to know the application to say by which rule.

@@ -66,17 +66,20 @@ impl Engine {
         workers: &impl Workers,
     ) {
         let mut rest = frames;
-        while let Some(first) = rest.first() {
-            let apart = rest.iter().position(concerns_several).unwrap_or(rest.len());
-            let together = apart.min(self.most_at_once());
-            if together < FEW || self.cores.len() == 1 {
-                let Arrived { now, ingress, packet, wire_len } = *first;
-                decisions.push(self.handle_packet(now, ingress, packet, wire_len));
-                rest = &rest[1..];
+        while !rest.is_empty() {
+            let most = if self.cores.len() == 1 { 0 } else { self.most_at_once().min(rest.len()) };
+            let apart = rest[..most].iter().position(concerns_several).unwrap_or(most);
+            if apart >= FEW {
+                let (run, after) = rest.split_at(apart);
+                self.handle_together(run, decisions, workers);
+                rest = after;
                 continue;
             }
-            let (run, after) = rest.split_at(together);
-            self.handle_together(run, decisions, workers);
+            // Few of them, and the one that is to be decided by itself.
+            let (few, after) = rest.split_at((apart + 1).min(rest.len()));
+            for &Arrived { now, ingress, packet, wire_len } in few {
+                decisions.push(self.handle_packet(now, ingress, packet, wire_len));
+            }
             rest = after;
         }
     }
