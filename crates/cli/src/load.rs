@@ -9,8 +9,8 @@ use anyhow::Context;
 use flate2::read::MultiGzDecoder;
 use parefeu_dialect::{Dialect, Import};
 use parefeu_policy::{
-    Action, At, Behaviour, Diagnostics, Firewall, Layer, LinkedFirewall, Preset, Sees, Severity,
-    Span, link,
+    Action, At, Behaviour, Diagnostics, Firewall, Layer, LinkedFirewall, Preset, Sees,
+    SetBehaviourError, Severity, Span, link,
 };
 use sha2::{Digest, Sha256};
 
@@ -104,7 +104,13 @@ fn apply(firewall: &mut Firewall, reading: &Reading, file: &str) -> anyhow::Resu
         let parts = setting.split_once('=');
         let (key, value) =
             parts.ok_or_else(|| anyhow::anyhow!("--set takes KEY=VALUE, not `{setting}`"))?;
-        firewall.behaviour.set(key.trim(), value.trim())?;
+        firewall.behaviour.set(key.trim(), value.trim()).map_err(|error| match error {
+            SetBehaviourError::UnknownKey { .. } => {
+                let known = Behaviour::names().collect::<Vec<_>>().join(", ");
+                anyhow::anyhow!("{error} (there are: {known})")
+            }
+            error => error.into(),
+        })?;
     }
     Ok(())
 }

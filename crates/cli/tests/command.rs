@@ -122,6 +122,12 @@ fn bad_input_is_named_and_leaves_nothing_behind() {
     check(&["check", &cyclic], 2, "error");
     check(&["replay", OLD, "-r", &empty], 2, "cannot replay");
     check(&["replay", OLD, "-r", "/no/such/file"], 2, "cannot read");
+    check(
+        &["replay", OLD, "-r", "pcaps/ping.pcap", "--set", "expect=on"],
+        2,
+        "(there are: tcp-syn, ",
+    );
+    check(&["replay", OLD, "-r", "pcaps/ping.pcap", "--set", "expect=on"], 2, " expect-ftp, ");
     check(&["replay", OLD, "-r", &cut], 3, "ends early");
     check(&["test", OLD, "--protocol", "nonsense"], 2, "no IP protocol");
     check(&["nonsense"], 2, "unrecognized");

@@ -214,6 +214,13 @@ pub enum SetBehaviourError {
 }
 
 impl Behaviour {
+    /// The names [`Behaviour::set`] knows: timers, switches, and `pending`.
+    pub fn names() -> impl Iterator<Item = &'static str> {
+        let timers = timers(Preset::Linux);
+        let timers = timers.iter().map(|(name, _)| name).collect::<Vec<_>>();
+        timers.into_iter().chain(Self::SWITCHES).chain(["pending"])
+    }
+
     /// A vendor's documented defaults. Sources: `docs/semantics.md`, clause "Timers".
     pub fn preset(preset: Preset) -> Self {
         let stateful = Self {
@@ -334,6 +341,10 @@ mod tests {
             ("checksum", "maybe", "`maybe` is no value for `checksum`: expected true or false"),
         ] {
             assert_eq!(behaviour.set(key, value).unwrap_err().to_string(), message);
+        }
+        for name in Behaviour::names() {
+            let refused = behaviour.clone().set(name, "?").unwrap_err();
+            assert!(matches!(refused, SetBehaviourError::BadValue { .. }), "{name}");
         }
         assert_eq!(behaviour, before);
     }

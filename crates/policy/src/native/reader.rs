@@ -135,9 +135,7 @@ impl<'p> Reader<'p> {
             return;
         }
         self.problems.error("unknown-key", key.at, error.to_string());
-        let mut known: Vec<&str> = to.timers.iter().map(|(name, _)| name).collect();
-        known.extend(Behaviour::SWITCHES);
-        known.push("pending");
+        let known: Vec<&str> = Behaviour::names().collect();
         if let Some(known) = closest(key.value, &known) {
             self.problems.help(format!("did you mean `{known}`?"));
         }
