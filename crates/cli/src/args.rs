@@ -306,7 +306,7 @@ pub(crate) struct StatePolicy {
     /// Keep sessions as this vendor does, on the new side
     #[arg(long, value_name = "PRESET")]
     new_behaviour: Option<String>,
-    /// Set one timer (seconds) or switch of the state policy; an unknown name lists them, on both sides
+    /// Set a timer (seconds) or switch of both sides; an unknown name lists those there are
     #[arg(long = "set", value_name = "KEY=VALUE")]
     settings: Vec<String>,
     /// The same, on the old side; it wins over --set
@@ -398,7 +398,7 @@ pub(crate) struct Reading {
     /// Keep sessions as this vendor does
     #[arg(long, value_name = "PRESET")]
     pub(crate) behaviour: Option<String>,
-    /// Set one timer (seconds) or switch of the state policy
+    /// Set a timer (seconds) or switch of the state policy; an unknown name lists those there are
     #[arg(long = "set", value_name = "KEY=VALUE")]
     pub(crate) settings: Vec<String>,
 }
