@@ -28,6 +28,7 @@ fn differing(
     let problem = problem(old, new);
     let solution = solve(&problem, &SolveLimits::default());
     assert!(solution.open.is_empty());
+    assert!(solution.open.is_empty());
     let mut found = BTreeSet::new();
     for difference in &solution.differences {
         let mut points = vec![String::new()];

@@ -387,14 +387,22 @@ pub(crate) fn check_flow(
         }
         assert_eq!(by, *origin, "{}", told());
     }
-    assert!(solution.open.is_empty(), "{:?}", solution.open[0]);
+    let [(old, _), (new, _)] = expected;
+    // What the work did not reach is neither.
+    let is_open = solution.open.iter().any(|it| {
+        it.area.iter().enumerate().all(|(dimension, (first, last))| {
+            (*first..=*last).contains(&flow.class(problem, dimension))
+        })
+    });
+    if is_open {
+        return old;
+    }
     let inside = solution.differences.iter().any(|difference| {
         difference.sets.iter().enumerate().all(|(dimension, set)| {
             let class = flow.class(problem, dimension);
             set.iter().any(|it| (it.0..=it.1).contains(&class))
         })
     });
-    let [(old, _), (new, _)] = expected;
     assert_eq!(inside, old.differs(&new), "{old:?} {new:?}: {:?} {:?}", flow.key, flow.holding);
     old
 }

@@ -39,6 +39,7 @@ fn check(old: &str, new: &str, field: &Field, expected: &[(&str, &str)]) {
     let problem = problem(old, new);
     let solution = solve(&problem, &SolveLimits::default());
     assert!(solution.open.is_empty());
+    assert!(solution.open.is_empty());
     let mut found = Vec::new();
     for difference in &solution.differences {
         for (dimension, set) in problem.dimensions.iter().zip(&difference.sets) {

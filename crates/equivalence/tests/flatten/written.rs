@@ -38,6 +38,7 @@ fn check(text: &str, src: &str, holding: &[&str], expected: Option<&str>) {
     let flow = Flow { key, application: None, holding: held.collect(), moment: 0 };
     check_form(&problem);
     let solution = solve(&problem, &SolveLimits::default());
+    assert!(solution.open.is_empty());
     check_flow([&firewall, &firewall], &TCP_V4, (&problem, &solution), &flow);
     let (_, origin) = decide(&problem, &problem.old, &flow);
     assert_eq!(origin.rule.map(|rule| &*firewall.rule(rule).name), expected, "{src} {holding:?}");
@@ -227,6 +228,7 @@ fn a_stated_way_out_counts_for_every_destination() {
     let case = Case { old: to("lan"), new: to("wan"), within, ..TCP_V4 };
     let problem = flatten(&firewall, &firewall, &case).unwrap();
     let solution = solve(&problem, &SolveLimits::default());
+    assert!(solution.open.is_empty());
     let [difference] = &*solution.differences else { panic!("{:?}", solution.differences) };
     for (dimension, set) in problem.dimensions.iter().zip(&difference.sets) {
         let [(first, last)] = **set else { panic!("{set:?}") };
