@@ -134,7 +134,8 @@ pub(crate) struct Replay {
     /// Work on so many threads; what comes out is the same
     #[arg(long, value_name = "N", default_value_t = NonZeroUsize::MIN)]
     pub(crate) threads: NonZeroUsize,
-    /// Go on from a snapshot that another run wrote of the same firewall
+    /// Go on from a snapshot that another run wrote of the same firewall; the summary counts its
+    /// frames and verdicts as well
     #[arg(long, value_name = "FILE")]
     pub(crate) resume: Option<PathBuf>,
     /// Write the sessions that are open in the end to FILE, to go on from with later captures

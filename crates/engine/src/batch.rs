@@ -1,5 +1,6 @@
 //! Many frames at once, by shards.
 
+use parefeu_identify::DataEndpoint;
 use parefeu_net::{Packet, Timestamp, Transport};
 use parefeu_policy::InterfaceId;
 use parefeu_session::SessionId;
@@ -48,9 +49,6 @@ const PROVISIONAL: u64 = 1 << 63;
 /// Fewer frames are decided one by one.
 const FEW: usize = 64;
 
-/// Announcements one frame can make, at most.
-const MOST_ANNOUNCED: usize = 16;
-
 impl Engine {
     /// Decides many frames, each as [`Engine::handle_packet`] would in its turn, and adds the
     /// decisions to `decisions`. Events come in the same order, too.
@@ -88,7 +86,7 @@ impl Engine {
     fn most_at_once(&self) -> usize {
         let sessions = self.config.sessions.max_sessions.saturating_sub(self.session_count());
         let expected: usize = self.cores.iter().map(Core::expected_count).sum();
-        sessions.min(Expectations::MAX.saturating_sub(expected) / MOST_ANNOUNCED)
+        sessions.min(Expectations::MAX.saturating_sub(expected) / DataEndpoint::MOST_AT_ONCE)
     }
 
     fn handle_together(

@@ -700,19 +700,19 @@ impl Core {
         }
     }
 
-    /// Live sessions, to be written down, with their numbers.
-    pub(crate) fn saved(&self) -> impl Iterator<Item = (u64, SavedSession<&Kept>)> {
-        self.sessions.saved().map(|saved| (saved.data.serial, saved))
+    /// Live sessions, to be written down.
+    pub(crate) fn saved(&self) -> impl Iterator<Item = SavedSession<&Kept>> {
+        self.sessions.saved()
     }
 
-    /// Live sessions with their numbers, and what is waited for, taken out.
-    pub(crate) fn take_saved(&mut self) -> (Vec<(u64, SavedSession<Kept>)>, Vec<Announced>) {
+    /// Live sessions, and what is waited for, taken out.
+    pub(crate) fn take_saved(&mut self) -> (Vec<SavedSession<Kept>>, Vec<Announced>) {
         let behaviour = self.policy.firewall().behaviour.clone();
         let fresh = SessionTable::new(self.config.sessions, behaviour, self.config.hash_key);
         let taken = std::mem::replace(&mut self.sessions, fresh);
         self.sessions.add_invalid(InvalidReason::ALL.map(|reason| taken.invalid_count(reason)));
         let announced = std::mem::take(&mut self.expectations).saved().collect();
-        (taken.into_saved().map(|saved| (saved.data.serial, saved)).collect(), announced)
+        (taken.into_saved().collect(), announced)
     }
 
     /// What is waited for, to be written down.

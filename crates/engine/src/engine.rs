@@ -11,13 +11,13 @@ use parefeu_net::{
     SavedFragments, Timestamp, Transport, decode,
 };
 use parefeu_policy::{InterfaceId, LinkedFirewall};
-use parefeu_session::{EndReason, TableLimits, WhenFull};
+use parefeu_session::{EndReason, OpenError, SavedSession, TableLimits, WhenFull};
 
 use crate::core::{Arrival, Core};
 use crate::decision::{Counters, Decision, Reason, Verdict};
 use crate::event::Event;
 use crate::expect::Announced;
-use crate::kept::Settled;
+use crate::kept::{Kept, Settled};
 use crate::knowledge::UserTable;
 
 /// Bounds and choices of an engine.
@@ -147,11 +147,12 @@ impl Engine {
         if let Some(decision) = undecodable(packet) {
             return decision;
         }
-        if packet.network.as_ref().is_none_or(|network| network.fragment.is_none()) {
-            return self.judge(arrival, packet);
-        }
-        let datagram = match self.reassembler.handle_fragment(arrival.now, packet) {
-            Reassembly::Whole => return self.judge(arrival, packet),
+        let Self { reassembler, cores, next_serial, config, .. } = self;
+        // What is no fragment is whole, and changes nothing there.
+        let datagram = match reassembler.handle_fragment(arrival.now, packet) {
+            Reassembly::Whole => {
+                return judge_in_order(cores, next_serial, config, arrival, packet);
+            }
             Reassembly::Hold | Reassembly::Duplicate => {
                 return Decision::refuse(Verdict::Hold, Reason::FragmentHeld);
             }
@@ -160,18 +161,11 @@ impl Engine {
             }
             Reassembly::Complete(datagram) => datagram,
         };
-        let whole = datagram.decode(&self.config.decode);
+        let whole = datagram.decode(&config.decode);
         if let Some(reason) = whole.malformed {
             return Decision::refuse(Verdict::Drop, Reason::Malformed(reason));
         }
-        let Self { cores, next_serial, config, .. } = self;
         judge_in_order(cores, next_serial, config, arrival, &whole)
-    }
-
-    /// Decides a whole packet.
-    fn judge(&mut self, arrival: Arrival, packet: &Packet<'_>) -> Decision {
-        let Self { cores, next_serial, config, .. } = self;
-        judge_in_order(cores, next_serial, config, arrival, packet)
     }
 
     /// Ends every session and datagram whose deadline is at or before `now`.
@@ -245,27 +239,35 @@ impl Engine {
     fn make_one(&mut self) {
         self.collect_ended();
         let (mut sessions, mut announced) = (Vec::new(), Vec::new());
-        let mut invalid = Vec::new();
         for core in &mut self.cores {
             let (own, expected) = core.take_saved();
             sessions.extend(own);
             announced.extend(expected);
-            invalid.push(core.invalid_counts().collect::<Vec<_>>());
         }
-        self.cores.truncate(1);
-        let [core] = &mut self.cores[..] else { return };
-        for counts in invalid.into_iter().skip(1) {
-            core.add_invalid(counts);
-        }
-        sessions.sort_unstable_by_key(|(serial, _)| *serial);
-        for (_, saved) in sessions {
-            // They were open side by side: none stands in another one's way.
-            let _ = core.restore(saved);
+        for core in self.cores.split_off(1) {
+            self.cores[0].add_invalid(core.invalid_counts());
         }
         Announced::put_in_order(&mut announced);
-        for expected in announced {
-            core.expectations_mut().restore(expected);
+        let taken_up = self.take_up(sessions, announced);
+        debug_assert_eq!(taken_up, Ok(()), "they were open side by side");
+    }
+
+    /// Puts sessions and announcements where they belong, the sessions opened first at first.
+    pub(crate) fn take_up(
+        &mut self,
+        mut sessions: Vec<SavedSession<Kept>>,
+        announced: Vec<Announced>,
+    ) -> Result<(), OpenError> {
+        sessions.sort_unstable_by_key(|saved| saved.data.serial);
+        for saved in sessions {
+            let at = home(&self.cores, &saved.original());
+            self.cores[at].restore(saved)?;
         }
+        for announced in announced {
+            let at = home(&self.cores, &announced.flow());
+            self.cores[at].expectations_mut().restore(announced);
+        }
+        Ok(())
     }
 
     /// Ends every session with `reason`, so that [`Engine::poll_event`] tells of all of them.

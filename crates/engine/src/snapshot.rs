@@ -12,7 +12,6 @@ use serde::{Deserialize, Serialize};
 use crate::Engine;
 use crate::core::Core;
 use crate::decision::Counters;
-use crate::engine::home;
 use crate::expect::Announced;
 use crate::kept::Kept;
 
@@ -84,9 +83,9 @@ impl Engine {
     /// sessions, about 300 bytes each, more while an application is being identified.
     pub fn snapshot(&mut self) -> Vec<u8> {
         self.collect_ended();
-        let mut sessions: Vec<(u64, SavedSession<&Kept>)> =
+        let mut sessions: Vec<SavedSession<&Kept>> =
             self.cores.iter().flat_map(Core::saved).collect();
-        sessions.sort_by_key(|(serial, _)| *serial);
+        sessions.sort_unstable_by_key(|saved| saved.data.serial);
         let announced = self.cores.iter().flat_map(|core| core.expectations().saved());
         let mut announced: Vec<Announced> = announced.collect();
         Announced::put_in_order(&mut announced);
@@ -96,7 +95,7 @@ impl Engine {
             next_serial: self.next_serial,
             epoch: self.cores[0].epoch,
             hasty: self.cores[0].is_hasty(),
-            sessions: sessions.into_iter().map(|(_, saved)| saved).collect(),
+            sessions,
             announced,
             fragments: self.saved_fragments(),
             invalid: invalid.unwrap_or_default(),
@@ -145,22 +144,11 @@ impl Engine {
             return Err(RestoreError::OtherFirewall);
         }
         let state: State<Kept> = postcard::from_bytes(rest).map_err(|_| RestoreError::Damaged)?;
-        self.take_up(state)
-    }
-
-    fn take_up(&mut self, state: State<Kept>) -> Result<(), RestoreError> {
         let State { next_serial, epoch, sessions, announced, fragments, .. } = state;
         if sessions.len() > self.config.sessions.max_sessions {
             return Err(RestoreError::Session(OpenError::TableFull));
         }
-        for saved in sessions {
-            let at = home(&self.cores, &saved.original());
-            self.cores[at].restore(saved).map_err(RestoreError::Session)?;
-        }
-        for announced in announced {
-            let at = home(&self.cores, &announced.flow());
-            self.cores[at].expectations_mut().restore(announced);
-        }
+        self.take_up(sessions, announced).map_err(RestoreError::Session)?;
         for core in &mut self.cores {
             core.epoch = epoch;
             core.set_hasty(state.hasty);

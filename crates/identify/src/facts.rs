@@ -124,6 +124,11 @@ pub struct DataEndpoint {
     pub listener: Direction,
 }
 
+impl DataEndpoint {
+    /// How many one packet announces at most; more are not noted.
+    pub const MOST_AT_ONCE: usize = 16;
+}
+
 /// What is known about a flow so far, borrowed from its [`crate::FlowState`].
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub struct Facts<'a> {

@@ -24,9 +24,6 @@ pub(crate) struct Identity {
     pub(crate) data_endpoints: Vec<DataEndpoint>,
 }
 
-/// Data connections that one packet may announce.
-const MAX_ENDPOINTS: usize = 16;
-
 /// An [`Identity`] being written while one packet is inspected.
 pub(crate) struct Record<'a> {
     pub(crate) identity: &'a mut Identity,
@@ -166,14 +163,17 @@ impl Record<'_> {
     }
 
     /// Says that the sender will listen there. What one packet announces is kept together, up to
-    /// [`MAX_ENDPOINTS`].
+    /// [`DataEndpoint::MOST_AT_ONCE`].
     pub(crate) fn announce(&mut self, protocol: Protocol, address: IpAddr, port: u16) {
         let endpoint = DataEndpoint { address, port, protocol, listener: self.sender.direction };
         let endpoints = &mut self.identity.data_endpoints;
         if !self.changes.contains(Changes::DATA_ENDPOINTS) {
             endpoints.clear();
         }
-        if port != 0 && endpoints.len() < MAX_ENDPOINTS && !endpoints.contains(&endpoint) {
+        if port != 0
+            && endpoints.len() < DataEndpoint::MOST_AT_ONCE
+            && !endpoints.contains(&endpoint)
+        {
             endpoints.push(endpoint);
             self.note(Changes::DATA_ENDPOINTS);
         }

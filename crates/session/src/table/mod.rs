@@ -55,7 +55,8 @@ pub struct Aging {
 }
 
 impl Default for Aging {
-    /// PAN-OS: 80 per cent, half the time ("Accelerated Aging" of its session settings).
+    /// PAN-OS: 80 per cent, half the time ("Accelerated Aging" of its session settings; from
+    /// memory).
     fn default() -> Self {
         Self { above_percent: 80, divisor: 2 }
     }
