@@ -4,6 +4,7 @@ use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use parefeu_engine::EngineConfig;
 use parefeu_session::{Aging, WhenFull};
 
 /// Replays traffic through firewalls, and shows where two of them differ.
@@ -131,8 +132,8 @@ pub(crate) struct Replay {
     /// Also print a line for every packet
     #[arg(long)]
     pub(crate) packets: bool,
-    /// Work on so many threads; what comes out is the same
-    #[arg(long, value_name = "N", default_value_t = NonZeroUsize::MIN)]
+    /// Work on so many threads, up to 256; what comes out is the same
+    #[arg(long, value_name = "N", default_value = "1", value_parser = threads)]
     pub(crate) threads: NonZeroUsize,
     /// Go on from a snapshot that another run wrote of the same firewall; the summary counts its
     /// frames and verdicts as well
@@ -143,6 +144,13 @@ pub(crate) struct Replay {
     pub(crate) snapshot: Option<PathBuf>,
     #[command(flatten)]
     pub(crate) output: Output,
+}
+
+/// Reads a number of threads.
+fn threads(text: &str) -> Result<NonZeroUsize, String> {
+    let most = EngineConfig::MOST_SHARDS;
+    let number = text.parse().ok().filter(|number: &NonZeroUsize| number.get() <= most);
+    number.ok_or_else(|| format!("expected a number from 1 to {most}"))
 }
 
 #[derive(Args, Debug)]

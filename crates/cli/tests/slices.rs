@@ -139,6 +139,12 @@ fn what_is_no_snapshot_of_this_firewall_is_refused() {
     let (status, says) = run(NEW, "--resume");
     assert_eq!(status, Some(2));
     assert!(says.contains("taken of another firewall"), "{says}");
+    for bad in [["--threads", "0"], ["--threads", "257"], ["--snapshot", "-"]] {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_parefeu"));
+        let run = command.args(["replay", OLD, "-r", "pcaps/ping.pcap"]).args(bad);
+        let status = run.current_dir(root()).stdin(Stdio::null()).output().unwrap().status;
+        assert_eq!(status.code(), Some(2), "{bad:?}");
+    }
     fs::write(&snapshot, "nothing").unwrap();
     assert!(run(OLD, "--resume").1.contains("no snapshot"));
 }

@@ -45,8 +45,13 @@ pub struct EngineConfig {
     /// Into how many parts sessions are divided, by the two hosts they are between, for
     /// [`Engine::handle_batch`] to work on at once; what is decided does not depend on it. One
     /// where the firewall translates, or sessions age by their number: free ports, who an answer is
-    /// for, and how many there are, is everybody's business.
+    /// for, and how many there are, is everybody's business. At most [`EngineConfig::MOST_SHARDS`].
     pub shards: NonZeroUsize,
+}
+
+impl EngineConfig {
+    /// More shards than this are not made: each has tables of its own.
+    pub const MOST_SHARDS: usize = 256;
 }
 
 impl Default for EngineConfig {
@@ -95,7 +100,8 @@ impl Engine {
     pub fn new(policy: Arc<CompiledPolicy>, config: EngineConfig) -> Self {
         let ages = matches!(config.sessions.when_full, WhenFull::Age(_));
         let is_one = ages || translates(policy.firewall());
-        let shards = if is_one { 1 } else { config.shards.get() };
+        let asked = config.shards.get().min(EngineConfig::MOST_SHARDS);
+        let shards = if is_one { 1 } else { asked };
         let identifier = config.identify.map(|limits| Arc::new(Identifier::new(limits)));
         let users = Arc::<UserTable>::default();
         let cores = std::iter::repeat_n(policy, shards);

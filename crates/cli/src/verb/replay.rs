@@ -60,6 +60,10 @@ fn replay(
         !args.traffic.captures.is_empty(),
         "replay needs traffic: give captures with -r"
     );
+    anyhow::ensure!(
+        args.snapshot.as_deref() != Some(Path::new("-")),
+        "a snapshot is written to a file, not among the results"
+    );
     let begun = Clock::now();
     let loaded = load(&args.config, &args.reading, drawer)?;
     let shards = args.threads;
