@@ -7,7 +7,7 @@ use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
 use parefeu::classify::{
-    CompileLimits, CompiledPolicy, Instructions, LiveRules, Place, RuleHandle,
+    CompileLimits, CompiledPolicy, FirstMatch, Instructions, LiveRules, Place, RuleHandle,
 };
 use parefeu::dialect::{Dialect, read_bytes};
 use parefeu::engine::{Arrived, Engine, EngineConfig, Frame, OneByOne};
@@ -278,9 +278,10 @@ pub fn lookup(data: &[u8]) {
         }
     }
     for id in (0..firewall.rule_bases.len() as u32).map(RuleBaseId) {
-        let plain: Vec<_> = keys.iter().map(|key| first_match(&firewall, id, key)).collect();
+        let plain: Vec<FirstMatch> =
+            keys.iter().map(|key| first_match(&firewall, id, key).into()).collect();
         for instructions in Instructions::ALL {
-            let mut found = vec![Some(RuleId(u32::MAX)); keys.len()];
+            let mut found = vec![Some(RuleId(u32::MAX - 1)).into(); keys.len()];
             policy.first_match_batch_with(instructions, id, &keys, &mut found);
             assert_eq!(found, plain, "{} {keys:?}", instructions.name());
         }

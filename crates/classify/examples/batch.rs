@@ -6,7 +6,7 @@
 use std::net::Ipv4Addr;
 use std::sync::Arc;
 
-use parefeu_classify::{BatchScratch, CompileLimits, CompiledPolicy, HeadersV4};
+use parefeu_classify::{BatchScratch, CompileLimits, CompiledPolicy, FirstMatch, HeadersV4};
 use parefeu_policy::{RuleBaseId, Source, link, native};
 
 const FIREWALL: &str = r#"
@@ -44,10 +44,10 @@ fn main() {
         dst_port: &[443, 53, 22],
         protocol: &[6, 17, 6],
     };
-    let mut found = [None; 3];
+    let mut found = [FirstMatch::NONE; 3];
     policy.first_match_headers(RuleBaseId(0), &headers, &mut found, &mut BatchScratch::default());
     for (port, rule) in headers.dst_port.iter().zip(found) {
-        let name = rule.map_or("none", |id| &*policy.firewall().rule(id).name);
+        let name = rule.rule().map_or("none", |id| &*policy.firewall().rule(id).name);
         println!("port {port}: {name}");
     }
 }

@@ -108,7 +108,7 @@ impl Headers for HeadersV4<'_> {
         chunk.dst[..count].copy_from_slice(&self.dst[packets.clone()]);
         widen(&self.src_port[packets.clone()], &mut chunk.src_port);
         widen(&self.dst_port[packets.clone()], &mut chunk.dst_port);
-        widen(&self.protocol[packets], &mut chunk.protocol);
+        chunk.protocol[..count].copy_from_slice(&self.protocol[packets]);
         chunk.context[..count].fill(context);
     }
 }
@@ -137,7 +137,7 @@ impl Headers for HeadersV6<'_> {
         divide(lanes, &self.dst[packets.clone()], &mut chunk.dst, &mut chunk.dst_rest);
         widen(&self.src_port[packets.clone()], &mut chunk.src_port);
         widen(&self.dst_port[packets.clone()], &mut chunk.dst_port);
-        widen(&self.protocol[packets], &mut chunk.protocol);
+        chunk.protocol[..count].copy_from_slice(&self.protocol[packets]);
         chunk.context[..count].fill(context);
     }
 }

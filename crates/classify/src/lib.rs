@@ -31,6 +31,7 @@
 
 mod batch;
 mod bits;
+mod first_match;
 mod headers;
 mod list;
 mod live;
@@ -41,6 +42,7 @@ mod walk;
 mod wanted;
 
 pub use batch::Instructions;
+pub use first_match::FirstMatch;
 pub use headers::{BatchScratch, HeadersV4, HeadersV6};
 pub use list::Structure;
 pub use live::{ChangeError, LiveReader, LiveRules, Place, RuleHandle};

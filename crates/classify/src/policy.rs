@@ -14,6 +14,7 @@ use parefeu_policy::{
 };
 
 use crate::batch::{CHUNK, Chunk, Instructions, Lanes, Task, look_up, run};
+use crate::first_match::FirstMatch;
 use crate::headers::{BatchScratch, Headers, HeadersV4, HeadersV6};
 use crate::list::{RuleList, Structure};
 use crate::rows::Dimensions;
@@ -179,7 +180,7 @@ impl CompiledPolicy {
         &self,
         rule_base: RuleBaseId,
         keys: &[PacketKey],
-        found: &mut [Option<RuleId>],
+        found: &mut [FirstMatch],
     ) {
         self.first_match_batch_with(Instructions::best(), rule_base, keys, found);
     }
@@ -191,11 +192,11 @@ impl CompiledPolicy {
         instructions: Instructions,
         rule_base: RuleBaseId,
         keys: &[PacketKey],
-        found: &mut [Option<RuleId>],
+        found: &mut [FirstMatch],
     ) {
         if self.rule_bases[rule_base.index()].tables().is_none() {
             for (key, slot) in keys.iter().zip(found) {
-                *slot = self.first_match(rule_base, key);
+                *slot = self.first_match(rule_base, key).into();
             }
             return;
         }
@@ -213,7 +214,7 @@ impl CompiledPolicy {
             let is_mixed = |key: &PacketKey| key.src.is_ipv4() != key.dst.is_ipv4();
             if left > 0 {
                 for (key, slot) in keys.iter().zip(found).filter(|(key, _)| is_mixed(key)) {
-                    *slot = self.first_match(rule_base, key);
+                    *slot = self.first_match(rule_base, key).into();
                 }
             }
         }
@@ -224,7 +225,7 @@ impl CompiledPolicy {
         &self,
         rule_base: RuleBaseId,
         is_v6: bool,
-        (keys, found): (&[PacketKey], &mut [Option<RuleId>]),
+        (keys, found): (&[PacketKey], &mut [FirstMatch]),
         (instructions, chunk): (Instructions, &mut Chunk),
     ) -> usize {
         let list = &self.rule_bases[rule_base.index()];
@@ -238,7 +239,8 @@ impl CompiledPolicy {
         }
         run(instructions, OneChunk { tables, chunk });
         for (&at, &candidate) in places[..chunk.count].iter().zip(&chunk.found) {
-            found[usize::from(at)] = self.settle(rule_base, candidate, || keys[usize::from(at)]);
+            let at = usize::from(at);
+            found[at] = self.settle(rule_base, candidate, || keys[at]).into();
         }
         chunk.count
     }
@@ -253,7 +255,7 @@ impl CompiledPolicy {
         &self,
         rule_base: RuleBaseId,
         headers: &HeadersV4<'_>,
-        found: &mut [Option<RuleId>],
+        found: &mut [FirstMatch],
         scratch: &mut BatchScratch,
     ) {
         self.first_match_of(rule_base, headers, found, scratch);
@@ -266,7 +268,7 @@ impl CompiledPolicy {
         &self,
         rule_base: RuleBaseId,
         headers: &HeadersV6<'_>,
-        found: &mut [Option<RuleId>],
+        found: &mut [FirstMatch],
         scratch: &mut BatchScratch,
     ) {
         self.first_match_of(rule_base, headers, found, scratch);
@@ -276,14 +278,14 @@ impl CompiledPolicy {
         &self,
         rule_base: RuleBaseId,
         headers: &H,
-        found: &mut [Option<RuleId>],
+        found: &mut [FirstMatch],
         scratch: &mut BatchScratch,
     ) {
         let list = &self.rule_bases[rule_base.index()];
         let count = headers.count().min(found.len());
         let Some(tables) = list.tables() else {
             for (at, slot) in found[..count].iter_mut().enumerate() {
-                *slot = self.first_match(rule_base, &headers.key(at));
+                *slot = self.first_match(rule_base, &headers.key(at)).into();
             }
             return;
         };
@@ -353,7 +355,7 @@ struct Fields<'a, H> {
     tables: &'a Tables,
     headers: &'a H,
     /// A place for each packet.
-    found: &'a mut [Option<RuleId>],
+    found: &'a mut [FirstMatch],
     chunk: &'a mut Chunk,
 }
 
@@ -363,20 +365,20 @@ impl<H: Headers> Task for Fields<'_, H> {
         let Self { policy, rule_base, tables, headers, found, chunk } = self;
         let context = tables.conditions.context(&PacketKey::UNSTATED);
         let certain = policy.rule_bases[rule_base.index()].is_certain_throughout();
-        let first = policy.firewall.rule_bases[rule_base.index()].first.0;
+        let first = policy.firewall.rule_bases[rule_base.index()].first;
         for (number, found) in found.chunks_mut(CHUNK).enumerate() {
             let start = number * CHUNK;
             headers.fill(lanes, chunk, start..start + found.len(), context);
             look_up(lanes, tables, chunk);
             if certain {
                 for (slot, &candidate) in found.iter_mut().zip(&chunk.found) {
-                    *slot = (candidate != NONE).then_some(RuleId(first.wrapping_add(candidate)));
+                    *slot = FirstMatch::behind(first, candidate);
                 }
                 continue;
             }
             for (at, slot) in found.iter_mut().enumerate() {
                 let key = || headers.key(start + at);
-                *slot = policy.settle(rule_base, chunk.found[at], key);
+                *slot = policy.settle(rule_base, chunk.found[at], key).into();
             }
         }
     }

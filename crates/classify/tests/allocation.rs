@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use parefeu_classify::{CompileLimits, CompiledPolicy};
+use parefeu_classify::{CompileLimits, CompiledPolicy, FirstMatch};
 use parefeu_policy::{Firewall, PacketKey, RuleBaseId};
 use parefeu_testkit::allocation::{Counting, allocations_of};
 use parefeu_testkit::firewalls::{Family, Large, Shape};
@@ -18,7 +18,7 @@ static ALLOCATOR: Counting = Counting;
 fn allocations(policy: &CompiledPolicy, packets: &[(PacketKey, Known)]) -> usize {
     let firewall = policy.firewall();
     let keys: Vec<PacketKey> = packets.iter().map(|(key, _)| *key).collect();
-    let mut found = vec![None; keys.len()];
+    let mut found = vec![FirstMatch::NONE; keys.len()];
     allocations_of(|| {
         for (key, known) in packets {
             for layer in 0..firewall.layers.len() {

@@ -6,7 +6,9 @@ use std::net::IpAddr;
 use std::path::Path;
 use std::sync::Arc;
 
-use parefeu_classify::{BatchScratch, CompileLimits, CompiledPolicy, HeadersV4, Instructions};
+use parefeu_classify::{
+    BatchScratch, CompileLimits, CompiledPolicy, FirstMatch, HeadersV4, Instructions,
+};
 use parefeu_policy::{PacketKey, RuleBaseId};
 use parefeu_testkit::classbench::FilterSet;
 
@@ -22,9 +24,10 @@ fn check(name: &str, most_headers: usize) {
     assert!(set.trace.len() > most_headers / 2, "{name}: {} headers", set.trace.len());
     let policy = CompiledPolicy::compile(Arc::clone(&set.firewall), &CompileLimits::default());
     let keys: Vec<PacketKey> = set.trace.iter().map(|(key, _)| *key).collect();
-    let mut found = vec![None; keys.len()];
+    let mut found = vec![FirstMatch::NONE; keys.len()];
     policy.first_match_batch(RuleBaseId(0), &keys, &mut found);
     for ((key, expected), found) in set.trace.iter().zip(found) {
+        let found = found.rule();
         assert_eq!(found.map(|id| id.0), *expected, "{name}: {key:?}");
         assert_eq!(policy.first_match(RuleBaseId(0), key), found, "{name}: {key:?}");
     }
@@ -56,10 +59,10 @@ fn by_headers(
         dst_port: &dst_port,
         protocol: &protocol,
     };
-    let mut found = vec![None; keys.len()];
+    let mut found = vec![FirstMatch::NONE; keys.len()];
     let mut scratch = BatchScratch::with(instructions);
     policy.first_match_headers(RuleBaseId(0), &headers, &mut found, &mut scratch);
-    found.into_iter().map(|id| id.map(|id| id.0)).collect()
+    found.into_iter().map(|found| found.rule().map(|id| id.0)).collect()
 }
 
 #[test]

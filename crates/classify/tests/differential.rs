@@ -5,7 +5,9 @@
 
 use std::sync::Arc;
 
-use parefeu_classify::{CompileLimits, CompiledPolicy, Instructions, NatLookup, Structure};
+use parefeu_classify::{
+    CompileLimits, CompiledPolicy, FirstMatch, Instructions, NatLookup, Structure,
+};
 use parefeu_policy::{
     Evaluation, Firewall, LinkedFirewall, LinkedMatch, LinkedNatTable, PacketKey, RuleBaseId,
     RuleId, Source, Truth, native, reference,
@@ -125,7 +127,8 @@ fn check_batches(
     keys: &[PacketKey],
     expected: &[Option<RuleId>],
 ) {
-    let mut found = vec![Some(RuleId(u32::MAX)); keys.len()];
+    let expected: Vec<FirstMatch> = expected.iter().map(|rule| (*rule).into()).collect();
+    let mut found = vec![Some(RuleId(u32::MAX - 1)).into(); keys.len()];
     for policy in policies {
         for instructions in Instructions::ALL {
             policy.first_match_batch_with(instructions, rule_base, keys, &mut found);

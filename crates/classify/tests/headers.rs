@@ -5,7 +5,7 @@ use std::net::{IpAddr, Ipv6Addr};
 use std::sync::Arc;
 
 use parefeu_classify::{
-    BatchScratch, CompileLimits, CompiledPolicy, HeadersV4, HeadersV6, Instructions,
+    BatchScratch, CompileLimits, CompiledPolicy, FirstMatch, HeadersV4, HeadersV6, Instructions,
 };
 use parefeu_net::{PortRange, Protocol};
 use parefeu_policy::{
@@ -39,7 +39,7 @@ fn by_headers(
     let dst_port: Vec<u16> = keys.iter().map(|key| key.dst_port).collect();
     let protocol: Vec<u8> = keys.iter().map(|key| key.protocol.0).collect();
     let (src_port, dst_port, protocol) = (&*src_port, &*dst_port, &*protocol);
-    let mut found = vec![Some(RuleId(u32::MAX)); keys.len()];
+    let mut found = vec![Some(RuleId(u32::MAX - 1)).into(); keys.len()];
     if family == Family::V4 {
         let src: Vec<u32> = keys.iter().map(|key| v4(key.src)).collect();
         let dst: Vec<u32> = keys.iter().map(|key| v4(key.dst)).collect();
@@ -51,7 +51,7 @@ fn by_headers(
         let headers = HeadersV6 { src: &src, dst: &dst, src_port, dst_port, protocol };
         policy.first_match_headers_v6(RuleBaseId(0), &headers, &mut found, scratch);
     }
-    found
+    found.into_iter().map(FirstMatch::rule).collect()
 }
 
 #[test]

@@ -2,19 +2,20 @@
 #![expect(unsafe_code, reason = "vector instructions; the portable lanes are the safe twin")]
 
 use std::arch::x86_64::{
-    __m256i, _mm_cvtsi32_si128, _mm256_add_epi32, _mm256_and_si256, _mm256_andnot_si256,
-    _mm256_blendv_epi8, _mm256_castps_si256, _mm256_castsi256_ps, _mm256_cmpeq_epi32,
-    _mm256_cvtepi32_ps, _mm256_i32gather_epi32, _mm256_loadu_si256, _mm256_loadu2_m128i,
-    _mm256_max_epu32, _mm256_min_epu32, _mm256_movemask_ps, _mm256_mullo_epi32, _mm256_set_epi32,
-    _mm256_set1_epi32, _mm256_setzero_si256, _mm256_sll_epi32, _mm256_srl_epi32, _mm256_srli_epi32,
-    _mm256_srlv_epi32, _mm256_storeu_si256, _mm256_subs_epu16, _mm256_unpackhi_epi32,
-    _mm256_unpackhi_epi64, _mm256_unpacklo_epi32, _mm256_unpacklo_epi64, _mm256_xor_si256,
+    __m256i, _mm_cvtsi32_si128, _mm_loadl_epi64, _mm256_add_epi32, _mm256_and_si256,
+    _mm256_andnot_si256, _mm256_blendv_epi8, _mm256_castps_si256, _mm256_castsi256_ps,
+    _mm256_cmpeq_epi32, _mm256_cvtepi32_ps, _mm256_cvtepu8_epi32, _mm256_i32gather_epi32,
+    _mm256_loadu_si256, _mm256_loadu2_m128i, _mm256_max_epu32, _mm256_min_epu32,
+    _mm256_movemask_ps, _mm256_mullo_epi32, _mm256_set_epi32, _mm256_set1_epi32,
+    _mm256_setzero_si256, _mm256_sll_epi32, _mm256_srl_epi32, _mm256_srli_epi32, _mm256_srlv_epi32,
+    _mm256_storeu_si256, _mm256_subs_epu16, _mm256_unpackhi_epi32, _mm256_unpackhi_epi64,
+    _mm256_unpacklo_epi32, _mm256_unpacklo_epi64, _mm256_xor_si256,
 };
 
 use super::Task;
 use super::chunk::CHUNK;
 use super::lanes::Lanes;
-use crate::tables::{Table16, Table32};
+use crate::tables::{Numbers, Table, Table32};
 
 /// Proof that the processor has AVX2.
 #[derive(Clone, Copy)]
@@ -82,6 +83,14 @@ impl Lanes for Avx2 {
         let from = &from[at..at + Self::WIDTH];
         // SAFETY: the slice holds the eight values read; the load needs no alignment.
         unsafe { _mm256_loadu_si256(from.as_ptr().cast()) }
+    }
+
+    #[inline(always)]
+    fn load_bytes(self, from: &[u8], at: usize) -> Self::Vector {
+        let from = &from[at..at + Self::WIDTH];
+        // SAFETY: the slice holds the eight bytes read; the load needs no alignment.
+        let bytes = unsafe { _mm_loadl_epi64(from.as_ptr().cast()) };
+        arithmetic!(_mm256_cvtepu8_epi32(bytes))
     }
 
     #[inline(always)]
@@ -220,13 +229,23 @@ impl Lanes for Avx2 {
     }
 
     #[inline(always)]
-    fn gather16(self, table: &Table16, index: Self::Vector) -> Self::Vector {
-        let values = table.padded();
-        let index = self.min(index, self.splat(table.last() as u32));
-        // SAFETY: no index passes the first of the two zeros that end the table: the 32 bits read
-        // there are those zeros.
-        let read = unsafe { _mm256_i32gather_epi32::<2>(values.as_ptr().cast(), index) };
-        self.and(read, self.splat(0xffff))
+    fn gather(self, table: &Table, index: Self::Vector) -> Self::Vector {
+        let index = self.min(index, self.splat(table.count() as u32));
+        // SAFETY: no index passes the first of the zeros that end the table, of which there are 32
+        // bits: so many are read.
+        match table.numbers() {
+            Numbers::Bytes(numbers) => {
+                let read = unsafe { _mm256_i32gather_epi32::<1>(numbers.as_ptr().cast(), index) };
+                self.and(read, self.splat(0xff))
+            }
+            Numbers::Halves(numbers) => {
+                let read = unsafe { _mm256_i32gather_epi32::<2>(numbers.as_ptr().cast(), index) };
+                self.and(read, self.splat(0xffff))
+            }
+            Numbers::Words(numbers) => unsafe {
+                _mm256_i32gather_epi32::<4>(numbers.as_ptr().cast(), index)
+            },
+        }
     }
 
     #[inline(always)]

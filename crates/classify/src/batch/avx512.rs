@@ -2,19 +2,19 @@
 #![expect(unsafe_code, reason = "vector instructions; the portable lanes are the safe twin")]
 
 use std::arch::x86_64::{
-    __m512i, __mmask16, _mm_cvtsi32_si128, _mm512_add_epi32, _mm512_and_si512,
-    _mm512_castsi512_si256, _mm512_cmplt_epu32_mask, _mm512_extracti64x4_epi64,
-    _mm512_i32gather_epi32, _mm512_i32gather_epi64, _mm512_loadu_si512, _mm512_lzcnt_epi32,
-    _mm512_mask_blend_epi32, _mm512_mask_i32scatter_epi32, _mm512_maskz_compress_epi32,
-    _mm512_min_epu32, _mm512_mullo_epi32, _mm512_permutex2var_epi32, _mm512_set_epi32,
-    _mm512_set1_epi32, _mm512_shuffle_i64x2, _mm512_sll_epi32, _mm512_srl_epi32, _mm512_srlv_epi32,
-    _mm512_storeu_si512, _mm512_testn_epi32_mask, _mm512_xor_si512,
+    __m512i, __mmask16, _mm_cvtsi32_si128, _mm_loadu_si128, _mm512_add_epi32, _mm512_and_si512,
+    _mm512_castsi512_si256, _mm512_cmplt_epu32_mask, _mm512_cvtepu8_epi32,
+    _mm512_extracti64x4_epi64, _mm512_i32gather_epi32, _mm512_i32gather_epi64, _mm512_loadu_si512,
+    _mm512_lzcnt_epi32, _mm512_mask_blend_epi32, _mm512_mask_i32scatter_epi32,
+    _mm512_maskz_compress_epi32, _mm512_min_epu32, _mm512_mullo_epi32, _mm512_permutex2var_epi32,
+    _mm512_set_epi32, _mm512_set1_epi32, _mm512_shuffle_i64x2, _mm512_sll_epi32, _mm512_srl_epi32,
+    _mm512_srlv_epi32, _mm512_storeu_si512, _mm512_testn_epi32_mask, _mm512_xor_si512,
 };
 
 use super::Task;
 use super::chunk::CHUNK;
 use super::lanes::Lanes;
-use crate::tables::{Table16, Table32};
+use crate::tables::{Numbers, Table, Table32};
 
 /// Proof that the processor has AVX-512 F, BW, CD, DQ and VL.
 #[derive(Clone, Copy)]
@@ -64,6 +64,14 @@ impl Lanes for Avx512 {
         let from = &from[at..at + Self::WIDTH];
         // SAFETY: the slice holds the sixteen values read; the load needs no alignment.
         unsafe { _mm512_loadu_si512(from.as_ptr().cast()) }
+    }
+
+    #[inline(always)]
+    fn load_bytes(self, from: &[u8], at: usize) -> Self::Vector {
+        let from = &from[at..at + Self::WIDTH];
+        // SAFETY: the slice holds the sixteen bytes read; the load needs no alignment.
+        let bytes = unsafe { _mm_loadu_si128(from.as_ptr().cast()) };
+        arithmetic!(_mm512_cvtepu8_epi32(bytes))
     }
 
     #[inline(always)]
@@ -193,13 +201,23 @@ impl Lanes for Avx512 {
     }
 
     #[inline(always)]
-    fn gather16(self, table: &Table16, index: Self::Vector) -> Self::Vector {
-        let values = table.padded();
-        let index = self.min(index, self.splat(table.last() as u32));
-        // SAFETY: no index passes the first of the two zeros that end the table: the 32 bits read
-        // there are those zeros.
-        let read = unsafe { _mm512_i32gather_epi32::<2>(index, values.as_ptr().cast()) };
-        self.and(read, self.splat(0xffff))
+    fn gather(self, table: &Table, index: Self::Vector) -> Self::Vector {
+        let index = self.min(index, self.splat(table.count() as u32));
+        // SAFETY: no index passes the first of the zeros that end the table, of which there are 32
+        // bits: so many are read.
+        match table.numbers() {
+            Numbers::Bytes(numbers) => {
+                let read = unsafe { _mm512_i32gather_epi32::<1>(index, numbers.as_ptr().cast()) };
+                self.and(read, self.splat(0xff))
+            }
+            Numbers::Halves(numbers) => {
+                let read = unsafe { _mm512_i32gather_epi32::<2>(index, numbers.as_ptr().cast()) };
+                self.and(read, self.splat(0xffff))
+            }
+            Numbers::Words(numbers) => unsafe {
+                _mm512_i32gather_epi32::<4>(index, numbers.as_ptr().cast())
+            },
+        }
     }
 
     #[inline(always)]

@@ -26,7 +26,7 @@ pub(crate) struct Chunk {
     pub(crate) dst_rest: [[u32; CHUNK]; 3],
     pub(crate) src_port: [u32; CHUNK],
     pub(crate) dst_port: [u32; CHUNK],
-    pub(crate) protocol: [u32; CHUNK],
+    pub(crate) protocol: [u8; CHUNK],
     /// Class of zones and interfaces.
     pub(crate) context: [u32; CHUNK],
     /// Address classes, then what the directories say of tuples in the upper half.
@@ -108,7 +108,7 @@ impl Chunk {
         }
         self.src_port[at] = key.src_port.into();
         self.dst_port[at] = key.dst_port.into();
-        self.protocol[at] = key.protocol.0.into();
+        self.protocol[at] = key.protocol.0;
         self.context[at] = context;
         self.count += 1;
         true

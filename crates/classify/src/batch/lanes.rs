@@ -1,6 +1,6 @@
 //! The operations a batch lookup is made of, on as many packets as a register holds.
 
-use crate::tables::{Table16, Table32};
+use crate::tables::{Numbers, Table, Table32};
 
 /// A set of instructions, and the proof that the processor has it.
 ///
@@ -18,6 +18,8 @@ pub(crate) trait Lanes: Copy {
     fn splat(self, value: u32) -> Self::Vector;
     /// The values from `at` on.
     fn load(self, from: &[u32], at: usize) -> Self::Vector;
+    /// The bytes from `at` on.
+    fn load_bytes(self, from: &[u8], at: usize) -> Self::Vector;
     fn store(self, vector: Self::Vector, to: &mut [u32], at: usize);
     /// The four words of as many addresses, the first bits first.
     fn words(self, addresses: &[u128]) -> [Self::Vector; 4];
@@ -55,7 +57,7 @@ pub(crate) trait Lanes: Copy {
     /// Up to [`Lanes::WIDTH`] values from `at` on are overwritten.
     fn compress(self, mask: Self::Mask, a: Self::Vector, to: &mut [u32], at: usize) -> usize;
 
-    fn gather16(self, table: &Table16, index: Self::Vector) -> Self::Vector;
+    fn gather(self, table: &Table, index: Self::Vector) -> Self::Vector;
     fn gather32(self, table: &Table32, index: Self::Vector) -> Self::Vector;
     /// Four words from each index on, the last four where there are fewer. The table has four.
     fn gather_words(self, table: &Table32, index: Self::Vector) -> [Self::Vector; 4];
@@ -100,6 +102,11 @@ impl Lanes for Portable {
     #[inline(always)]
     fn load(self, from: &[u32], at: usize) -> Self::Vector {
         each(|lane| from[at + lane])
+    }
+
+    #[inline(always)]
+    fn load_bytes(self, from: &[u8], at: usize) -> Self::Vector {
+        each(|lane| from[at + lane].into())
     }
 
     #[inline(always)]
@@ -209,8 +216,13 @@ impl Lanes for Portable {
     }
 
     #[inline(always)]
-    fn gather16(self, table: &Table16, index: Self::Vector) -> Self::Vector {
-        each(|lane| table.at((index[lane] as usize).min(table.last())).into())
+    fn gather(self, table: &Table, index: Self::Vector) -> Self::Vector {
+        let at = |lane: usize| (index[lane] as usize).min(table.count());
+        match table.numbers() {
+            Numbers::Bytes(numbers) => each(|lane| numbers[at(lane)].into()),
+            Numbers::Halves(numbers) => each(|lane| numbers[at(lane)].into()),
+            Numbers::Words(numbers) => each(|lane| numbers[at(lane)]),
+        }
     }
 
     #[inline(always)]

@@ -8,8 +8,8 @@
 use super::chunk::{CHUNK, Chunk};
 use super::lanes::Lanes;
 use super::lookup_v6;
-use crate::tables::{BLOCK, Blocked, Conditions, Directory, LAST, NONE, Pairs, RUN_BITS, SPREAD};
-use crate::tables::{Table32, Tables, Tuple, Tuples};
+use crate::tables::{Blocked, Conditions, Directory, LAST, NONE, Pairs, RUN_BITS, SPREAD};
+use crate::tables::{Table, Tables, Tuple, Tuples};
 
 /// Finds the first candidate of every packet; [`NONE`] where there is none.
 #[inline(always)]
@@ -59,21 +59,27 @@ fn conditions<L: Lanes>(lanes: L, conditions: &Conditions, chunk: &mut Chunk) {
     let count = chunk.count;
     let (src_ports, dst_ports) =
         (lanes.splat(conditions.src_ports), lanes.splat(conditions.dst_ports));
+    let mut protocols = [conditions.protocols.others; CHUNK];
+    for &(protocol, class) in &conditions.protocols.named {
+        for (slot, of_packet) in protocols.iter_mut().zip(&chunk.protocol) {
+            *slot = if *of_packet == protocol { class } else { *slot };
+        }
+    }
     for at in vectors::<L>(count) {
-        let mut index = lanes.gather16(&conditions.protocol, lanes.load(&chunk.protocol, at));
+        let mut index = lanes.load_bytes(&protocols, at);
         // A side with one class adds nothing.
         if conditions.src_ports > 1 {
-            let class = lanes.gather16(&conditions.src_port, lanes.load(&chunk.src_port, at));
+            let class = lanes.gather(&conditions.src_port, lanes.load(&chunk.src_port, at));
             index = lanes.add(lanes.multiply(index, src_ports), class);
         }
         if conditions.dst_ports > 1 {
-            let class = lanes.gather16(&conditions.dst_port, lanes.load(&chunk.dst_port, at));
+            let class = lanes.gather(&conditions.dst_port, lanes.load(&chunk.dst_port, at));
             index = lanes.add(lanes.multiply(index, dst_ports), class);
         }
         lanes.store(index, &mut chunk.index, at);
     }
     for at in vectors::<L>(count) {
-        let class = lanes.gather16(&conditions.services, lanes.load(&chunk.index, at));
+        let class = lanes.gather(&conditions.services, lanes.load(&chunk.index, at));
         lanes.store(class, &mut chunk.class, at);
     }
     if conditions.joined.is_empty() {
@@ -83,7 +89,7 @@ fn conditions<L: Lanes>(lanes: L, conditions: &Conditions, chunk: &mut Chunk) {
     for at in vectors::<L>(count) {
         let row = lanes.multiply(lanes.load(&chunk.context, at), services);
         let index = lanes.add(row, lanes.load(&chunk.class, at));
-        lanes.store(lanes.gather16(&conditions.joined, index), &mut chunk.class, at);
+        lanes.store(lanes.gather(&conditions.joined, index), &mut chunk.class, at);
     }
 }
 
@@ -92,14 +98,14 @@ fn conditions<L: Lanes>(lanes: L, conditions: &Conditions, chunk: &mut Chunk) {
 fn roots<L: Lanes>(lanes: L, tables: &Tables, chunk: &mut Chunk) {
     for at in vectors::<L>(chunk.count) {
         let upper = lanes.shift_right(lanes.load(&chunk.src, at), 16);
-        let src = lanes.gather32(&tables.src.v4.root, upper);
+        let src = lanes.gather(&tables.src.v4.root, upper);
         let upper = lanes.shift_right(lanes.load(&chunk.dst, at), 16);
-        let dst = lanes.gather32(&tables.dst.v4.root, upper);
+        let dst = lanes.gather(&tables.dst.v4.root, upper);
         let low = lanes.splat(0xffff);
         lanes.store(lanes.and(src, low), &mut chunk.src_class, at);
         lanes.store(lanes.and(dst, low), &mut chunk.dst_class, at);
         if !tables.tuple_bits.is_empty() {
-            let bits = lanes.gather16(&tables.tuple_bits, lanes.load(&chunk.class, at));
+            let bits = lanes.gather(&tables.tuple_bits, lanes.load(&chunk.class, at));
             let both = lanes.shift_right(lanes.and(src, dst), 16);
             lanes.store(lanes.and(bits, both), &mut chunk.tuples, at);
         }
@@ -117,11 +123,10 @@ fn directory<L: Lanes>(
     let count = chunk.count;
     let (address, class) = side(chunk);
     let (second, third) = (&directory.second, &directory.third);
-    let (is_block, byte) = (lanes.splat(BLOCK.into()), lanes.splat(0xff));
-    let within = |entry, byte| {
-        let block = lanes.and(entry, lanes.splat(u32::from(!BLOCK)));
-        lanes.add(lanes.shift_left(block, 8), byte)
-    };
+    let (first_block, byte) = (lanes.splat(directory.first_block), lanes.splat(0xff));
+    // Of a class an index is far past the end: one place is read for all of them.
+    let before = lanes.splat((directory.first_block << 8).wrapping_neg());
+    let within = |entry, byte| lanes.add(lanes.shift_left(entry, 8), lanes.add(byte, before));
     if second.is_empty() {
         return;
     }
@@ -129,11 +134,11 @@ fn directory<L: Lanes>(
         let address = lanes.load(address, at);
         let entry = lanes.load(class, at);
         let index = within(entry, lanes.and(lanes.shift_right(address, 8), byte));
-        let divided = lanes.gather16(second, index);
-        let entry = lanes.select(lanes.is_zero(lanes.and(entry, is_block)), entry, divided);
+        let divided = lanes.gather(second, index);
+        let entry = lanes.select(lanes.less(entry, first_block), entry, divided);
         let index = within(entry, lanes.and(address, byte));
-        let divided = lanes.gather16(third, index);
-        let entry = lanes.select(lanes.is_zero(lanes.and(entry, is_block)), entry, divided);
+        let divided = lanes.gather(third, index);
+        let entry = lanes.select(lanes.less(entry, first_block), entry, divided);
         lanes.store(entry, class, at);
     }
 }
@@ -159,7 +164,7 @@ fn through_blocks<L: Lanes, T>(lanes: L, table: &Blocked<T>, chunk: &mut Chunk) 
         return;
     }
     for at in vectors::<L>(chunk.count) {
-        let block = lanes.gather16(&table.index, lanes.load(&chunk.index, at));
+        let block = lanes.gather(&table.index, lanes.load(&chunk.index, at));
         let first = lanes.shift_left(block, table.block_bits);
         lanes.store(lanes.add(first, lanes.load(&chunk.rest, at)), &mut chunk.index, at);
     }
@@ -172,10 +177,10 @@ fn lists<L: Lanes>(lanes: L, group: &Pairs, chunk: &mut Chunk) {
         let (mut src, mut dst) =
             (lanes.load(&chunk.src_class, at), lanes.load(&chunk.dst_class, at));
         if !group.src.is_empty() {
-            src = lanes.gather16(&group.src, src);
+            src = lanes.gather(&group.src, src);
         }
         if !group.dst.is_empty() {
-            dst = lanes.gather16(&group.dst, dst);
+            dst = lanes.gather(&group.dst, dst);
         }
         let (block, rest) = cell(lanes, &group.lists, src, dst);
         lanes.store(block, &mut chunk.index, at);
@@ -186,16 +191,18 @@ fn lists<L: Lanes>(lanes: L, group: &Pairs, chunk: &mut Chunk) {
 
 /// Lists and condition classes → first rules, from a table.
 #[inline(always)]
-fn first_rules<L: Lanes>(lanes: L, group: &Pairs, first: &Blocked<Table32>, chunk: &mut Chunk) {
+fn first_rules<L: Lanes>(lanes: L, group: &Pairs, first: &Blocked<Table>, chunk: &mut Chunk) {
     for at in vectors::<L>(chunk.count) {
-        let list = lanes.gather16(&group.lists.values, lanes.load(&chunk.index, at));
+        let list = lanes.gather(&group.lists.values, lanes.load(&chunk.index, at));
         let (block, rest) = cell(lanes, first, list, lanes.load(&chunk.class, at));
         lanes.store(block, &mut chunk.index, at);
         lanes.store(rest, &mut chunk.rest, at);
     }
     through_blocks(lanes, first, chunk);
     for at in vectors::<L>(chunk.count) {
-        let rule = lanes.gather32(&first.values, lanes.load(&chunk.index, at));
+        let next = lanes.gather(&first.values, lanes.load(&chunk.index, at));
+        // No rule is zero: one less is the greatest number.
+        let rule = lanes.add(next, lanes.splat(NONE));
         let best = lanes.min(rule, lanes.load(&chunk.found, at));
         lanes.store(best, &mut chunk.found, at);
     }
@@ -221,7 +228,7 @@ fn fails<L: Lanes>(
 fn read_lists<L: Lanes>(lanes: L, group: &Pairs, conditions: &Conditions, chunk: &mut Chunk) {
     let mut length = 0;
     for at in vectors::<L>(chunk.count) {
-        let list = lanes.gather16(&group.lists.values, lanes.load(&chunk.index, at));
+        let list = lanes.gather(&group.lists.values, lanes.load(&chunk.index, at));
         let start = lanes.gather32(&group.offsets, list);
         let live = lanes.first(chunk.count - at);
         lanes.compress(live, lanes.count_from(at as u32), &mut chunk.queue.packet, length);

@@ -29,8 +29,8 @@ pub(super) fn classes<L: Lanes>(lanes: L, tables: &Tables, chunk: &mut Chunk) {
         };
         let src = hash(lanes.load(&chunk.src, at), lanes.load(&chunk.src_rest[0], at));
         let dst = hash(lanes.load(&chunk.dst, at), lanes.load(&chunk.dst_rest[0], at));
-        let both = lanes.and(lanes.gather16(&bits.src, src), lanes.gather16(&bits.dst, dst));
-        let class = lanes.gather16(&bits.classes, lanes.load(&chunk.class, at));
+        let both = lanes.and(lanes.gather(&bits.src, src), lanes.gather(&bits.dst, dst));
+        let class = lanes.gather(&bits.classes, lanes.load(&chunk.class, at));
         lanes.store(lanes.and(class, both), &mut chunk.tuples, at);
     }
 }

@@ -1,6 +1,6 @@
 use super::lanes::{Lanes, Portable};
 use super::{CHUNK, Instructions};
-use crate::tables::{Table16, Table32};
+use crate::tables::{Table, Table32};
 
 /// Values at the corners of 32 bits and between, as many as the widest vector holds.
 const VALUES: [u32; 16] = [
@@ -21,6 +21,16 @@ const VALUES: [u32; 16] = [
     u32::MAX - 1,
     u32::MAX,
 ];
+
+/// The greatest numbers of a table of bytes, of halves and of words.
+const WIDEST: [u32; 3] = [u8::MAX as u32, u16::MAX as u32, u32::MAX];
+
+const BYTES: [u8; 16] = [0, 255, 1, 128, 127, 2, 254, 3, 64, 65, 66, 67, 68, 69, 70, 71];
+
+/// The numbers of a table up to `widest`.
+fn number(widest: u32) -> impl Fn(u32) -> u32 {
+    move |at| (at.wrapping_mul(0x9e37_79b1) ^ u32::MAX) & widest
+}
 
 /// The words of addresses, in order.
 fn words_of<L: Lanes>(lanes: L, addresses: &[u128]) -> Vec<Vec<u32>> {
@@ -54,7 +64,7 @@ fn addresses_become_words_the_first_bits_first() {
 
 /// What every operation gives, over as many vectors as it takes.
 fn transcript<L: Lanes>(lanes: L) -> Vec<Vec<u32>> {
-    let table16 = Table16::new((0..40u16).map(|value| value.wrapping_mul(0x6b5d)).collect());
+    let tables = WIDEST.map(|widest| Table::new(&(0..40).map(number(widest)).collect::<Vec<_>>()));
     let table32 = Table32::new((0..40u32).map(|value| value.wrapping_mul(0x9e37_79b1)).collect());
     let mut chunk = [0u32; CHUNK];
     chunk.iter_mut().zip(0u32..).for_each(|(slot, value)| *slot = value.wrapping_mul(0x85eb_ca77));
@@ -62,7 +72,7 @@ fn transcript<L: Lanes>(lanes: L) -> Vec<Vec<u32>> {
     for shift in 0..VALUES.len() {
         let mut other = VALUES;
         other.rotate_left(shift);
-        let mut outcome: [Vec<u32>; 20] = Default::default();
+        let mut outcome: [Vec<u32>; 23] = Default::default();
         let mut compressed = vec![0u32; 2 * VALUES.len()];
         let mut put = [0u32; CHUNK];
         let mut length = 0;
@@ -87,7 +97,10 @@ fn transcript<L: Lanes>(lanes: L) -> Vec<Vec<u32>> {
                 masked(less),
                 masked(lanes.both(zero, less)),
                 masked(lanes.without(zero, less)),
-                lanes.gather16(&table16, a),
+                lanes.load_bytes(&BYTES, at),
+                lanes.gather(&tables[0], a),
+                lanes.gather(&tables[1], a),
+                lanes.gather(&tables[2], a),
                 lanes.gather32(&table32, b),
                 lanes.pick(&chunk, a),
                 words[0],
@@ -114,10 +127,8 @@ fn transcript<L: Lanes>(lanes: L) -> Vec<Vec<u32>> {
 
 /// The operations on one packet at a time: their definition.
 fn definition() -> Vec<Vec<u32>> {
-    // Past the end a table of 16-bit values reads what pads it.
-    let at16 = |index: u32| {
-        if index > 39 { 0 } else { u32::from((index as u16).wrapping_mul(0x6b5d)) }
-    };
+    // Past the end of a table stand zeros.
+    let at = |widest: u32, index: u32| if index > 39 { 0 } else { number(widest)(index) };
     let mut results = Vec::new();
     for shift in 0..VALUES.len() {
         let mut other = VALUES;
@@ -140,7 +151,10 @@ fn definition() -> Vec<Vec<u32>> {
             each(&|a, b| u32::from(a < b)),
             each(&|a, b| u32::from(even(a) && a < b)),
             each(&|a, b| u32::from(even(a) && a >= b)),
-            each(&|a, _| at16(a)),
+            BYTES.map(u32::from).to_vec(),
+            each(&|a, _| at(WIDEST[0], a)),
+            each(&|a, _| at(WIDEST[1], a)),
+            each(&|a, _| at(WIDEST[2], a)),
             each(&|_, b| b.min(39).wrapping_mul(0x9e37_79b1)),
             each(&|a, _| (a % CHUNK as u32).wrapping_mul(0x85eb_ca77)),
             each(&|_, b| b.min(36).wrapping_mul(0x9e37_79b1)),
@@ -160,7 +174,7 @@ fn definition() -> Vec<Vec<u32>> {
 #[track_caller]
 fn check<L: Lanes>(lanes: L) {
     for (step, (found, expected)) in transcript(lanes).iter().zip(definition()).enumerate() {
-        assert_eq!(*found, expected, "operation {} of round {}", step % 22, step / 22);
+        assert_eq!(*found, expected, "operation {} of round {}", step % 25, step / 25);
     }
 }
 

@@ -9,7 +9,7 @@ use parefeu_policy::set::{IdSet, PortSet};
 use parefeu_policy::{InterfaceId, LinkedMatch, LinkedService, PacketKey, ZoneId};
 
 use super::classes::Classes;
-use super::table::{Table16, Table32};
+use super::table::{Table, Table32};
 use crate::bits::BitSet;
 use crate::rows::Dimensions;
 use crate::wanted::{self, Wanted};
@@ -18,18 +18,18 @@ use crate::wanted::{self, Wanted};
 /// and interfaces that some rule wants.
 #[derive(Debug)]
 pub(crate) struct Conditions {
-    pub(crate) src_port: Table16,
-    pub(crate) dst_port: Table16,
-    pub(crate) protocol: Table16,
+    pub(crate) src_port: Table,
+    pub(crate) dst_port: Table,
+    pub(crate) protocols: Protocols,
     /// How many classes the ports of each side have.
     pub(crate) src_ports: u32,
     pub(crate) dst_ports: u32,
     /// By protocol, source port and destination port class → service class.
-    pub(crate) services: Table16,
+    pub(crate) services: Table,
     pub(crate) service_count: u32,
     context: Context,
     /// By context and service class → class; empty where no rule names a zone or an interface.
-    pub(crate) joined: Table16,
+    pub(crate) joined: Table,
     /// By class: one bit for each condition that holds.
     pub(crate) holds: Table32,
     /// 32-bit words of a row of [`Conditions::holds`].
@@ -40,6 +40,35 @@ pub(crate) struct Conditions {
     pub(crate) never: u32,
     /// How many classes there are.
     pub(crate) count: usize,
+}
+
+/// Protocol → class. Rules name few protocols: all others are of one class, so that many packets are
+/// compared with each that is named, not looked up one by one.
+#[derive(Debug)]
+pub(crate) struct Protocols {
+    pub(crate) others: u8,
+    /// Those of another class, and their class.
+    pub(crate) named: Box<[(u8, u8)]>,
+}
+
+impl Protocols {
+    /// Given the class of each protocol.
+    fn new(classes: &[u8]) -> Self {
+        let mut counts = [0usize; 256];
+        for class in classes {
+            counts[usize::from(*class)] += 1;
+        }
+        let most = (0..=u8::MAX).max_by_key(|class| counts[usize::from(*class)]);
+        let others = most.unwrap_or(0);
+        let named = (0..=u8::MAX).zip(classes.iter().copied()).filter(|it| it.1 != others);
+        Self { others, named: named.collect() }
+    }
+
+    #[inline]
+    fn class(&self, protocol: u8) -> u8 {
+        let named = self.named.iter().find(|it| it.0 == protocol);
+        named.map_or(self.others, |it| it.1)
+    }
 }
 
 /// How much of services conditions say. What is left out, whoever asks checks.
@@ -155,15 +184,15 @@ impl Conditions {
         // Without contexts the service class is the class: both are numbered as they are met.
         let joined = if context_rows.len() > 1 { joined } else { Vec::new() };
         let built = Self {
-            src_port: Table16::new(ports.src),
-            dst_port: Table16::new(ports.dst),
-            protocol: Table16::new(ports.protocol),
+            src_port: Table::new(&ports.src),
+            dst_port: Table::new(&ports.dst),
+            protocols: Protocols::new(&ports.protocol),
             src_ports: ports.src_count,
             dst_ports: ports.dst_count,
-            services: Table16::new(ports.services),
+            services: Table::new(&ports.services),
             service_count,
             context,
-            joined: Table16::new(joined),
+            joined: Table::new(&joined),
             holds: Table32::new(holds),
             words: words as u32,
             classes_of,
@@ -181,15 +210,15 @@ impl Conditions {
 
     #[inline]
     pub(crate) fn class(&self, key: &PacketKey) -> u16 {
-        let at = u32::from(self.protocol.at(key.protocol.0.into()));
-        let at = at * self.src_ports + u32::from(self.src_port.at(key.src_port.into()));
-        let at = at * self.dst_ports + u32::from(self.dst_port.at(key.dst_port.into()));
+        let at = u32::from(self.protocols.class(key.protocol.0));
+        let at = at * self.src_ports + self.src_port.at(key.src_port.into());
+        let at = at * self.dst_ports + self.dst_port.at(key.dst_port.into());
         let service = self.services.at(at as usize);
         if self.joined.is_empty() {
-            return service;
+            return service as u16;
         }
-        let at = self.context.class(key) * self.service_count + u32::from(service);
-        self.joined.at(at as usize)
+        let at = self.context.class(key) * self.service_count + service;
+        self.joined.at(at as usize) as u16
     }
 
     /// Whether a condition holds in a class.
@@ -200,9 +229,9 @@ impl Conditions {
     }
 
     pub(crate) fn memory_bytes(&self) -> usize {
-        let tables = [&self.src_port, &self.dst_port, &self.protocol, &self.services, &self.joined];
+        let tables = [&self.src_port, &self.dst_port, &self.services, &self.joined];
         let classes_of: usize = self.classes_of.iter().map(|set| set.words().len() * 8).sum();
-        tables.into_iter().map(Table16::memory_bytes).sum::<usize>()
+        tables.into_iter().map(Table::memory_bytes).sum::<usize>()
             + self.holds.memory_bytes()
             + classes_of
             + self.context.memory_bytes()
@@ -239,7 +268,7 @@ type ServiceList<'a> = (Cow<'a, [LinkedService]>, bool);
 struct Ports {
     src: Vec<u16>,
     dst: Vec<u16>,
-    protocol: Vec<u16>,
+    protocol: Vec<u8>,
     src_count: u32,
     dst_count: u32,
     services: Vec<u16>,
@@ -321,12 +350,12 @@ impl Ports {
 }
 
 /// The class of each protocol, and by class the terms that name it and whether it has ports.
-fn protocols(terms: &[&LinkedService]) -> (Vec<u16>, Vec<(BitSet, bool)>) {
+fn protocols(terms: &[&LinkedService]) -> (Vec<u8>, Vec<(BitSet, bool)>) {
     let mut rows = Numbering::default();
     let class = |protocol: Protocol| {
         let naming = terms.iter().enumerate().filter(|(_, it)| it.protocols.contains(protocol));
         let row = BitSet::of(terms.len(), naming.map(|(term, _)| term));
-        rows.of((row, protocol.has_ports())) as u16
+        rows.of((row, protocol.has_ports())) as u8
     };
     ((0..=u8::MAX).map(Protocol).map(class).collect(), rows.values)
 }

@@ -18,10 +18,10 @@ use std::net::IpAddr;
 
 use parefeu_policy::{LinkedMatch, PacketKey};
 
-pub(crate) use address::{Addresses, AddressesV6, BLOCK, Directory, v6};
+pub(crate) use address::{Addresses, AddressesV6, Directory, v6};
 pub(crate) use condition::{Conditions, Precision};
 pub(crate) use pairs::{Blocked, LAST, NONE, Pairs};
-pub(crate) use table::{Table16, Table32};
+pub(crate) use table::{Numbers, Table, Table32};
 pub(crate) use tuple_bits::TupleBitsV6;
 pub(crate) use tuples::{RUN_BITS, SPREAD, Tuple, Tuples};
 
@@ -47,7 +47,7 @@ pub(crate) struct Tables {
     /// The rules in tuples that also match packets of mixed families, ascending.
     mixing: Vec<u32>,
     /// By condition class, one bit for each IPv4 tuple with an entry whose condition holds.
-    pub(crate) tuple_bits: Table16,
+    pub(crate) tuple_bits: Table,
     pub(crate) tuple_bits_v6: TupleBitsV6,
 }
 
@@ -84,7 +84,7 @@ const MOST_WIDE_RULES: usize = 12_000;
 const MOST_ENTRIES_A_RULE: usize = 16;
 
 /// Address classes of one side.
-const MOST_CLASSES: usize = BLOCK as usize;
+const MOST_CLASSES: usize = 1 << 15;
 
 impl Tables {
     /// `None` where the list would outgrow what tables may take.
@@ -162,7 +162,7 @@ impl Tables {
     ) -> Self {
         let Parts { src, dst, groups } = parts;
         let Hashed { v4, v6, mixing, bits, bits_v6 } = hashed;
-        let (tuple_bits, tuple_bits_v6) = (Table16::new(bits), bits_v6);
+        let (tuple_bits, tuple_bits_v6) = (Table::new(&bits), bits_v6);
         Self { src, dst, conditions, precision, groups, v4, v6, mixing, tuple_bits, tuple_bits_v6 }
     }
 

@@ -6,7 +6,7 @@ use std::collections::HashMap;
 use foldhash::fast::FixedState;
 
 use super::condition::Conditions;
-use super::table::{Table16, Table32};
+use super::table::{Table, Table32};
 use crate::bits::BitSet;
 
 /// Lists of rules for every pair of address classes, over a group of the rules.
@@ -16,16 +16,16 @@ use crate::bits::BitSet;
 #[derive(Debug)]
 pub(crate) struct Pairs {
     /// Address class → class of this group; empty where the group has all rules.
-    pub(crate) src: Table16,
-    pub(crate) dst: Table16,
-    pub(crate) lists: Blocked<Table16>,
+    pub(crate) src: Table,
+    pub(crate) dst: Table,
+    pub(crate) lists: Blocked<Table>,
     /// By list: where in [`Pairs::members`] it starts, counted in members.
     pub(crate) offsets: Table32,
     /// Two words a member: the rule, with [`LAST`] at the end of a list, and its condition.
     pub(crate) members: Table32,
-    /// By list and condition class, the first rule; `None` where that would be too large and lists
+    /// By list and condition class, one more than the first rule, zero for none; `None` where that would be too large and lists
     /// are read instead.
-    pub(crate) first: Option<Blocked<Table32>>,
+    pub(crate) first: Option<Blocked<Table>>,
 }
 
 /// A table of rows, cut into blocks of `1 << block_bits` columns where that saves memory.
@@ -35,7 +35,7 @@ pub(crate) struct Blocked<T> {
     pub(crate) columns: u32,
     /// 0 where the table is whole: [`Blocked::index`] is then empty.
     pub(crate) block_bits: u32,
-    pub(crate) index: Table16,
+    pub(crate) index: Table,
     pub(crate) values: T,
 }
 
@@ -122,13 +122,13 @@ impl Pairs {
         let first = first_rules(group, &lists);
         let (offsets, members) = flatten(group, &lists);
         Some(Self {
-            src: Table16::new(src),
-            dst: Table16::new(dst),
+            src: Table::new(&src),
+            dst: Table::new(&dst),
             lists: Blocked {
                 columns: columns as u32,
                 block_bits,
-                index: Table16::new(index),
-                values: Table16::new(values),
+                index: Table::new(&index),
+                values: Table::new(&values),
             },
             offsets,
             members,
@@ -144,11 +144,11 @@ impl Pairs {
     /// The list of a pair of address classes.
     #[inline]
     fn list(&self, src: u16, dst: u16) -> u16 {
-        let of = |table: &Table16, class: u16| {
-            if table.is_empty() { class } else { table.at(class.into()) }
+        let of = |table: &Table, class: u16| {
+            if table.is_empty() { class.into() } else { table.at(class.into()) }
         };
-        let (src, dst) = (of(&self.src, src).into(), of(&self.dst, dst).into());
-        self.lists.values.at(self.lists.position(src, dst))
+        let (src, dst) = (of(&self.src, src) as usize, of(&self.dst, dst) as usize);
+        self.lists.values.at(self.lists.position(src, dst)) as u16
     }
 
     /// The first rule at or after `from` that both addresses match and whose condition holds.
@@ -165,7 +165,7 @@ impl Pairs {
             && let Some(first) = &self.first
         {
             let rule = first.values.at(first.position(list.into(), class.into()));
-            return (rule != NONE).then_some(rule);
+            return rule.checked_sub(1);
         }
         let mut at = self.offsets.at(list.into()) as usize;
         loop {
@@ -202,7 +202,7 @@ impl<T> Blocked<T> {
             return row * columns + column;
         }
         let block = self.index.at(row * columns + (column >> self.block_bits));
-        usize::from(block) << self.block_bits | column & ((1 << self.block_bits) - 1)
+        (block as usize) << self.block_bits | column & ((1 << self.block_bits) - 1)
     }
 }
 
@@ -306,8 +306,8 @@ impl Cutter {
     }
 }
 
-/// By list and condition class, the position of the first rule; `None` where it would be large.
-fn first_rules(group: &Group<'_>, lists: &[Vec<u32>]) -> Option<Blocked<Table32>> {
+/// By list and condition class, one more than the position of the first rule; `None` where it would be large.
+fn first_rules(group: &Group<'_>, lists: &[Vec<u32>]) -> Option<Blocked<Table>> {
     let classes = group.conditions.count;
     let whole = lists.len() * classes * 4 <= WHOLE_BYTES;
     let block_bits = if whole { 0 } else { BLOCK_BITS };
@@ -317,14 +317,14 @@ fn first_rules(group: &Group<'_>, lists: &[Vec<u32>]) -> Option<Blocked<Table32>
     }
     let every = BitSet::of(classes, 0..classes);
     let mut cutter = Cutter::new(block_bits);
-    let mut row = vec![NONE; columns << block_bits];
+    let mut row = vec![0; columns << block_bits];
     for list in lists {
-        row.fill(NONE);
+        row.fill(0);
         let mut left = every.clone();
         for &rule in list {
             let condition = group.condition_of[rule as usize] as usize;
             let taken = left.take(&group.conditions.classes_of[condition]);
-            taken.iter().for_each(|class| row[class] = group.positions[rule as usize]);
+            taken.iter().for_each(|class| row[class] = group.positions[rule as usize] + 1);
             if left.is_empty() {
                 break;
             }
@@ -338,8 +338,8 @@ fn first_rules(group: &Group<'_>, lists: &[Vec<u32>]) -> Option<Blocked<Table32>
     Some(Blocked {
         columns: columns as u32,
         block_bits,
-        index: Table16::new(index),
-        values: Table32::new(values),
+        index: Table::new(&index),
+        values: Table::new(&values),
     })
 }
 

@@ -1,41 +1,73 @@
-//! Flat tables of small numbers, laid out for gathers.
+//! Flat tables of numbers, laid out for gathers.
 
-/// A table of 16-bit values, and two zeros that end it: gathers read 32 bits at each value.
+/// A table of numbers, each as wide as the greatest needs: what is near enough is read from a nearer
+/// cache. Zeros end it, where an index past the end reads.
 #[derive(Clone, Debug)]
-pub(crate) struct Table16(Box<[u16]>);
+pub(crate) struct Table(Numbers);
 
-/// A table of 32-bit values.
+/// The numbers, and as many zeros as make 32 bits: gathers read that much at each number.
+#[derive(Clone, Debug)]
+pub(crate) enum Numbers {
+    Bytes(Box<[u8]>),
+    Halves(Box<[u16]>),
+    Words(Box<[u32]>),
+}
+
+/// A table of words that are read several side by side.
 #[derive(Clone, Debug)]
 pub(crate) struct Table32(Box<[u32]>);
 
-impl Table16 {
-    pub(crate) fn new(mut values: Vec<u16>) -> Self {
-        values.extend_from_slice(&[0, 0]);
-        Self(values.into())
+impl Table {
+    pub(crate) fn new<T: Copy + Into<u32>>(numbers: &[T]) -> Self {
+        let wide = || numbers.iter().map(|number| (*number).into());
+        let greatest = wide().max().unwrap_or(0);
+        Self(if greatest <= u8::MAX.into() {
+            Numbers::Bytes(wide().map(|number| number as u8).chain([0; 4]).collect())
+        } else if greatest <= u16::MAX.into() {
+            Numbers::Halves(wide().map(|number| number as u16).chain([0; 2]).collect())
+        } else {
+            Numbers::Words(wide().chain([0]).collect())
+        })
     }
 
-    /// The highest index that may be read: the first of the zeros.
-    pub(crate) fn last(&self) -> usize {
-        self.0.len() - 2
+    pub(crate) fn none() -> Self {
+        Self::new::<u32>(&[])
     }
 
-    /// Whether nothing was put in.
+    /// How many numbers there are; at this index stands the first of the zeros.
+    #[inline]
+    pub(crate) fn count(&self) -> usize {
+        match &self.0 {
+            Numbers::Bytes(numbers) => numbers.len() - 4,
+            Numbers::Halves(numbers) => numbers.len() - 2,
+            Numbers::Words(numbers) => numbers.len() - 1,
+        }
+    }
+
     pub(crate) fn is_empty(&self) -> bool {
-        self.0.len() == 2
+        self.count() == 0
     }
 
     #[inline]
-    pub(crate) fn at(&self, index: usize) -> u16 {
-        self.0[index]
+    pub(crate) fn at(&self, index: usize) -> u32 {
+        match &self.0 {
+            Numbers::Bytes(numbers) => numbers[index].into(),
+            Numbers::Halves(numbers) => numbers[index].into(),
+            Numbers::Words(numbers) => numbers[index],
+        }
     }
 
-    /// The values and the zeros.
-    pub(crate) fn padded(&self) -> &[u16] {
+    /// The numbers and the zeros.
+    pub(crate) fn numbers(&self) -> &Numbers {
         &self.0
     }
 
     pub(crate) fn memory_bytes(&self) -> usize {
-        self.0.len() * 2
+        match &self.0 {
+            Numbers::Bytes(numbers) => numbers.len(),
+            Numbers::Halves(numbers) => numbers.len() * 2,
+            Numbers::Words(numbers) => numbers.len() * 4,
+        }
     }
 }
 

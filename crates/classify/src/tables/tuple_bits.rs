@@ -1,7 +1,7 @@
 //! Where tuples have entries: what keeps packets from being looked up in all of them.
 
 use super::condition::Conditions;
-use super::table::Table16;
+use super::table::Table;
 use super::tuples::{SPREAD, Tuples};
 
 /// How many values 16 bits have.
@@ -59,10 +59,10 @@ fn spread(marks: &[i32], bit: u16, bits: &mut [u16]) {
 /// The same for IPv6, by a hash of the first 48 bits of an address.
 #[derive(Debug)]
 pub(crate) struct TupleBitsV6 {
-    pub(crate) src: Table16,
-    pub(crate) dst: Table16,
+    pub(crate) src: Table,
+    pub(crate) dst: Table,
     /// By condition class.
-    pub(crate) classes: Table16,
+    pub(crate) classes: Table,
 }
 
 /// Hashes that the entries of one side of a tuple may take; with more, the tuple is looked up
@@ -71,7 +71,7 @@ const MOST_HASHED: u64 = 1 << 22;
 
 impl Default for TupleBitsV6 {
     fn default() -> Self {
-        let none = || Table16::new(Vec::new());
+        let none = || Table::none();
         Self { src: none(), dst: none(), classes: none() }
     }
 }
@@ -102,7 +102,7 @@ impl TupleBitsV6 {
             mark(from, bit, &mut src);
             mark(to, bit, &mut dst);
         }
-        Self { src: Table16::new(src), dst: Table16::new(dst), classes: Table16::new(classes) }
+        Self { src: Table::new(&src), dst: Table::new(&dst), classes: Table::new(&classes) }
     }
 
     /// Where the bits of an address are, by its first two words.
@@ -111,7 +111,7 @@ impl TupleBitsV6 {
     }
 
     pub(super) fn memory_bytes(&self) -> usize {
-        [&self.src, &self.dst, &self.classes].into_iter().map(Table16::memory_bytes).sum()
+        [&self.src, &self.dst, &self.classes].into_iter().map(Table::memory_bytes).sum()
     }
 }
 

@@ -5,7 +5,7 @@ pub(crate) mod v6;
 
 use std::net::IpAddr;
 
-pub(crate) use v4::{BLOCK, Directory};
+pub(crate) use v4::Directory;
 pub(crate) use v6::AddressesV6;
 
 use super::classes::Classes;

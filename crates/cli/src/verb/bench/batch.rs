@@ -3,8 +3,8 @@
 
 use std::net::IpAddr;
 
-use parefeu_classify::{BatchScratch, CompiledPolicy, HeadersV4, HeadersV6};
-use parefeu_policy::{PacketKey, RuleBaseId, RuleId};
+use parefeu_classify::{BatchScratch, CompiledPolicy, FirstMatch, HeadersV4, HeadersV6};
+use parefeu_policy::{PacketKey, RuleBaseId};
 
 /// All headers of a measurement.
 pub(super) struct Batches<'a> {
@@ -49,7 +49,7 @@ impl<'a> Batches<'a> {
         policy: &CompiledPolicy,
         rule_base: RuleBaseId,
         batch: usize,
-        found: &mut [Option<RuleId>],
+        found: &mut [FirstMatch],
     ) {
         let mut scratch = BatchScratch::default();
         let Self { src_port, dst_port, protocol, .. } = self;

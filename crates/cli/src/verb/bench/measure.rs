@@ -5,7 +5,7 @@ use std::hint::black_box;
 use std::sync::Arc;
 use std::time::Duration;
 
-use parefeu_classify::{CompileLimits, CompiledPolicy, LiveRules, Place, RuleHandle};
+use parefeu_classify::{CompileLimits, CompiledPolicy, FirstMatch, LiveRules, Place, RuleHandle};
 use parefeu_policy::{LinkedFirewall, LinkedMatch, PacketKey, RuleBaseId, RuleId};
 
 use super::batch::Batches;
@@ -125,14 +125,17 @@ pub(super) struct Lookup<'a> {
     pub(super) batch: usize,
 }
 
+/// What no lookup answers.
+const NOT_A_RULE: RuleId = RuleId(u32::MAX - 1);
+
 /// One way to look all headers up.
-type Pass<'a> = fn(&Lookup<'a>, &Batches<'a>, &mut [Option<RuleId>]);
+type Pass<'a> = fn(&Lookup<'a>, &Batches<'a>, &mut [FirstMatch]);
 
 impl<'a> Lookup<'a> {
     /// Walks the headers once unmeasured, then `repetitions` times one by one and in batches, in
     /// turns, so that a machine that becomes slower slows both.
     pub(super) fn measure(&self, repetitions: usize) -> Looking {
-        let mut found = vec![None; self.keys.len()];
+        let mut found = vec![FirstMatch::NONE; self.keys.len()];
         let mut batches = Batches::new(self.keys);
         self.one_by_one(&batches, &mut found);
         let mut again = found.clone();
@@ -148,7 +151,7 @@ impl<'a> Lookup<'a> {
         for _ in 0..repetitions {
             for (pass, times) in passes.iter().zip(&mut times) {
                 // What an earlier pass left must not pass for an answer of this one.
-                again.fill(Some(RuleId(u32::MAX)));
+                again.fill(Some(NOT_A_RULE).into());
                 let (took, ()) =
                     timed(|| (0..walks).for_each(|_| pass(self, &batches, &mut again)));
                 times.push(took.as_secs_f64() * 1e9 / lookups as f64);
@@ -157,16 +160,17 @@ impl<'a> Lookup<'a> {
         }
         let [single, batch] = times.map(Spread::of);
         let by_field = batches.are_by_field();
+        let found = found.into_iter().map(FirstMatch::rule).collect();
         Looking { lookups, single, batch, by_field, found, disagreements }
     }
 
-    fn one_by_one(&self, _: &Batches<'a>, found: &mut [Option<RuleId>]) {
+    fn one_by_one(&self, _: &Batches<'a>, found: &mut [FirstMatch]) {
         for (key, slot) in black_box(self.keys).iter().zip(black_box(found)) {
-            *slot = self.policy.first_match(self.rule_base, key);
+            *slot = self.policy.first_match(self.rule_base, key).into();
         }
     }
 
-    fn in_batches(&self, batches: &Batches<'a>, found: &mut [Option<RuleId>]) {
+    fn in_batches(&self, batches: &Batches<'a>, found: &mut [FirstMatch]) {
         black_box(batches).look_up(
             self.policy,
             self.rule_base,
