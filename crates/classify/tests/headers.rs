@@ -1,7 +1,7 @@
 //! Packets given field by field find the rule that is found for them one by one, with instructions
 //! of every kind and in structures of every kind.
 
-use std::net::{IpAddr, Ipv6Addr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::sync::Arc;
 
 use parefeu_classify::{
@@ -122,8 +122,45 @@ fn ranges_and_nested_networks_are_told_apart_at_their_edges() {
             found.map(|rule| RuleId(rule as u32))
         })
         .collect();
-    let policy = CompiledPolicy::compile(from_ranges(&ranges), &CompileLimits::default());
+    let ranges = ranges.into_iter().map(|(first, last)| (address(first), address(last)));
+    let policy = CompiledPolicy::compile(from_ranges(ranges), &CompileLimits::default());
     check(&policy, Family::V6, (&keys, &expected), "ranges");
+}
+
+/// Networks of 65,536 addresses, of which one, two, three and many parts are divided once more:
+/// few such networks, and so many that their blocks are laid out in another way.
+#[test]
+fn parts_of_networks_are_told_apart_at_their_edges() {
+    for (networks, most_parts) in [(90, 1), (90, 4), (400, 12)] {
+        let mut random = Random::new(29);
+        let mut ranges: Vec<(u32, u32)> = Vec::new();
+        for network in 0..networks {
+            let first = (network * 0x51_u32) << 16;
+            for part in 0..=network % most_parts {
+                let part = first + part * 0x0b00 + random.below(256) as u32;
+                ranges.push((part, part + random.below(300) as u32));
+            }
+            ranges.push((first | 0x4000, first | 0x4fff));
+        }
+        let edges = ranges.iter().flat_map(|&(first, last)| {
+            [first, last, first.wrapping_sub(1), last.wrapping_add(1), first ^ 0x100]
+        });
+        let address = |bits| IpAddr::from(Ipv4Addr::from_bits(bits));
+        let keys: Vec<PacketKey> = edges
+            .map(|src| PacketKey { src: address(src), dst: address(!src), ..PacketKey::UNSTATED })
+            .collect();
+        let of_key = |key: &PacketKey| {
+            let within = |&(first, last): &(u32, u32)| (first..=last).contains(&v4(key.src));
+            ranges.iter().position(within).map(|rule| RuleId(rule as u32))
+        };
+        let expected: Vec<Option<RuleId>> = keys.iter().map(of_key).collect();
+        let ranges = ranges.iter().map(|(first, last)| (address(*first), address(*last)));
+        let policy = CompiledPolicy::compile(from_ranges(ranges), &CompileLimits::default());
+        let one_by_one: Vec<Option<RuleId>> =
+            keys.iter().map(|key| policy.first_match(RuleBaseId(0), key)).collect();
+        assert_eq!(one_by_one, expected);
+        check(&policy, Family::V4, (&keys, &expected), "parts");
+    }
 }
 
 /// Ports at the edges of ranges: fewer than a byte tells apart, and more.
@@ -161,12 +198,11 @@ fn many_port_ranges_are_told_apart_at_their_edges() {
 }
 
 /// A rule for each range of source addresses.
-fn from_ranges(ranges: &[(u128, u128)]) -> Arc<LinkedFirewall> {
+fn from_ranges(ranges: impl ExactSizeIterator<Item = (IpAddr, IpAddr)>) -> Arc<LinkedFirewall> {
     let mut firewall = firewalls::filtering("ranges", &vec![Filter::ANY; ranges.len()]);
     let rules = firewall.rule_bases.iter_mut().flat_map(|rule_base| &mut rule_base.rules);
-    for (rule, &(first, last)) in rules.zip(ranges) {
-        let address = |bits| IpAddr::from(Ipv6Addr::from_bits(bits));
-        let item = AddressItem::Range(address(first), address(last));
+    for (rule, (first, last)) in rules.zip(ranges) {
+        let item = AddressItem::Range(first, last);
         rule.matches.src = AddressMatch::one(item, Span { source: 0, start: 0, end: 0 });
     }
     firewalls::linked(&firewall)

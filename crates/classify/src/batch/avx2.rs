@@ -8,8 +8,8 @@ use std::arch::x86_64::{
     _mm256_loadu_si256, _mm256_loadu2_m128i, _mm256_max_epu32, _mm256_min_epu32,
     _mm256_movemask_ps, _mm256_mullo_epi32, _mm256_set_epi32, _mm256_set1_epi32,
     _mm256_setzero_si256, _mm256_sll_epi32, _mm256_srl_epi32, _mm256_srli_epi32, _mm256_srlv_epi32,
-    _mm256_storeu_si256, _mm256_subs_epu16, _mm256_unpackhi_epi32, _mm256_unpackhi_epi64,
-    _mm256_unpacklo_epi32, _mm256_unpacklo_epi64, _mm256_xor_si256,
+    _mm256_storeu_si256, _mm256_sub_epi32, _mm256_subs_epu16, _mm256_unpackhi_epi32,
+    _mm256_unpackhi_epi64, _mm256_unpacklo_epi32, _mm256_unpacklo_epi64, _mm256_xor_si256,
 };
 
 use super::Task;
@@ -145,6 +145,11 @@ impl Lanes for Avx2 {
     }
 
     #[inline(always)]
+    fn subtract(self, a: Self::Vector, b: Self::Vector) -> Self::Vector {
+        arithmetic!(_mm256_sub_epi32(a, b))
+    }
+
+    #[inline(always)]
     fn multiply(self, a: Self::Vector, b: Self::Vector) -> Self::Vector {
         arithmetic!(_mm256_mullo_epi32(a, b))
     }
@@ -183,6 +188,11 @@ impl Lanes for Avx2 {
     #[inline(always)]
     fn is_zero(self, a: Self::Vector) -> Self::Mask {
         Self::bits(arithmetic!(_mm256_cmpeq_epi32(a, _mm256_setzero_si256())))
+    }
+
+    #[inline(always)]
+    fn same(self, a: Self::Vector, b: Self::Vector) -> Self::Mask {
+        Self::bits(arithmetic!(_mm256_cmpeq_epi32(a, b)))
     }
 
     #[inline(always)]

@@ -3,12 +3,13 @@
 
 use std::arch::x86_64::{
     __m512i, __mmask16, _mm_cvtsi32_si128, _mm_loadu_si128, _mm512_add_epi32, _mm512_and_si512,
-    _mm512_castsi512_si256, _mm512_cmplt_epu32_mask, _mm512_cvtepu8_epi32,
+    _mm512_castsi512_si256, _mm512_cmpeq_epi32_mask, _mm512_cmplt_epu32_mask, _mm512_cvtepu8_epi32,
     _mm512_extracti64x4_epi64, _mm512_i32gather_epi32, _mm512_i32gather_epi64, _mm512_loadu_si512,
     _mm512_lzcnt_epi32, _mm512_mask_blend_epi32, _mm512_mask_i32scatter_epi32,
     _mm512_maskz_compress_epi32, _mm512_min_epu32, _mm512_mullo_epi32, _mm512_permutex2var_epi32,
     _mm512_set_epi32, _mm512_set1_epi32, _mm512_shuffle_i64x2, _mm512_sll_epi32, _mm512_srl_epi32,
-    _mm512_srlv_epi32, _mm512_storeu_si512, _mm512_testn_epi32_mask, _mm512_xor_si512,
+    _mm512_srlv_epi32, _mm512_storeu_si512, _mm512_sub_epi32, _mm512_testn_epi32_mask,
+    _mm512_xor_si512,
 };
 
 use super::Task;
@@ -130,6 +131,11 @@ impl Lanes for Avx512 {
     }
 
     #[inline(always)]
+    fn subtract(self, a: Self::Vector, b: Self::Vector) -> Self::Vector {
+        arithmetic!(_mm512_sub_epi32(a, b))
+    }
+
+    #[inline(always)]
     fn multiply(self, a: Self::Vector, b: Self::Vector) -> Self::Vector {
         arithmetic!(_mm512_mullo_epi32(a, b))
     }
@@ -162,6 +168,11 @@ impl Lanes for Avx512 {
     #[inline(always)]
     fn is_zero(self, a: Self::Vector) -> Self::Mask {
         arithmetic!(_mm512_testn_epi32_mask(a, a))
+    }
+
+    #[inline(always)]
+    fn same(self, a: Self::Vector, b: Self::Vector) -> Self::Mask {
+        arithmetic!(_mm512_cmpeq_epi32_mask(a, b))
     }
 
     #[inline(always)]

@@ -29,6 +29,8 @@ pub(crate) trait Lanes: Copy {
     fn and(self, a: Self::Vector, b: Self::Vector) -> Self::Vector;
     fn xor(self, a: Self::Vector, b: Self::Vector) -> Self::Vector;
     fn add(self, a: Self::Vector, b: Self::Vector) -> Self::Vector;
+    /// Wraps around below zero.
+    fn subtract(self, a: Self::Vector, b: Self::Vector) -> Self::Vector;
     /// The lower half of the product.
     fn multiply(self, a: Self::Vector, b: Self::Vector) -> Self::Vector;
     fn min(self, a: Self::Vector, b: Self::Vector) -> Self::Vector;
@@ -43,6 +45,7 @@ pub(crate) trait Lanes: Copy {
     fn leading_zeros(self, a: Self::Vector) -> Self::Vector;
 
     fn is_zero(self, a: Self::Vector) -> Self::Mask;
+    fn same(self, a: Self::Vector, b: Self::Vector) -> Self::Mask;
     fn less(self, a: Self::Vector, b: Self::Vector) -> Self::Mask;
     fn both(self, a: Self::Mask, b: Self::Mask) -> Self::Mask;
     /// What is in the first and not in the second.
@@ -141,6 +144,11 @@ impl Lanes for Portable {
     }
 
     #[inline(always)]
+    fn subtract(self, a: Self::Vector, b: Self::Vector) -> Self::Vector {
+        each(|lane| a[lane].wrapping_sub(b[lane]))
+    }
+
+    #[inline(always)]
     fn multiply(self, a: Self::Vector, b: Self::Vector) -> Self::Vector {
         each(|lane| a[lane].wrapping_mul(b[lane]))
     }
@@ -173,6 +181,11 @@ impl Lanes for Portable {
     #[inline(always)]
     fn is_zero(self, a: Self::Vector) -> Self::Mask {
         which(|lane| a[lane] == 0)
+    }
+
+    #[inline(always)]
+    fn same(self, a: Self::Vector, b: Self::Vector) -> Self::Mask {
+        which(|lane| a[lane] == b[lane])
     }
 
     #[inline(always)]

@@ -101,9 +101,8 @@ fn roots<L: Lanes>(lanes: L, tables: &Tables, chunk: &mut Chunk) {
         let src = lanes.gather(&tables.src.v4.root, upper);
         let upper = lanes.shift_right(lanes.load(&chunk.dst, at), 16);
         let dst = lanes.gather(&tables.dst.v4.root, upper);
-        let low = lanes.splat(0xffff);
-        lanes.store(lanes.and(src, low), &mut chunk.src_class, at);
-        lanes.store(lanes.and(dst, low), &mut chunk.dst_class, at);
+        lanes.store(src, &mut chunk.src_class, at);
+        lanes.store(dst, &mut chunk.dst_class, at);
         if !tables.tuple_bits.is_empty() {
             let bits = lanes.gather(&tables.tuple_bits, lanes.load(&chunk.class, at));
             let both = lanes.shift_right(lanes.and(src, dst), 16);
@@ -123,24 +122,46 @@ fn directory<L: Lanes>(
     let count = chunk.count;
     let (address, class) = side(chunk);
     let (second, third) = (&directory.second, &directory.third);
-    let (first_block, byte) = (lanes.splat(directory.first_block), lanes.splat(0xff));
-    // Of a class an index is far past the end: one place is read for all of them.
-    let before = lanes.splat((directory.first_block << 8).wrapping_neg());
-    let within = |entry, byte| lanes.add(lanes.shift_left(entry, 8), lanes.add(byte, before));
-    if second.is_empty() {
-        return;
-    }
+    let (byte, half) = (lanes.splat(0xff), lanes.splat(0xffff));
+    let first_block = lanes.splat(directory.first_block);
     for at in vectors::<L>(count) {
         let address = lanes.load(address, at);
-        let entry = lanes.load(class, at);
-        let index = within(entry, lanes.and(lanes.shift_right(address, 8), byte));
-        let divided = lanes.gather(second, index);
-        let entry = lanes.select(lanes.less(entry, first_block), entry, divided);
-        let index = within(entry, lanes.and(address, byte));
-        let divided = lanes.gather(third, index);
-        let entry = lanes.select(lanes.less(entry, first_block), entry, divided);
+        let third_byte = lanes.and(lanes.shift_right(address, 8), byte);
+        let last_byte = lanes.and(address, byte);
+        let whole = lanes.load(class, at);
+        let mut entry = lanes.and(whole, half);
+        if !second.is_empty() {
+            let mut within = third_byte;
+            if let Some(first_wide) = directory.first_wide {
+                let second_key = lanes.and(lanes.shift_right(whole, 16), byte);
+                let behind = lanes.add(last_byte, lanes.splat(0x200));
+                within = lanes.select(lanes.same(third_byte, second_key), behind, within);
+                let first_key = lanes.shift_right(whole, 24);
+                let behind = lanes.add(last_byte, lanes.splat(0x100));
+                within = lanes.select(lanes.same(third_byte, first_key), behind, within);
+                let is_narrow = lanes.less(entry, lanes.splat(first_wide));
+                within = lanes.select(is_narrow, within, lanes.and(address, half));
+            }
+            entry = block(lanes, second, first_block, (entry, within));
+        }
+        if !third.is_empty() {
+            entry = block(lanes, third, first_block, (entry, last_byte));
+        }
         lanes.store(entry, class, at);
     }
+}
+
+/// Entries → those in blocks of `table`, or themselves where they are classes.
+#[inline(always)]
+fn block<L: Lanes>(
+    lanes: L,
+    table: &Table,
+    first_block: L::Vector,
+    (entry, within): (L::Vector, L::Vector),
+) -> L::Vector {
+    let index = lanes.add(lanes.shift_left(lanes.subtract(entry, first_block), 8), within);
+    // Of a class the index is past the end: one place is read for all of them.
+    lanes.select(lanes.less(entry, first_block), entry, lanes.gather(table, index))
 }
 
 /// Where in a blocked table the cell of a row and a column is: a block, to be looked up in the
