@@ -222,7 +222,7 @@ pub(crate) struct Diff {
 pub(crate) enum Logging {
     /// Where both configurations are of one dialect
     Auto,
-    /// Across dialects too: whether rules log, and profiles by their names
+    /// Across dialects too: whether rules log, and profiles that are not defined by their names
     Always,
     /// Never
     Never,

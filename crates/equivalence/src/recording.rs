@@ -9,9 +9,9 @@ use crate::accept::Terms;
 use crate::compare::{Answer, Compared, Request, Undecided, Unproved, open};
 use crate::confirm;
 use crate::finding::{Finding, told};
-use crate::flatten::{NotFlattened, flatten_records};
+use crate::flatten::{NotFlattened, Profiles, flatten_records};
 use crate::pairing::Pairing;
-use crate::problem::{Outcome, OutcomeId, Problem};
+use crate::problem::{Outcome, OutcomeId, Problem, Side};
 use crate::region::regions;
 use crate::scope::Sets;
 use crate::solve::{SolveLimits, solve};
@@ -22,7 +22,8 @@ use crate::solve::{SolveLimits, solve};
 /// that is refused, is recorded in one way on both sides.
 ///
 /// A packet is logged where the rule that decides it logs, or one it met before that only logs.
-/// Names of profiles are compared, not what they are.
+/// Profiles are one where their definitions are, whatever they are called; those that a
+/// configuration does not define, where their names are.
 ///
 /// Cost: that of [`compare`](crate::compare()) for lists that hold its regions besides.
 pub fn compare_records(
@@ -116,10 +117,11 @@ fn are_alike(problem: &Problem, old: OutcomeId, new: OutcomeId) -> bool {
 fn is_uniform(sides: [&LinkedFirewall; 2]) -> bool {
     let mut accepting = BTreeSet::new();
     let mut refusing = BTreeSet::new();
-    for firewall in sides {
+    let profiles = Profiles::of(sides[0], sides[1]);
+    for (side, firewall) in [Side::Old, Side::New].into_iter().zip(sides) {
         for rule in firewall.rules.iter().filter(|rule| !rule.disabled) {
             if rule.action == LinkedAction::Allow {
-                accepting.insert((rule.log, &rule.profiles[..]));
+                accepting.insert((rule.log, profiles.of_rule(side, rule)));
             } else if is_refusal(rule.action) {
                 refusing.insert(rule.log);
             } else if rule.log {
@@ -129,7 +131,7 @@ fn is_uniform(sides: [&LinkedFirewall; 2]) -> bool {
         let ends = firewall.rule_bases.iter().filter_map(|it| it.default);
         for action in firewall.layers.iter().map(|layer| layer.default).chain(ends) {
             if action == LinkedAction::Allow {
-                accepting.insert((false, &[]));
+                accepting.insert((false, Vec::new()));
             } else {
                 refusing.insert(false);
             }

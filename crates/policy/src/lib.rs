@@ -57,9 +57,9 @@ pub use linked::{
 };
 pub use model::{
     Action, AddressItem, AddressMatch, AddressObject, ApplicationObject, ConnectionState, Firewall,
-    IcmpMatch, Interface, Layer, Match, Names, NatRule, NatTable, PortTranslation, ResetSide,
-    Route, Rule, RuleBase, Schedule, Sees, ServiceItem, ServiceObject, ServiceTerm, StateSet,
-    TcpFlagMatch, Translation, UrlCategory, Zone, ZoneRelation,
+    IcmpMatch, Interface, Layer, Match, Names, NatRule, NatTable, PortTranslation, Profile,
+    ResetSide, Route, Rule, RuleBase, Schedule, Sees, ServiceItem, ServiceObject, ServiceTerm,
+    StateSet, TcpFlagMatch, Translation, UrlCategory, Zone, ZoneRelation,
 };
 pub use nat::{Endpoint, Translated};
 pub use preset::Preset;

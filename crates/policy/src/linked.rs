@@ -11,7 +11,7 @@ use ipnet::IpNet;
 use parefeu_net::{MacAddress, PortRange, Timestamp};
 use serde::{Deserialize, Serialize};
 
-use crate::model::{IcmpMatch, ResetSide, Sees, StateSet, TcpFlagMatch, ZoneRelation};
+use crate::model::{IcmpMatch, Profile, ResetSide, Sees, StateSet, TcpFlagMatch, ZoneRelation};
 use crate::set::{AddressSet, IdSet, PortSet, ProtocolSet};
 use crate::{Behaviour, RouteTable, Sources, Span, UrlPattern};
 
@@ -78,6 +78,8 @@ pub struct LinkedFirewall {
     pub users: Vec<Box<str>>,
     /// Schedules rules mention.
     pub schedules: Vec<LinkedSchedule>,
+    /// Security profiles, as far as what they do is known.
+    pub profiles: Vec<Profile>,
     /// What has no value at analysis time.
     pub atoms: Vec<Atom>,
     /// The rules of every rule base, one after the other.
@@ -240,7 +242,7 @@ pub struct LinkedRule {
     pub action: LinkedAction,
     /// Whether matches are logged.
     pub log: bool,
-    /// Security profiles applied to allowed traffic.
+    /// Names of security profiles applied to allowed traffic.
     pub profiles: Vec<Box<str>>,
 }
 

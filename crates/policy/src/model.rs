@@ -40,6 +40,8 @@ pub struct Firewall {
     pub url_categories: Vec<UrlCategory>,
     /// Schedules.
     pub schedules: Vec<Schedule>,
+    /// Security profiles, as far as what they do is known.
+    pub profiles: Vec<Profile>,
     /// Ordered lists of rules: access lists, chains, security policies.
     pub rule_bases: Vec<RuleBase>,
     /// Filter layers, in order; every one must accept.
@@ -226,6 +228,18 @@ pub struct UrlCategory {
     pub at: Span,
 }
 
+/// A security profile: what looks into allowed traffic. What it does is kept as text: parefeu does
+/// not do it, but tells whether two profiles do the same.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct Profile {
+    /// Unique name, by which rules apply it.
+    pub name: String,
+    /// What it does, in the dialect's words; two of one definition do the same.
+    pub definition: String,
+    /// Where it is defined.
+    pub at: Span,
+}
+
 /// When a rule applies.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct Schedule {
@@ -269,7 +283,8 @@ pub struct Rule {
     pub action: Action,
     /// Whether matches are logged.
     pub log: bool,
-    /// Names of security profiles applied to allowed traffic.
+    /// Names of security profiles applied to allowed traffic, whether [`Firewall::profiles`] has
+    /// them or not.
     pub profiles: Vec<String>,
     /// Free text.
     pub description: String,

@@ -8,6 +8,7 @@ use parefeu_policy::{
 };
 
 use super::application::Applications;
+use super::profile::Profiles;
 use super::scope::{ScopeId, Scopes};
 use super::section::{DeviceGroup, Sections};
 use super::tree::{Element, Tree, all_at};
@@ -20,6 +21,7 @@ pub(super) struct Converter<'t> {
     pub(super) scopes: Scopes<'t>,
     pub(super) zones: Zones,
     pub(super) applications: Applications,
+    pub(super) profiles: Profiles<'t>,
     pub(super) predefined_services: BTreeSet<String>,
     /// URL categories that mean several at once, with the text of the condition.
     pub(super) category_matches: BTreeMap<String, String>,
@@ -48,6 +50,7 @@ pub(super) fn convert(tree: &Tree, source: Source) -> (Firewall, Diagnostics) {
         scopes: Scopes::default(),
         zones: Zones::default(),
         applications: Applications::default(),
+        profiles: Profiles::default(),
         predefined_services: BTreeSet::new(),
         category_matches: BTreeMap::new(),
         templates_overlap: false,
@@ -126,7 +129,7 @@ impl<'t> Converter<'t> {
             for rule_base in rule_bases {
                 rules.extend(self.security_rules(*rule_base, *place));
                 self.convert_nat(*rule_base, *place);
-                defaults.push(*rule_base);
+                defaults.push((*rule_base, *place));
             }
         }
         rules.extend(self.default_rules(&defaults));
@@ -175,7 +178,7 @@ impl<'t> Converter<'t> {
                         self.convert_nat(*rule_base, place);
                     }
                 }
-                defaults.extend(part.rule_bases);
+                defaults.extend(part.rule_bases.into_iter().map(|it| (it, place)));
             }
             rules.extend(self.default_rules(&defaults));
             let (name, at) = (group.name.clone(), group.element.at());

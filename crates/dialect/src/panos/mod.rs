@@ -15,6 +15,7 @@ mod nat;
 mod network;
 mod object;
 mod predefined;
+mod profile;
 mod rule;
 mod schedule;
 mod scope;

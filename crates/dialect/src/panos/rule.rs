@@ -85,7 +85,7 @@ impl<'t> Converter<'t> {
             },
             action: self.action_of(rule),
             log: logs(rule),
-            profiles: profiles_of(rule),
+            profiles: self.profiles_of(rule, place),
             description: rule.value("description").map_or("", Element::name).to_owned(),
         }
     }
@@ -229,14 +229,16 @@ impl<'t> Converter<'t> {
 
     /// `intrazone-default` and `interzone-default`, as the first of `rule_bases` that says so
     /// overrides them.
-    pub(super) fn default_rules(&mut self, rule_bases: &[Element<'t>]) -> [Rule; 2] {
+    pub(super) fn default_rules(&mut self, rule_bases: &[(Element<'t>, Place)]) -> [Rule; 2] {
         let implied = [
             ("intrazone-default", ZoneRelation::Intrazone, Action::Allow),
             ("interzone-default", ZoneRelation::Interzone, Action::Deny),
         ];
         implied.map(|(name, relation, action)| {
             let path = ["default-security-rules", "rules", name];
-            let written = rule_bases.iter().find_map(|rule_base| rule_base.path(&path));
+            let mut written =
+                rule_bases.iter().filter_map(|(it, place)| Some((it.path(&path)?, *place)));
+            let (written, place) = written.next().unzip();
             let named = written.and_then(|rule| rule.value("action"));
             let action = match named {
                 Some(named) => action_named(named.name()).unwrap_or_else(|| {
@@ -253,7 +255,10 @@ impl<'t> Converter<'t> {
                 matches: Match { relation, ..Match::default() },
                 action,
                 log: written.is_some_and(|it| it.says_yes("log-start") || it.says_yes("log-end")),
-                profiles: written.map(profiles_of).unwrap_or_default(),
+                profiles: written
+                    .zip(place)
+                    .map(|(rule, place)| self.profiles_of(rule, place))
+                    .unwrap_or_default(),
                 ..Rule::default()
             }
         })
@@ -318,14 +323,6 @@ fn action_named(name: &str) -> Option<Action> {
 /// A rule logs at session end unless it says otherwise.
 fn logs(rule: Element<'_>) -> bool {
     rule.says_yes("log-start") || rule.value("log-end").is_none_or(|it| it.name() != "no")
-}
-
-/// The names of the profile group, or of the profiles.
-fn profiles_of(rule: Element<'_>) -> Vec<String> {
-    let Some(setting) = rule.child("profile-setting") else { return Vec::new() };
-    let groups = setting.under("group");
-    let profiles = setting.under("profiles").flat_map(Element::children);
-    groups.chain(profiles).map(|it| it.name().to_owned()).filter(|it| it != "none").collect()
 }
 
 /// The fields of a security rule that are evaluated.

@@ -135,6 +135,24 @@ impl<'t> Scopes<'t> {
         None
     }
 
+    /// What stands at the end of a path of names in `scope`, or in one it sees, and where that is.
+    pub(super) fn element(&self, scope: ScopeId, path: &[&str]) -> Option<(Element<'t>, ScopeId)> {
+        let mut at = Some(scope);
+        while let Some(id) = at {
+            let scope = self.list.get(id.0)?;
+            if let Some(found) = scope.parts.iter().find_map(|part| part.path(path)) {
+                return Some((found, id));
+            }
+            at = scope.parent;
+        }
+        None
+    }
+
+    /// The name of a scope.
+    pub(super) fn label(&self, scope: ScopeId) -> &str {
+        self.list.get(scope.0).map_or("", |scope| &scope.label)
+    }
+
     /// Whether `object` is what its own name means in `scope`.
     pub(super) fn is_visible(&self, kind: Kind, scope: ScopeId, object: &Object<'t>) -> bool {
         let meant = self.find(kind, scope, object.element.name());

@@ -508,6 +508,74 @@ fn what_is_not_modelled_is_named_and_doubted() {
     }
 }
 
+/// The profiles the rule `x` applies, with what they say as far as that is known.
+fn profiles(config: &str) -> Vec<(String, Option<String>)> {
+    let firewall = linked(config).0.unwrap();
+    let rule = firewall.rules.iter().find(|rule| &*rule.name == "x").unwrap();
+    let said = |name: &str| firewall.profiles.iter().find(|it| it.name == name);
+    let found = rule.profiles.iter();
+    found.map(|name| (name.to_string(), said(name).map(|it| it.definition.clone()))).collect()
+}
+
+#[test]
+fn a_profile_is_what_it_says_and_a_group_its_members() {
+    let listed = rule("x", "action allow profile-setting profiles virus av");
+    let grouped =
+        rule("x", "action allow profile-setting group all") + "set profile-group all virus av\n";
+    let strict = "set profiles virus av decoder http action drop\n\
+                  set profiles virus av decoder [ smtp imap ] action alert\n";
+    let reordered = "set profiles virus av description old\n\
+                     set profiles virus av decoder [ imap smtp ] action alert\n\
+                     set profiles virus av decoder http action drop\n";
+    let lax = strict.replace("drop", "alert");
+    let of =
+        |rules: &str, profiles: &str| self::profiles(&with_network(&format!("{rules}{profiles}")));
+    let expected = of(&listed, strict);
+    assert!(matches!(&expected[..], [(name, Some(_))] if name == "virus/av"), "{expected:?}");
+    assert_eq!(of(&grouped, strict), expected);
+    assert_eq!(of(&listed, reordered), expected);
+    assert_ne!(of(&listed, &lax), expected);
+    assert_eq!(of(&listed, ""), [("virus/av".to_owned(), None)]);
+    let none = rule("x", "action allow profile-setting group none");
+    assert_eq!(of(&none, strict), []);
+    let unknown = rule("x", "action allow profile-setting group strict");
+    assert_eq!(of(&unknown, strict), [("strict".to_owned(), None)]);
+}
+
+#[test]
+fn a_profile_says_what_the_lists_it_names_hold() {
+    let config =
+        with_network(&rule("x", "action allow profile-setting profiles url-filtering web"))
+            + "set profiles url-filtering web block [ bad gambling ]\n\
+           set profiles custom-url-category bad list evil.example.com\n";
+    assert_eq!(
+        profiles(&config),
+        profiles(&config.replace("[ bad gambling ]", "[ gambling bad ]"))
+    );
+    assert_ne!(profiles(&config), profiles(&config.replace("evil", "nasty")));
+}
+
+#[test]
+fn the_order_of_rules_in_a_profile_counts() {
+    let rules = |order: [&str; 2]| {
+        let rules = order.map(|it| format!("set profiles spyware s rules {it} action {it}\n"));
+        let listed = rule("x", "action allow profile-setting profiles spyware s");
+        profiles(&with_network(&format!("{listed}{}", rules.concat())))
+    };
+    assert_ne!(rules(["drop", "alert"]), rules(["alert", "drop"]));
+}
+
+#[test]
+fn profiles_of_a_system_hide_shared_ones() {
+    let own = "set vsys vsys1 profiles virus av decoder http action drop\n";
+    let shared = "set shared profiles virus av decoder http action alert\n";
+    let applied = "set vsys vsys1 rulebase security rules x from any to any source any destination any \
+                   application any service any action allow profile-setting profiles virus av\n";
+    let [of_own, of_shared] = [own, shared].map(|it| profiles(&format!("{applied}{it}")));
+    assert_ne!(of_own, of_shared);
+    assert_eq!(profiles(&format!("{applied}{shared}{own}")), of_own);
+}
+
 #[test]
 fn policies_that_redirect_are_reported_and_others_are_not() {
     let config = with_network(

@@ -11,6 +11,7 @@
 mod categories;
 mod classes;
 mod moments;
+mod profiles;
 mod rule;
 mod translate;
 mod values;
@@ -28,6 +29,7 @@ use crate::scope::Sets;
 use crate::{Field, Problem, Side};
 use categories::Categories;
 use moments::Moments;
+pub(crate) use profiles::Profiles;
 use values::{Region, Values};
 
 pub use way::ways;
@@ -190,7 +192,7 @@ fn write_out(
         one_dialect: old.dialect == new.dialect,
         within: &case.within,
         without: records_without.unwrap_or_default(),
-        records: records_without.is_some(),
+        profiles: records_without.map(|_| Profiles::of(old, new)),
     };
     let old = walk::write_out(old, Side::Old, case.old, &space)?;
     let new = walk::write_out(new, Side::New, case.new, &space)?;
@@ -212,8 +214,8 @@ struct Space<'a> {
     within: &'a [(Field, Ranges)],
     /// Products that are not.
     without: &'a [&'a Sets],
-    /// Whether outcomes are what is recorded, not what becomes of packets.
-    records: bool,
+    /// Where outcomes are what is recorded, not what becomes of packets: the profiles.
+    profiles: Option<Profiles<'a>>,
 }
 
 impl Space<'_> {

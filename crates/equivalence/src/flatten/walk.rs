@@ -67,14 +67,12 @@ struct Noted {
 }
 
 impl Noted {
-    /// Adds what a rule does that decides.
-    fn add(&mut self, rule: &LinkedRule, allows: bool) {
+    /// Adds what a rule does that decides, and the profiles of what it lets through.
+    fn add(&mut self, rule: &LinkedRule, profiles: Vec<Box<str>>) {
         self.log |= rule.log;
-        if allows {
-            self.profiles.extend_from_slice(&rule.profiles);
-            self.profiles.sort_unstable();
-            self.profiles.dedup();
-        }
+        self.profiles.extend(profiles);
+        self.profiles.sort_unstable();
+        self.profiles.dedup();
     }
 }
 
@@ -221,7 +219,7 @@ impl Writer<'_> {
         for (at, rule) in rules {
             let id = RuleId(rule_base.first.0 + at as u32);
             self.spend(1, rule.at)?;
-            let notes = self.reader.space.records && rule.log && !block.noted.log;
+            let notes = self.reader.space.profiles.is_some() && rule.log && !block.noted.log;
             if rule.disabled || rule.action == LinkedAction::Continue && !notes {
                 continue;
             }
@@ -306,7 +304,7 @@ impl Writer<'_> {
         (rule, at): (Option<RuleId>, Span),
     ) -> Result<(), NotFlattened> {
         let origin = Origin { rule, destination_nat: block.destination.rule, source_nat: None };
-        if self.reader.space.records {
+        if self.reader.space.profiles.is_some() {
             return self.record(block, region, action, (origin, at));
         }
         match (action, block.accepted) {
@@ -331,7 +329,10 @@ impl Writer<'_> {
         let allows = action == LinkedAction::Allow;
         let mut noted = block.noted.clone();
         if let Some(id) = origin.rule {
-            noted.add(self.reader.firewall.rule(id), allows);
+            let rule = self.reader.firewall.rule(id);
+            let profiles = self.reader.space.profiles.as_ref().filter(|_| allows);
+            let profiles = profiles.map(|it| it.of_rule(self.reader.side, rule));
+            noted.add(rule, profiles.unwrap_or_default());
         }
         if let (true, Some(next)) = (allows, block.accepted) {
             if noted == block.noted {

@@ -64,6 +64,7 @@ pub fn link(firewall: &Firewall, problems: &mut Diagnostics) -> Option<LinkedFir
         url_categories: categories.list,
         users: users.list,
         schedules: schedules.list,
+        profiles: firewall.profiles.clone(),
         atoms: atoms.list,
         rules: rule_bases.1,
         rule_bases: rule_bases.0,
@@ -131,6 +132,8 @@ impl<'a> Linker<'a> {
         self.refuse_twice("application", &mut applications.iter().map(|it| (&*it.name, it.at)));
         self.refuse_twice("URL category", &mut url_categories.iter().map(|it| (&*it.name, it.at)));
         self.refuse_twice("schedule", &mut schedules.iter().map(|it| (&*it.name, it.at)));
+        let profiles = &self.firewall.profiles;
+        self.refuse_twice("profile", &mut profiles.iter().map(|it| (&*it.name, it.at)));
         self.refuse_twice("rule base", &mut rule_bases.iter().map(|it| (&*it.name, it.at)));
     }
 

@@ -90,6 +90,7 @@ fn every_kind_of_name_is_unique() {
         ("application", "application", ""),
         ("url_category", "URL category", ""),
         ("schedule", "schedule", ""),
+        ("profile", "profile", "definition = \"\"\n"),
         ("rule_base", "rule base", ""),
     ] {
         let one = format!("[[{key}]]\nname = \"a\"\n{more}");

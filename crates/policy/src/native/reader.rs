@@ -13,8 +13,8 @@ use super::table::{Table, Value, closest, list, span, wrong_type};
 use crate::set::{PortSet, ProtocolSet};
 use crate::{
     AddressItem, AddressObject, ApplicationObject, At, Behaviour, Diagnostics, Firewall, IcmpMatch,
-    Interface, Preset, Route, Schedule, ServiceItem, ServiceObject, ServiceTerm, SetBehaviourError,
-    Span, UrlCategory, Zone,
+    Interface, Preset, Profile, Route, Schedule, ServiceItem, ServiceObject, ServiceTerm,
+    SetBehaviourError, Span, UrlCategory, Zone,
 };
 
 /// What reading any section needs.
@@ -63,6 +63,7 @@ impl<'p> Reader<'p> {
                 Self::url_category,
             ),
             schedules: reader.each(&mut table, "schedule", "a schedule", Self::schedule),
+            profiles: reader.each(&mut table, "profile", "a profile", Self::profile),
             rule_bases: reader.each(&mut table, "rule_base", "a rule base", Self::rule_base),
             layers: reader.each(&mut table, "layer", "a layer", Self::layer),
             destination_nat: reader.nat_table(
@@ -234,6 +235,14 @@ impl<'p> Reader<'p> {
         UrlCategory {
             name: table.required("name", self.problems).value,
             patterns: table.strings("patterns", self.problems).unwrap_or_default(),
+            at: table.at,
+        }
+    }
+
+    fn profile(&mut self, table: &mut Table<'_, '_>) -> Profile {
+        Profile {
+            name: table.required("name", self.problems).value,
+            definition: table.required("definition", self.problems).value,
             at: table.at,
         }
     }

@@ -6,8 +6,9 @@ use super::*;
 use crate::set::{MaskedAddress, PortSet, ProtocolSet};
 use crate::{
     Action, AddressItem, AddressMatch, AddressObject, At, ConnectionState, IcmpMatch, Layer, Match,
-    Names, NatRule, NatTable, PortTranslation, Rule, RuleBase, Schedule, Sees, ServiceItem,
-    ServiceObject, ServiceTerm, StateSet, TcpFlagMatch, Translation, Zone, ZoneRelation, link,
+    Names, NatRule, NatTable, PortTranslation, Profile, Rule, RuleBase, Schedule, Sees,
+    ServiceItem, ServiceObject, ServiceTerm, StateSet, TcpFlagMatch, Translation, Zone,
+    ZoneRelation, link,
 };
 
 /// Reads `text` and compares what is reported, each problem as `line:column code: message`, with
@@ -355,6 +356,11 @@ prop_compose! {
             services: vec![
                 ServiceObject { name: "rdp".to_owned(), items: services, at: Span::default() },
             ],
+            profiles: vec![Profile {
+                name: "strict \"A\"".to_owned(),
+                definition: "\"virus\" {\n}".to_owned(),
+                at: Span::default(),
+            }],
             schedules: vec![Schedule {
                 name: "any".to_owned(),
                 weekly: vec![(from, (from + length).min(604_800))],

@@ -204,6 +204,11 @@ impl Writer<'_> {
             self.string("name", &category.name);
             self.strings("patterns", category.patterns.iter().map(|pattern| &pattern.value));
         }
+        for profile in &firewall.profiles {
+            self.header("[[profile]]");
+            self.string("name", &profile.name);
+            self.string("definition", &profile.definition);
+        }
         for schedule in &firewall.schedules {
             self.header("[[schedule]]");
             self.string("name", &schedule.name);

@@ -90,13 +90,13 @@ words! {
         "What is logged and which profiles inspect what passes was not compared.",
         "Ce qui est journalisé, et quels profils inspectent ce qui passe, n’a pas été comparé.";
     limit_profiles:
-        "Inspection profiles count by their names, not by what they do.",
-        "Les profils d’inspection comptent par leur nom, non par ce qu’ils font.";
+        "Inspection profiles that a configuration does not define count by their names.",
+        "Les profils d’inspection qu’une configuration ne définit pas comptent par leur nom.";
     limit_applications:
-        "Applications count as finally identified; URL categories and users by their names, \
-         whatever these stand for on each device.",
-        "Les applications comptent telles qu’enfin identifiées\u{a0}; catégories d’URL et \
-         utilisateurs par leur nom, quoi qu’il désigne sur chaque équipement.";
+        "Applications count as finally identified; users, and URL categories without patterns, by \
+         their names, whatever these stand for on each device.",
+        "Les applications comptent telles qu’enfin identifiées\u{a0}; utilisateurs et catégories \
+         d’URL sans motifs, par leur nom, quoi qu’il désigne sur chaque équipement.";
     scope_none:
         "The two configurations were read and linked; no capture was replayed.",
         "Les deux configurations ont été lues et résolues\u{a0}; aucune capture n’a été rejouée.";

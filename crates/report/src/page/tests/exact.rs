@@ -516,7 +516,7 @@ fn the_banner_says_what_the_exact_comparison_covers_and_what_not() {
     for part in [
         "Every new connection over IPv4 + IPv6 by 3 pairs of zones or interfaces",
         "the first packet of each connection",
-        "Applications count as finally identified; URL categories and users by their names",
+        "Applications count as finally identified; users, and URL categories without patterns, by their names",
     ] {
         assert!(english.contains(part), "{part}\n{english}");
     }
