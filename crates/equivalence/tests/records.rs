@@ -39,8 +39,8 @@ fn recorded(
     key: &PacketKey,
     name: Option<&str>,
 ) -> Option<(bool, bool, BTreeSet<String>)> {
-    let kind = |name: &Box<str>| {
-        let defined = firewall.profiles.iter().find(|it| *it.name == **name);
+    let kind = |name: &str| {
+        let defined = firewall.profiles.iter().find(|it| it.name == name);
         defined.map_or(format!("called {name}"), |it| it.definition.clone())
     };
     let (mut log, mut profiles) = (false, BTreeSet::new());
@@ -59,7 +59,7 @@ fn recorded(
         if !lets_through(&one, passage, key, name)? {
             return Some((false, log, BTreeSet::new()));
         }
-        profiles.extend(rule.into_iter().flat_map(|rule| &rule.profiles).map(kind));
+        profiles.extend(rule.into_iter().flat_map(|rule| &rule.profiles).map(|it| kind(it)));
     }
     Some((true, log, profiles))
 }

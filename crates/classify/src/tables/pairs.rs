@@ -23,8 +23,8 @@ pub(crate) struct Pairs {
     pub(crate) offsets: Table32,
     /// Two words a member: the rule, with [`LAST`] at the end of a list, and its condition.
     pub(crate) members: Table32,
-    /// By list and condition class, one more than the first rule, zero for none; `None` where that would be too large and lists
-    /// are read instead.
+    /// By list and condition class, one more than the first rule, zero for none; `None` where that
+    /// would be too large and lists are read instead.
     pub(crate) first: Option<Blocked<Table>>,
 }
 
@@ -306,7 +306,8 @@ impl Cutter {
     }
 }
 
-/// By list and condition class, one more than the position of the first rule; `None` where it would be large.
+/// By list and condition class, one more than the position of the first rule; `None` where it would
+/// be large.
 fn first_rules(group: &Group<'_>, lists: &[Vec<u32>]) -> Option<Blocked<Table>> {
     let classes = group.conditions.count;
     let whole = lists.len() * classes * 4 <= WHOLE_BYTES;

@@ -1,7 +1,7 @@
 //! Flat tables of numbers, laid out for gathers.
 
-/// A table of numbers, each as wide as the greatest needs: what is near enough is read from a nearer
-/// cache. Zeros end it, where an index past the end reads.
+/// A table of numbers, each as wide as the greatest needs, so that more of them are near. Zeros end
+/// it, where an index past the end reads.
 #[derive(Clone, Debug)]
 pub(crate) struct Table(Numbers);
 

@@ -72,10 +72,9 @@ impl<'t> Converter<'t> {
         if let Some(known) = self.profiles.0.get(&(defined_in, kind, name)) {
             return known.clone();
         }
-        let mut definition = written(element, kind);
-        for (category, text) in self.named_lists(element, defined_in) {
-            definition.push_str(&format!("\n{category} {text}"));
-        }
+        let mut said = vec![written(element, kind)];
+        said.extend(self.named_lists(element, defined_in));
+        let definition = said.join("\n");
         let is_taken = self.firewall.profiles.iter().any(|it| it.name == plain);
         let label = self.scopes.label(defined_in);
         let name_here = if is_taken { format!("{label}/{plain}") } else { plain };
@@ -86,14 +85,15 @@ impl<'t> Converter<'t> {
     }
 
     /// The URL categories and external lists of the configuration that a profile names, as written.
-    fn named_lists(&self, element: Element<'t>, scope: ScopeId) -> Vec<(&'t str, String)> {
-        let mut found: Vec<(&'t str, String)> = Vec::new();
+    fn named_lists(&self, element: Element<'t>, scope: ScopeId) -> Vec<String> {
+        let mut found = Vec::new();
         let mut left: Vec<Element<'t>> = element.children().collect();
         while let Some(next) = left.pop() {
             left.extend(next.children());
             let kinds = [Kind::UrlCategory, Kind::ExternalList].into_iter();
             let meant = kinds.filter_map(|kind| self.scopes.find(kind, scope, next.name()));
-            found.extend(meant.map(|it| (next.name(), written(it.element, it.section))));
+            let lists = meant.map(|it| written(it.element, it.section));
+            found.extend(lists.map(|list| format!("{:?} is {list}", next.name())));
         }
         found.sort_unstable();
         found.dedup();

@@ -51,8 +51,9 @@ impl<'a> Profiles<'a> {
     /// The profiles a rule of one side applies, ascending, each called alike on both sides.
     pub(crate) fn of_rule(&self, side: Side, rule: &LinkedRule) -> Vec<Box<str>> {
         let labels = &self.0[usize::from(side == Side::New)];
-        let of = |name: &Box<str>| labels.get(&**name).unwrap_or(name).clone();
-        let found: BTreeSet<Box<str>> = rule.profiles.iter().map(of).collect();
+        let applied = rule.profiles.iter();
+        let found: BTreeSet<Box<str>> =
+            applied.map(|name| labels.get(&**name).unwrap_or(name).clone()).collect();
         found.into_iter().collect()
     }
 }
