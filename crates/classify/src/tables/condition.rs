@@ -42,8 +42,8 @@ pub(crate) struct Conditions {
     pub(crate) count: usize,
 }
 
-/// Protocol → class. Rules name few protocols, all others are of one class: many packets are compared
-/// with each that is named, not looked up one by one.
+/// Protocol → class. Rules name few protocols, all others are of one class: packets are compared
+/// side by side with each that is named, not looked up one by one.
 #[derive(Debug)]
 pub(crate) struct Protocols {
     pub(crate) others: u8,
