@@ -10,7 +10,7 @@
 
 use std::collections::HashMap;
 use std::hint::black_box;
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::time::Duration;
 
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
@@ -113,6 +113,46 @@ fn flood(c: &mut Criterion) {
         println!("{size} sessions: memory {:.3} of what it was before", now as f64 / full as f64);
     }
     group.finish();
+}
+
+/// A flow for each number.
+type Flows = fn(u64) -> FiveTuple;
+
+/// Flows chosen to meet in one bucket, or to have one hash, beside flows that are not: a hundred
+/// thousand of each.
+fn crafted(c: &mut Criterion) {
+    let mut group = c.benchmark_group("session/crafted");
+    group.sample_size(20);
+    group.throughput(Throughput::Elements(OPERATIONS as u64));
+    let kinds: [(&str, Flows); 6] = [
+        ("ipv4", flow),
+        ("ipv4 addresses in a row", |n| v4(0x0a00_0000 + n as u32, 4000)),
+        ("ipv4 equal low bits", |n| v4((n as u32) << 14 | 1, 4000 + (n >> 18) as u16)),
+        ("ipv4 ports in a row", |n| v4(0x0a00_0000 + (n >> 15) as u32, (n & 0x7fff) as u16)),
+        ("ipv6", |n| v6(n.wrapping_mul(0x9e37_79b9_7f4a_7c15), n)),
+        ("ipv6 one hash under a key everyone knows", |n| v6(CANCELS, n)),
+    ];
+    for (name, flow_of) in kinds {
+        let mut bench = Bench::of(100_000, flow_of);
+        group.bench_function(BenchmarkId::from_parameter(name), |b| {
+            b.iter(|| black_box(bench.run_batches(OPERATIONS)));
+        });
+    }
+    group.finish();
+}
+
+/// The network that cancels a key beside constants everyone knows: the first of foldhash 0.2's
+/// fixed seed.
+const CANCELS: u64 = 0xc0ac_29b7_c97c_50dd;
+
+fn v4(src: u32, src_port: u16) -> FiveTuple {
+    FiveTuple { src: Ipv4Addr::from(src).into(), src_port, ..flow(0) }
+}
+
+fn v6(network: u64, identifier: u64) -> FiveTuple {
+    let src = Ipv6Addr::from(u128::from(network) << 64 | u128::from(identifier));
+    let dst = Ipv6Addr::new(0x2001, 0xdb8, 0xffff, 0, 0, 0, 0, 9);
+    FiveTuple { src: src.into(), dst: dst.into(), ..flow(0) }
 }
 
 fn table(size: u64, when_full: WhenFull) -> SessionTable<u32> {
@@ -220,6 +260,7 @@ struct Bench {
     /// The numbers of the flows present, at the place of their id: a packet brings its flow with
     /// it.
     flows: Vec<u64>,
+    flow_of: Flows,
     next: u64,
     random: u64,
     now: Timestamp,
@@ -229,14 +270,19 @@ struct Bench {
 
 impl Bench {
     fn new(size: u64) -> Self {
+        Self::of(size, flow)
+    }
+
+    fn of(size: u64, flow_of: Flows) -> Self {
         let mut bench = Self {
             table: table(size, WhenFull::DropNew),
             ids: Vec::new(),
             flows: Vec::new(),
+            flow_of,
             next: 0,
             random: 0x5eed,
             now: Timestamp::from_secs(1),
-            packet: packet(&flow(0)),
+            packet: packet(&flow_of(0)),
         };
         for _ in 0..size {
             bench.flows.push(bench.next);
@@ -247,12 +293,12 @@ impl Bench {
     }
 
     fn open(&mut self) -> (SessionId, FiveTuple) {
-        let flow = flow(self.next);
+        let flow = (self.flow_of)(self.next);
         (self.try_open().expect("there is room"), flow)
     }
 
     fn try_open(&mut self) -> Option<SessionId> {
-        let flow = flow(self.next);
+        let flow = (self.flow_of)(self.next);
         self.next += 1;
         let opening = Opening {
             tag: 0,
@@ -289,7 +335,7 @@ impl Bench {
                     self.replace(at);
                     continue;
                 }
-                let flow = flow(self.flows[at]);
+                let flow = (self.flow_of)(self.flows[at]);
                 let flow = if at.is_multiple_of(2) { flow } else { flow.reverse() };
                 queries.push(Sought::new(0, flow));
             }
@@ -311,7 +357,7 @@ impl Bench {
                 self.replace(at);
                 continue;
             }
-            let flow = flow(self.flows[at]);
+            let flow = (self.flow_of)(self.flows[at]);
             let flow = if at.is_multiple_of(2) { flow } else { flow.reverse() };
             let Some((id, direction)) = self.table.find(&Sought::new(0, flow)) else { continue };
             found += usize::from(direction == Direction::Original);
@@ -357,5 +403,5 @@ fn packet(flow: &FiveTuple) -> Packet<'static> {
     }
 }
 
-criterion_group!(benches, mixed, flood);
+criterion_group!(benches, mixed, crafted, flood);
 criterion_main!(benches);
