@@ -239,31 +239,35 @@ impl Lanes for Avx512 {
     }
 
     #[inline(always)]
-    fn gather_words(self, table: &Table32, index: Self::Vector) -> [Self::Vector; 4] {
+    fn gather_pair(self, table: &Table32, index: Self::Vector) -> [Self::Vector; 2] {
         let values = table.values();
-        assert!(values.len() >= 4, "a table of words in fours");
-        let index = self.min(index, self.splat(values.len() as u32 - 4));
+        assert!(values.len() >= 2, "a table of words in twos");
+        let index = self.min(index, self.splat(values.len() as u32 - 2));
         let (low, high) =
             arithmetic!((_mm512_castsi512_si256(index), _mm512_extracti64x4_epi64::<1>(index)));
         // Two words of each packet: those of the first eight, those of the others.
-        let pairs = |at: usize| {
-            let from = values[at..].as_ptr();
-            // SAFETY: no index passes the fourth value from the end: two values from `at`, which is
-            // 0 or 2, behind it are inside.
-            unsafe {
-                let low = _mm512_i32gather_epi64::<4>(low, from.cast());
-                (low, _mm512_i32gather_epi64::<4>(high, from.cast()))
-            }
+        // SAFETY: no index passes the second value from the end, so that two are inside.
+        let (low, high) = unsafe {
+            let low = _mm512_i32gather_epi64::<4>(low, values.as_ptr().cast());
+            (low, _mm512_i32gather_epi64::<4>(high, values.as_ptr().cast()))
         };
-        let one_of = |(low, high), word: u32| {
-            let even = arithmetic!(_mm512_set_epi32(
-                30, 28, 26, 24, 22, 20, 18, 16, 14, 12, 10, 8, 6, 4, 2, 0
-            ));
-            let lanes = self.add(even, self.splat(word));
-            arithmetic!(_mm512_permutex2var_epi32(low, lanes, high))
-        };
-        let (first, second) = (pairs(0), pairs(2));
-        [one_of(first, 0), one_of(first, 1), one_of(second, 0), one_of(second, 1)]
+        let even = arithmetic!(_mm512_set_epi32(
+            30, 28, 26, 24, 22, 20, 18, 16, 14, 12, 10, 8, 6, 4, 2, 0
+        ));
+        let odd = self.add(even, self.splat(1));
+        [
+            arithmetic!(_mm512_permutex2var_epi32(low, even, high)),
+            arithmetic!(_mm512_permutex2var_epi32(low, odd, high)),
+        ]
+    }
+
+    #[inline(always)]
+    fn gather_words(self, table: &Table32, index: Self::Vector) -> [Self::Vector; 4] {
+        assert!(table.values().len() >= 4, "a table of words in fours");
+        let index = self.min(index, self.splat(table.last() as u32 - 3));
+        let [first, second] = self.gather_pair(table, index);
+        let [third, fourth] = self.gather_pair(table, self.add(index, self.splat(2)));
+        [first, second, third, fourth]
     }
 
     #[inline(always)]

@@ -62,6 +62,8 @@ pub(crate) trait Lanes: Copy {
 
     fn gather(self, table: &Table, index: Self::Vector) -> Self::Vector;
     fn gather32(self, table: &Table32, index: Self::Vector) -> Self::Vector;
+    /// Two words from each index on, the last two where there are fewer. The table has two.
+    fn gather_pair(self, table: &Table32, index: Self::Vector) -> [Self::Vector; 2];
     /// Four words from each index on, the last four where there are fewer. The table has four.
     fn gather_words(self, table: &Table32, index: Self::Vector) -> [Self::Vector; 4];
     /// From an array of one chunk.
@@ -241,6 +243,12 @@ impl Lanes for Portable {
     #[inline(always)]
     fn gather32(self, table: &Table32, index: Self::Vector) -> Self::Vector {
         each(|lane| table.at((index[lane] as usize).min(table.last())))
+    }
+
+    #[inline(always)]
+    fn gather_pair(self, table: &Table32, index: Self::Vector) -> [Self::Vector; 2] {
+        let index = self.min(index, self.splat(table.last() as u32 - 1));
+        [self.gather32(table, index), self.gather32(table, self.add(index, self.splat(1)))]
     }
 
     #[inline(always)]

@@ -113,7 +113,10 @@ fn class_of<L: Lanes>(
     let mut leaf = lanes.and(place, lanes.splat(!v6::EDGE));
     let key = lanes.gather_words(&addresses.leaves, leaf);
     let shared = shared_bits(lanes, key, words);
-    let mut link = links_passed(lanes, part(leaf, v6::LENGTHS_AT), shared);
+    const { assert!(v6::CLASSES_AT == v6::LENGTHS_AT + 1, "lengths and classes are read as one") };
+    let from = lanes.add(leaf, lanes.splat(v6::LENGTHS_AT));
+    let [lengths, mut near] = lanes.gather_pair(&addresses.leaves, from);
+    let mut link = links_passed(lanes, lengths, shared);
     if addresses.has_edges {
         let is_leaf = lanes.is_zero(lanes.and(place, lanes.splat(v6::EDGE)));
         let is_first = lanes.without(lanes.is_zero(link), is_leaf);
@@ -121,8 +124,13 @@ fn class_of<L: Lanes>(
         link = lanes.select(is_before, lanes.splat(1), link);
     }
     loop {
-        let at = lanes.add(leaf, lanes.shift_right(link, 1));
-        let classes = part(at, v6::CLASSES_AT);
+        // Most links are the first or the second, whose classes have been read with the lengths.
+        let is_near = lanes.less(link, lanes.splat(2));
+        let classes = if lanes.is_empty(lanes.without(lanes.first(L::WIDTH), is_near)) {
+            near
+        } else {
+            lanes.select(is_near, near, part(leaf, v6::CLASSES_AT + 1))
+        };
         let half = lanes.shift_left(lanes.and(link, lanes.splat(1)), 4);
         let class = lanes.and(lanes.shift_right_each(classes, half), lanes.splat(0xffff));
         let is_final = lanes.less(class, lanes.splat(v6::FOLLOWED.into()));
@@ -131,8 +139,10 @@ fn class_of<L: Lanes>(
             return class;
         }
         leaf = lanes.select(open, part(leaf, v6::NEXT_AT), leaf);
-        let passed = links_passed(lanes, part(leaf, v6::LENGTHS_AT), shared);
-        link = lanes.select(open, passed, link);
+        let from = lanes.add(leaf, lanes.splat(v6::LENGTHS_AT));
+        let lengths;
+        [lengths, near] = lanes.gather_pair(&addresses.leaves, from);
+        link = lanes.select(open, links_passed(lanes, lengths, shared), link);
     }
 }
 

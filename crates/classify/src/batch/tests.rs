@@ -72,7 +72,7 @@ fn transcript<L: Lanes>(lanes: L) -> Vec<Vec<u32>> {
     for shift in 0..VALUES.len() {
         let mut other = VALUES;
         other.rotate_left(shift);
-        let mut outcome: [Vec<u32>; 23] = Default::default();
+        let mut outcome: [Vec<u32>; 25] = Default::default();
         let mut compressed = vec![0u32; 2 * VALUES.len()];
         let mut put = [0u32; CHUNK];
         let mut length = 0;
@@ -82,6 +82,7 @@ fn transcript<L: Lanes>(lanes: L) -> Vec<Vec<u32>> {
             let less = lanes.less(a, b);
             let masked = |mask| lanes.select(mask, lanes.splat(1), lanes.splat(0));
             let own = lanes.count_from(at as u32);
+            let pair = lanes.gather_pair(&table32, b);
             let words = lanes.gather_words(&table32, b);
             let vectors = [
                 lanes.and(a, b),
@@ -103,6 +104,8 @@ fn transcript<L: Lanes>(lanes: L) -> Vec<Vec<u32>> {
                 lanes.gather(&tables[2], a),
                 lanes.gather32(&table32, b),
                 lanes.pick(&chunk, a),
+                pair[0],
+                pair[1],
                 words[0],
                 words[1],
                 words[2],
@@ -157,6 +160,8 @@ fn definition() -> Vec<Vec<u32>> {
             each(&|a, _| at(WIDEST[2], a)),
             each(&|_, b| b.min(39).wrapping_mul(0x9e37_79b1)),
             each(&|a, _| (a % CHUNK as u32).wrapping_mul(0x85eb_ca77)),
+            each(&|_, b| b.min(38).wrapping_mul(0x9e37_79b1)),
+            each(&|_, b| (b.min(38) + 1).wrapping_mul(0x9e37_79b1)),
             each(&|_, b| b.min(36).wrapping_mul(0x9e37_79b1)),
             each(&|_, b| (b.min(36) + 1).wrapping_mul(0x9e37_79b1)),
             each(&|_, b| (b.min(36) + 2).wrapping_mul(0x9e37_79b1)),
@@ -174,7 +179,7 @@ fn definition() -> Vec<Vec<u32>> {
 #[track_caller]
 fn check<L: Lanes>(lanes: L) {
     for (step, (found, expected)) in transcript(lanes).iter().zip(definition()).enumerate() {
-        assert_eq!(*found, expected, "operation {} of round {}", step % 25, step / 25);
+        assert_eq!(*found, expected, "operation {} of round {}", step % 27, step / 27);
     }
 }
 
