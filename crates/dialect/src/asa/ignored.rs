@@ -193,6 +193,9 @@ pub(super) fn not_modelled(
         ("url-server" | "url-block" | "url-cache" | "filter", _) => {
             ("not-modelled", "URL filtering by a server is not modelled")
         }
+        ("fragment", "chain") => {
+            ("not-modelled", "how many fragments a datagram may have is not modelled")
+        }
         ("dynamic-filter", _) => ("not-modelled", "the botnet traffic filter is not modelled"),
         ("shun", _) => ("not-modelled", "shunned hosts are not modelled"),
         ("zone", _) => ("not-modelled", "traffic zones are not modelled"),

@@ -18,6 +18,11 @@ impl<'a> Line<'a> {
     pub(super) fn words(&self) -> Words<'a> {
         Words { rest: self.text, offset: self.at.start as usize, line: *self }
     }
+
+    /// Whether one of the words is this one.
+    pub(super) fn has(&self, text: &str) -> bool {
+        self.words().any(|word| word.text == text)
+    }
 }
 
 /// The lines of a text. `!` starts a comment line, `:` a line of the transcript.

@@ -227,6 +227,18 @@ impl<'a> Reader<'a> {
                 self.problems.unsupported("not-modelled", line.at, message);
             }
             ("nat", _) => self.not_modelled(line, ignored::not_modelled("static", "", "")),
+            ("crypto", "map" | "dynamic-map") if line.has("match") => {
+                let message = "which traffic goes through VPN tunnels is not modelled";
+                self.problems.unsupported("vpn", line.at, message);
+            }
+            ("no", "sysopt") if line.has("permit-vpn") => {
+                let message = "that access lists decide on VPN traffic too is not modelled";
+                self.problems.unsupported("vpn", line.at, message);
+            }
+            ("threat-detection", "scanning-threat") if line.has("shun") => {
+                let message = "hosts that are shunned because they scan are not modelled";
+                self.problems.unsupported("not-modelled", line.at, message);
+            }
             ("no" | "clock", _)
             | ("ip", "local")
             | ("ipv6", "icmp" | "unicast-routing")

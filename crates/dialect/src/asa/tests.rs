@@ -454,6 +454,14 @@ router ospf 1
  network 10.0.0.0 255.0.0.0 area 0
 logging enable
 snmp-server host inside 192.0.2.1
+fragment chain 1 outside
+fragment size 200 outside
+crypto map m 10 match address vpn
+crypto map m 10 set peer 192.0.2.9
+no sysopt connection permit-vpn
+no sysopt connection tcpmss
+threat-detection scanning-threat shun
+threat-detection basic-threat
 ",
         &[
             "unsupported not-understood 1",
@@ -465,6 +473,10 @@ snmp-server host inside 192.0.2.1
             "unsupported not-understood 8",
             "unsupported not-modelled 9",
             "unsupported dynamic-routing 10",
+            "unsupported not-modelled 14",
+            "unsupported vpn 16",
+            "unsupported vpn 18",
+            "unsupported not-modelled 20",
         ],
     );
     let lines = "\

@@ -57,6 +57,8 @@ pub(super) fn convert(tree: &Tree, source: Source) -> (Firewall, Diagnostics) {
     };
     let local = sections.vsys.iter().flat_map(|vsys| &vsys.parts).any(|part| part.has("rulebase"));
     converter.convert_settings(&sections.deviceconfig);
+    let systems = sections.vsys.iter().flat_map(|vsys| &vsys.parts);
+    converter.convert_alg_overrides(sections.shared.iter().chain(systems).copied());
     if sections.device_groups.is_empty() || local {
         converter.convert_device(&sections);
     } else {

@@ -58,17 +58,17 @@ impl<'t> Sections<'t> {
         for child in element.children() {
             match child.name() {
                 "config" | "response" | "result" => self.config(child, problems),
-                "shared" => self.shared.push(child),
+                "shared" => {
+                    report_unknown(child, problems);
+                    self.shared.push(child);
+                }
                 "devices" => child.children().for_each(|device| self.device(device, problems)),
                 "policy" => self.pushed.extend(child.child("panorama")),
                 "readonly" => self.readonly.push(child),
                 name if DEVICE_SECTIONS.contains(&name) => self.device_section(child, problems),
                 name if VSYS_SECTIONS.contains(&name) => vsys_content = true,
                 name if IRRELEVANT.contains(&name) => {}
-                name => {
-                    let message = format!("`{name}` is no section this reads");
-                    problems.unsupported("unknown-section", child.at(), message);
-                }
+                _ => report(child, problems),
             }
         }
         if vsys_content {
@@ -82,8 +82,7 @@ impl<'t> Sections<'t> {
             if DEVICE_SECTIONS.contains(&name) {
                 self.device_section(child, problems);
             } else if !IRRELEVANT.contains(&name) {
-                let message = format!("`{name}` is no section this reads");
-                problems.unsupported("unknown-section", child.at(), message);
+                report(child, problems);
             }
         }
     }
@@ -199,13 +198,28 @@ impl<'t> Sections<'t> {
     }
 }
 
-/// Names the sections of a virtual system or device group that are not understood.
+/// Names what is not understood, and what is not modelled, in a virtual system, a device group or
+/// what they share.
 fn report_unknown(element: Element<'_>, problems: &mut Diagnostics) {
     for child in element.children() {
-        let name = child.name();
-        if !VSYS_SECTIONS.contains(&name) && !IRRELEVANT_IN_VSYS.contains(&name) {
+        let known = [VSYS_SECTIONS, IRRELEVANT_IN_VSYS, IRRELEVANT];
+        if !known.iter().any(|sections| sections.contains(&child.name())) {
+            report(child, problems);
+        }
+    }
+}
+
+/// Says of a section that it is not modelled or not understood.
+fn report(section: Element<'_>, problems: &mut Diagnostics) {
+    let name = section.name();
+    match NOT_MODELLED.iter().find(|it| it.0 == name) {
+        Some((_, message)) if section.children().next().is_some() => {
+            problems.unsupported("not-modelled", section.at(), *message);
+        }
+        Some(_) => {}
+        None => {
             let message = format!("`{name}` is no section this reads");
-            problems.unsupported("unknown-section", child.at(), message);
+            problems.unsupported("unknown-section", section.at(), message);
         }
     }
 }
@@ -231,6 +245,14 @@ const VSYS_SECTIONS: &[&str] = &[
     "pre-rulebase",
     "post-rulebase",
     "tag",
+    "alg-override",
+];
+
+/// Sections that change what happens to traffic, and how that is not modelled.
+const NOT_MODELLED: &[(&str, &str)] = &[
+    ("threats", "threats of one's own are not looked for"),
+    ("dynamic-user-group", "users who are grouped by tags are not known"),
+    ("application-status", "applications that are switched off are recognised all the same"),
 ];
 
 /// Sections that cannot change what happens to traffic.
@@ -269,7 +291,6 @@ const IRRELEVANT: &[&str] = &[
     "ssl-decrypt",
     "url-admin-override",
     "setting",
-    "threats",
     "profile-group",
     "description",
     "redistribution-agent",
@@ -279,10 +300,8 @@ const IRRELEVANT: &[&str] = &[
     "admin-role",
     "response-page",
     "vm-info-source",
-    "alg-override",
     "scep",
     "dns-proxy",
-    "dynamic-user-group",
     "content-preview",
     "sdwan-interface-profile",
     "device-object",
@@ -300,7 +319,6 @@ const IRRELEVANT_IN_VSYS: &[&str] = &[
     "id",
     "log-settings",
     "setting",
-    "threats",
     "profile-group",
     "authentication-object",
     "authentication-profile",
@@ -309,7 +327,6 @@ const IRRELEVANT_IN_VSYS: &[&str] = &[
     "certificate-profile",
     "captive-portal",
     "dns-proxy",
-    "dynamic-user-group",
     "email-scheduler",
     "external-list-exception",
     "global-protect",
@@ -334,7 +351,6 @@ const IRRELEVANT_IN_VSYS: &[&str] = &[
     "user-id-ssl-auth",
     "vm-info-source",
     "authorization-code",
-    "application-status",
     "application-tag",
     "device-object",
     "sdwan-interface-profile",

@@ -29,6 +29,25 @@ impl<'t> Converter<'t> {
         }
     }
 
+    /// Application-layer gateways that are switched off: connections their applications announce
+    /// are not expected.
+    pub(super) fn convert_alg_overrides(&mut self, parts: impl Iterator<Item = Element<'t>>) {
+        let overrides = parts.filter_map(|it| it.path(&["alg-override", "application"]));
+        for application in overrides.flat_map(Element::children) {
+            if !application.says_yes("alg-disabled") {
+                continue;
+            }
+            let behaviour = &mut self.firewall.behaviour;
+            match application.name() {
+                "ftp" => behaviour.expect_ftp = false,
+                "tftp" => behaviour.expect_tftp = false,
+                "sip" => behaviour.expect_sip = false,
+                // Gateways for these are not there to be switched off.
+                _ => {}
+            }
+        }
+    }
+
     fn session_setting(&mut self, field: Element<'t>) {
         let Some(value) = field.children().last() else { return };
         if field.name() == "tcp-reject-non-syn" {

@@ -665,6 +665,38 @@ fn timers_and_state_policy_are_read() {
 }
 
 #[test]
+fn gateways_that_are_switched_off_expect_nothing() {
+    let behaviour = |rest: &str| linked(&with_network(rest)).0.unwrap().behaviour;
+    let plain = behaviour("");
+    assert!(plain.expect_sip && plain.expect_ftp);
+    let off = "set shared alg-override application sip alg-disabled yes\n";
+    let switched = behaviour(off);
+    assert!(!switched.expect_sip && switched.expect_ftp);
+    assert!(behaviour(&off.replace("yes", "no")).expect_sip);
+    assert!(!behaviour(&off.replace("shared ", "")).expect_sip);
+}
+
+#[test]
+fn sections_that_change_what_happens_are_named_wherever_they_stand() {
+    for section in [
+        "threats vulnerability 41000 severity high",
+        "dynamic-user-group risky filter tag",
+        "application-status ssl disabled",
+    ] {
+        for place in ["", "shared ", "vsys vsys1 "] {
+            let problems = linked(&format!("set {place}{section}\n")).1;
+            let found = codes(&problems);
+            assert!(
+                found.contains(&"unsupported not-modelled".to_owned()),
+                "{place}{section} {found:?}"
+            );
+        }
+    }
+    let unknown = codes(&linked("set shared gizmo on\n").1);
+    assert!(unknown.contains(&"unsupported unknown-section".to_owned()), "{unknown:?}");
+}
+
+#[test]
 fn a_rule_cites_every_line_that_states_it() {
     let text = "set rulebase security rules a from any\nset rulebase security rules a to any\n";
     let (firewall, _) = panos::read(Source::new("fw", text));
