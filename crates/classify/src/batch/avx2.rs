@@ -266,19 +266,6 @@ impl Lanes for Avx2 {
     }
 
     #[inline(always)]
-    fn gather_pair(self, table: &Table32, index: Self::Vector) -> [Self::Vector; 2] {
-        let index = self.min(index, self.splat(table.last() as u32 - 1));
-        [self.gather32(table, index), self.gather32(table, self.add(index, self.splat(1)))]
-    }
-
-    #[inline(always)]
-    fn gather_words(self, table: &Table32, index: Self::Vector) -> [Self::Vector; 4] {
-        let index = self.min(index, self.splat(table.last() as u32 - 3));
-        let word = |at| self.gather32(table, self.add(index, self.splat(at)));
-        [word(0), word(1), word(2), word(3)]
-    }
-
-    #[inline(always)]
     fn pick(self, from: &[u32; CHUNK], index: Self::Vector) -> Self::Vector {
         let index = self.and(index, self.splat(CHUNK as u32 - 1));
         // SAFETY: the mask keeps indices below the length, a power of two.

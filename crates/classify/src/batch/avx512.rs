@@ -262,15 +262,6 @@ impl Lanes for Avx512 {
     }
 
     #[inline(always)]
-    fn gather_words(self, table: &Table32, index: Self::Vector) -> [Self::Vector; 4] {
-        assert!(table.values().len() >= 4, "a table of words in fours");
-        let index = self.min(index, self.splat(table.last() as u32 - 3));
-        let [first, second] = self.gather_pair(table, index);
-        let [third, fourth] = self.gather_pair(table, self.add(index, self.splat(2)));
-        [first, second, third, fourth]
-    }
-
-    #[inline(always)]
     fn pick(self, from: &[u32; CHUNK], index: Self::Vector) -> Self::Vector {
         let index = self.and(index, self.splat(CHUNK as u32 - 1));
         // SAFETY: the mask keeps indices below the length, a power of two.

@@ -63,9 +63,19 @@ pub(crate) trait Lanes: Copy {
     fn gather(self, table: &Table, index: Self::Vector) -> Self::Vector;
     fn gather32(self, table: &Table32, index: Self::Vector) -> Self::Vector;
     /// Two words from each index on, the last two where there are fewer. The table has two.
-    fn gather_pair(self, table: &Table32, index: Self::Vector) -> [Self::Vector; 2];
+    #[inline(always)]
+    fn gather_pair(self, table: &Table32, index: Self::Vector) -> [Self::Vector; 2] {
+        let index = self.min(index, self.splat(table.last() as u32 - 1));
+        [self.gather32(table, index), self.gather32(table, self.add(index, self.splat(1)))]
+    }
     /// Four words from each index on, the last four where there are fewer. The table has four.
-    fn gather_words(self, table: &Table32, index: Self::Vector) -> [Self::Vector; 4];
+    #[inline(always)]
+    fn gather_words(self, table: &Table32, index: Self::Vector) -> [Self::Vector; 4] {
+        let index = self.min(index, self.splat(table.last() as u32 - 3));
+        let [first, second] = self.gather_pair(table, index);
+        let [third, fourth] = self.gather_pair(table, self.add(index, self.splat(2)));
+        [first, second, third, fourth]
+    }
     /// From an array of one chunk.
     fn pick(self, from: &[u32; super::CHUNK], index: Self::Vector) -> Self::Vector;
     /// Into an array of one chunk, where the mask is set; indices differ from one another.
@@ -243,19 +253,6 @@ impl Lanes for Portable {
     #[inline(always)]
     fn gather32(self, table: &Table32, index: Self::Vector) -> Self::Vector {
         each(|lane| table.at((index[lane] as usize).min(table.last())))
-    }
-
-    #[inline(always)]
-    fn gather_pair(self, table: &Table32, index: Self::Vector) -> [Self::Vector; 2] {
-        let index = self.min(index, self.splat(table.last() as u32 - 1));
-        [self.gather32(table, index), self.gather32(table, self.add(index, self.splat(1)))]
-    }
-
-    #[inline(always)]
-    fn gather_words(self, table: &Table32, index: Self::Vector) -> [Self::Vector; 4] {
-        let index = self.min(index, self.splat(table.last() as u32 - 3));
-        let word = |at| self.gather32(table, self.add(index, self.splat(at)));
-        [word(0), word(1), word(2), word(3)]
     }
 
     #[inline(always)]
