@@ -12,7 +12,8 @@ type Groups<'a> = BTreeMap<&'a str, Vec<(&'a str, Span)>>;
 /// that `problems` or what was found `before` linking tell of.
 pub(super) fn refuse_cycles(firewall: &Firewall, before: &Diagnostics, problems: &mut Diagnostics) {
     let known = before.iter().chain(problems.iter()).filter(|known| known.code == "cycle");
-    let known: BTreeSet<Span> = known.filter_map(|known| known.at).collect();
+    let known: BTreeSet<(Span, String)> =
+        known.map(|known| key(known.at.unwrap_or_default(), &known.message)).collect();
     let addresses = firewall.addresses.iter().map(|group| {
         let items = group.items.iter().chain(&group.except);
         let named = items.filter_map(|At { value, at }| match value {
@@ -37,9 +38,20 @@ pub(super) fn refuse_cycles(firewall: &Firewall, before: &Diagnostics, problems:
     refuse("application group", &applications.collect(), &known, problems);
 }
 
+/// What tells one report of a cycle from another: its place, and what it says where there is none,
+/// as of a firewall that no text was read for.
+fn key(at: Span, message: &str) -> (Span, String) {
+    (at, if at == Span::default() { message.to_owned() } else { String::new() })
+}
+
 /// Reports each cycle once, at the member that closes it, unless a member on it is `known` to. A
 /// walk in depth without recursion: how deep groups nest is judged elsewhere.
-fn refuse(kind: &str, groups: &Groups<'_>, known: &BTreeSet<Span>, problems: &mut Diagnostics) {
+fn refuse(
+    kind: &str,
+    groups: &Groups<'_>,
+    known: &BTreeSet<(Span, String)>,
+    problems: &mut Diagnostics,
+) {
     // True while the group is on the path, false once all below it is seen.
     let mut is_open: BTreeMap<&str, bool> = BTreeMap::new();
     for (start, members) in groups {
@@ -57,9 +69,11 @@ fn refuse(kind: &str, groups: &Groups<'_>, known: &BTreeSet<Span>, problems: &mu
             match (is_open.get(member), groups.get(member)) {
                 (Some(true), _) => {
                     let on_cycle = path.iter().rev().take_while(|(group, ..)| group != member);
-                    let mut places = on_cycle.map(|(_, at, _)| at).chain([at]);
-                    if !places.any(|at| known.contains(at)) {
-                        problems.error("cycle", *at, format!("{kind} `{member}` contains itself"));
+                    let mut members =
+                        on_cycle.map(|(name, at, _)| (name, at)).chain([(member, at)]);
+                    let message = |name: &str| format!("{kind} `{name}` contains itself");
+                    if !members.any(|(name, at)| known.contains(&key(*at, &message(name)))) {
+                        problems.error("cycle", *at, message(member));
                     }
                 }
                 (None, Some(members)) => {

@@ -351,3 +351,29 @@ fn groups_are_flattened_and_exceptions_taken_out() {
     assert!(!matches.dst.set.contains("192.0.2.8".parse().unwrap()));
     assert!(matches.dst.set.contains("2001:db8::1".parse().unwrap()));
 }
+
+#[test]
+fn cycles_of_every_kind_are_reported_where_no_text_tells_them_apart() {
+    let text = format!(
+        "{}{}{}",
+        nested("address", "items", 2, "g0"),
+        nested("service", "items", 1, "g0"),
+        rule("service = \"g0\"")
+    );
+    let mut firewall = native::read(Source::new("t", &text)).0.unwrap();
+    for at in firewall.addresses.iter_mut().flat_map(|group| &mut group.items).map(|it| &mut it.at)
+    {
+        *at = Span::default();
+    }
+    for at in firewall.services.iter_mut().flat_map(|group| &mut group.items).map(|it| &mut it.at) {
+        *at = Span::default();
+    }
+    for rule in firewall.rule_bases.iter_mut().flat_map(|base| &mut base.rules) {
+        rule.matches.services.iter_mut().for_each(|it| it.at = Span::default());
+    }
+    let mut problems = Diagnostics::default();
+    assert!(link(&firewall, &mut problems).is_none());
+    let cycles = problems.iter().filter(|it| it.code == "cycle");
+    let found: Vec<&str> = cycles.map(|it| it.message.as_str()).collect();
+    assert_eq!(found, ["service group `g0` contains itself", "address group `g0` contains itself"]);
+}
