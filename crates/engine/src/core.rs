@@ -6,16 +6,15 @@ use std::sync::Arc;
 use parefeu_classify::CompiledPolicy;
 use parefeu_identify::{Changes, FlowState, Identifier, Progress};
 use parefeu_net::{
-    ChecksumVerdict, Direction, FiveTuple, IcmpMessage, Packet, PortRange, Protocol, Quoted,
-    TcpFlags, Timestamp, Transport, ip_header_checksum, transport_checksum,
+    ChecksumVerdict, Direction, FiveTuple, IcmpMessage, Packet, Protocol, Quoted, TcpFlags,
+    Timestamp, Transport, ip_header_checksum, transport_checksum,
 };
 use parefeu_policy::{
-    ConnectionState, InterfaceId, Knowledge, LinkedPortTranslation, LinkedTranslation, PacketKey,
-    UserKnowledge,
+    ConnectionState, InterfaceId, Knowledge, NatMapping, PacketKey, UserKnowledge,
 };
 use parefeu_session::{
-    Carried, EndReason, EndedSession, InvalidReason, NoPort, OpenError, Opening, SavedSession,
-    Session, SessionId, SessionTable, Sought, Step, allocate_port,
+    Carried, EndReason, EndedSession, InvalidReason, OpenError, Opening, SavedSession, Session,
+    SessionId, SessionTable, Sought, Step,
 };
 
 use crate::decision::{Decision, Reason, Verdict};
@@ -27,6 +26,7 @@ use crate::kept::{
     stream_offset, tcp_flags,
 };
 use crate::knowledge::{ApplicationTable, UserTable, url_categories};
+use crate::mapping::{Client, Leaving, Mappings};
 use crate::pipeline::{OpenRoute, evaluate, open_route};
 
 /// When, where and how long a frame was.
@@ -51,6 +51,7 @@ pub(crate) struct Core {
     identifier: Option<Arc<Identifier>>,
     sessions: SessionTable<Kept>,
     expectations: Expectations,
+    mappings: Mappings,
     /// How many policies there have been before this one.
     pub(crate) epoch: u32,
     config: EngineConfig,
@@ -69,6 +70,7 @@ impl Core {
             sessions: SessionTable::new(config.sessions, behaviour, config.hash_key),
             users: Arc::clone(users),
             expectations: Expectations::default(),
+            mappings: Mappings::default(),
             settled: VecDeque::new(),
             opened: None,
             lacked_room: false,
@@ -262,14 +264,18 @@ impl Core {
             return decision_of(&kept, None);
         }
         let Standing { verdict, hit, .. } = kept.standing;
-        if verdict.passes() {
+        route.translated = if verdict.passes() {
             match self.translate(arrival.now, &route, sought) {
-                Ok(translated) => route.translated = translated,
+                Ok(leaving) => {
+                    kept.mapping = leaving.mapping;
+                    leaving.flow
+                }
                 Err(reason) => return Decision { hit, ..Decision::refuse(Verdict::Drop, reason) },
             }
         } else {
-            route.translated = flow;
-        }
+            flow
+        };
+        let client = Client::of(kept.mapping, tag(arrival.ingress), &flow, &route.translated);
         kept.route = route;
         kept.serial = self.next_serial;
         let new = (route.translated != flow).then_some(route.translated);
@@ -289,6 +295,9 @@ impl Core {
             Ok(id) => {
                 if announced.is_some() {
                     self.expectations.answered(&flow);
+                }
+                if let Some(client) = client {
+                    self.mappings.hold(client, route.translated.src_port);
                 }
                 self.opened = Some(id);
                 self.next_serial += 1;
@@ -327,6 +336,7 @@ impl Core {
             bytes_passed: 0,
             bytes_before_refusal: 0,
             predicted: false,
+            mapping: NatMapping::default(),
         };
         note_stream_start(&mut kept.stream_start, packet, Direction::Original);
         kept
@@ -350,44 +360,19 @@ impl Core {
 
     /// The flow as it leaves, with a free port where one has to be chosen.
     fn translate(
-        &self,
+        &mut self,
         now: Timestamp,
         route: &OpenRoute,
         sought: Sought,
-    ) -> Result<FiveTuple, Reason> {
-        let flow = sought.flow;
-        let mut wished = route.translated;
-        if !flow.protocol.has_ports() {
-            (wished.src_port, wished.dst_port) = (flow.src_port, flow.dst_port);
-        }
-        let table = &self.policy.firewall().source_nat.rules;
-        let rule = route.source_nat.and_then(|at| table.get(at));
-        let any_port = [PortRange::ALL];
-        let ranges: &[PortRange] = match rule.map(|rule| &rule.translation) {
-            Some(LinkedTranslation::EgressInterface) => &DYNAMIC_PORTS,
-            Some(LinkedTranslation::Pool { port, .. } | LinkedTranslation::Prefix { port, .. }) => {
-                match port {
-                    LinkedPortTranslation::Allocate(ranges) => ranges,
-                    LinkedPortTranslation::Keep | LinkedPortTranslation::Shift { .. } => {
-                        return Ok(wished);
-                    }
-                }
-            }
-            _ => return Ok(wished),
+    ) -> Result<Leaving, Reason> {
+        // The ports of sessions that have ended are free.
+        self.collect_ended();
+        let seed = self.sessions.hash(&sought.flow) ^ now.as_nanos();
+        let is_taken = |leaves: &FiveTuple| {
+            self.sessions.has_reply(&Sought { flow: *leaves, ..sought }.reverse())
         };
-        let has_ports = flow.protocol.has_ports() || flow.protocol.is_icmp();
-        if !has_ports {
-            return Ok(wished);
-        }
-        let ranges = if flow.protocol.is_icmp() { &any_port } else { ranges };
-        let taken = |candidate: &FiveTuple| {
-            self.sessions.has_reply(&Sought { flow: *candidate, ..sought }.reverse())
-        };
-        let seed = self.sessions.hash(&flow) ^ now.as_nanos();
-        allocate_port(wished, seed, ranges, taken).map_err(|error| match error {
-            NoPort::Exhausted => Reason::PortsExhausted,
-            NoPort::NotFound => Reason::PortNotFound,
-        })
+        let firewall = self.policy.firewall();
+        self.mappings.leaving(firewall, &sought, route, seed, is_taken)
     }
 
     fn continue_session(
@@ -710,6 +695,7 @@ impl Core {
         let behaviour = self.policy.firewall().behaviour.clone();
         let fresh = SessionTable::new(self.config.sessions, behaviour, self.config.hash_key);
         let taken = std::mem::replace(&mut self.sessions, fresh);
+        self.mappings = Mappings::default();
         self.sessions.add_invalid(InvalidReason::ALL.map(|reason| taken.invalid_count(reason)));
         let announced = std::mem::take(&mut self.expectations).saved().collect();
         (taken.into_saved().collect(), announced)
@@ -729,7 +715,13 @@ impl Core {
     pub(crate) fn restore(&mut self, saved: SavedSession<Kept>) -> Result<(), OpenError> {
         let mut saved = saved;
         saved.data.url_categories = url_categories(self.policy.firewall(), &saved.data.flow);
-        self.sessions.restore(saved).map(|_| ())
+        let client = client_of(&saved.original(), &saved.data);
+        let port = saved.data.route.translated.src_port;
+        self.sessions.restore(saved)?;
+        if let Some(client) = client {
+            self.mappings.hold(client, port);
+        }
+        Ok(())
     }
 
     /// How many packets were refused, by [`parefeu_session::InvalidReason`].
@@ -790,6 +782,10 @@ impl Core {
 
     pub(crate) fn collect_ended(&mut self) {
         while let Some(ended) = self.sessions.poll_ended() {
+            let Session { original, data, .. } = &ended.session;
+            if let Some(client) = client_of(original, data) {
+                self.mappings.release(&client);
+            }
             if self.config.events {
                 let due = ended.due;
                 let summary = self.summarise(ended);
@@ -843,15 +839,15 @@ impl Core {
     }
 }
 
-/// Ports given out where the configuration names no range.
-const DYNAMIC_PORTS: [PortRange; 1] = match PortRange::new(1024, u16::MAX) {
-    Ok(range) => [range],
-    Err(_) => [PortRange::ALL],
-};
-
 /// Sessions of different ingress interfaces are different sessions.
 fn tag(ingress: Option<InterfaceId>) -> u32 {
     ingress.map_or(u32::MAX, |id| id.0)
+}
+
+/// Who keeps the port of a session for others.
+fn client_of(original: &FiveTuple, kept: &Kept) -> Option<Client> {
+    let Kept { mapping, route, .. } = kept;
+    Client::of(*mapping, tag(route.key.ingress), original, &route.translated)
 }
 
 /// The flow of a packet as it leaves, when the session translates it.

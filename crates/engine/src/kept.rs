@@ -3,7 +3,7 @@
 use parefeu_identify::{Application, Changes, FlowState};
 use parefeu_net::{Direction, FiveTuple, Packet, TcpFlags, Timestamp, Transport};
 use parefeu_policy::set::IdSet;
-use parefeu_policy::{Behaviour, Evaluation, Hit, Identified, Pending};
+use parefeu_policy::{Behaviour, Evaluation, Hit, Identified, NatMapping, Pending};
 use serde::{Deserialize, Serialize};
 
 use crate::decision::{Decision, Reason, Verdict};
@@ -35,6 +35,8 @@ pub(crate) struct Kept {
     pub(crate) bytes_before_refusal: u64,
     /// Admitted because another session announced it: no rule judges it.
     pub(crate) predicted: bool,
+    /// For which connections of its client its port was chosen.
+    pub(crate) mapping: NatMapping,
 }
 
 /// What the policy says of a session now.

@@ -15,6 +15,7 @@ mod event;
 mod expect;
 mod kept;
 mod knowledge;
+mod mapping;
 mod pipeline;
 mod snapshot;
 

@@ -68,6 +68,13 @@ impl FiveTuple {
         }
     }
 
+    /// The flow with another source port; an ICMP identifier stands in both ports.
+    #[must_use]
+    pub const fn with_src_port(self, port: u16) -> Self {
+        let dst_port = if self.protocol.is_icmp() { port } else { self.dst_port };
+        Self { src_port: port, dst_port, ..self }
+    }
+
     /// The same value for both directions of a session; shards and hash tables key on it.
     #[must_use]
     pub fn direction_free(self) -> Self {

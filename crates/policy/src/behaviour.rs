@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
+
 use crate::preset::{Preset, timers};
 
 /// How a firewall keeps connections. Every difference between vendors is a value here.
@@ -36,6 +38,11 @@ pub struct Behaviour {
     pub icmp_sessions: bool,
     /// Count ICMP errors for the session whose packet they quote.
     pub icmp_errors_counted: bool,
+    /// For which connections of a client a port that has to be chosen is the same one.
+    pub nat_mapping: NatMapping,
+    /// Choose an even port for an even one of UDP and an odd one for an odd one, or none (RFC 4787
+    /// §4.2.2): media and their control take neighbouring ports.
+    pub nat_port_parity: bool,
     /// Tell sessions of IPsec (ESP, AH) apart by their security parameters index, whose halves then
     /// stand for ports. Either direction of a security association has one of its own.
     pub ipsec_by_spi: bool,
@@ -69,6 +76,37 @@ pub enum Pending {
     Allow,
     /// Hold to the first rule that surely matches.
     Drop,
+}
+
+/// For which connections of a client's endpoint a port chosen for it is the same one (RFC 4787
+/// §4.1). The endpoint keeps the port as long as one of them is live.
+///
+/// No port of another endpoint is the same one, as far as the mapping reaches. What comes to the
+/// port from elsewhere is a new connection: this says nothing of filters (RFC 4787 §5).
+#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, Hash, PartialEq, Serialize)]
+pub enum NatMapping {
+    /// For one connection.
+    #[default]
+    AddressAndPortDependent,
+    /// For those to one host.
+    AddressDependent,
+    /// For all, wherever they go, that are translated to one address.
+    EndpointIndependent,
+}
+
+impl NatMapping {
+    /// Every mapping, the narrowest first.
+    pub const ALL: [Self; 3] =
+        [Self::AddressAndPortDependent, Self::AddressDependent, Self::EndpointIndependent];
+
+    /// The name options and files use: that of RFC 4787.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::AddressAndPortDependent => "address-and-port-dependent",
+            Self::AddressDependent => "address-dependent",
+            Self::EndpointIndependent => "endpoint-independent",
+        }
+    }
 }
 
 /// Declares [`Timers`] once: field, name and documentation stay together.
@@ -183,6 +221,7 @@ switches! {
     icmp_errors_related = "icmp-errors-related",
     icmp_sessions = "icmp-sessions",
     icmp_errors_counted = "icmp-errors-counted",
+    nat_port_parity = "nat-port-parity",
     ipsec_by_spi = "ipsec-by-spi",
     tunnels_apart = "tunnels-apart",
     expect_ftp = "expect-ftp",
@@ -214,11 +253,11 @@ pub enum SetBehaviourError {
 }
 
 impl Behaviour {
-    /// The names [`Behaviour::set`] knows: timers, switches, and `pending`.
+    /// The names [`Behaviour::set`] knows: timers, switches, `nat-mapping` and `pending`.
     pub fn names() -> impl Iterator<Item = &'static str> {
         let timers = timers(Preset::Linux);
         let timers = timers.iter().map(|(name, _)| name).collect::<Vec<_>>();
-        timers.into_iter().chain(Self::SWITCHES).chain(["pending"])
+        timers.into_iter().chain(Self::SWITCHES).chain(["nat-mapping", "pending"])
     }
 
     /// A vendor's documented defaults. Sources: `docs/semantics.md`, clause "Timers".
@@ -236,6 +275,8 @@ impl Behaviour {
             icmp_errors_related: true,
             icmp_sessions: true,
             icmp_errors_counted: false,
+            nat_mapping: NatMapping::AddressAndPortDependent,
+            nat_port_parity: false,
             ipsec_by_spi: false,
             tunnels_apart: false,
             pending: Pending::Allow,
@@ -293,6 +334,13 @@ impl Behaviour {
             };
             return Ok(());
         }
+        if key == "nat-mapping" {
+            let named = NatMapping::ALL.into_iter().find(|mapping| mapping.name() == value);
+            self.nat_mapping = named.ok_or_else(|| {
+                bad("address-and-port-dependent, address-dependent or endpoint-independent")
+            })?;
+            return Ok(());
+        }
         let Some(switch) = self.switch(key) else {
             return Err(SetBehaviourError::UnknownKey { key: key.into() });
         };
@@ -319,6 +367,17 @@ mod tests {
         let expected = Duration::from_millis(7500);
         assert!(behaviour.timers.iter().all(|(_, timer)| timer == expected));
         assert_eq!(names.len(), Timers::COUNT);
+    }
+
+    #[test]
+    fn a_mapping_is_set_by_its_name() {
+        let mut behaviour = Behaviour::default();
+        for mapping in NatMapping::ALL {
+            behaviour.set("nat-mapping", mapping.name()).unwrap();
+            assert_eq!(behaviour.nat_mapping, mapping);
+        }
+        let refused = behaviour.set("nat-mapping", "cone").unwrap_err();
+        assert!(refused.to_string().contains("endpoint-independent"), "{refused}");
     }
 
     #[test]

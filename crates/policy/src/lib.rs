@@ -43,7 +43,7 @@ mod source;
 mod truth;
 mod url;
 
-pub use behaviour::{Behaviour, Pending, SetBehaviourError, Timers};
+pub use behaviour::{Behaviour, NatMapping, Pending, SetBehaviourError, Timers};
 pub use diagnostic::{Diagnostic, Diagnostics, Severity};
 pub use evaluation::{Answer, Evaluation, Hit};
 pub use key::{Cause, Identified, Knowledge, PacketKey, Truth, UserKnowledge};

@@ -5,7 +5,8 @@ use parefeu_net::{FiveTuple, PortRange};
 /// Finds a free port for a translated flow: the wished one where it is free, else a free one of the
 /// ranges.
 ///
-/// A port is free when `is_taken` denies that a live session expects replies to it. Ranges of up to
+/// A port is free when `is_taken` denies it: that a live session expects replies to it, or
+/// that it must not be for another reason. Ranges of up to
 /// [`MAX_PORT_PROBES`] ports are searched whole; in larger ones, as on Linux, ever shorter runs of
 /// neighbours are tried from places that `seed` chooses. The seed should be a hash of the flow
 /// before translation ([`crate::SessionTable::hash`]), so that clients that share a source port
@@ -19,11 +20,6 @@ pub fn allocate_port(
     ranges: &[PortRange],
     is_taken: impl Fn(&FiveTuple) -> bool,
 ) -> Result<FiveTuple, NoPort> {
-    let with_port = |port| {
-        // An ICMP identifier stands in both ports.
-        let dst_port = if wished.protocol.is_icmp() { port } else { wished.dst_port };
-        FiveTuple { src_port: port, dst_port, ..wished }
-    };
     let allowed = ranges.iter().any(|range| range.contains(wished.src_port));
     if (allowed || wished.protocol.is_icmp()) && !is_taken(&wished) {
         return Ok(wished);
@@ -39,7 +35,7 @@ pub fn allocate_port(
         .zip(runs.iter().copied())
         .flat_map(run)
         .filter_map(|index| port_at(ranges, index))
-        .map(with_port)
+        .map(|port| wished.with_src_port(port))
         .find(|flow| !is_taken(flow))
         .ok_or(if is_searched_whole { NoPort::Exhausted } else { NoPort::NotFound })
 }

@@ -6,7 +6,7 @@ use super::*;
 use crate::set::{MaskedAddress, PortSet, ProtocolSet};
 use crate::{
     Action, AddressItem, AddressMatch, AddressObject, At, ConnectionState, IcmpMatch, Layer, Match,
-    Names, NatRule, NatTable, PortTranslation, Profile, Rule, RuleBase, Schedule, Sees,
+    Names, NatMapping, NatRule, NatTable, PortTranslation, Profile, Rule, RuleBase, Schedule, Sees,
     ServiceItem, ServiceObject, ServiceTerm, StateSet, TcpFlagMatch, Translation, Zone,
     ZoneRelation, link,
 };
@@ -381,6 +381,7 @@ prop_compose! {
             ..Firewall::default()
         };
         firewall.behaviour.timers.udp = Duration::from_millis(millis);
+        firewall.behaviour.nat_mapping = NatMapping::ALL[millis as usize % 3];
         firewall
     }
 }

@@ -128,6 +128,9 @@ impl Writer<'_> {
                 self.raw(name, value);
             }
         }
+        if behaviour.nat_mapping != preset.nat_mapping {
+            self.string("nat-mapping", behaviour.nat_mapping.name());
+        }
         if behaviour.pending != preset.pending {
             let name = if behaviour.pending == Pending::Drop { "drop" } else { "allow" };
             self.string("pending", name);

@@ -1,0 +1,190 @@
+//! Ports that clients keep (`docs/semantics.md` S4.6).
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use parefeu_engine::{Engine, EngineConfig, Event, Frame, Reason};
+use parefeu_net::{FiveTuple, LinkType, Timestamp};
+use parefeu_testkit::{Random, frames};
+
+use super::{NETWORK, engine, policy};
+
+/// Clients that leave by one address and few ports.
+fn few_ports(ports: &str, behaviour: &str) -> String {
+    format!(
+        r#"
+[behaviour]
+preset = "asa"
+udp = 30
+{behaviour}
+[[rule_base]]
+name = "policy"
+default = "allow"
+[[source_nat]]
+name = "few"
+ingress = ["lan"]
+translation = {{ pool = "203.0.113.9", port = "allocate {ports}" }}
+{NETWORK}"#
+    )
+}
+
+/// What a frame leaves as, or why it does not.
+fn leaves(
+    engine: &mut Engine,
+    seconds: u64,
+    interface: &str,
+    text: &str,
+) -> Result<String, Reason> {
+    let data = frames::frame(text);
+    let frame = Frame { link_type: LinkType::ETHERNET, data: &data, wire_len: data.len() as u32 };
+    let ingress = engine.firewall().interface_named(interface);
+    let decision = engine.handle_frame(Timestamp::from_secs(seconds), ingress, frame);
+    match decision.translated {
+        Some(flow) if decision.verdict.passes() => Ok(flow.to_string()),
+        _ => Err(decision.reason),
+    }
+}
+
+#[track_caller]
+fn check(behaviour: &str, ports: &str, script: &[(u64, &str, &str)]) {
+    let mut engine = engine(&few_ports(ports, behaviour));
+    for &(seconds, frame, expected) in script {
+        let left = leaves(&mut engine, seconds, "lan", frame);
+        let left = left.unwrap_or_else(|reason| format!("{reason:?}"));
+        assert_eq!(left, expected, "{seconds} {frame}");
+    }
+}
+
+#[test]
+fn s4_6_a_port_is_an_endpoints_wherever_it_goes() {
+    check(
+        "nat-mapping = \"endpoint-independent\"",
+        "2000-2001",
+        &[
+            (1, "10.0.0.7:2000 > 192.0.2.1:53 udp", "udp 203.0.113.9:2000 > 192.0.2.1:53"),
+            (1, "10.0.0.8:2000 > 192.0.2.2:53 udp", "udp 203.0.113.9:2001 > 192.0.2.2:53"),
+            (2, "10.0.0.8:2000 > 192.0.2.3:99 udp", "udp 203.0.113.9:2001 > 192.0.2.3:99"),
+            (2, "10.0.0.9:2000 > 192.0.2.4:53 udp", "PortsExhausted"),
+            (2, "10.0.0.9:2000 > 192.0.2.4:53 S", "tcp 203.0.113.9:2000 > 192.0.2.4:53"),
+            // The second client's first session has ended, the one it opened later has not.
+            (31, "10.0.0.9:2000 > 192.0.2.4:53 udp", "udp 203.0.113.9:2000 > 192.0.2.4:53"),
+            (31, "10.0.0.8:2000 > 192.0.2.2:53 udp", "udp 203.0.113.9:2001 > 192.0.2.2:53"),
+        ],
+    );
+}
+
+#[test]
+fn s4_6_a_port_is_an_endpoints_towards_one_host() {
+    check(
+        "nat-mapping = \"address-dependent\"",
+        "2000-2001",
+        &[
+            (1, "10.0.0.7:2001 > 192.0.2.1:53 udp", "udp 203.0.113.9:2001 > 192.0.2.1:53"),
+            (1, "10.0.0.8:2001 > 192.0.2.1:53 udp", "udp 203.0.113.9:2000 > 192.0.2.1:53"),
+            (1, "10.0.0.8:2001 > 192.0.2.1:99 udp", "udp 203.0.113.9:2000 > 192.0.2.1:99"),
+            (1, "10.0.0.8:2001 > 192.0.2.2:53 udp", "udp 203.0.113.9:2001 > 192.0.2.2:53"),
+            (1, "10.0.0.9:2001 > 192.0.2.1:77 udp", "PortsExhausted"),
+        ],
+    );
+}
+
+#[test]
+fn s4_6_an_even_port_is_translated_to_an_even_one() {
+    check(
+        "nat-port-parity = true",
+        "2000-2003",
+        &[
+            (1, "10.0.0.7:4000 > 192.0.2.1:53 udp", "udp 203.0.113.9:2000 > 192.0.2.1:53"),
+            (1, "10.0.0.7:4002 > 192.0.2.1:53 udp", "udp 203.0.113.9:2002 > 192.0.2.1:53"),
+            (1, "10.0.0.7:4004 > 192.0.2.1:53 udp", "PortsExhausted"),
+            (1, "10.0.0.7:2003 > 192.0.2.1:53 udp", "udp 203.0.113.9:2003 > 192.0.2.1:53"),
+        ],
+    );
+}
+
+#[test]
+fn s4_6_an_answer_from_elsewhere_is_a_new_connection() {
+    let text = few_ports("2000-2001", "nat-mapping = \"endpoint-independent\"");
+    let mut engine = engine(&text);
+    let asked = leaves(&mut engine, 1, "lan", "10.0.0.7:2000 > 192.0.2.1:53 udp");
+    assert_eq!(asked.unwrap(), "udp 203.0.113.9:2000 > 192.0.2.1:53");
+    let answered = leaves(&mut engine, 1, "wan", "192.0.2.1:53 > 203.0.113.9:2000 udp");
+    assert_eq!(answered.unwrap(), "udp 192.0.2.1:53 > 10.0.0.7:2000");
+    let elsewhere = leaves(&mut engine, 1, "wan", "192.0.2.2:53 > 203.0.113.9:2000 udp");
+    assert_eq!(elsewhere, Err(Reason::DefaultRule));
+}
+
+/// Which connections may share a port: the definition, over all pairs of live sessions.
+#[test]
+fn s4_6_ports_are_shared_as_the_mapping_says_and_refused_when_all_are_taken() {
+    const PORTS: std::ops::Range<u16> = 2000..2006;
+    for (mapping, parity) in [
+        ("address-and-port-dependent", false),
+        ("address-and-port-dependent", true),
+        ("address-dependent", false),
+        ("address-dependent", true),
+        ("endpoint-independent", false),
+        ("endpoint-independent", true),
+    ] {
+        let behaviour = format!("nat-mapping = \"{mapping}\"\nnat-port-parity = {parity}");
+        let policy = policy(&few_ports("2000-2005", &behaviour));
+        let mut engine = Engine::new(policy.clone(), EngineConfig::default());
+        let mut random = Random::new(7);
+        let mut live: BTreeMap<u64, (FiveTuple, FiveTuple)> = BTreeMap::new();
+        let (mut refused, mut shared) = (0, 0);
+        let reach = |flow: &FiveTuple| match mapping {
+            "endpoint-independent" => None,
+            "address-dependent" => Some((flow.dst, None)),
+            _ => Some((flow.dst, Some(flow.dst_port))),
+        };
+        for step in 0..2_000u64 {
+            if random.below(50) == 0 {
+                let snapshot = engine.snapshot();
+                engine = Engine::new(policy.clone(), EngineConfig::default());
+                engine.restore(&snapshot).unwrap();
+            }
+            let [client, port, server, service] = [4, 3, 3, 2].map(|below| random.below(below));
+            let (port, service) = (4000 + port, 50 + service);
+            let text = format!("10.0.0.{client}:{port} > 192.0.2.{server}:{service} udp");
+            let data = frames::frame(&text);
+            let wire_len = data.len() as u32;
+            let frame = Frame { link_type: LinkType::ETHERNET, data: &data, wire_len };
+            let lan = engine.firewall().interface_named("lan");
+            let decision = engine.handle_frame(Timestamp::from_secs(step), lan, frame);
+            while let Some(event) = engine.poll_event() {
+                let Event::SessionEnded(summary) = event else { continue };
+                live.remove(&summary.id);
+            }
+            let packet = parefeu_net::decode(
+                LinkType::ETHERNET,
+                &data,
+                data.len(),
+                &parefeu_net::DecodeLimits::default(),
+            );
+            let flow = packet.five_tuple().unwrap();
+            let endpoint = |flow: &FiveTuple| (flow.src, flow.src_port);
+            if let Some(new) = decision.translated {
+                live.insert(decision.session.unwrap(), (flow, new));
+                assert!(PORTS.contains(&new.src_port), "{text}");
+                assert!(!parity || new.src_port % 2 == flow.src_port % 2, "{text}");
+                for (other, other_new) in live.values().filter(|(other, _)| *other != flow) {
+                    let is_same = endpoint(other) == endpoint(&flow);
+                    if reach(other) == reach(&flow) {
+                        let is_same_port = other_new.src_port == new.src_port;
+                        assert_eq!(is_same, is_same_port, "{mapping}: {text}, {other}");
+                        shared += usize::from(is_same);
+                    }
+                }
+            } else {
+                refused += 1;
+                assert_eq!(decision.reason, Reason::PortsExhausted, "{text}");
+                let there = live.values().filter(|(other, _)| reach(other) == reach(&flow));
+                let taken: BTreeSet<u16> = there.clone().map(|(_, new)| new.src_port).collect();
+                let fits = |port: &u16| !parity || port % 2 == flow.src_port % 2;
+                assert!(PORTS.filter(fits).all(|port| taken.contains(&port)), "{text}");
+                assert!(there.into_iter().all(|(it, _)| endpoint(it) != endpoint(&flow)), "{text}");
+            }
+        }
+        assert!(refused > 0, "{mapping}, {parity}");
+        assert_eq!(shared > 0, mapping != "address-and-port-dependent");
+    }
+}
