@@ -7,7 +7,7 @@ use parefeu_classify::CompiledPolicy;
 use parefeu_identify::{Changes, FlowState, Identifier, Progress};
 use parefeu_net::{
     ChecksumVerdict, Direction, FiveTuple, IcmpMessage, Packet, Protocol, Quoted, TcpFlags,
-    Timestamp, Transport, ip_header_checksum, transport_checksum,
+    Timestamp, Transport, icmp_across, ip_header_checksum, transport_checksum,
 };
 use parefeu_policy::{
     ConnectionState, InterfaceId, Knowledge, NatMapping, PacketKey, UserKnowledge,
@@ -531,6 +531,12 @@ impl Core {
             }
             Direction::Reply => {
                 key.egress = opening.key.ingress;
+                if key.src.is_ipv4() != opening.key.src.is_ipv4() {
+                    // Rules see one family.
+                    (key.src, key.protocol) = (opening.key.dst, opening.key.protocol);
+                    let across = |(kind, code)| Some((icmp_across(kind)?, code));
+                    key.icmp = key.icmp.and_then(across);
+                }
                 (key.dst, key.dst_port) =
                     (opening.key.src, if ports { opening.key.src_port } else { 0 });
                 (key.dst, key.dst_port)
@@ -876,7 +882,8 @@ fn error_translated<T>(
     };
     let flow = packet.five_tuple()?;
     let src = if arrives.src == leaves.src { flow.src } else { leaves.src };
-    Some(FiveTuple { src, dst: leaves.dst, ..flow })
+    let protocol = if leaves.dst.is_ipv4() { Protocol::ICMP } else { Protocol::ICMPV6 };
+    Some(FiveTuple { src, dst: leaves.dst, protocol, ..flow })
 }
 
 /// Whether an error message about a translated session can be translated with it: the quote has to

@@ -6,8 +6,8 @@ use parefeu_classify::{CompiledPolicy, NatLookup};
 use parefeu_net::FiveTuple;
 use parefeu_policy::reference::Judgement;
 use parefeu_policy::{
-    Endpoint, Evaluation, Hit, Knowledge, LinkedAction, LinkedFirewall, LinkedNatTable, PacketKey,
-    Sees, Span, Translated,
+    Circumstances, Endpoint, Evaluation, Hit, Knowledge, LinkedAction, LinkedFirewall,
+    LinkedNatTable, PacketKey, Sees, Span, Translated, flow_as_it_leaves,
 };
 use serde::{Deserialize, Serialize};
 
@@ -50,8 +50,9 @@ pub(crate) fn open_route(policy: &CompiledPolicy, key: &PacketKey) -> OpenRoute 
     let src = Endpoint { address: key.src, port: key.src_port };
 
     let dst_lookup = policy.destination_nat(&before);
+    let given = Circumstances { client: key.src, like: key.dst, egress: None };
     let new_dst =
-        dst_lookup.rule.map(|at| translate(&firewall.destination_nat, at, dst, (key.src, None)));
+        dst_lookup.rule.map(|at| firewall.destination_nat.rules[at].translation.apply(dst, given));
     let dst_chosen = new_dst.flatten().map_or(dst, |new| new.endpoint);
 
     let routed = towards(firewall, arrived, dst_chosen.address);
@@ -63,27 +64,30 @@ pub(crate) fn open_route(policy: &CompiledPolicy, key: &PacketKey) -> OpenRoute 
     };
     let src_lookup = policy.source_nat(&compared);
     let egress = firewall.address_of(routed.egress, dst_chosen.address);
+    let given = Circumstances { client: key.src, like: dst_chosen.address, egress };
     let new_src =
-        src_lookup.rule.map(|at| translate(&firewall.source_nat, at, src, (key.src, egress)));
+        src_lookup.rule.map(|at| firewall.source_nat.rules[at].translation.apply(src, given));
     let src_chosen = new_src.flatten().map_or(src, |new| new.endpoint);
 
+    let leaves = flow_as_it_leaves(&routed, src_chosen, dst_chosen);
     let is_open = |new: Option<Translated>| new.is_none_or(|new| new.port_is_allocated);
     OpenRoute {
         key: routed,
         destination_nat: dst_lookup.rule,
         source_nat: src_lookup.rule,
-        translated: FiveTuple {
+        translated: leaves.unwrap_or(FiveTuple {
             src: src_chosen.address,
             dst: dst_chosen.address,
             src_port: src_chosen.port,
             dst_port: dst_chosen.port,
             protocol: key.protocol,
-        },
+        }),
         session_chooses: [new_dst, new_src].into_iter().flatten().any(is_open),
         doubtful_nat: doubtful(
             firewall,
             (dst_lookup, new_dst.flatten()),
             (src_lookup, new_src.flatten()),
+            leaves.is_some(),
         ),
     }
 }
@@ -108,21 +112,13 @@ pub(crate) fn evaluate(
     answers.reduce(Evaluation::and).unwrap_or(ACCEPTED_WITHOUT_LAYERS)
 }
 
-fn translate(
-    table: &LinkedNatTable,
-    rule: usize,
-    from: Endpoint,
-    (client, egress): (IpAddr, Option<IpAddr>),
-) -> Option<Translated> {
-    table.rules[rule].translation.apply(from, client, egress)
-}
-
 /// The translation in doubt: one that perhaps matches, else the one chosen, when nobody can tell
-/// what it makes of an address that a later stage compares.
+/// what it makes of an address that a later stage compares, or no packet can leave so.
 fn doubtful(
     firewall: &LinkedFirewall,
     dst: (NatLookup, Option<Translated>),
     src: (NatLookup, Option<Translated>),
+    can_leave: bool,
 ) -> Option<Span> {
     let untold = |table: &LinkedNatTable, (lookup, new): (NatLookup, Option<Translated>)| {
         lookup.rule.filter(|_| new.is_none()).map(|at| table.rules[at].at)
@@ -133,6 +129,11 @@ fn doubtful(
         .or_else(|| untold(&firewall.destination_nat, dst))
         .or(src.0.doubtful)
         .or_else(|| untold(&firewall.source_nat, src).filter(|_| compares_src()))
+        .or_else(|| {
+            let at = |table: &LinkedNatTable, rule: Option<usize>| Some(table.rules[rule?].at);
+            let last = || at(&firewall.source_nat, src.0.rule);
+            at(&firewall.destination_nat, dst.0.rule).or_else(last).filter(|_| !can_leave)
+        })
 }
 
 fn towards(firewall: &LinkedFirewall, key: PacketKey, address: IpAddr) -> PacketKey {

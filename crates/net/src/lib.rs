@@ -54,7 +54,7 @@ pub use link_type::LinkType;
 pub use packet::{
     FragmentHeader, IcmpMessage, Link, MacAddress, MalformedReason, Network, Packet, Quoted,
     SackBlocks, SctpHeader, TcpFlags, TcpSegment, Transport, TunnelKind, TunnelStack, UdpDatagram,
-    VlanTags, icmp_query_of,
+    VlanTags, icmp_across, icmp_query_of,
 };
 pub use port::{InvertedPortRange, PortRange};
 pub use protocol::Protocol;

@@ -454,6 +454,18 @@ pub const fn icmp_query_of(kind: u8) -> Option<u8> {
     }
 }
 
+/// The type of an ICMP echo message in the other family (RFC 7915 §4.2, §5.2); `None` for other
+/// messages.
+pub const fn icmp_across(kind: u8) -> Option<u8> {
+    match kind {
+        8 => Some(128),
+        0 => Some(129),
+        128 => Some(8),
+        129 => Some(0),
+        _ => None,
+    }
+}
+
 /// The packet an ICMP error quotes, as far as it can be read.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct Quoted {

@@ -61,7 +61,9 @@ pub use model::{
     ResetSide, Route, Rule, RuleBase, Schedule, Sees, ServiceItem, ServiceObject, ServiceTerm,
     StateSet, TcpFlagMatch, Translation, UrlCategory, Zone, ZoneRelation,
 };
-pub use nat::{Endpoint, Translated};
+pub use nat::{
+    Circumstances, EmbeddingPrefix, EmbeddingPrefixError, Endpoint, Translated, flow_as_it_leaves,
+};
 pub use preset::Preset;
 pub use route::{RouteTable, RouteTarget};
 pub use source::{At, Source, Sources, Span};

@@ -12,6 +12,7 @@ use parefeu_net::{MacAddress, PortRange, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use crate::model::{IcmpMatch, Profile, ResetSide, Sees, StateSet, TcpFlagMatch, ZoneRelation};
+use crate::nat::EmbeddingPrefix;
 use crate::set::{AddressSet, IdSet, PortSet, ProtocolSet};
 use crate::{Behaviour, RouteTable, Sources, Span, UrlPattern};
 
@@ -453,6 +454,8 @@ pub enum LinkedTranslation {
     },
     /// The address of the egress interface, with a port chosen when the session opens.
     EgressInterface,
+    /// The IPv4 address that an IPv6 one embeds, or the other way round.
+    Embedded(EmbeddingPrefix),
     /// The target has no value at analysis time.
     Unknown(AtomId),
 }

@@ -5,7 +5,7 @@
 
 use std::net::IpAddr;
 
-use ipnet::IpNet;
+use ipnet::{IpNet, Ipv6Net};
 use parefeu_net::Timestamp;
 use serde::{Deserialize, Serialize};
 
@@ -604,6 +604,12 @@ pub enum Translation {
     },
     /// The address of the egress interface, with a port chosen when the session opens.
     EgressInterface,
+    /// The IPv4 address that an IPv6 one embeds behind this prefix, or the other way round (NAT64,
+    /// RFC 6052). The port stays.
+    Embedded {
+        /// The prefix, of 32, 40, 48, 56, 64 or 96 bits.
+        prefix: Ipv6Net,
+    },
 }
 
 /// What a translation does to the port.

@@ -2,8 +2,10 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-use ipnet::IpNet;
+use ipnet::{IpNet, Ipv6Net};
+use parefeu_net::{FiveTuple, Protocol, icmp_across, icmp_query_of};
 
+use crate::PacketKey;
 use crate::linked::{LinkedPortTranslation, LinkedTranslation};
 use crate::set::AddressSet;
 
@@ -14,6 +16,17 @@ pub struct Endpoint {
     pub address: IpAddr,
     /// The port, or ICMP identifier.
     pub port: u16,
+}
+
+/// What a translation depends on besides the endpoint.
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+pub struct Circumstances {
+    /// The sender of the first packet.
+    pub client: IpAddr,
+    /// An address of the family that is wanted: of a source, that of the destination as it leaves.
+    pub like: IpAddr,
+    /// The address of the interface by which the packet leaves, if it is known.
+    pub egress: Option<IpAddr>,
 }
 
 /// What a translation makes of an endpoint.
@@ -27,20 +40,22 @@ pub struct Translated {
 
 impl LinkedTranslation {
     /// The translated endpoint; `None` when the target is not modelled, has no address of the
-    /// family, or is the egress interface's and `egress` is not known.
+    /// family, embeds none, or is the egress interface's and that is not known.
     ///
-    /// A pool gives the address [`LinkedTranslation::pool_address`] chooses for `client`, the
-    /// sender of the first packet.
-    pub fn apply(
-        &self,
-        from: Endpoint,
-        client: IpAddr,
-        egress: Option<IpAddr>,
-    ) -> Option<Translated> {
+    /// A pool gives the address [`LinkedTranslation::pool_address`] chooses for the client.
+    pub fn apply(&self, from: Endpoint, given: Circumstances) -> Option<Translated> {
+        let Circumstances { client, like, egress } = given;
         let (address, port) = match self {
             Self::Keep => (from.address, &LinkedPortTranslation::Keep),
             Self::Prefix { to, port } => (replace_prefix(*to, from.address), port),
-            Self::Pool { to, port } => (Self::pool_address(to, from.address, client)?, port),
+            Self::Pool { to, port } => (Self::pool_address(to, like, client)?, port),
+            Self::Embedded(prefix) => {
+                let address = match from.address {
+                    IpAddr::V4(address) => prefix.embed(address).into(),
+                    IpAddr::V6(address) => prefix.extract(address)?.into(),
+                };
+                (address, &LinkedPortTranslation::Keep)
+            }
             Self::EgressInterface => {
                 let endpoint = Endpoint { address: egress?, port: from.port };
                 return Some(Translated { endpoint, port_is_allocated: true });
@@ -59,10 +74,10 @@ impl LinkedTranslation {
 
     /// The pool address a session uses: the same one for the same client, wherever it goes
     /// ("paired" pooling, RFC 4787 REQ-2), spread by a fixed hash. `None` for a pool without an
-    /// address of the family of `address`, the one being translated.
-    pub fn pool_address(pool: &AddressSet, address: IpAddr, client: IpAddr) -> Option<IpAddr> {
+    /// address of the family of `like`.
+    pub fn pool_address(pool: &AddressSet, like: IpAddr, client: IpAddr) -> Option<IpAddr> {
         let spread = mix(bits(client));
-        if address.is_ipv4() {
+        if like.is_ipv4() {
             let size: u64 = pool.v4_ranges().iter().map(|(a, b)| u64::from(b - a) + 1).sum();
             let mut index = spread.checked_rem(size)?;
             for &(first, last) in pool.v4_ranges() {
@@ -78,6 +93,28 @@ impl LinkedTranslation {
         let count = (last - first).saturating_add(1);
         Some(Ipv6Addr::from_bits(first + u128::from(spread) % count).into())
     }
+}
+
+/// The flow of a first packet as it leaves between two ends; of a ping, as that of the other family
+/// where both ends are of it.
+///
+/// `None` where no packet can leave so: the ends are of different families, or an ICMP message that
+/// is no echo request (RFC 7915 §4.2, §5.2) goes to the other one.
+pub fn flow_as_it_leaves(key: &PacketKey, src: Endpoint, dst: Endpoint) -> Option<FiveTuple> {
+    let is_v4 = dst.address.is_ipv4();
+    if src.address.is_ipv4() != is_v4 {
+        return None;
+    }
+    let crosses = key.src.is_ipv4() != is_v4;
+    let protocol = match key.icmp {
+        Some((kind, _)) if crosses && key.protocol.is_icmp() => {
+            icmp_across(kind).filter(|other| icmp_query_of(*other).is_none())?;
+            if is_v4 { Protocol::ICMP } else { Protocol::ICMPV6 }
+        }
+        _ => key.protocol,
+    };
+    let (src, src_port, dst, dst_port) = (src.address, src.port, dst.address, dst.port);
+    Some(FiveTuple { src, dst, src_port, dst_port, protocol })
 }
 
 /// `address` with the prefix bits of `to`; `to` itself when the families differ.
@@ -110,6 +147,60 @@ const fn mix(value: u128) -> u64 {
     x ^ (x >> 31)
 }
 
+/// A prefix behind which IPv6 addresses embed IPv4 ones (RFC 6052 §2.2).
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+pub struct EmbeddingPrefix(Ipv6Net);
+
+/// A prefix of another length than RFC 6052 knows.
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq, thiserror::Error)]
+#[error("`{0}` embeds no IPv4 addresses: prefixes of 32, 40, 48, 56, 64 and 96 bits do (RFC 6052)")]
+pub struct EmbeddingPrefixError(Ipv6Net);
+
+impl EmbeddingPrefix {
+    /// Bits 64 to 71 of an address that embeds one are zero.
+    const ZERO_BITS: u128 = 0xff << 56;
+
+    /// # Errors
+    /// [`EmbeddingPrefixError`] when the prefix has another length than 32, 40, 48, 56, 64 or 96.
+    pub fn new(prefix: Ipv6Net) -> Result<Self, EmbeddingPrefixError> {
+        match prefix.prefix_len() {
+            32 | 40 | 48 | 56 | 64 | 96 => Ok(Self(prefix.trunc())),
+            _ => Err(EmbeddingPrefixError(prefix)),
+        }
+    }
+
+    /// The prefix.
+    pub const fn network(self) -> Ipv6Net {
+        self.0
+    }
+
+    /// The IPv6 address that embeds an IPv4 one.
+    pub fn embed(self, address: Ipv4Addr) -> Ipv6Addr {
+        let behind = u128::from(address.to_bits()) << 96 >> self.0.prefix_len();
+        let (upper, lower) = (behind >> 64 << 64, behind & u128::from(u64::MAX));
+        let lower = if self.is_split() { lower >> 8 } else { lower };
+        Ipv6Addr::from_bits(self.0.network().to_bits() | upper | lower)
+    }
+
+    /// The IPv4 address that an IPv6 one embeds; `None` where it has another prefix, or bits 64 to
+    /// 71 are not zero. What stands behind the embedded address is not read.
+    pub fn extract(self, address: Ipv6Addr) -> Option<Ipv4Addr> {
+        let bits = address.to_bits();
+        if !self.0.contains(&address) || self.is_split() && bits & Self::ZERO_BITS != 0 {
+            return None;
+        }
+        let (upper, lower) = (bits >> 64 << 64, bits & u128::from(u64::MAX));
+        let lower = if self.is_split() { lower << 8 & u128::from(u64::MAX) } else { lower };
+        let behind = (upper | lower) << self.0.prefix_len() >> 96;
+        Some(Ipv4Addr::from_bits(behind as u32))
+    }
+
+    /// Whether bits 64 to 71, which are passed over, stand behind the prefix.
+    const fn is_split(self) -> bool {
+        self.0.prefix_len() <= 64
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -123,14 +214,17 @@ mod tests {
         let prefix = LinkedTranslation::Prefix { to, port };
         let endpoint = Endpoint { address: "10.0.0.77".parse().unwrap(), port: 8080 };
         let expected = Translated { endpoint, port_is_allocated: false };
-        assert_eq!(prefix.apply(from, peer, None), Some(expected));
+        let given = Circumstances { client: peer, like: from.address, egress: None };
+        assert_eq!(prefix.apply(from, given), Some(expected));
 
         let pool: AddressSet =
             std::iter::once("203.0.113.0/30".parse::<IpNet>().unwrap()).collect();
         let of = |from: Endpoint, client: &str| {
             let port = LinkedPortTranslation::Keep;
             let pool = LinkedTranslation::Pool { to: pool.clone(), port };
-            pool.apply(from, client.parse().unwrap(), None).unwrap().endpoint.address
+            let client = client.parse().unwrap();
+            let given = Circumstances { client, like: from.address, egress: None };
+            pool.apply(from, given).unwrap().endpoint.address
         };
         // The client is what a source translation replaces, and whom a destination one serves.
         let chosen = of(from, "192.0.2.77");
@@ -138,5 +232,30 @@ mod tests {
         assert_eq!(of(Endpoint { address: peer, port: 443 }, "192.0.2.77"), chosen);
         let clients = ["192.0.2.78", "192.0.2.79", "192.0.2.80", "192.0.2.81", "192.0.2.82"];
         assert!(clients.iter().any(|client| of(from, client) != chosen), "clients are spread");
+    }
+
+    /// The table of RFC 6052 §2.4.
+    #[test]
+    fn an_address_stands_behind_a_prefix_of_every_length() {
+        for (prefix, embedding) in [
+            ("2001:db8::/32", "2001:db8:c000:221::"),
+            ("2001:db8:100::/40", "2001:db8:1c0:2:21::"),
+            ("2001:db8:122::/48", "2001:db8:122:c000:2:2100::"),
+            ("2001:db8:122:300::/56", "2001:db8:122:3c0:0:221::"),
+            ("2001:db8:122:344::/64", "2001:db8:122:344:c0:2:2100:0"),
+            ("2001:db8:122:344::/96", "2001:db8:122:344::192.0.2.33"),
+        ] {
+            let prefix = EmbeddingPrefix::new(prefix.parse().unwrap()).unwrap();
+            let address = Ipv4Addr::new(192, 0, 2, 33);
+            let embedding: Ipv6Addr = embedding.parse().unwrap();
+            assert_eq!(prefix.embed(address), embedding, "{prefix:?}");
+            assert_eq!(prefix.extract(embedding), Some(address), "{prefix:?}");
+            let elsewhere = Ipv6Addr::from_bits(embedding.to_bits() ^ 1 << 127);
+            assert_eq!(prefix.extract(elsewhere), None);
+        }
+        let reserved = "2001:db8:122:344:1c0:2:2100:0".parse().unwrap();
+        let prefix = EmbeddingPrefix::new("2001:db8:122:344::/64".parse().unwrap()).unwrap();
+        assert_eq!(prefix.extract(reserved), None);
+        EmbeddingPrefix::new("2001:db8::/95".parse().unwrap()).unwrap_err();
     }
 }

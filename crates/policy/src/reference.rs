@@ -16,7 +16,7 @@ use crate::linked::{
     RuleBaseId, RuleId,
 };
 use crate::model::Sees;
-use crate::nat::{Endpoint, Translated};
+use crate::nat::{Circumstances, Endpoint, Translated, flow_as_it_leaves};
 
 /// What the whole pipeline does with the first packet of a connection.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -48,7 +48,8 @@ pub fn judge(firewall: &LinkedFirewall, key: &PacketKey, known: &Knowledge<'_>) 
     let before = routed(firewall, arrived, arrived.dst);
     let (destination_nat, doubtful_dst) = first_nat(firewall, &firewall.destination_nat, &before);
     let dst = Endpoint { address: key.dst, port: key.dst_port };
-    let new_dst = destination_nat.map(|(_, rule)| rule.translation.apply(dst, key.src, None));
+    let given = Circumstances { client: key.src, like: key.dst, egress: None };
+    let new_dst = destination_nat.map(|(_, rule)| rule.translation.apply(dst, given));
     let dst_chosen = new_dst.flatten().map_or(dst, |new| new.endpoint);
 
     let key = routed(firewall, arrived, dst_chosen.address);
@@ -60,7 +61,8 @@ pub fn judge(firewall: &LinkedFirewall, key: &PacketKey, known: &Knowledge<'_>) 
     let (source_nat, doubtful_src) = first_nat(firewall, &firewall.source_nat, &seen_by_source_nat);
     let src = Endpoint { address: key.src, port: key.src_port };
     let egress = firewall.address_of(key.egress, dst_chosen.address);
-    let new_src = source_nat.map(|(_, rule)| rule.translation.apply(src, key.src, egress));
+    let given = Circumstances { client: key.src, like: dst_chosen.address, egress };
+    let new_src = source_nat.map(|(_, rule)| rule.translation.apply(src, given));
     let src_chosen = new_src.flatten().map_or(src, |new| new.endpoint);
 
     // Where nobody can tell what an address becomes, nor can what depends on it: the route of a
@@ -72,6 +74,10 @@ pub fn judge(firewall: &LinkedFirewall, key: &PacketKey, known: &Knowledge<'_>) 
     let doubtful_dst = doubtful_dst.or(untold(destination_nat, new_dst.flatten()));
     let untold_src = untold(source_nat, new_src.flatten());
     let doubtful_src = doubtful_src.or(untold_src.filter(|_| compares_src));
+    // What can leave as no packet is doubtful whatever is compared.
+    let leaves = flow_as_it_leaves(&key, src_chosen, dst_chosen);
+    let last = destination_nat.or(source_nat).map(|(_, rule)| rule.at);
+    let doubtful_flow = last.filter(|_| leaves.is_none());
 
     let layers = firewall.layers.iter().map(|layer| {
         let mut seen = key;
@@ -87,15 +93,15 @@ pub fn judge(firewall: &LinkedFirewall, key: &PacketKey, known: &Knowledge<'_>) 
         key,
         destination_nat: destination_nat.map(|(index, _)| index),
         source_nat: source_nat.map(|(index, _)| index),
-        translated: FiveTuple {
+        translated: leaves.unwrap_or(FiveTuple {
             src: src_chosen.address,
             dst: dst_chosen.address,
             src_port: src_chosen.port,
             dst_port: dst_chosen.port,
             protocol: key.protocol,
-        },
+        }),
         session_chooses: [new_dst, new_src].into_iter().flatten().any(is_open),
-        doubtful_nat: doubtful_dst.or(doubtful_src),
+        doubtful_nat: doubtful_dst.or(doubtful_src).or(doubtful_flow),
         evaluation: layers.reduce(Evaluation::and).unwrap_or(ACCEPTED_WITHOUT_LAYERS),
     }
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use parefeu_net::{Direction, Packet, Protocol, Transport};
+use parefeu_net::{Direction, Packet, Protocol, Transport, icmp_across};
 use parefeu_policy::{Behaviour, ConnectionState, Timers};
 use serde::{Deserialize, Serialize};
 
@@ -207,7 +207,9 @@ impl Tracker {
             (Self::Icmp { opening, replied }, Transport::Icmp(message))
                 if message.id.is_some() && behaviour.icmp_sessions =>
             {
-                let answers = reply && !message.request && answer_to(*opening) == message.kind;
+                let answer = answer_to(*opening);
+                let kinds = [Some(answer), icmp_across(answer)];
+                let answers = reply && !message.request && kinds.contains(&Some(message.kind));
                 if !answers && (reply || !message.request) {
                     return Progress::invalid(InvalidReason::UnexpectedFlags);
                 }

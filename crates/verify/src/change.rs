@@ -194,6 +194,7 @@ fn changes(
             }
             None => untold("an address of a pool that has none of the family"),
         },
+        (LinkedTranslation::Embedded(_), _) => everywhere(None),
         (LinkedTranslation::EgressInterface, None) => untold("the address of the way out"),
         (LinkedTranslation::EgressInterface, Some(routed)) => {
             let port = port_change(&LinkedPortTranslation::Allocate(vec![DYNAMIC]), space.class);

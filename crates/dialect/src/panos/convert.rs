@@ -3,8 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use parefeu_policy::{
-    Action, At, Diagnostics, Firewall, Layer, Match, Names, Rule, RuleBase, Sees, Source, Sources,
-    Span,
+    Action, At, Diagnostics, Firewall, Layer, Match, Names, NatMapping, Rule, RuleBase, Sees,
+    Source, Sources, Span,
 };
 
 use super::application::Applications;
@@ -27,6 +27,8 @@ pub(super) struct Converter<'t> {
     pub(super) category_matches: BTreeMap<String, String>,
     /// Several templates may define an interface; the first one counts.
     pub(super) templates_overlap: bool,
+    /// For which connections the first rule that chooses ports does.
+    pub(super) nat_mapping: Option<NatMapping>,
 }
 
 /// Where a rule stands: what its names mean.
@@ -54,6 +56,7 @@ pub(super) fn convert(tree: &Tree, source: Source) -> (Firewall, Diagnostics) {
         predefined_services: BTreeSet::new(),
         category_matches: BTreeMap::new(),
         templates_overlap: false,
+        nat_mapping: None,
     };
     let local = sections.vsys.iter().flat_map(|vsys| &vsys.parts).any(|part| part.has("rulebase"));
     converter.convert_settings(&sections.deviceconfig);

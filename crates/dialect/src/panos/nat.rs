@@ -7,7 +7,8 @@ use ipnet::IpNet;
 use parefeu_net::PortRange;
 use parefeu_policy::set::PortSet;
 use parefeu_policy::{
-    AddressItem, AddressMatch, At, Match, Names, NatRule, PortTranslation, ServiceItem, Translation,
+    AddressItem, AddressMatch, At, EmbeddingPrefix, Match, Names, NatMapping, NatRule,
+    PortTranslation, ServiceItem, Translation,
 };
 
 use super::convert::{Converter, Place};
@@ -28,13 +29,37 @@ impl<'t> Converter<'t> {
         self.refuse_twice("NAT rule", rules);
         for rule in rules.children() {
             let matches = self.nat_match(rule, place);
-            let source = self.source_translation(rule, place);
-            let destination = self.destination_translation(rule, place);
+            let kind = NatType::of(rule);
+            let source = self.source_translation(rule, kind, place);
+            let destination = self.destination_translation(rule, kind, place);
             self.push_nat(rule, matches.clone(), source, destination);
+            if let Some(written) = rule.child("source-translation")
+                && !rule.says_yes("disabled")
+            {
+                self.note_persistence(written);
+            }
             let fixed = rule.path(&["source-translation", "static-ip"]);
             if let Some(fixed) = fixed.filter(|fixed| fixed.says_yes("bi-directional")) {
                 self.push_reverse(rule, fixed, matches, place);
             }
+        }
+    }
+
+    /// A persistent translation keeps the port of a client wherever it goes. (From memory of the
+    /// vendor's administrator's guide.) Here all rules do, or none.
+    fn note_persistence(&mut self, written: Element<'t>) {
+        let kinds = ["dynamic-ip-and-port", "persistent-dynamic-ip-and-port"];
+        let Some(kind) = kinds.into_iter().find_map(|kind| written.child(kind)) else { return };
+        let mapping = if kind.name() == kinds[1] {
+            NatMapping::EndpointIndependent
+        } else {
+            NatMapping::AddressAndPortDependent
+        };
+        let before = *self.nat_mapping.get_or_insert(mapping);
+        self.firewall.behaviour.nat_mapping = before;
+        if before != mapping {
+            let message = format!("ports are chosen here as in the rules above: {}", before.name());
+            self.problems.unsupported("nat-mapping", kind.at(), message);
         }
     }
 
@@ -63,10 +88,12 @@ impl<'t> Converter<'t> {
             self.unknown_element(field, "NAT rule");
             unknown.push(At::new(format!("NAT rule field {}", field.name()), field.at()));
         }
-        let kind = rule.value("nat-type").map_or("ipv4", Element::name);
-        if kind != "ipv4" {
-            let message = format!("translation of type {kind} is not modelled");
-            self.problems.unsupported("nat-type", rule.at(), message);
+        let kind = NatType::of(rule);
+        if kind == NatType::Other
+            && let Some(written) = rule.value("nat-type")
+        {
+            let message = format!("translation of type {} is not modelled", written.name());
+            self.problems.unsupported("nat-type", written.at(), message);
         }
         let from = match self.zones_of(rule, "from", place, &mut unknown) {
             Names::Any if place.several => self.zones.all_of(place.domain, rule.at()),
@@ -77,8 +104,12 @@ impl<'t> Converter<'t> {
             Some(interface) => self.egress(interface, &mut unknown),
             None => Names::Any,
         };
-        let src = self.addresses_of(rule, "source", place, &mut unknown);
-        let dst = self.addresses_of(rule, "destination", place, &mut unknown);
+        let mut src = self.addresses_of(rule, "source", place, &mut unknown);
+        let mut dst = self.addresses_of(rule, "destination", place, &mut unknown);
+        if kind == NatType::Ipv4 {
+            // Whatever the rule says of addresses, it translates IPv4 packets.
+            [&mut src, &mut dst].into_iter().for_each(keep_to_ipv4);
+        }
         let services = match rule.value("service") {
             Some(service) => vec![self.resolve_service(place.scope, service)],
             None => vec![At::new(ServiceItem::Any, rule.at())],
@@ -97,12 +128,17 @@ impl<'t> Converter<'t> {
         Names::one(name, at)
     }
 
-    fn source_translation(&mut self, rule: Element<'t>, place: Place) -> Translation {
+    fn source_translation(
+        &mut self,
+        rule: Element<'t>,
+        nat_type: NatType,
+        place: Place,
+    ) -> Translation {
         let Some(written) = rule.child("source-translation") else { return Translation::Keep };
         let Some(kind) = written.children().find(|kind| kind.name() != "none") else {
             return Translation::Keep;
         };
-        if rule.value("nat-type").is_some_and(|kind| kind.name() != "ipv4") {
+        if nat_type == NatType::Other {
             return unknown_translation(kind);
         }
         match kind.name() {
@@ -117,6 +153,10 @@ impl<'t> Converter<'t> {
             }
             "dynamic-ip" => self.pool(kind, PortTranslation::Keep, place),
             "static-ip" => match kind.value("translated-address") {
+                Some(address) if nat_type == NatType::Nat64 => {
+                    let prefix = self.embedding_prefix(address.name(), place);
+                    prefix.unwrap_or_else(|| self.fixed(address, PortTranslation::Keep, place))
+                }
                 Some(address) => self.fixed(address, PortTranslation::Keep, place),
                 None => self.not_translated(kind),
             },
@@ -124,17 +164,27 @@ impl<'t> Converter<'t> {
         }
     }
 
-    fn destination_translation(&mut self, rule: Element<'t>, place: Place) -> Translation {
+    fn destination_translation(
+        &mut self,
+        rule: Element<'t>,
+        nat_type: NatType,
+        place: Place,
+    ) -> Translation {
         let fixed = rule.child("destination-translation");
         let dynamic = rule.child("dynamic-destination-translation");
-        let Some(written) = fixed.or(dynamic) else { return Translation::Keep };
+        let Some(written) = fixed.or(dynamic) else {
+            return match nat_type {
+                NatType::Nat64 => self.embedded(rule, place),
+                _ => Translation::Keep,
+            };
+        };
         let Some(address) = written.value("translated-address") else {
             return match written.children().next() {
                 None => Translation::Keep,
                 Some(_) => self.not_translated(written),
             };
         };
-        if rule.value("nat-type").is_some_and(|kind| kind.name() != "ipv4") {
+        if nat_type == NatType::Other {
             return unknown_translation(written);
         }
         let port = match written.value("translated-port") {
@@ -164,6 +214,30 @@ impl<'t> Converter<'t> {
         }
         let to = vec![self.resolve_address(place.scope, address)];
         Translation::Pool { to, port }
+    }
+
+    /// Of NAT64 without another destination: the address that the one asked for embeds. (From
+    /// memory of the vendor's administrator's guide: the prefix is the rule's destination.)
+    fn embedded(&mut self, rule: Element<'t>, place: Place) -> Translation {
+        let mut asked = rule.under("destination");
+        let only = asked.next().filter(|_| asked.next().is_none());
+        let prefix = only.and_then(|asked| self.embedding_prefix(asked.name(), place));
+        prefix.unwrap_or_else(|| {
+            let message = "which prefix of NAT64 embeds the destination is not told: it takes one of \
+                           32, 40, 48, 56, 64 or 96 bits";
+            self.problems.unsupported("nat64-prefix", rule.at(), message);
+            unknown_translation(rule)
+        })
+    }
+
+    /// The translation by a prefix that embeds IPv4 addresses, if the name is one's.
+    fn embedding_prefix(&self, name: &str, place: Place) -> Option<Translation> {
+        match self.network_of(place.scope, name, 0)? {
+            IpNet::V6(prefix) if EmbeddingPrefix::new(prefix).is_ok() => {
+                Some(Translation::Embedded { prefix })
+            }
+            _ => None,
+        }
     }
 
     fn pool(&mut self, kind: Element<'t>, port: PortTranslation, place: Place) -> Translation {
@@ -281,6 +355,33 @@ impl<'t> Converter<'t> {
         let only = members.next().filter(|_| depth < MAX_NESTING)?;
         let alone = members.next().is_none();
         alone.then(|| self.single_port(object.scope, only.name(), depth + 1))?
+    }
+}
+
+/// What a rule translates between.
+#[derive(Clone, Copy, Eq, PartialEq)]
+enum NatType {
+    Ipv4,
+    /// The families, either way.
+    Nat64,
+    /// Something that is not modelled.
+    Other,
+}
+
+impl NatType {
+    fn of(rule: Element<'_>) -> Self {
+        match rule.value("nat-type").map_or("ipv4", Element::name) {
+            "ipv4" => Self::Ipv4,
+            "nat64" => Self::Nat64,
+            _ => Self::Other,
+        }
+    }
+}
+
+/// Makes any address any IPv4 address.
+fn keep_to_ipv4(addresses: &mut AddressMatch) {
+    for item in addresses.items.iter_mut().filter(|item| item.value == AddressItem::Any) {
+        item.value = AddressItem::AnyV4;
     }
 }
 

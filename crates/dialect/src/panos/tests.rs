@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use parefeu_net::{Protocol, TcpFlags, Timestamp};
 use parefeu_policy::{
     Answer, ApplicationId, ConnectionState, Diagnostics, Identified, Knowledge, LinkedFirewall,
-    PacketKey, Source, link, reference,
+    NatMapping, PacketKey, Source, link, reference,
 };
 use proptest::prelude::{any, prop};
 use proptest::{prop_assert, proptest};
@@ -294,6 +294,71 @@ fn a_bi_directional_rule_works_both_ways() {
             ("untrust 192.0.2.1 203.0.113.10 tcp 80", "allow all as 192.0.2.1 > 10.7.0.10:80"),
         ],
     );
+}
+
+#[test]
+fn persistent_translation_keeps_ports_for_all_rules_or_none() {
+    let rule = |name: &str, kind: &str| {
+        format!(
+            "set rulebase nat rules {name} from trust to untrust source any destination any \
+             service any\n\
+             set rulebase nat rules {name} source-translation {kind} translated-address \
+             203.0.113.9\n"
+        )
+    };
+    let (plain, kept) = ("dynamic-ip-and-port", "persistent-dynamic-ip-and-port");
+    let mapping = |rules: &str, expected: &[&str]| {
+        let (firewall, problems) = linked(&with_network(rules));
+        assert_eq!(codes(&problems), expected);
+        firewall.unwrap().behaviour.nat_mapping
+    };
+    let each = NatMapping::AddressAndPortDependent;
+    assert_eq!(mapping(&rule("a", plain), &[]), each);
+    assert_eq!(mapping(&rule("a", kept), &[]), NatMapping::EndpointIndependent);
+    let both = rule("a", plain) + &rule("b", kept);
+    assert_eq!(mapping(&both, &["unsupported nat-mapping"]), each);
+}
+
+const NAT64: &str = "\
+set network interface ethernet ethernet1/1 layer3 ipv6 address 2001:db8:1::1/64
+set network interface ethernet ethernet1/2 layer3 ipv6 address 2001:db8:2::1/64
+set network virtual-router default routing-table ipv6 static-route d destination ::/0
+set network virtual-router default routing-table ipv6 static-route d nexthop ipv6-address 2001:db8:2::2
+set rulebase nat rules out nat-type nat64 from trust to untrust service any
+set rulebase nat rules out source any destination 64:ff9b::/96
+set rulebase nat rules out source-translation dynamic-ip-and-port translated-address 203.0.113.9
+set rulebase nat rules in nat-type nat64 from untrust to untrust service any
+set rulebase nat rules in source any destination 203.0.113.80
+set rulebase nat rules in source-translation static-ip translated-address 64:ff9b::/96
+set rulebase nat rules in destination-translation translated-address 2001:db8:1::80
+set rulebase nat rules plain from any to any source any destination any service any
+set rulebase nat rules plain source-translation static-ip translated-address 203.0.113.7
+";
+
+#[test]
+fn nat64_translates_between_the_families_and_other_rules_leave_ipv6_alone() {
+    let config = with_network(&(NAT64.to_owned() + &rule("all", "action allow")));
+    check(
+        &config,
+        &[
+            (
+                "trust 2001:db8:1::5 64:ff9b::c000:201 tcp 443",
+                "allow all as 203.0.113.9 > 192.0.2.1:443",
+            ),
+            (
+                "untrust 192.0.2.1 203.0.113.80 tcp 80",
+                "allow all as 64:ff9b::c000:201 > 2001:db8:1::80:80",
+            ),
+            ("trust 2001:db8:1::5 2001:db8:3::1 tcp 443", "allow all"),
+            ("trust 10.0.0.5 192.0.2.1 tcp 443", "allow all as 203.0.113.7 > 192.0.2.1:443"),
+        ],
+    );
+    let other = config.replace("64:ff9b::/96\nset", "64:ff9b::/95\nset");
+    let (_, problems) = linked(&other);
+    assert_eq!(codes(&problems), ["unsupported nat64-prefix"]);
+    let other = config.replace("nat-type nat64 from trust", "nat-type nptv6 from trust");
+    let (_, problems) = linked(&other);
+    assert_eq!(codes(&problems), ["unsupported nat-type"]);
 }
 
 #[test]

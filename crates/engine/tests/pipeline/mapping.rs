@@ -113,6 +113,125 @@ fn s4_6_an_answer_from_elsewhere_is_a_new_connection() {
     assert_eq!(elsewhere, Err(Reason::DefaultRule));
 }
 
+/// Clients with IPv6 addresses reach IPv4 servers, whose addresses the asked ones embed.
+const NAT64: &str = r#"
+[[destination_nat]]
+name = "embedded"
+destination = "64:ff9b::/96"
+translation = { embedded = "64:ff9b::/96" }
+[[destination_nat]]
+name = "published"
+destination = "203.0.113.80"
+translation = { prefix = "2001:db8::80" }
+[[source_nat]]
+name = "out"
+ingress = ["lan"]
+destination = "64:ff9b::/96"
+translation = { pool = "203.0.113.9", port = "allocate 2000-2001" }
+[[source_nat]]
+name = "in"
+ingress = ["wan"]
+destination = "203.0.113.80"
+translation = { embedded = "64:ff9b::/96" }
+[[rule_base]]
+name = "policy"
+default = "deny"
+[[rule_base.rule]]
+name = "web"
+to = ["outside"]
+service = ["tcp/443", "udp/53", "icmpv6"]
+action = "allow"
+[[rule_base.rule]]
+name = "published"
+to = ["inside"]
+service = ["tcp/80", "icmp"]
+action = "allow"
+"#;
+
+fn nat64(behaviour: &str) -> String {
+    let network = NETWORK.replace("10.0.0.1/24", "2001:db8::1/64");
+    format!("behaviour = \"{behaviour}\"\n{network}{NAT64}")
+}
+
+#[test]
+fn s4_7_a_connection_goes_on_in_the_other_family() {
+    for behaviour in ["panos", "linux"] {
+        let mut text = nat64(behaviour);
+        if behaviour == "linux" {
+            // Rules see answers too.
+            text += "[[rule_base.rule]]\nname = \"back\"\nsource = [\"64:ff9b::/96\", \
+                     \"203.0.113.80\"]\nstate = \"established\"\naction = \"allow\"\n";
+        }
+        let mut engine = engine(&text);
+        for (interface, frame, expected) in [
+            (
+                "lan",
+                "[2001:db8::7]:2000 > [64:ff9b::c000:201]:443 S seq=1",
+                "tcp 203.0.113.9:2000 > 192.0.2.1:443",
+            ),
+            (
+                "wan",
+                "192.0.2.1:443 > 203.0.113.9:2000 S. seq=9 ack=2",
+                "tcp [64:ff9b::c000:201]:443 > [2001:db8::7]:2000",
+            ),
+            (
+                "lan",
+                "[2001:db8::8]:2000 > [64:ff9b::c000:201]:443 S seq=1",
+                "tcp 203.0.113.9:2001 > 192.0.2.1:443",
+            ),
+            ("lan", "2001:db8::7 > 64:ff9b::c000:201 echo id=7", "icmp 203.0.113.9 > 192.0.2.1"),
+            (
+                "wan",
+                "192.0.2.1 > 203.0.113.9 echo-reply id=7",
+                "icmpv6 64:ff9b::c000:201 > 2001:db8::7",
+            ),
+            (
+                "wan",
+                "192.0.2.9:4000 > 203.0.113.80:80 S seq=1",
+                "tcp [64:ff9b::c000:209]:4000 > [2001:db8::80]:80",
+            ),
+            (
+                "lan",
+                "[2001:db8::80]:80 > [64:ff9b::c000:209]:4000 S. seq=9 ack=2",
+                "tcp 203.0.113.80:80 > 192.0.2.9:4000",
+            ),
+        ] {
+            let left = leaves(&mut engine, 1, interface, frame);
+            let left = left.unwrap_or_else(|reason| format!("{reason:?}"));
+            assert_eq!(left, expected, "{behaviour}: {frame}");
+        }
+        assert_eq!(engine.session_count(), 4);
+    }
+}
+
+#[test]
+fn s4_7_an_error_message_goes_back_to_the_first_family() {
+    let mut engine = engine(&nat64("panos"));
+    let asked = "[2001:db8::7]:2000 > [64:ff9b::c000:201]:53 udp \"x\"";
+    leaves(&mut engine, 1, "lan", asked).unwrap();
+    let left = frames::frame("203.0.113.9:2000 > 192.0.2.1:53 udp \"x\"");
+    let error = frames::frame_with("192.0.2.254 > 203.0.113.9 icmp=3/1", &left[14..]);
+    let frame = Frame { link_type: LinkType::ETHERNET, data: &error, wire_len: 100 };
+    let wan = engine.firewall().interface_named("wan");
+    let decision = engine.handle_frame(Timestamp::from_secs(1), wan, frame);
+    assert_eq!(decision.reason, Reason::RelatedError);
+    // As the server's: whom a router's address would embed nobody says.
+    let error = decision.translated.unwrap().to_string();
+    assert_eq!(error, "icmpv6 64:ff9b::c000:201 > 2001:db8::7");
+    let quoted = decision.quoted.unwrap().to_string();
+    assert_eq!(quoted, "udp [2001:db8::7]:2000 > [64:ff9b::c000:201]:53");
+}
+
+#[test]
+fn s4_7_what_has_ends_of_both_families_is_not_told() {
+    let text = nat64("panos");
+    let mut engine = engine(&text.replace("name = \"in\"", "name = \"in\"\ndisabled = true"));
+    super::check(
+        &mut engine,
+        "1 wan 192.0.2.9:4000 > 203.0.113.80:80 S => unknown translation-not-modelled",
+    );
+}
+
 /// Which connections may share a port: the definition, over all pairs of live sessions.
 #[test]
 fn s4_6_ports_are_shared_as_the_mapping_says_and_refused_when_all_are_taken() {

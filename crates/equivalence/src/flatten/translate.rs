@@ -147,6 +147,7 @@ fn turns(
             Some(change) => (vec![(None, change)], port),
             None => return untold("an address of a pool without any of the family"),
         },
+        LinkedTranslation::Embedded(_) => return Err(Obstacle::OtherFamily),
         LinkedTranslation::EgressInterface => return untold("an address of the way out"),
         LinkedTranslation::Unknown(atom) => {
             return untold(&reader.dialect_text(&reader.firewall.atoms[atom.index()].text));

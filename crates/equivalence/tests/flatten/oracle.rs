@@ -331,6 +331,7 @@ fn ends(
                 _ => [End::Chosen(format!("{ranges:?}")), port_of(port)],
             }
         }
+        LinkedTranslation::Embedded(_) => unreachable!("none is drawn"),
         LinkedTranslation::EgressInterface => {
             let dynamic = PortRange::new(1024, u16::MAX).unwrap();
             [nameless.map_or(End::Is(address), chosen), allocated(&[dynamic])]

@@ -105,6 +105,7 @@ fn may_mix(table: &LinkedNatTable, is_dst: bool) -> bool {
         let to = match &rule.translation {
             LinkedTranslation::Prefix { to, .. } => holds(&AddressSet::from(*to)),
             LinkedTranslation::Pool { to, .. } => holds(to),
+            LinkedTranslation::Embedded(_) => return true,
             // The address of an interface is one of the packet's own family; an unknown one leaves
             // the packet as it was in every answer that can be given.
             LinkedTranslation::Keep

@@ -9,6 +9,7 @@ use crate::linked::{
     LinkedRule, LinkedRuleBase, LinkedTranslation, RuleBaseId, RuleId,
 };
 use crate::model::{Action, Match, Names, NatRule, NatTable, PortTranslation, Rule, Translation};
+use crate::nat::EmbeddingPrefix;
 use crate::set::IdSet;
 
 impl Linker<'_> {
@@ -202,6 +203,13 @@ impl Linker<'_> {
         let translation = match &rule.translation {
             Translation::Keep => LinkedTranslation::Keep,
             Translation::EgressInterface => LinkedTranslation::EgressInterface,
+            Translation::Embedded { prefix } => match EmbeddingPrefix::new(*prefix) {
+                Ok(prefix) => LinkedTranslation::Embedded(prefix),
+                Err(error) => {
+                    self.problems.error("bad-prefix", rule.at, error.to_string());
+                    LinkedTranslation::Keep
+                }
+            },
             Translation::Prefix { to, port } => {
                 LinkedTranslation::Prefix { to: *to, port: linked_port(port) }
             }

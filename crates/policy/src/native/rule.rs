@@ -1,5 +1,6 @@
 //! Rule bases, layers and translation tables of a native file.
 
+use ipnet::IpNet;
 use parefeu_net::{MacAddress, PortRange};
 use toml::de::DeValue;
 
@@ -272,14 +273,27 @@ impl Reader<'_> {
         let port = port.map_or(PortTranslation::Keep, |text| self.port_translation(&text));
         let prefix = table.string("prefix", self.problems);
         let pool = self.address_items(table, "pool");
-        match (prefix, pool) {
-            (Some(prefix), None) => match self.network(&prefix) {
+        let embedded = table.string("embedded", self.problems);
+        match (prefix, pool, embedded) {
+            (Some(prefix), None, None) => match self.network(&prefix) {
                 Some(to) => Translation::Prefix { to, port },
                 None => Translation::Keep,
             },
-            (None, Some(to)) => Translation::Pool { to, port },
+            (None, Some(to), None) => Translation::Pool { to, port },
+            (None, None, Some(prefix)) if port == PortTranslation::Keep => {
+                match self.network(&prefix) {
+                    Some(IpNet::V6(prefix)) => Translation::Embedded { prefix },
+                    Some(IpNet::V4(_)) => {
+                        let help = "write an IPv6 prefix such as `64:ff9b::/96`";
+                        self.bad(&prefix, "a prefix that embeds IPv4 addresses", help);
+                        Translation::Keep
+                    }
+                    None => Translation::Keep,
+                }
+            }
             _ => {
-                let message = "a translation has either `prefix` or `pool`";
+                let message =
+                    "a translation has one of `prefix`, `pool` and, without `port`, `embedded`";
                 self.problems.error("bad-value", at, message);
                 Translation::Keep
             }

@@ -343,6 +343,10 @@ impl Writer<'_> {
             Translation::EgressInterface => {
                 return self.string("translation", "egress-interface");
             }
+            Translation::Embedded { prefix } => {
+                let to = quoted(&ShowNetwork((*prefix).into()).to_string());
+                return self.raw("translation", format_args!("{{ embedded = {to} }}"));
+            }
             Translation::Prefix { to, port } => {
                 (format!("prefix = {}", quoted(&ShowNetwork(*to).to_string())), port)
             }

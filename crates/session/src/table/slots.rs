@@ -2,7 +2,7 @@
 
 use std::net::{IpAddr, Ipv4Addr};
 
-use parefeu_net::{Direction, FiveTuple, Protocol, Timestamp};
+use parefeu_net::{Direction, FiveTuple, Protocol, Timestamp, icmp_across};
 
 use super::calendar::NOWHERE;
 use crate::session::{Carried, SessionId, Sought};
@@ -389,23 +389,30 @@ impl<T> Slots<T> {
     #[inline]
     pub(super) fn matches(&self, hot: &Hot, query: &Query<'_>) -> (bool, bool) {
         let Sought { tag, flow, carried, depth } = query.sought;
-        if hot.protocol != flow.protocol || hot.flags >> DEPTH != *depth {
+        if hot.flags >> DEPTH != *depth {
             return (false, false);
         }
-        let (is_original, is_reply) = if hot.flags & APART == 0 {
+        let (is_original, is_reply, crosses) = if hot.flags & APART == 0 {
             let Some(ends) = query.ends else { return (false, false) };
+            if hot.protocol != flow.protocol {
+                return (false, false);
+            }
             let back = ends.reverse();
-            (hot.ends == ends && hot.tag == *tag, hot.ends == back && back != ends)
+            (hot.ends == ends && hot.tag == *tag, hot.ends == back && back != ends, false)
         } else {
             let (original, reply) = self.flows(hot);
-            (original == *flow && hot.tag == *tag, reply == *flow && reply != original)
+            let is_original = original == *flow && hot.tag == *tag;
+            let crosses = reply.protocol != original.protocol;
+            (is_original, reply == *flow && reply != original, crosses)
         };
         let Some(Carried { kind, against }) = carried else { return (is_original, is_reply) };
-        let carries = |direction: Direction| {
-            hot.plain.carries(if *against { direction.reverse() } else { direction }, *kind)
+        let carries = |direction: Direction, kind| {
+            hot.plain.carries(if *against { direction.reverse() } else { direction }, kind)
         };
-        let [original, reply] = [Direction::Original, Direction::Reply].map(carries);
-        (is_original && original, is_reply && reply)
+        // A ping that is translated to the other family is answered in that one.
+        let there = if crosses { icmp_across(*kind) } else { Some(*kind) };
+        let is_carried = there.is_some_and(|kind| carries(Direction::Reply, kind));
+        (is_original && carries(Direction::Original, *kind), is_reply && is_carried)
     }
 
     /// Works on the tracker of a live session; the second argument tells when the session began,

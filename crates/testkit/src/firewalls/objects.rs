@@ -77,6 +77,14 @@ pub(super) fn network() -> impl Strategy<Value = IpNet> {
     prop_oneof![2 => v4, 1 => v6]
 }
 
+/// A prefix behind which IPv4 addresses are embedded (RFC 6052 §2.2).
+pub(super) fn embedding_prefix() -> impl Strategy<Value = Ipv6Net> {
+    let lengths = select([32u8, 40, 48, 56, 64, 96].as_slice());
+    (v6(), lengths)
+        .prop_filter_map("length", |(address, length)| Ipv6Net::new(address, length).ok())
+        .prop_map(|network| network.trunc())
+}
+
 fn v4() -> impl Strategy<Value = Ipv4Addr> {
     prop_oneof![
         12 => (0u8..4, 0u8..16).prop_map(|(net, host)| Ipv4Addr::new(10, 0, net, host)),

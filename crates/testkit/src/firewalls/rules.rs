@@ -208,5 +208,6 @@ fn translation() -> impl Strategy<Value = Translation> {
         2 => (vec(placed(target), 1..3), port())
             .prop_map(|(to, port)| Translation::Pool { to, port }),
         1 => Just(Translation::EgressInterface),
+        1 => objects::embedding_prefix().prop_map(|prefix| Translation::Embedded { prefix }),
     ]
 }
