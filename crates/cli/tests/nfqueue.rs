@@ -12,8 +12,8 @@
 mod schema;
 
 use std::fs::File;
-use std::io::{BufRead, BufReader, Read, Write};
-use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::io::{BufRead, BufReader, ErrorKind, Read, Write};
+use std::net::{SocketAddr, TcpListener, TcpStream, UdpSocket};
 use std::os::fd::AsFd;
 use std::process::{Child, Command, Stdio};
 use std::thread;
@@ -28,6 +28,9 @@ behaviour = "panos"
 [[application]]
 name = "http"
 identified_as = ["http"]
+[[application]]
+name = "ssh"
+identified_as = ["ssh"]
 [[interface]]
 name = "clients"
 address = ["10.9.1.1/24"]
@@ -40,6 +43,14 @@ name = "policy"
 name = "no web"
 application = ["http"]
 action = "deny"
+[[rule_base.rule]]
+name = "told"
+service = ["tcp/7003", "udp/7003"]
+action = "reset-client"
+[[rule_base.rule]]
+name = "told both"
+application = ["ssh"]
+action = "reset"
 [[rule_base.rule]]
 name = "echo"
 destination = "10.9.2.2"
@@ -243,6 +254,59 @@ fn tell_the_peer(listener: &TcpListener) {
     while let Ok((mut connection, peer)) = listener.accept() {
         connection.write_all(format!("{:>15}", peer.ip().to_string()).as_bytes()).unwrap();
     }
+}
+
+/// What becomes of a connection to a port, in words.
+fn fate(port: u16, request: &[u8]) -> String {
+    let patience = Duration::from_millis(700);
+    let server = SocketAddr::from(([10, 9, 2, 2], port));
+    let mut connection = match TcpStream::connect_timeout(&server, patience) {
+        Ok(connection) => connection,
+        Err(error) => return error.kind().to_string(),
+    };
+    connection.set_read_timeout(Some(patience)).unwrap();
+    connection.write_all(request).unwrap();
+    match connection.read(&mut [0; 256]) {
+        Ok(0) => "closed".to_owned(),
+        Ok(_) => "answered".to_owned(),
+        Err(error) => error.kind().to_string(),
+    }
+}
+
+#[test]
+fn refusals_are_told_to_whom_rules_say() {
+    let Some(network) = Network::build(Hook::Forward) else { return };
+    let folder = tempfile::tempdir().unwrap();
+    let config = folder.path().join("fw.toml");
+    std::fs::write(&config, FIREWALL).unwrap();
+    let (listener, udp) = network.inside(2, || {
+        let at = |port| SocketAddr::from(([10, 9, 2, 2], port));
+        (TcpListener::bind(at(7001)).unwrap(), UdpSocket::bind(at(7003)).unwrap())
+    });
+    // How the connection that is cut ends for the server.
+    let server = thread::spawn(move || {
+        let (mut connection, _) = listener.accept().unwrap();
+        connection.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
+        connection.read(&mut [0; 256]).map_err(|error| error.kind())
+    });
+    let firewall = network.start(config.to_str().unwrap(), &[]);
+    let [refused, silent, cut] = network
+        .inside(0, || [fate(7003, b""), fate(7004, b""), fate(7001, b"SSH-2.0-OpenSSH_9.6\r\n")]);
+    assert_eq!(refused, ErrorKind::ConnectionRefused.to_string());
+    assert_eq!(silent, ErrorKind::TimedOut.to_string());
+    assert_eq!(cut, ErrorKind::ConnectionReset.to_string());
+    assert_eq!(server.join().unwrap(), Err(ErrorKind::ConnectionReset));
+    let prohibited = network.inside(0, || {
+        let socket = UdpSocket::bind("10.9.1.2:0").unwrap();
+        socket.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
+        socket.connect("10.9.2.2:7003").unwrap();
+        socket.send(b"anybody?").unwrap();
+        socket.recv(&mut [0; 16]).map_err(|error| error.kind())
+    });
+    assert_eq!(prohibited, Err(ErrorKind::HostUnreachable));
+    drop(udp);
+    let (_, summary) = interrupt(firewall);
+    assert_eq!(summary["answers"], 4, "{summary:#}");
 }
 
 #[test]

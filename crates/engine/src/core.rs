@@ -181,6 +181,7 @@ impl Core {
             reason: Reason::RelatedError,
             hit: standing.hit,
             session: Some(session.data.serial),
+            direction,
             application: session.data.flow.application(),
             translated: None,
             quoted: None,
@@ -429,6 +430,7 @@ impl Core {
         let Standing { verdict, hit, reason } = kept.standing;
         let reason = if reason == Reason::Tentative { reason } else { Reason::Session };
         let mut decision = decision_of(kept, translated(flows, direction));
+        decision.direction = direction;
         (decision.verdict, decision.hit, decision.reason) = (verdict, hit, reason);
         self.identify(arrival, packet, id, direction, decision)
     }
@@ -508,6 +510,7 @@ impl Core {
         let route = self.route_within(&kept.route, key, direction);
         let standing = self.judge(kept, &route);
         let mut decision = decision_of(kept, translated(flows, direction));
+        decision.direction = direction;
         let Standing { verdict, reason, hit } = standing;
         (decision.verdict, decision.reason, decision.hit) = (verdict, reason, hit);
         if let Some(kept) = self.sessions.data_mut(id) {

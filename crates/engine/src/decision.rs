@@ -3,7 +3,7 @@
 use std::fmt;
 
 use parefeu_identify::Application;
-use parefeu_net::{DiscardReason, FiveTuple, MalformedReason};
+use parefeu_net::{Direction, DiscardReason, FiveTuple, MalformedReason};
 use parefeu_policy::{Hit, LinkedAction};
 use serde::{Deserialize, Serialize};
 
@@ -201,6 +201,8 @@ pub struct Decision {
     pub hit: Option<Hit>,
     /// The session, numbered from 1 in the order sessions were first seen by this engine.
     pub session: Option<u64>,
+    /// Which way the packet goes in its session; [`Direction::Original`] of one without a session.
+    pub direction: Direction,
     /// What identification takes the session for, so far.
     pub application: Option<Application>,
     /// The packet's flow as it leaves, when translated.
@@ -217,6 +219,7 @@ impl Decision {
             reason,
             hit: None,
             session: None,
+            direction: Direction::Original,
             application: None,
             translated: None,
             quoted: None,

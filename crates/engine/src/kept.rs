@@ -92,7 +92,8 @@ pub(crate) fn decision_of(kept: &Kept, translated: Option<FiveTuple>) -> Decisio
     let Standing { verdict, reason, hit } = kept.standing;
     let application = kept.flow.application();
     let session = (kept.serial != 0).then_some(kept.serial);
-    Decision { verdict, reason, hit, session, application, translated, quoted: None }
+    let direction = Direction::Original;
+    Decision { verdict, reason, hit, session, direction, application, translated, quoted: None }
 }
 
 /// The flags of a TCP segment; none for other packets.

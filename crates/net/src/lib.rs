@@ -14,7 +14,8 @@
 //!
 //! A fragment tells little. [`Reassembler`] holds fragments, within [`FragmentLimits`], until the
 //! datagram is whole and can be decoded as one packet. [`transport_checksum`] tells whether
-//! the checksum of a packet agrees, [`rewrite()`] translates a packet and keeps it true.
+//! the checksum of a packet agrees, [`rewrite()`] translates a packet and keeps it true;
+//! [`reset_to_sender`] and its kin are what a refusal is answered with.
 //!
 //! It refuses to guess: no protocol is recognised by its payload, and no reassembly policy of a
 //! particular host is imitated; overlapping fragments are discarded.
@@ -44,6 +45,7 @@ mod packet;
 mod port;
 mod protocol;
 mod reassembly;
+mod refusal;
 mod rewrite;
 mod timestamp;
 
@@ -61,5 +63,6 @@ pub use protocol::Protocol;
 pub use reassembly::{
     Datagram, DiscardReason, FragmentLimits, Reassembler, Reassembly, SavedFragments,
 };
+pub use refusal::{prohibited, reset_to_receiver, reset_to_sender};
 pub use rewrite::{Rewrite, RewriteError, rewrite};
 pub use timestamp::{ParseTimestampError, Timestamp};

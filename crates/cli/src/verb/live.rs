@@ -1,5 +1,7 @@
 //! `run`: a firewall that decides on the packets of a queue of the Linux kernel (NFQUEUE).
 
+mod answer;
+
 use std::collections::BTreeMap;
 use std::io::{ErrorKind, Write};
 use std::net::{Ipv4Addr, UdpSocket};
@@ -25,6 +27,7 @@ use crate::budget::stop_at_interrupt;
 use crate::draw::Drawer;
 use crate::load::load;
 use crate::output::Sink;
+use answer::Answers;
 
 #[derive(Args, Debug)]
 pub(crate) struct Run {
@@ -91,6 +94,7 @@ pub(crate) fn run(args: &Run, drawer: &Drawer) -> anyhow::Result<Status> {
         packets: 0,
         passed: 0,
         lost: 0,
+        answers: if args.monitor { None } else { Answers::open(firewall)? },
         sessions: 0,
         rules: BTreeMap::new(),
     };
@@ -183,6 +187,7 @@ struct Live<'a> {
     passed: u64,
     /// How often the kernel has dropped packets for want of room.
     lost: u64,
+    answers: Option<Answers>,
     sessions: u64,
     /// Packets by what decided, and whether they pass.
     rules: BTreeMap<(String, bool), u64>,
@@ -201,6 +206,9 @@ impl Live<'_> {
         let wire_len = message.get_original_len() as u32;
         let decision = self.side.decide(self.now, captured, &packet, wire_len);
         let mut passes = decision.verdict.passes();
+        if let Some(answers) = self.answers.as_mut().filter(|_| !passes) {
+            answers.tell(self.firewall, self.now, &packet, &decision);
+        }
         let mut by = self.decider(decision.hit).unwrap_or_else(|| decision.reason.to_string());
         if let Some(flow) = decision.translated.filter(|_| passes && !self.monitor) {
             let mut translated = data.to_vec();
@@ -265,6 +273,7 @@ impl Live<'_> {
             "passed": self.passed,
             "dropped": self.packets - self.passed,
             "lost": self.lost,
+            "answers": self.answers.as_ref().map_or(0, |answers| answers.sent),
             "sessions": self.sessions,
             "rules": rules.collect::<Vec<_>>(),
         })
@@ -278,6 +287,9 @@ impl Live<'_> {
             "{} packets, {} sessions: {passed} passed, {dropped} {would}dropped",
             self.packets, self.sessions
         )?;
+        if let Some(Answers { sent, .. }) = &self.answers {
+            writeln!(self.sink, "{sent:>10}  answers to refused ones")?;
+        }
         for ((by, passes), packets) in &self.rules {
             let what = if *passes { "passed" } else { "dropped" };
             writeln!(self.sink, "{packets:>10}  {what} by {by}")?;
