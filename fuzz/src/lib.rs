@@ -12,8 +12,9 @@ use parefeu::classify::{
 use parefeu::dialect::{Dialect, read_bytes};
 use parefeu::engine::{Arrived, Engine, EngineConfig, Frame, OneByOne};
 use parefeu::net::{
-    ChecksumVerdict, DecodeLimits, FiveTuple, LinkType, Protocol, Rewrite, Timestamp,
-    ip_header_checksum, transport_checksum,
+    ChecksumVerdict, DecodeLimits, FiveTuple, LinkType, Packet, Protocol, Rewrite, Timestamp,
+    Transport, ip_header_checksum, prohibited, reset_to_receiver, reset_to_sender,
+    transport_checksum,
 };
 use parefeu::policy::{
     Behaviour, Diagnostics, LinkedFirewall, LinkedMatch, LinkedRule, PacketKey, Preset, RuleBaseId,
@@ -36,7 +37,27 @@ pub fn decode(data: &[u8]) {
     for wire_len in [frame.len(), frame.len() + 100] {
         let packet = parefeu::net::decode(link_type, frame, wire_len, &DecodeLimits::default());
         assert!(packet.transport.payload().len() <= frame.len());
-        let _ = packet.five_tuple();
+        answer(&packet);
+    }
+}
+
+/// What tells of a refusal goes to the sender or the receiver, and is in order.
+fn answer(packet: &Packet<'_>) {
+    let Some(flow) = packet.five_tuple() else { return };
+    for (answer, to) in [
+        (reset_to_sender(packet), flow.src),
+        (prohibited(packet, flow.dst), flow.src),
+        (reset_to_receiver(packet, &flow), flow.dst),
+    ] {
+        let Some(answer) = answer else { continue };
+        let limits = DecodeLimits::default();
+        let said = parefeu::net::decode(LinkType::RAW, &answer, answer.len(), &limits);
+        assert_eq!((said.malformed, said.five_tuple().map(|flow| flow.dst)), (None, Some(to)));
+        let network = said.network.as_ref();
+        assert_eq!(network.map(transport_checksum), Some(ChecksumVerdict::Valid));
+        // Nobody answers a reset with another, nor an error with an error.
+        assert_eq!(reset_to_sender(&said), None);
+        assert!(matches!(said.transport, Transport::Tcp(_)) || prohibited(&said, to).is_none());
     }
 }
 

@@ -22,7 +22,7 @@ pub fn reset_to_sender(packet: &Packet<'_>) -> Option<Vec<u8>> {
         return reset(&flow, segment.acknowledgement, None);
     }
     let ends = [TcpFlags::SYN, TcpFlags::FIN].map(|flag| u32::from(segment.flags.contains(flag)));
-    let length = segment.payload_len + ends.iter().sum::<u32>();
+    let length = ends.iter().fold(segment.payload_len, |sum, end| sum.wrapping_add(*end));
     reset(&flow, 0, Some(segment.sequence.wrapping_add(length)))
 }
 
