@@ -373,7 +373,7 @@ impl<T> SessionTable<T> {
             return Err(OpenError::TableFull);
         }
         let deadline =
-            now + self.hasten(tracker.timeout(&self.behaviour.timers, || Duration::ZERO));
+            now + hastened(tracker.timeout(&self.behaviour.timers, || Duration::ZERO), self.haste);
         let depth = sought.depth;
         let entry = Entry { tag, original, reply, depth, now, deadline, bytes, tracker, data };
         let id = self.place(entry, hash);
@@ -507,7 +507,7 @@ impl<T> SessionTable<T> {
             Step::Reopen | Step::Gone => {}
         }
         let deadline = match (timer, timeout) {
-            (Timer::Renews, Some(timeout)) => now + timeout / haste,
+            (Timer::Renews, Some(timeout)) => now + hastened(timeout, haste),
             (Timer::Shortens, _) if !timers.tcp_unacknowledged.is_zero() => {
                 hot.deadline.min(now + timers.tcp_unacknowledged)
             }
@@ -543,7 +543,7 @@ impl<T> SessionTable<T> {
         let timers = &self.behaviour.timers;
         let timeout = Tracker::Refused { protocol, opening: 0 }.timeout(timers, || Duration::ZERO);
         if let Some(hot) = self.slots.hot_mut(id.slot) {
-            hot.deadline = now + timeout / self.haste;
+            hot.deadline = now + hastened(timeout, self.haste);
         }
         self.reschedule(id.slot);
     }
@@ -558,11 +558,6 @@ impl<T> SessionTable<T> {
         if let WhenFull::Age(aging) = self.limits.when_full {
             self.haste = if hasty { u32::from(aging.divisor.max(1)) } else { 1 };
         }
-    }
-
-    /// An idle time, as long as it is granted now.
-    fn hasten(&self, timeout: Duration) -> Duration {
-        timeout / self.haste
     }
 
     /// Gives sessions less time from now on, or as much as before, as many as there are. Those that
@@ -665,6 +660,13 @@ impl<T> SessionTable<T> {
         let unanswered = self.unanswered.capacity() * size_of::<SessionId>();
         self.slots.bytes() + self.index.bytes() + self.calendar.bytes() + unanswered
     }
+}
+
+/// A part of an idle time. All of it is what most packets ask for: a division takes as long as the
+/// rest of their step.
+#[inline]
+fn hastened(timeout: Duration, haste: u32) -> Duration {
+    if haste > 1 { timeout / haste } else { timeout }
 }
 
 #[cfg(test)]
