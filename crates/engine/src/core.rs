@@ -369,9 +369,8 @@ impl Core {
         // The ports of sessions that have ended are free.
         self.collect_ended();
         let seed = self.sessions.hash(&sought.flow) ^ now.as_nanos();
-        let is_taken = |leaves: &FiveTuple| {
-            self.sessions.has_reply(&Sought { flow: *leaves, ..sought }.reverse())
-        };
+        let is_taken =
+            |leaves: &FiveTuple| self.sessions.has_reply(&sought.leaving_as(*leaves).reverse());
         let firewall = self.policy.firewall();
         self.mappings.leaving(firewall, &sought, route, seed, is_taken)
     }

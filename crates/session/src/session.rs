@@ -1,6 +1,6 @@
 //! A session as its table shows it, and as it is when it ended.
 
-use parefeu_net::{Direction, FiveTuple, Timestamp};
+use parefeu_net::{Direction, FiveTuple, Timestamp, icmp_across};
 use serde::{Deserialize, Serialize};
 
 use crate::EndReason;
@@ -43,6 +43,15 @@ impl Sought {
     /// The session of a flow, be it of whatever ICMP messages.
     pub const fn new(tag: u32, flow: FiveTuple) -> Self {
         Self { tag, flow, carried: None, depth: 0 }
+    }
+
+    /// The same packet as it leaves between other ends; a ping may become one of the other family.
+    #[must_use]
+    pub fn leaving_as(self, flow: FiveTuple) -> Self {
+        let across = |it: Carried| Some(Carried { kind: icmp_across(it.kind)?, ..it });
+        let stays = flow.protocol == self.flow.protocol;
+        let carried = if stays { self.carried } else { self.carried.and_then(across) };
+        Self { flow, carried, ..self }
     }
 
     /// The session of the packet that goes the other way than this one's flow.

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use parefeu_engine::{Engine, EngineConfig, Event, Frame, Reason};
 use parefeu_net::{FiveTuple, LinkType, Timestamp};
+use parefeu_session::EndReason;
 use parefeu_testkit::{Random, frames};
 
 use super::{NETWORK, engine, policy};
@@ -185,6 +186,13 @@ fn s4_7_a_connection_goes_on_in_the_other_family() {
                 "192.0.2.1 > 203.0.113.9 echo-reply id=7",
                 "icmpv6 64:ff9b::c000:201 > 2001:db8::7",
             ),
+            // The identifier is taken: this client gets another one.
+            ("lan", "2001:db8::8 > 64:ff9b::c000:201 echo id=7", "icmp 203.0.113.9 > 192.0.2.1"),
+            (
+                "wan",
+                "192.0.2.1 > 203.0.113.9 echo-reply id=7",
+                "icmpv6 64:ff9b::c000:201 > 2001:db8::7",
+            ),
             (
                 "wan",
                 "192.0.2.9:4000 > 203.0.113.80:80 S seq=1",
@@ -200,7 +208,22 @@ fn s4_7_a_connection_goes_on_in_the_other_family() {
             let left = left.unwrap_or_else(|reason| format!("{reason:?}"));
             assert_eq!(left, expected, "{behaviour}: {frame}");
         }
-        assert_eq!(engine.session_count(), 4);
+        assert_eq!(engine.session_count(), 5);
+        let identifiers = |engine: &mut Engine| {
+            engine.close_all(EndReason::CaptureEnd);
+            let ended = std::iter::from_fn(|| engine.poll_event());
+            let pings = ended.filter_map(|event| match event {
+                Event::SessionEnded(it) if it.flow.protocol.is_icmp() => it.translated,
+                _ => None,
+            });
+            pings.map(|flow| flow.src_port).collect::<BTreeSet<u16>>()
+        };
+        let snapshot = engine.snapshot();
+        let mut again = super::engine(&text);
+        again.restore(&snapshot).unwrap();
+        assert_eq!(again.session_count(), 5);
+        assert_eq!(identifiers(&mut again).len(), 2);
+        assert_eq!(identifiers(&mut engine).len(), 2);
     }
 }
 

@@ -363,7 +363,7 @@ impl<T> SessionTable<T> {
         let reply = translated.reverse();
         let as_it_is = self.sought(tag, packet).unwrap_or_else(|| Sought::new(tag, original));
         let sought = Sought { flow: original, ..as_it_is };
-        let answer = Sought { flow: translated, ..as_it_is }.reverse();
+        let answer = sought.leaving_as(translated).reverse();
         let query = Query::new(&sought);
         let hash = self.place_hash(&query);
         if self.find_hashed(&query, hash).is_some() || self.has_reply(&answer) {

@@ -57,7 +57,7 @@ impl<T> SessionTable<T> {
         };
         let carried = carried.map(|kind| Carried { kind, against: false });
         let sought = Sought { tag, flow: original, carried, depth };
-        let answer = Sought { flow: reply.reverse(), ..sought }.reverse();
+        let answer = sought.leaving_as(reply.reverse()).reverse();
         let hash = self.place_hash(&Query::new(&sought));
         if self.find_hashed(&Query::new(&sought), hash).is_some() || self.has_reply(&answer) {
             return Err(OpenError::Clash);
