@@ -399,14 +399,20 @@ fn folded(data: &[u8]) -> u64 {
 }
 
 /// An engine takes any frames at any times that do not run backwards; one of several shards, which
-/// is put down and taken up again in between, does and tells the same.
+/// is put down and taken up again in between, does and tells the same. The first bit says whether
+/// it translates.
 pub fn engine(data: &[u8]) {
-    static POLICY: LazyLock<Option<Arc<CompiledPolicy>>> = LazyLock::new(|| {
-        let firewall = written(POLICY_TEXT.as_bytes())?;
-        Some(Arc::new(CompiledPolicy::compile(firewall, &CompileLimits::default())))
+    static POLICIES: LazyLock<[Option<Arc<CompiledPolicy>>; 2]> = LazyLock::new(|| {
+        [["", ""], [MAPPING, TRANSLATION]].map(|[before, behind]| {
+            let text = format!("[behaviour]\npreset = \"panos\"\n{before}{POLICY_TEXT}{behind}");
+            let firewall = written(text.as_bytes())?;
+            Some(Arc::new(CompiledPolicy::compile(firewall, &CompileLimits::default())))
+        })
     });
+    let translates = data.first().is_some_and(|first| first >> 7 == 1);
     let engine = |shards| {
-        let policy = POLICY.clone().expect("the policy is written below");
+        let policy = POLICIES[usize::from(translates)].clone();
+        let policy = policy.expect("the policies are written below");
         // Checksums that fuzzing cannot guess would keep every frame out.
         let shards = NonZeroUsize::new(shards).expect("some");
         Engine::new(policy, EngineConfig { verify_checksums: false, shards, ..Default::default() })
@@ -459,7 +465,6 @@ pub fn engine(data: &[u8]) {
 
 /// Lets everything pass, but has to know the application to say by which rule.
 const POLICY_TEXT: &str = r#"
-behaviour = "panos"
 [[application]]
 name = "web"
 identified_as = ["http", "tls", "quic"]
@@ -474,4 +479,18 @@ name = "rest"
 action = "allow"
 [[layer]]
 rule_base = "all"
+"#;
+
+/// Clients keep their ports, of which there are few.
+const MAPPING: &str = "nat-mapping = \"endpoint-independent\"\nnat-port-parity = true\n";
+
+/// Clients of either family go to servers of IPv4.
+const TRANSLATION: &str = r#"
+[[destination_nat]]
+name = "embedded"
+destination = "64:ff9b::/96"
+translation = { embedded = "64:ff9b::/96" }
+[[source_nat]]
+name = "either family"
+translation = { pool = "203.0.113.8-203.0.113.9", port = "allocate 2000-2003" }
 "#;

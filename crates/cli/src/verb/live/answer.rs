@@ -20,7 +20,8 @@ const MOST_ERRORS: u32 = 1000;
 /// A way to send packets from any address.
 pub(super) struct Answers {
     v4: OwnedFd,
-    v6: OwnedFd,
+    /// Where the machine knows IPv6.
+    v6: Option<OwnedFd>,
     /// When the errors began to be counted, and how many there were since.
     counted_from: Timestamp,
     errors: u32,
@@ -45,7 +46,7 @@ impl Answers {
         };
         Ok(Some(Self {
             v4: open(AddressFamily::INET)?,
-            v6: open(AddressFamily::INET6)?,
+            v6: open(AddressFamily::INET6).ok(),
             counted_from: Timestamp::default(),
             errors: 0,
             sent: 0,
@@ -93,8 +94,8 @@ impl Answers {
     }
 
     fn send(&mut self, to: IpAddr, answer: Option<Vec<u8>>) {
-        let Some(answer) = answer else { return };
-        let socket = if to.is_ipv4() { &self.v4 } else { &self.v6 };
+        let socket = if to.is_ipv4() { Some(&self.v4) } else { self.v6.as_ref() };
+        let (Some(answer), Some(socket)) = (answer, socket) else { return };
         let sent = sendto(socket, &answer, SendFlags::empty(), &SocketAddr::new(to, 0));
         self.sent += u64::from(sent.is_ok());
     }
