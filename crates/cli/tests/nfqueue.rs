@@ -16,6 +16,7 @@ use std::io::{BufRead, BufReader, ErrorKind, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream, UdpSocket};
 use std::os::fd::AsFd;
 use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::thread;
 use std::time::Duration;
 
@@ -76,8 +77,10 @@ struct Network {
 impl Network {
     /// `None`, and why aloud, where the machine cannot.
     fn build(hook: Hook) -> Option<Self> {
-        let id = std::process::id();
-        let names = ["c", "f", "s"].map(|end| format!("pf{id}{hook:?}{end}"));
+        // Tests of one process run side by side.
+        static BUILT: AtomicU32 = AtomicU32::new(0);
+        let (id, number) = (std::process::id(), BUILT.fetch_add(1, Ordering::Relaxed));
+        let names = ["c", "f", "s"].map(|end| format!("pf{id}-{number}{end}"));
         let found = Self { names };
         let [client, firewall, server] = &found.names;
         let skip = |what: &str| eprintln!("SKIPPED: {what}");
