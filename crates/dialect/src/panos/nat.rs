@@ -216,8 +216,9 @@ impl<'t> Converter<'t> {
         Translation::Pool { to, port }
     }
 
-    /// Of NAT64 without another destination: the address that the one asked for embeds. (From
-    /// memory of the vendor's administrator's guide: the prefix is the rule's destination.)
+    /// Of NAT64 without another destination: the address that the one asked for embeds, as RFC 6052
+    /// has it (*NAT64 Overview*, PAN-OS Networking Administrator's Guide). That the rule's
+    /// destination is the prefix is from memory.
     fn embedded(&mut self, rule: Element<'t>, place: Place) -> Translation {
         let mut asked = rule.under("destination");
         let only = asked.next().filter(|_| asked.next().is_none());

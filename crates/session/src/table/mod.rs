@@ -662,8 +662,7 @@ impl<T> SessionTable<T> {
     }
 }
 
-/// A part of an idle time. All of it is what most packets ask for: a division takes as long as the
-/// rest of their step.
+/// A part of an idle time: all of it, without a division, unless sessions age sooner.
 #[inline]
 fn hastened(timeout: Duration, haste: u32) -> Duration {
     if haste > 1 { timeout / haste } else { timeout }
