@@ -128,6 +128,7 @@ fn choose_rule_base(firewall: &mut Firewall, name: &str, file: &str) -> anyhow::
         default: Action::Deny,
         sees_src: Sees::Original,
         sees_dst: Sees::Translated,
+        before_sessions: false,
     })];
     Ok(())
 }

@@ -41,6 +41,7 @@ pub(crate) fn read(source: Source) -> (Option<Firewall>, Diagnostics) {
         default: Action::Deny,
         sees_src: Sees::Original,
         sees_dst: Sees::Original,
+        before_sessions: false,
     };
     let firewall = Firewall {
         dialect: "classbench",

@@ -27,7 +27,7 @@ use crate::kept::{
 };
 use crate::knowledge::{ApplicationTable, UserTable, url_categories};
 use crate::mapping::{Client, Leaving, Mappings};
-use crate::pipeline::{OpenRoute, evaluate, open_route};
+use crate::pipeline::{OpenRoute, evaluate, evaluate_before_sessions, open_route, route_alone};
 
 /// When, where and how long a frame was.
 #[derive(Clone, Copy, Debug)]
@@ -94,6 +94,9 @@ impl Core {
         if verify && has_bad_checksum(packet) {
             return self.handle_bad_checksum(arrival, packet);
         }
+        if let Some(refused) = self.refused_before_sessions(arrival, packet) {
+            return refused;
+        }
         if let Some(decision) = self.handle_error_message(arrival, packet, &sought) {
             return decision;
         }
@@ -104,6 +107,20 @@ impl Core {
         }
     }
 
+    /// What layers that are asked before any connection is looked up refuse.
+    fn refused_before_sessions(&self, arrival: Arrival, packet: &Packet<'_>) -> Option<Decision> {
+        if !self.policy.firewall().layers.first()?.before_sessions {
+            return None;
+        }
+        let route = route_alone(&self.policy, &self.key(arrival, packet, ConnectionState::New)?);
+        let mut kept = self.keep(packet, route);
+        let evaluation = evaluate_before_sessions(&self.policy, &route, &known(&kept));
+        kept.standing = standing_of(&evaluation, self.policy.firewall().behaviour.pending);
+        let refuses =
+            matches!(kept.standing.verdict, Verdict::Deny | Verdict::Drop | Verdict::Reset);
+        refuses.then(|| decision_of(&kept, None))
+    }
+
     /// A packet with a wrong checksum is no part of any session. Where rules are offered the state
     /// of every packet, they decide on it as on any invalid one.
     fn handle_bad_checksum(&self, arrival: Arrival, packet: &Packet<'_>) -> Decision {
@@ -111,11 +128,24 @@ impl Core {
         if !self.policy.firewall().behaviour.filter_every_packet {
             return refused;
         }
-        let Some(key) = self.key(arrival, packet, ConnectionState::Invalid) else { return refused };
-        let route = open_route(&self.policy, &key);
+        self.judge_alone(arrival, packet, ConnectionState::Invalid).unwrap_or(refused)
+    }
+
+    /// What the rules say of a packet of no connection: it is judged as it arrives, leaves so where
+    /// it passes, and is forgotten.
+    fn judge_alone(
+        &self,
+        arrival: Arrival,
+        packet: &Packet<'_>,
+        state: ConnectionState,
+    ) -> Option<Decision> {
+        let route = route_alone(&self.policy, &self.key(arrival, packet, state)?);
+        if route.key.egress.is_none() && !self.policy.firewall().routes.is_empty() {
+            return Some(Decision::refuse(Verdict::Drop, Reason::NoRoute));
+        }
         let mut kept = self.keep(packet, route);
         kept.standing = self.judge(&kept, &route);
-        decision_of(&kept, None)
+        Some(decision_of(&kept, None))
     }
 
     /// The session whose answer the client sees as `answer`, where the capture shows the client's
@@ -238,6 +268,11 @@ impl Core {
         if state == ConnectionState::Invalid && !behaviour.filter_every_packet {
             return Decision::refuse(Verdict::Drop, Reason::InvalidFirstPacket);
         }
+        let judged_alone = matches!(state, ConnectionState::Invalid | ConnectionState::Untracked);
+        if judged_alone && behaviour.filter_every_packet {
+            let decision = self.judge_alone(arrival, packet, state);
+            return decision.unwrap_or(Decision::refuse(Verdict::Drop, Reason::NotIp));
+        }
         let Some(key) = self.key(arrival, packet, state) else {
             return Decision::refuse(Verdict::Drop, Reason::NotIp);
         };
@@ -259,11 +294,6 @@ impl Core {
             }
             None => self.judge(&kept, &route),
         };
-        let judged_alone = matches!(state, ConnectionState::Invalid | ConnectionState::Untracked);
-        if judged_alone && behaviour.filter_every_packet {
-            // A packet that opens nothing is judged and forgotten.
-            return decision_of(&kept, None);
-        }
         let Standing { verdict, hit, .. } = kept.standing;
         route.translated = if verdict.passes() {
             match self.translate(arrival.now, &route, sought) {
@@ -350,12 +380,7 @@ impl Core {
             let (verdict, reason) = (Verdict::Unknown, Reason::TranslationNotModelled);
             return Standing { verdict, reason, hit: None };
         }
-        let known = Knowledge {
-            application: kept.identified,
-            url_categories: kept.url_categories.as_ref(),
-            categories_stated: false,
-            users: UserKnowledge::Mapped(kept.users.as_slice()),
-        };
+        let known = known(kept);
         standing_of(&evaluate(&self.policy, route, &known), firewall.behaviour.pending)
     }
 
@@ -370,7 +395,7 @@ impl Core {
         self.collect_ended();
         let seed = self.sessions.hash(&sought.flow) ^ now.as_nanos();
         let is_taken =
-            |leaves: &FiveTuple| self.sessions.has_reply(&sought.leaving_as(*leaves).reverse());
+            |leaves: &FiveTuple| self.sessions.is_taken(&sought.leaving_as(*leaves).reverse());
         let firewall = self.policy.firewall();
         self.mappings.leaving(firewall, &sought, route, seed, is_taken)
     }
@@ -398,14 +423,16 @@ impl Core {
             Step::Accept(state) => state,
             Step::Reopen => return reopened(self),
             Step::Gone => return Decision::refuse(Verdict::Drop, Reason::InvalidForSession),
-            Step::Invalid(_) if behaviour.filter_every_packet => ConnectionState::Invalid,
             Step::Invalid(_) => {
-                return Decision::refuse(Verdict::Drop, Reason::InvalidForSession);
+                let refused = Decision::refuse(Verdict::Drop, Reason::InvalidForSession);
+                if !behaviour.filter_every_packet {
+                    return refused;
+                }
+                let decision = self.judge_alone(arrival, packet, ConnectionState::Invalid);
+                return decision.unwrap_or(refused);
             }
         };
-        if state != ConnectionState::Invalid
-            && let Some(kept) = self.sessions.data_mut(id)
-        {
+        if let Some(kept) = self.sessions.data_mut(id) {
             let seen = &mut kept.tcp_flags[direction.index()];
             *seen = seen.union(tcp_flags(packet));
         }
@@ -848,6 +875,15 @@ impl Core {
 }
 
 /// Sessions of different ingress interfaces are different sessions.
+fn known(kept: &Kept) -> Knowledge<'_> {
+    Knowledge {
+        application: kept.identified,
+        url_categories: kept.url_categories.as_ref(),
+        categories_stated: false,
+        users: UserKnowledge::Mapped(kept.users.as_slice()),
+    }
+}
+
 fn tag(ingress: Option<InterfaceId>) -> u32 {
     ingress.map_or(u32::MAX, |id| id.0)
 }

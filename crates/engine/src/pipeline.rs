@@ -92,13 +92,49 @@ pub(crate) fn open_route(policy: &CompiledPolicy, key: &PacketKey) -> OpenRoute 
     }
 }
 
+/// The way of a packet that belongs to no connection, and that nothing translates therefore.
+pub(crate) fn route_alone(policy: &CompiledPolicy, key: &PacketKey) -> OpenRoute {
+    let firewall = policy.firewall();
+    let arrived =
+        PacketKey { from: key.from.or(key.ingress.and_then(|id| firewall.zone_of(id))), ..*key };
+    let PacketKey { src, dst, src_port, dst_port, protocol, .. } = *key;
+    OpenRoute {
+        key: towards(firewall, arrived, dst),
+        destination_nat: None,
+        source_nat: None,
+        translated: FiveTuple { src, dst, src_port, dst_port, protocol },
+        session_chooses: false,
+        doubtful_nat: None,
+    }
+}
+
 /// What every filter layer together answers for a packet of a routed connection.
 pub(crate) fn evaluate(
     policy: &CompiledPolicy,
     route: &OpenRoute,
     known: &Knowledge<'_>,
 ) -> Evaluation {
-    let layers = policy.firewall().layers.iter().enumerate();
+    evaluate_layers(policy, route, known, policy.firewall().layers.len())
+}
+
+/// What the layers answer that are asked before the packet's connection is looked up.
+pub(crate) fn evaluate_before_sessions(
+    policy: &CompiledPolicy,
+    route: &OpenRoute,
+    known: &Knowledge<'_>,
+) -> Evaluation {
+    let layers = &policy.firewall().layers;
+    let first = layers.iter().take_while(|layer| layer.before_sessions).count();
+    evaluate_layers(policy, route, known, first)
+}
+
+fn evaluate_layers(
+    policy: &CompiledPolicy,
+    route: &OpenRoute,
+    known: &Knowledge<'_>,
+    first: usize,
+) -> Evaluation {
+    let layers = policy.firewall().layers.iter().take(first).enumerate();
     let answers = layers.filter_map(|(index, layer)| {
         let mut seen = route.key;
         if layer.sees_dst == Sees::Translated {

@@ -407,6 +407,8 @@ pub struct LinkedLayer {
     pub sees_src: Sees,
     /// Which destination the filter compares.
     pub sees_dst: Sees,
+    /// Whether it is asked before the packet's connection is looked up.
+    pub before_sessions: bool,
 }
 
 /// A list of translations.

@@ -545,6 +545,9 @@ pub struct Layer {
     pub sees_src: Sees,
     /// Whether the filter compares destination address and port before or after translation.
     pub sees_dst: Sees,
+    /// Whether it is asked before the packet's connection is looked up: what it refuses leaves that
+    /// connection as it was. Such layers come first.
+    pub before_sessions: bool,
 }
 
 /// Which side of a translation a stage compares.

@@ -3,11 +3,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use parefeu_policy::{
-    Action, AddressItem, AddressMatch, At, Diagnostics, Firewall, Interface, Layer, Match, Rule,
-    RuleBase, Sees, Span,
+    Action, AddressItem, AddressMatch, At, ConnectionState, Diagnostics, Firewall, Interface,
+    Layer, Match, Rule, RuleBase, Sees, Span,
 };
 
-use super::condition::{self, Family, Kind};
+use super::condition::{self, Condition, Family, Kind};
 use super::matching::{Context, Interfaces, Matches};
 use super::nat;
 use super::script::{Chain, Policy, Ruleset};
@@ -116,6 +116,7 @@ impl Converter<'_> {
                 default: policies(&chains).map_or(Action::Allow, policy_action),
                 sees_src: Sees::Original,
                 sees_dst,
+                before_sessions: table == "raw",
             });
         }
         let mut done = BTreeSet::new();
@@ -196,7 +197,12 @@ impl Converter<'_> {
         rules: &mut Vec<Rule>,
     ) {
         let effect = self.effect(chain, rule);
-        let matches = self.context.matches(&rule.conditions, chain.family);
+        let matches = match chain.table {
+            "raw" => before_tracking(&rule.conditions)
+                .map(|conditions| self.context.matches(&conditions, chain.family)),
+            _ => Some(self.context.matches(&rule.conditions, chain.family)),
+        };
+        let matches = matches.unwrap_or_default();
         if self.reported.insert(rule.at) {
             self.report(&effect, rule, &matches);
         }
@@ -248,6 +254,22 @@ fn target_place(rule: &condition::Rule) -> Span {
     rule.target.as_ref().map_or(rule.at, |target| target.at)
 }
 
+/// Conditions where no packet has a state yet, which is to be `INVALID` (`xt_conntrack`, measured);
+/// `None` where they never hold.
+fn before_tracking(conditions: &[Condition]) -> Option<Vec<Condition>> {
+    let mut left = Vec::with_capacity(conditions.len());
+    for condition in conditions {
+        match &condition.kind {
+            Kind::States { states, .. } => {
+                let holds = states.contains(ConnectionState::Invalid) != condition.negated;
+                holds.then_some(())?;
+            }
+            _ => left.push(condition.clone()),
+        }
+    }
+    Some(left)
+}
+
 /// The actions a rule takes one after the other, each with the atom it hangs on.
 fn actions(
     effect: &Effect,
@@ -285,7 +307,7 @@ fn chains_of<'r>(ruleset: &'r Ruleset, table: &str) -> impl Iterator<Item = &'r 
 /// Reports what a rule compares that is not modelled.
 pub(super) fn report_unmodelled(
     matches: &Matches,
-    conditions: &[condition::Condition],
+    conditions: &[Condition],
     problems: &mut Diagnostics,
 ) {
     for atom in &matches.unmodelled {

@@ -319,7 +319,8 @@ fn implied(name: &str, matches: Match, action: Action) -> Rule {
 /// translation.
 fn layer(name: &str, rule_base: At<String>) -> Layer {
     let (sees_src, sees_dst) = (Sees::Original, Sees::Original);
-    Layer { name: name.to_owned(), rule_base, default: Action::Deny, sees_src, sees_dst }
+    let (name, default) = (name.to_owned(), Action::Deny);
+    Layer { name, rule_base, default, sees_src, sees_dst, before_sessions: false }
 }
 
 /// Traffic of an interface without zone is dropped, whatever the rules say.

@@ -15,11 +15,14 @@ use parefeu_testkit::kernel::{Kernel, Seen, Side};
 
 use crate::firewall::Firewall;
 use crate::fragments::Cut;
+use crate::iptables::Rules;
 use crate::scene::{Flow, Packet, Protocol, Scene, Step};
 
 pub(crate) struct Contest {
     kernel: Kernel,
     policy: Arc<CompiledPolicy>,
+    /// Whether rules have names that both judges tell.
+    named: bool,
     /// The next identification of a datagram in fragments. The kernel holds those of earlier plays
     /// for a while: none is used again soon.
     next_id: u32,
@@ -59,7 +62,25 @@ impl Contest {
         for (name, value) in &firewall.parameters {
             kernel.set(name, value).unwrap();
         }
-        Self { kernel, policy: firewall.policy(), next_id: 0, compared: 0, tally: BTreeMap::new() }
+        Self {
+            kernel,
+            policy: firewall.policy(),
+            named: true,
+            next_id: 0,
+            compared: 0,
+            tally: BTreeMap::new(),
+        }
+    }
+
+    /// From now on both judge by these rules, of which no names are told. `false` where the dialect
+    /// does not know all of them.
+    pub(crate) fn take(&mut self, rules: &Rules) -> bool {
+        let Some(policy) = rules.policy() else { return false };
+        let [v4, v6] = rules.texts();
+        let loaded = self.kernel.load_iptables([&v4, &v6]);
+        loaded.unwrap_or_else(|why| unreachable!("{why}\n{v4}{v6}"));
+        (self.policy, self.named) = (policy, false);
+        true
     }
 
     /// How often each judgement was given.
@@ -105,7 +126,7 @@ impl Contest {
 
     fn play_once(&mut self, scene: &Scene, kept: &[usize]) -> io::Result<Option<Difference>> {
         self.kernel.reset()?;
-        let mut play = Play::new(scene, Arc::clone(&self.policy), self.next_id);
+        let mut play = Play::new(scene, self);
         self.next_id += scene.steps.len() as u32;
         let mut judged = Vec::new();
         for (at, &step) in kept.iter().enumerate() {
@@ -141,6 +162,7 @@ impl Contest {
 struct Play<'a> {
     scene: &'a Scene,
     engine: Engine,
+    named: bool,
     now: Timestamp,
     /// Each flow as the kernel and as the engine translate it.
     views: Vec<[View; 2]>,
@@ -150,13 +172,14 @@ struct Play<'a> {
 }
 
 impl<'a> Play<'a> {
-    fn new(scene: &'a Scene, policy: Arc<CompiledPolicy>, first_id: u32) -> Self {
+    fn new(scene: &'a Scene, contest: &Contest) -> Self {
         Self {
             scene,
-            engine: Engine::new(policy, EngineConfig::default()),
+            engine: Engine::new(Arc::clone(&contest.policy), EngineConfig::default()),
+            named: contest.named,
             now: Timestamp::from_secs(1_700_000_000),
             views: scene.flows.iter().map(|flow| [View::of(flow); 2]).collect(),
-            first_id,
+            first_id: contest.next_id,
             story: String::new(),
         }
     }
@@ -194,7 +217,9 @@ impl<'a> Play<'a> {
             (Reason::UntranslatableError, said) if said.verdict != "pass" => ours.clone(),
             (_, said) => said,
         };
-        if !is_same(&theirs, &ours, packet) {
+        let [theirs, ours] =
+            [theirs, ours].map(|it| if self.named { it } else { it.without_rule() });
+        if !is_same(&theirs, &ours, packet, decision.session.is_none()) {
             let (story, why) = (&self.story, seen.invalid().unwrap_or_default());
             let text = format!("{story}kernel: {theirs}{why}\nengine: {ours}({decision})");
             return Ok(Err(text));
@@ -207,9 +232,14 @@ impl<'a> Play<'a> {
                 Err(text) => return Ok(Err(format!("{}{text}", self.story))),
             }
         }
-        if packet.forth && packet.quotes.is_none() {
+        // What belongs to no connection leaves as it came, and nobody answers it.
+        if packet.quotes.is_none() && decision.session.is_some() {
             for (view, judgement) in self.views[packet.flow].iter_mut().zip([theirs, ours]) {
-                view.far = judgement.ends.unwrap_or(view.far);
+                match judgement.ends {
+                    Some(ends) if packet.forth => view.far = ends,
+                    Some([src, dst]) => view.near = [dst, src],
+                    None => {}
+                }
             }
         }
         Ok(Ok(what))
@@ -272,13 +302,15 @@ fn side(flow: &Flow, packet: &Packet) -> Side {
 
 const PAUSES: usize = 20;
 
-/// Whether the judges agree. Which port is chosen where the flow's own is taken, is nobody's right.
-fn is_same(kernel: &Judgement, engine: &Judgement, packet: &Packet) -> bool {
+/// Whether the judges agree. Which port is chosen where the flow's own is taken, is nobody's right;
+/// a packet of no connection keeps what was chosen.
+fn is_same(kernel: &Judgement, engine: &Judgement, packet: &Packet, alone: bool) -> bool {
     let same_ends = match (kernel.ends, engine.ends) {
         _ if packet.quotes.is_some() => true,
         (Some([src, dst]), Some([other, other_dst])) => {
             let addresses = (src.ip(), dst.ip()) == (other.ip(), other_dst.ip());
-            addresses && (dst.port() == other_dst.port() || src.port() == dst.port())
+            let ports = alone || dst.port() == other_dst.port() || src.port() == dst.port();
+            addresses && ports
         }
         _ => true,
     };
@@ -301,6 +333,12 @@ impl Judgement {
             ([], _) => "refuse",
         };
         Self { verdict, rule, ends: seen.ends() }
+    }
+
+    /// A packet that nobody lets through is refused, whoever says so.
+    fn without_rule(self) -> Self {
+        let verdict = if self.verdict == "pass" { "pass" } else { "refuse" };
+        Self { verdict, rule: String::new(), ..self }
     }
 
     fn of_engine(engine: &Engine, frame: &[u8], decision: &Decision) -> Self {

@@ -11,15 +11,19 @@
 #![expect(clippy::print_stderr, reason = "what is missing, and what was compared, is said aloud")]
 #![expect(clippy::unwrap_used, reason = "helpers of tests may stop them")]
 
+use std::process::{Command, Stdio};
+
 use parefeu_testkit::kernel::{Kernel, StartError};
 
 use crate::contest::Contest;
 use crate::firewall::Firewall;
+use crate::iptables::Rules;
 use crate::scene::{Kinds, Scene};
 
 mod contest;
 mod firewall;
 mod fragments;
+mod iptables;
 mod scene;
 mod tcp;
 
@@ -92,6 +96,48 @@ fn translated_flows_are_judged_as_the_kernel_does() {
 #[test]
 fn translated_fragments_are_judged_as_the_kernel_does() {
     check(&Firewall::translating(), Kinds::FRAGMENTS);
+}
+
+#[test]
+fn iptables_rules_are_read_as_the_kernel_reads_them() {
+    let Some(mut contest) = contest(&Firewall::plain()) else { return };
+    let commands = ["iptables-restore", "ip6tables-restore"];
+    if let Some(missing) = commands.into_iter().find(|command| !is_there(command)) {
+        eprintln!("skipped: needs the command `{missing}`");
+        return;
+    }
+    let packets = setting("PAREFEU_KERNEL_PACKETS", PACKETS);
+    let first = setting("PAREFEU_KERNEL_SEED", SEED);
+    let (mut seed, mut unknown) = (first, 0);
+    while contest.compared < packets {
+        let mut rules = Rules::random(seed);
+        seed += 1;
+        if !contest.take(&rules) {
+            unknown += 1;
+            continue;
+        }
+        let scene = Scene::random(seed, Kinds::WHOLE);
+        if let Some(mut told) = contest.shortest_difference(&scene) {
+            // What the difference does not need is left out.
+            let mut nth = 0;
+            while let Some(less) = rules.less(nth) {
+                let differs = contest.take(&less).then(|| contest.shortest_difference(&scene));
+                match differs.flatten() {
+                    Some(shorter) => (rules, told) = (less, shorter),
+                    None => nth += 1,
+                }
+            }
+            let [v4, v6] = rules.texts();
+            unreachable!("\nseed {}\n{v4}\n{v6}\n{told}", seed - 1);
+        }
+    }
+    eprintln!("{} packets of the seeds {first} to {}", contest.compared, seed - 1);
+    assert!(unknown * 2 < seed - first, "{unknown} of {} are not known", seed - first);
+}
+
+fn is_there(command: &str) -> bool {
+    let mut command = Command::new(command);
+    command.arg("--version").stdout(Stdio::null()).stderr(Stdio::null()).status().is_ok()
 }
 
 #[test]

@@ -177,6 +177,7 @@ impl Linker<'_> {
                     default,
                     sees_src: layer.sees_src,
                     sees_dst: layer.sees_dst,
+                    before_sessions: layer.before_sessions,
                 });
             }
         }

@@ -200,6 +200,7 @@ impl Reader<'_> {
             default: default.map_or(Action::Deny, |text| self.action(&text)),
             sees_src: self.sees(table, "sees_source"),
             sees_dst: self.sees(table, "sees_destination"),
+            before_sessions: table.switch("before_sessions", self.problems),
         }
     }
 

@@ -375,6 +375,7 @@ prop_compose! {
                 default: layer_default,
                 sees_src: Sees::Translated,
                 sees_dst: Sees::Original,
+                before_sessions: millis % 2 == 1,
             }],
             destination_nat,
             source_nat,

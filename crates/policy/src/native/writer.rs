@@ -42,6 +42,7 @@ pub(super) fn write(firewall: &Firewall) -> String {
         out.string("default", &show_action(&layer.default));
         out.sees("sees_source", layer.sees_src);
         out.sees("sees_destination", layer.sees_dst);
+        out.switch("before_sessions", layer.before_sessions);
     }
     out.nat_table("[[destination_nat]]", &firewall.destination_nat);
     out.nat_table("[[source_nat]]", &firewall.source_nat);

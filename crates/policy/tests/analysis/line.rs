@@ -41,6 +41,7 @@ fn filter(rules: &[(u32, &str, Action)]) -> Firewall {
         default: Action::Drop,
         sees_src: Sees::Original,
         sees_dst: Sees::Original,
+        before_sessions: false,
     };
     Firewall { rule_bases: vec![rule_base], layers: vec![layer], ..Firewall::default() }
 }

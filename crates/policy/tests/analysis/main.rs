@@ -69,6 +69,7 @@ impl Turn {
             default: Action::Allow,
             sees_src: Sees::Original,
             sees_dst: Sees::Original,
+            before_sessions: false,
         }];
         Self { firewall: firewalls::linked(&firewall) }
     }

@@ -477,6 +477,21 @@ impl<T> SessionTable<T> {
         has
     }
 
+    /// Whether packets of such a flow belong to a live session already, as its replies or, wherever
+    /// they enter, as its own: no other session can have them as replies.
+    pub fn is_taken(&self, reply: &Sought) -> bool {
+        let query = Query::new(reply);
+        let mut is_taken = false;
+        self.index.search(self.place_hash(&query), |slot| {
+            let Some(hot) = self.slots.hot(slot) else { return false };
+            let (is_original, is_reply) =
+                self.slots.matches(hot, &Query::new(&Sought { tag: hot.tag, ..*reply }));
+            is_taken = is_original || is_reply;
+            is_taken
+        });
+        is_taken
+    }
+
     /// Advances a session by one of its packets; one that is invalid changes nothing, but the
     /// second attempt to part outside the window ends it sooner.
     pub fn advance(

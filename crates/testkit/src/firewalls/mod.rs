@@ -118,7 +118,14 @@ fn zone(name: &str) -> Zone {
 
 fn layer(rule_base: &str, default: Action, sees_src: Sees, sees_dst: Sees) -> Layer {
     let rule_base = At::new(rule_base.to_owned(), NEVER_AT);
-    Layer { name: "filter".to_owned(), rule_base, default, sees_src, sees_dst }
+    Layer {
+        name: "filter".to_owned(),
+        rule_base,
+        default,
+        sees_src,
+        sees_dst,
+        before_sessions: false,
+    }
 }
 
 fn interfaces() -> Vec<Interface> {

@@ -218,6 +218,16 @@ impl Kernel {
         self.firewall.command("nft -f -", &format!("flush ruleset\n{QUIET}\n{ruleset}"))
     }
 
+    /// Replaces the ruleset by what `iptables-restore` and `ip6tables-restore` read.
+    ///
+    /// # Errors
+    /// What they say against it.
+    pub fn load_iptables(&mut self, [v4, v6]: [&str; 2]) -> io::Result<()> {
+        self.load("")?;
+        self.firewall.command("iptables-restore", v4)?;
+        self.firewall.command("ip6tables-restore", v6)
+    }
+
     /// Sets a parameter of the firewall, such as `netfilter/nf_conntrack_tcp_loose`.
     ///
     /// # Errors

@@ -203,5 +203,6 @@ fn layer(name: &str, rule_base: At<String>) -> Layer {
         default: Action::Deny,
         sees_src: Sees::Original,
         sees_dst: Sees::Translated,
+        before_sessions: false,
     }
 }
