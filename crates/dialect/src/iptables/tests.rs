@@ -256,6 +256,25 @@ fn filter_sees_the_translated_destination_and_the_original_source() {
 }
 
 #[test]
+fn no_packet_has_a_state_in_raw() {
+    let raw = |state: &str| {
+        let rule = format!("-A PREROUTING -m conntrack {state} -j DROP");
+        let (firewall, problems) = import(&format!(
+            "*raw\n:PREROUTING ACCEPT [0:0]\n{rule}\nCOMMIT\n*filter\n:FORWARD ACCEPT [0:0]\nCOMMIT\n"
+        ));
+        let firewall = firewall.unwrap_or_else(|| unreachable!("{problems:?}"));
+        assert!(firewall.layers[0].before_sessions && !firewall.layers[1].before_sessions);
+        verdict(&firewall, "udp 192.0.2.1@1000 198.51.100.1@53")
+    };
+    for never in ["--ctstate NEW", "--ctstate NEW,ESTABLISHED,RELATED", "! --ctstate INVALID"] {
+        assert_eq!(raw(never), "allow 6", "{never}");
+    }
+    for always in ["--ctstate INVALID,UNTRACKED", "! --ctstate NEW", "! --ctstate ESTABLISHED"] {
+        assert_eq!(raw(always), "drop 3", "{always}");
+    }
+}
+
+#[test]
 fn mangle_and_raw_count_where_they_refuse() {
     let mangle = "*mangle\n:PREROUTING ACCEPT [0:0]\n:FORWARD ACCEPT [0:0]\n\
         -A PREROUTING -d 203.0.113.1/32 -m mark --mark 0x1 -j MARK --set-xmark 0x2/0xff\n{}COMMIT\n\
