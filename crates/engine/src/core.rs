@@ -94,31 +94,42 @@ impl Core {
         if verify && has_bad_checksum(packet) {
             return self.handle_bad_checksum(arrival, packet);
         }
-        if let Some(refused) = self.refused_before_sessions(arrival, packet) {
-            return refused;
-        }
         if let Some(decision) = self.handle_error_message(arrival, packet, &sought) {
             return decision;
         }
         let found = self.sessions.find(&sought);
         match found.or_else(|| self.answer_seen_translated(arrival.ingress, sought)) {
-            Some(found) => self.continue_session(arrival, packet, sought, found),
+            Some(found) => self
+                .refused_before_session(arrival, packet, found)
+                .unwrap_or_else(|| self.continue_session(arrival, packet, sought, found)),
             None => self.open_session(arrival, packet, sought),
         }
     }
 
-    /// What layers that are asked before any connection is looked up refuse.
-    fn refused_before_sessions(&self, arrival: Arrival, packet: &Packet<'_>) -> Option<Decision> {
-        if !self.policy.firewall().layers.first()?.before_sessions {
+    /// The refusal of a packet that layers refuse which are asked before its session is looked up:
+    /// the session stays as it was. One that is refused itself is judged as a whole.
+    fn refused_before_session(
+        &self,
+        arrival: Arrival,
+        packet: &Packet<'_>,
+        (id, direction): (SessionId, Direction),
+    ) -> Option<Decision> {
+        if !self.policy.firewall().layers.first()?.before_sessions || self.sessions.is_refused(id) {
             return None;
         }
+        let Standing { verdict, reason, hit } = self.standing_before_sessions(arrival, packet)?;
+        let session = self.sessions.data(id).map(|kept| kept.serial);
+        Some(Decision { hit, session, direction, ..Decision::refuse(verdict, reason) })
+    }
+
+    /// What layers say that are asked before any connection is looked up, where they refuse.
+    fn standing_before_sessions(&self, arrival: Arrival, packet: &Packet<'_>) -> Option<Standing> {
         let route = route_alone(&self.policy, &self.key(arrival, packet, ConnectionState::New)?);
-        let mut kept = self.keep(packet, route);
+        let kept = self.keep(packet, route);
         let evaluation = evaluate_before_sessions(&self.policy, &route, &known(&kept));
-        kept.standing = standing_of(&evaluation, self.policy.firewall().behaviour.pending);
-        let refuses =
-            matches!(kept.standing.verdict, Verdict::Deny | Verdict::Drop | Verdict::Reset);
-        refuses.then(|| decision_of(&kept, None))
+        let standing = standing_of(&evaluation, self.policy.firewall().behaviour.pending);
+        let refuses = matches!(standing.verdict, Verdict::Deny | Verdict::Drop | Verdict::Reset);
+        refuses.then_some(standing)
     }
 
     /// A packet with a wrong checksum is no part of any session. Where rules are offered the state
@@ -285,6 +296,9 @@ impl Core {
             ConnectionState::New => self.expectations.expected(&flow, arrival.now),
             _ => None,
         };
+        // An expected connection is not looked up, but what comes before that is.
+        let announced =
+            announced.filter(|_| self.standing_before_sessions(arrival, packet).is_none());
         kept.standing = match announced {
             Some(Expected { src, dst, dst_port, hit, .. }) => {
                 route.translated = FiveTuple { src, dst, dst_port, ..flow };
@@ -874,7 +888,7 @@ impl Core {
     }
 }
 
-/// Sessions of different ingress interfaces are different sessions.
+/// What rules can be told of a session.
 fn known(kept: &Kept) -> Knowledge<'_> {
     Knowledge {
         application: kept.identified,
@@ -884,6 +898,7 @@ fn known(kept: &Kept) -> Knowledge<'_> {
     }
 }
 
+/// Sessions of different ingress interfaces are different sessions.
 fn tag(ingress: Option<InterfaceId>) -> u32 {
     ingress.map_or(u32::MAX, |id| id.0)
 }

@@ -340,6 +340,73 @@ fn s5_9_a_wrong_checksum_is_dropped_or_left_to_rules_that_see_every_packet() {
     }
 }
 
+/// A packet of no connection leaves as it came, where rules let it pass.
+#[test]
+fn s5_9_what_is_invalid_is_not_translated() {
+    let base = "[[rule_base]]\nname = \"policy\"\ndefault = \"allow\"\n";
+    let mut engine = engine(&format!("behaviour = \"linux\"\n{base}{HIDDEN}{NETWORK}"));
+    let lan = engine.firewall().interface_named("lan");
+    let mut decide = |segment: &str| {
+        let data = frames::frame(&format!("10.0.0.7:4000 > 192.0.2.9:443 {segment}"));
+        let wire_len = data.len() as u32;
+        let frame = Frame { link_type: LinkType::ETHERNET, data: &data, wire_len };
+        let decision = engine.handle_frame(Timestamp::from_secs(1), lan, frame);
+        (decision.to_string(), decision.session.is_some(), decision.translated.is_some())
+    };
+    let allowed = || "allow default".to_owned();
+    assert_eq!(decide("S seq=1"), (allowed(), true, true));
+    // Out of the window.
+    assert_eq!(decide("R seq=99999999"), (allowed(), false, false));
+    assert_eq!(decide("S seq=1"), (allowed(), true, true));
+}
+
+/// What a layer refuses that is asked before sessions leaves the session as it was; a flow it
+/// refuses from the start is told like any other.
+#[test]
+fn s5_9_a_layer_before_sessions_refuses_without_a_step() {
+    let text = r#"
+behaviour = "linux"
+[[rule_base]]
+name = "raw"
+default = "allow"
+[[rule_base.rule]]
+name = "no answers"
+ingress = ["wan"]
+source = "192.0.2.9"
+action = "drop"
+[[rule_base]]
+name = "policy"
+default = "drop"
+[[rule_base.rule]]
+name = "opens"
+state = ["new"]
+action = "allow"
+[[layer]]
+rule_base = "raw"
+before_sessions = true
+"#;
+    // Only where the answer was not seen is the third packet a new connection still.
+    let script = "1 lan 10.0.0.7:4000 > 192.0.2.9:53 udp => allow rule rule=1
+         1 wan 192.0.2.9:53 > 10.0.0.7:4000 udp => drop rule rule=0
+         1 lan 10.0.0.7:4000 > 192.0.2.9:53 udp => allow rule rule=1
+         2 lan 10.0.0.7:4000 > 192.0.2.8:53 udp => allow rule rule=1
+         2 wan 192.0.2.8:53 > 10.0.0.7:4000 udp => drop default
+         2 lan 10.0.0.7:4000 > 192.0.2.8:53 udp => drop default";
+    let mut unanswered = engine(&format!("{text}{NETWORK}"));
+    check(&mut unanswered, script);
+    check(&mut unanswered, "3 wan 192.0.2.9:9 > 10.0.0.7:9 udp => drop rule rule=0");
+    unanswered.handle_timeout(Timestamp::from_secs(1_000));
+    let mut told: Vec<(u16, EndReason)> = std::iter::from_fn(|| unanswered.poll_event())
+        .filter_map(|event| match event {
+            Event::SessionEnded(summary) => Some((summary.flow.src_port, summary.end_reason)),
+            _ => None,
+        })
+        .collect();
+    told.sort_unstable_by_key(|(port, _)| *port);
+    assert_eq!(told[0], (9, EndReason::PolicyDeny));
+    assert_eq!(told[1..].iter().map(|(port, _)| *port).collect::<Vec<_>>(), [4000, 4000]);
+}
+
 /// Neighbour discovery belongs to no connection where rules see every packet: they alone decide.
 #[test]
 fn s5_10_untracked_packets_are_judged_one_by_one() {

@@ -31,7 +31,7 @@ const UNRESOLVED: &str = "an object that cannot be resolved";
 /// one of them is an error.
 ///
 /// Error codes: `duplicate-name`, `unknown-object`, `unknown-service`, `unknown-application`,
-/// `unknown-zone`, `unknown-interface`, `unknown-rule-base`, `unknown-schedule`, `cycle`,
+/// `unknown-zone`, `unknown-interface`, `unknown-rule-base`, `unknown-schedule`, `layer-order`, `cycle`,
 /// `nesting-too-deep`, `bad-default`, `bad-range`, `bad-pattern`, `empty-pool`. Suspicious:
 /// `empty-group`, `empty-match`, `no-layer`, `route-without-interface`.
 ///

@@ -170,6 +170,14 @@ impl Linker<'_> {
         for layer in &firewall.layers {
             let rule_base = self.rule_base_id(&layer.rule_base.value, layer.rule_base.at);
             let default = self.link_default(&layer.default, layer.rule_base.at);
+            let is_late = layers.last().is_some_and(|last: &LinkedLayer| !last.before_sessions);
+            if layer.before_sessions && is_late {
+                let message = format!(
+                    "layer `{}` is asked before sessions, and stands after one that is not",
+                    layer.name
+                );
+                self.problems.error("layer-order", layer.rule_base.at, message);
+            }
             if let (Some(rule_base), Some(default)) = (rule_base, default) {
                 layers.push(LinkedLayer {
                     name: layer.name.as_str().into(),

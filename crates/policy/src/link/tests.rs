@@ -68,6 +68,11 @@ fn every_kind_of_name_has_to_exist() {
         ),
         ("[[layer]]\nrule_base = \"r\"", "2 unknown-rule-base: unknown rule base `r`"),
         (
+            "[[rule_base]]\nname = \"r\"\n[[layer]]\nrule_base = \"r\"\n\
+             [[layer]]\nrule_base = \"r\"\nname = \"l\"\nbefore_sessions = true",
+            "6 layer-order: layer `l` is asked before sessions, and stands after one that is not",
+        ),
+        (
             "[[rule_base]]\nname = \"r\"\ndefault = \"goto:x\"",
             "1 unknown-rule-base: unknown rule base `x`",
         ),

@@ -168,6 +168,8 @@ impl Pair {
         let is_reply = |it: &Known| it.reply == reply && it.reply != it.original;
         let clash = self.find(tag, &original).is_some() || self.known.iter().any(is_reply);
         assert_eq!(self.table.has_reply(&Sought::new(tag, reply)), self.known.iter().any(is_reply));
+        let is_taken = |it: &Known| is_reply(it) || it.original == reply;
+        assert_eq!(self.table.is_taken(&Sought::new(tag, reply)), self.known.iter().any(is_taken));
         let number = self.next;
         let opening = Opening { tag, original, translated, data: number, bytes: 40, refused };
         let opened = self.table.open(self.now, &packet(&original, datagram(&original)), opening);
