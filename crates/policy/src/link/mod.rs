@@ -31,9 +31,9 @@ const UNRESOLVED: &str = "an object that cannot be resolved";
 /// one of them is an error.
 ///
 /// Error codes: `duplicate-name`, `unknown-object`, `unknown-service`, `unknown-application`,
-/// `unknown-zone`, `unknown-interface`, `unknown-rule-base`, `unknown-schedule`, `layer-order`, `cycle`,
-/// `nesting-too-deep`, `bad-default`, `bad-range`, `bad-pattern`, `empty-pool`. Suspicious:
-/// `empty-group`, `empty-match`, `no-layer`, `route-without-interface`.
+/// `unknown-zone`, `unknown-interface`, `unknown-rule-base`, `unknown-schedule`, `cycle`,
+/// `nesting-too-deep`, `layer-order`, `bad-default`, `bad-range`, `bad-pattern`, `empty-pool`.
+/// Suspicious: `empty-group`, `empty-match`, `no-layer`, `route-without-interface`.
 ///
 /// `O(n log n)` in the size of the configuration with groups expanded; a group is expanded once.
 pub fn link(firewall: &Firewall, problems: &mut Diagnostics) -> Option<LinkedFirewall> {
