@@ -472,7 +472,7 @@ pub struct Quoted {
     /// The flow of the quoted packet, in the direction in which it was sent.
     pub flow: FiveTuple,
     /// Whether `flow` is whole: false when a quote too short, or of a later fragment, hides the
-    /// ports or the identifier. True for protocols without ports.
+    /// ports or the identifier. True for protocols without ports, where the IP header is whole.
     pub ports_known: bool,
     /// Sequence number of a quoted TCP segment.
     pub tcp_sequence: Option<u32>,

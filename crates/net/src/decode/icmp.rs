@@ -79,8 +79,8 @@ fn quoted_v4(bytes: &[u8]) -> Option<Quoted> {
         return None;
     }
     let is_later_fragment = u16::from_be_bytes([o0, o1]) & 0x1fff != 0;
-    let transport =
-        if is_later_fragment { None } else { Some(bytes.get(header_len..).unwrap_or_default()) };
+    // A quote that ends within the options of its header tells nothing of what follows.
+    let transport = bytes.get(header_len..).filter(|_| !is_later_fragment);
     let src = IpAddr::V4(Ipv4Addr::new(s0, s1, s2, s3));
     let dst = IpAddr::V4(Ipv4Addr::new(d0, d1, d2, d3));
     Some(quoted_flow(src, dst, Protocol(protocol), transport))
