@@ -369,7 +369,7 @@ fn ends(frame: &[u8]) -> Option<[SocketAddr; 2]> {
     };
     let number = |at| packet.get(at..at + 2).map_or(0, |it| u16::from_be_bytes([it[0], it[1]]));
     let ports = match protocol {
-        6 | 17 => [number(at), number(at + 2)],
+        6 | 17 | 132 => [number(at), number(at + 2)],
         1 | 58 => [number(at + 4); 2],
         _ => [0; 2],
     };
