@@ -940,11 +940,12 @@ fn error_translated<T>(
 }
 
 /// Whether an error message about a translated session can be translated with it: the quote has to
-/// hold eight bytes of a transport with ports or an identifier, and nobody is redirected to an
+/// hold eight bytes of GRE or of a transport with ports or an identifier, and nobody is redirected to an
 /// address he does not know (`docs/semantics.md` S5.8).
 fn is_translatable(message: &IcmpMessage<'_>, quoted: &Quoted) -> bool {
     let protocol = quoted.flow.protocol;
-    let transport = if protocol.has_ports() || protocol.is_icmp() { 8 } else { 0 };
+    let is_read = protocol.has_ports() || protocol.is_icmp() || protocol == Protocol::GRE;
+    let transport = if is_read { 8 } else { 0 };
     let is_v4 = quoted.flow.src.is_ipv4();
     let length = message.payload.first().map_or(0, |byte| usize::from(byte & 15) * 4);
     let header = if is_v4 { length } else { 40 };

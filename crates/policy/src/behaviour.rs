@@ -170,13 +170,23 @@ timers! {
     udp_stream_after = "udp-stream-after",
     /// ICMP queries of either family.
     icmp = "icmp",
-    /// SCTP: before the association is established.
+    /// SCTP: after INIT, before its answer.
+    sctp_init = "sctp-init",
+    /// SCTP: after INIT ACK, before the association is established.
     sctp_handshake = "sctp-handshake",
     /// SCTP: established.
     sctp_established = "sctp-established",
     /// SCTP: shutting down.
     sctp_shutdown = "sctp-shutdown",
-    /// GRE and every protocol not named above.
+    /// SCTP: after ABORT or SHUTDOWN COMPLETE, or before INIT.
+    sctp_closed = "sctp-closed",
+    /// SCTP: after a HEARTBEAT on a path without INIT, before its answer.
+    sctp_heartbeat = "sctp-heartbeat",
+    /// GRE: until a packet comes after the first answer.
+    gre = "gre",
+    /// GRE: packets of both directions.
+    gre_stream = "gre-stream",
+    /// Every protocol not named above.
     other = "other",
     /// A denied TCP flow that is kept to drop silently.
     discard_tcp = "discard-tcp",

@@ -118,8 +118,11 @@ impl Waiting {
             Protocol::UDP if self.spoke[1] => "udp-stream",
             Protocol::UDP => "udp",
             // INIT, INIT ACK, COOKIE ECHO, COOKIE ACK (RFC 9260, section 5.1).
+            Protocol::SCTP if self.packets < 2 => "sctp-init",
             Protocol::SCTP if self.packets < 4 => "sctp-handshake",
             Protocol::SCTP => "sctp-established",
+            Protocol::GRE if self.spoke[1] => "gre-stream",
+            Protocol::GRE => "gre",
             protocol if protocol.is_icmp() => "icmp",
             _ => "other",
         }

@@ -402,11 +402,15 @@ fn longest_timer(timers: &Timers, protocol: Protocol) -> Duration {
         ],
         Protocol::UDP => &[timers.udp, timers.udp_stream, timers.discard_udp],
         Protocol::SCTP => &[
+            timers.sctp_init,
             timers.sctp_handshake,
             timers.sctp_established,
             timers.sctp_shutdown,
+            timers.sctp_closed,
+            timers.sctp_heartbeat,
             timers.discard_other,
         ],
+        Protocol::GRE => &[timers.gre, timers.gre_stream, timers.discard_other],
         _ if protocol.is_icmp() => &[timers.icmp, timers.discard_other],
         _ => &[timers.other, timers.discard_other],
     };

@@ -25,6 +25,7 @@
 //! ```
 
 mod port;
+mod sctp;
 mod session;
 mod state;
 mod step;

@@ -2,11 +2,12 @@
 
 use std::time::Duration;
 
-use parefeu_net::{Direction, Packet, Protocol, Transport, icmp_across};
+use parefeu_net::{Direction, Packet, Protocol, SctpHeader, Transport, icmp_across};
 use parefeu_policy::{Behaviour, ConnectionState, Timers};
 use serde::{Deserialize, Serialize};
 
 use crate::EndReason;
+use crate::sctp::{Association, SctpPacket, SctpStep};
 use crate::step::{InvalidReason, Step};
 use crate::tcp::{Rules, TcpConnection, TcpState, TcpStep};
 
@@ -25,6 +26,11 @@ pub(crate) enum Tracker {
         replied: bool,
     },
     Sctp(Association),
+    Gre {
+        replied: bool,
+        /// Whether the last packet came after the first answer.
+        lasting: bool,
+    },
     Other {
         replied: bool,
     },
@@ -35,6 +41,9 @@ pub(crate) enum Tracker {
         opening: u8,
     },
 }
+
+/// SCTP takes no more room than TCP does.
+const _: () = assert!(size_of::<Association>() <= size_of::<TcpConnection>());
 
 /// A tracker other than that of TCP and SCTP, in two bytes.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
@@ -76,34 +85,6 @@ impl Plain {
     }
 }
 
-/// An SCTP association (RFC 9260 §4).
-#[derive(Clone, Copy, Debug, Deserialize, Serialize)]
-pub(crate) struct Association {
-    phase: SctpPhase,
-    /// Verification tag packets of each direction have to carry, once known.
-    tags: [Option<u32>; 2],
-    answered: bool,
-}
-
-#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
-enum SctpPhase {
-    Opening,
-    Established,
-    ShuttingDown,
-    Closed,
-}
-
-mod chunk {
-    pub(super) const INIT: u8 = 1;
-    pub(super) const INIT_ACK: u8 = 2;
-    pub(super) const ABORT: u8 = 6;
-    pub(super) const SHUTDOWN: u8 = 7;
-    pub(super) const SHUTDOWN_ACK: u8 = 8;
-    pub(super) const COOKIE_ECHO: u8 = 10;
-    pub(super) const COOKIE_ACK: u8 = 11;
-    pub(super) const SHUTDOWN_COMPLETE: u8 = 14;
-}
-
 impl Tracker {
     /// In two bytes, where that is all there is to it.
     pub(crate) const fn plain(&self) -> Option<Plain> {
@@ -117,6 +98,11 @@ impl Tracker {
             Self::Icmp { opening, replied } => {
                 Plain { opening, ..Plain::new(Plain::ICMP, replied) }
             }
+            Self::Gre { replied, lasting } => {
+                let plain = Plain::new(0, replied);
+                let lasting = if lasting { Plain::LASTING } else { 0 };
+                Plain { bits: plain.bits | lasting, ..plain }
+            }
             Self::Other { replied } => Plain::new(0, replied),
             Self::Refused { opening, .. } => Plain { bits: Plain::REFUSED, opening },
         })
@@ -129,6 +115,9 @@ impl Tracker {
         match bits & Plain::KIND {
             Plain::UDP => Self::Udp { replied, lasting: bits & Plain::LASTING != 0 },
             Plain::ICMP => Self::Icmp { opening, replied },
+            0 if protocol.0 == Protocol::GRE.0 => {
+                Self::Gre { replied, lasting: bits & Plain::LASTING != 0 }
+            }
             0 => Self::Other { replied },
             _ => Self::Refused { protocol, opening },
         }
@@ -160,15 +149,10 @@ impl Tracker {
                 opens.then_some(opened).ok_or(InvalidReason::NotOpening)
             }
             (Transport::Sctp(header), _) => {
-                let opens = header.first_chunk.is_none_or(|kind| kind == chunk::INIT);
-                if !opens && !behaviour.tcp_loose {
-                    return Err(InvalidReason::NotOpening);
-                }
-                let tag = initiate_tag(packet);
-                let phase = if opens { SctpPhase::Opening } else { SctpPhase::Established };
-                Ok(Self::Sctp(Association { phase, tags: [None, tag], answered: false }))
+                Association::open(sctp_packet(header, packet)).map(Self::Sctp)
             }
             (_, Protocol::UDP) => Ok(Self::Udp { replied: false, lasting: false }),
+            (_, Protocol::GRE) => Ok(Self::Gre { replied: false, lasting: false }),
             (_, Protocol::TCP) => Err(InvalidReason::NotOpening),
             _ => Ok(Self::Other { replied: false }),
         }
@@ -197,12 +181,14 @@ impl Tracker {
                 };
             }
             (Self::Tcp(_), _) => return Progress::invalid(InvalidReason::UnexpectedFlags),
-            (Self::Sctp(association), Transport::Sctp(_)) => {
-                if let Err(reason) = association.step(direction, packet) {
-                    return Progress::invalid(reason);
+            (Self::Sctp(association), Transport::Sctp(header)) => {
+                match association.step(direction, sctp_packet(header, packet)) {
+                    SctpStep::Accept => state_of(association.answered),
+                    SctpStep::Ignore => {
+                        return Progress::uncounted(Step::Accept(state_of(association.answered)));
+                    }
+                    SctpStep::Invalid(reason) => return Progress::invalid(reason),
                 }
-                association.answered |= reply;
-                state_of(association.answered)
             }
             (Self::Icmp { opening, replied }, Transport::Icmp(message))
                 if message.id.is_some() && behaviour.icmp_sessions =>
@@ -216,7 +202,7 @@ impl Tracker {
                 *replied |= reply;
                 state_of(*replied)
             }
-            (Self::Udp { replied, lasting }, _) => {
+            (Self::Udp { replied, lasting } | Self::Gre { replied, lasting }, _) => {
                 *lasting = *replied;
                 *replied |= reply;
                 state_of(*replied)
@@ -235,9 +221,10 @@ impl Tracker {
         match self {
             Self::Tcp(connection) => connection.answered,
             Self::Sctp(association) => association.answered,
-            Self::Udp { replied, .. } | Self::Icmp { replied, .. } | Self::Other { replied } => {
-                *replied
-            }
+            Self::Udp { replied, .. }
+            | Self::Icmp { replied, .. }
+            | Self::Gre { replied, .. }
+            | Self::Other { replied } => *replied,
             Self::Refused { .. } => false,
         }
     }
@@ -252,11 +239,9 @@ impl Tracker {
                 if is_stream { timers.udp_stream } else { timers.udp }
             }
             Self::Icmp { .. } => timers.icmp,
-            Self::Sctp(association) => match association.phase {
-                SctpPhase::Opening => timers.sctp_handshake,
-                SctpPhase::Established => timers.sctp_established,
-                SctpPhase::ShuttingDown | SctpPhase::Closed => timers.sctp_shutdown,
-            },
+            Self::Sctp(association) => association.timeout(timers),
+            Self::Gre { lasting: true, .. } => timers.gre_stream,
+            Self::Gre { .. } => timers.gre,
             Self::Other { .. } => timers.other,
             Self::Refused { protocol: Protocol::TCP, .. } => timers.discard_tcp,
             Self::Refused { protocol: Protocol::UDP, .. } => timers.discard_udp,
@@ -340,29 +325,6 @@ impl Progress {
     }
 }
 
-impl Association {
-    fn step(&mut self, direction: Direction, packet: &Packet<'_>) -> Result<(), InvalidReason> {
-        let Transport::Sctp(header) = &packet.transport else { return Ok(()) };
-        let kind = header.first_chunk;
-        let expected = self.tags[direction.index()];
-        let tag_free = matches!(kind, Some(chunk::INIT | chunk::ABORT | chunk::SHUTDOWN_COMPLETE));
-        if !tag_free && expected.is_some_and(|tag| tag != header.verification_tag) {
-            return Err(InvalidReason::WrongVerificationTag);
-        }
-        if matches!(kind, Some(chunk::INIT | chunk::INIT_ACK)) {
-            let towards_sender = direction.reverse().index();
-            self.tags[towards_sender] = initiate_tag(packet).or(self.tags[towards_sender]);
-        }
-        self.phase = match kind {
-            Some(chunk::COOKIE_ECHO | chunk::COOKIE_ACK) => SctpPhase::Established,
-            Some(chunk::SHUTDOWN | chunk::SHUTDOWN_ACK) => SctpPhase::ShuttingDown,
-            Some(chunk::SHUTDOWN_COMPLETE | chunk::ABORT) => SctpPhase::Closed,
-            _ => self.phase,
-        };
-        Ok(())
-    }
-}
-
 /// The type of the answer to an ICMP query (RFC 792, RFC 950, RFC 4443).
 const fn answer_to(query: u8) -> u8 {
     match query {
@@ -371,10 +333,14 @@ const fn answer_to(query: u8) -> u8 {
     }
 }
 
-/// The tag an INIT or INIT ACK asks to be addressed by (RFC 9260 §3.3.2).
-fn initiate_tag(packet: &Packet<'_>) -> Option<u32> {
-    let bytes = packet.transport.payload().get(4..8)?;
-    bytes.try_into().ok().map(u32::from_be_bytes)
+/// The chunks of a packet, and whether the capture was cut before its end.
+fn sctp_packet<'a>(header: &SctpHeader<'a>, packet: &Packet<'_>) -> SctpPacket<'a> {
+    let network = packet.network.as_ref();
+    SctpPacket {
+        verification_tag: header.verification_tag,
+        chunks: header.payload,
+        is_cut: network.is_some_and(|it| it.payload.len() < it.payload_len as usize),
+    }
 }
 
 const fn state_of(answered: bool) -> ConnectionState {

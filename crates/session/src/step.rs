@@ -24,9 +24,10 @@ pub enum Step {
 pub enum InvalidReason {
     /// TCP flags no connection produces.
     IllegalFlags,
-    /// The packet may not open a connection: no SYN, an ICMP reply, an SCTP chunk other than INIT.
+    /// The packet may not open a connection: no SYN, an ICMP reply, SCTP out of the blue
+    /// (RFC 9260 §8.4).
     NotOpening,
-    /// The flags do not fit the state of the connection.
+    /// The flags, or a chunk of SCTP, do not fit the state of the connection.
     UnexpectedFlags,
     /// Data beyond the receive window (RFC 9293 §3.10.7.4).
     SequenceBeyondWindow,
@@ -36,11 +37,14 @@ pub enum InvalidReason {
     InexactReset,
     /// An SCTP packet without the association's verification tag (RFC 9260 §8.5).
     WrongVerificationTag,
+    /// An SCTP packet without a chunk, with one of length 0 or too short, or with chunks that do not
+    /// go together (RFC 9260 §6.10).
+    BadChunks,
 }
 
 impl InvalidReason {
     /// Every reason, in the order of counters.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 8] = [
         Self::IllegalFlags,
         Self::NotOpening,
         Self::UnexpectedFlags,
@@ -48,6 +52,7 @@ impl InvalidReason {
         Self::AcknowledgesUnsent,
         Self::InexactReset,
         Self::WrongVerificationTag,
+        Self::BadChunks,
     ];
 
     /// The name in reports and JSON.
@@ -60,6 +65,7 @@ impl InvalidReason {
             Self::AcknowledgesUnsent => "acknowledges-unsent",
             Self::InexactReset => "inexact-reset",
             Self::WrongVerificationTag => "wrong-verification-tag",
+            Self::BadChunks => "bad-chunks",
         }
     }
 }

@@ -16,7 +16,7 @@ use parefeu_testkit::kernel::{Kernel, Seen, Side};
 use crate::firewall::Firewall;
 use crate::fragments::Cut;
 use crate::iptables::Rules;
-use crate::scene::{Flow, Packet, Protocol, Scene, Step};
+use crate::scene::{Flow, Packet, Protocol, RECORD_ROUTE, Scene, Step};
 
 pub(crate) struct Contest {
     kernel: Kernel,
@@ -261,7 +261,16 @@ impl Play<'_> {
         let ([forwarded], Some(flow)) = (seen.forwarded.as_slice(), decision.translated) else {
             return Ok(false);
         };
-        if !matches!(packet.cut, Cut::Whole) || (packet.quotes.is_some() && !alike) {
+        // A router writes its address into a route that is recorded (RFC 791 §3.1).
+        let is_recorded = packet.text.contains(RECORD_ROUTE);
+        // Linux writes the CRC of as much of an SCTP packet as is quoted, which nobody can check.
+        let of_sctp = self.scene.flows[packet.flow].protocol == Protocol::Sctp;
+        let is_counted = packet.quotes.is_some() && of_sctp;
+        if !matches!(packet.cut, Cut::Whole)
+            || is_recorded
+            || is_counted
+            || (packet.quotes.is_some() && !alike)
+        {
             return Ok(false);
         }
         // Which port is chosen is nobody's right: ours is the kernel's.
@@ -416,12 +425,14 @@ impl View {
             }
         };
         if packet.wrong_checksum {
-            let header = if whole[14] >> 4 == 4 { 34 } else { 54 };
+            let is_v4 = whole[14] >> 4 == 4;
+            let header = if is_v4 { 14 + usize::from(whole[14] & 15) * 4 } else { 54 };
             let at = match (flow.protocol, &packet.quotes) {
                 (_, Some(_)) | (Protocol::Icmp, _) => 2,
                 (Protocol::Udp, _) => 6,
                 (Protocol::Tcp, _) => 16,
-                (Protocol::Other, _) => 0,
+                (Protocol::Sctp, _) => 8,
+                (Protocol::Gre | Protocol::Other, _) => 0,
             };
             whole[header + at] ^= 0x5a;
         }
@@ -444,10 +455,10 @@ impl View {
 
 fn text(flow: &Flow, [src, dst]: [SocketAddr; 2], rest: &str) -> String {
     match flow.protocol {
-        Protocol::Tcp | Protocol::Udp => format!("{src} > {dst} {rest}"),
+        Protocol::Tcp | Protocol::Udp | Protocol::Sctp => format!("{src} > {dst} {rest}"),
         Protocol::Icmp => {
             format!("{} > {} {rest} id={}", src.ip(), dst.ip(), src.port().max(dst.port()))
         }
-        Protocol::Other => format!("{} > {} {rest}", src.ip(), dst.ip()),
+        Protocol::Gre | Protocol::Other => format!("{} > {} {rest}", src.ip(), dst.ip()),
     }
 }

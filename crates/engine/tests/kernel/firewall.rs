@@ -70,6 +70,9 @@ table inet filter {
     iifname "fc" icmp type { echo-request, timestamp-request } log group 7 prefix "ping" accept
     iifname "fc" icmpv6 type echo-request log group 7 prefix "ping" accept
     ip daddr 10.1.0.6 icmp type echo-request log group 7 prefix "ping back" accept
+    iifname "fc" sctp dport 36412 log group 7 prefix "s1" accept
+    iifname "fs" sctp dport 2905 log group 7 prefix "signalling" accept
+    iifname "fc" meta l4proto gre log group 7 prefix "tunnel" accept
     iifname "fc" meta l4proto 99 log group 7 prefix "other" accept
     log group 7 prefix "default" drop
   }
@@ -165,6 +168,21 @@ destination = "10.1.0.6"
 service = "icmp/8"
 action = "allow"
 [[rule_base.rule]]
+name = "s1"
+ingress = "fc"
+service = "sctp/36412"
+action = "allow"
+[[rule_base.rule]]
+name = "signalling"
+ingress = "fs"
+service = "sctp/2905"
+action = "allow"
+[[rule_base.rule]]
+name = "tunnel"
+ingress = "fc"
+service = "47"
+action = "allow"
+[[rule_base.rule]]
 name = "other"
 ingress = "fc"
 service = "99"
@@ -179,6 +197,7 @@ table ip nat {
   chain before {
     type nat hook prerouting priority -100;
     iifname "fc" tcp dport 443 dnat to 192.0.2.2:80
+    iifname "fc" sctp dport 3868 dnat to 192.0.2.2:36412
   }
   chain after {
     type nat hook postrouting priority 100;
@@ -193,6 +212,11 @@ ingress = "fc"
 source = "any4"
 service = "tcp/443"
 translation = { prefix = "192.0.2.2", port = "443>80" }
+[[destination_nat]]
+ingress = "fc"
+source = "any4"
+service = "sctp/3868"
+translation = { prefix = "192.0.2.2", port = "3868>36412" }
 [[source_nat]]
 ingress = "fc"
 source = "any4"

@@ -25,6 +25,7 @@ mod firewall;
 mod fragments;
 mod iptables;
 mod scene;
+mod sctp;
 mod tcp;
 
 const PACKETS: u64 = 5_000;
@@ -96,6 +97,26 @@ fn translated_flows_are_judged_as_the_kernel_does() {
 #[test]
 fn translated_fragments_are_judged_as_the_kernel_does() {
     check(&Firewall::translating(), Kinds::FRAGMENTS);
+}
+
+#[test]
+fn sctp_and_gre_are_judged_as_the_kernel_does() {
+    check(&Firewall::plain(), Kinds::SCTP);
+}
+
+#[test]
+fn sctp_and_gre_without_mid_stream_pickup_as_well() {
+    check(&Firewall::plain().with("tcp-loose", "nf_conntrack_tcp_loose", false), Kinds::SCTP);
+}
+
+#[test]
+fn sctp_and_gre_without_checksums_as_well() {
+    check(&Firewall::plain().with("checksum", "nf_conntrack_checksum", false), Kinds::SCTP);
+}
+
+#[test]
+fn translated_sctp_and_gre_are_judged_as_the_kernel_does() {
+    check(&Firewall::translating(), Kinds::SCTP);
 }
 
 #[test]

@@ -5,17 +5,20 @@ use std::net::{IpAddr, SocketAddr};
 use parefeu_testkit::Random;
 
 use crate::fragments::Cut;
-use crate::tcp::Talk;
+use crate::{sctp, tcp};
 
 /// What scenes are made of.
 #[derive(Clone, Copy, Eq, PartialEq)]
 pub(crate) struct Kinds {
     fragments: bool,
+    /// Most flows are of SCTP or GRE.
+    sctp: bool,
 }
 
 impl Kinds {
-    pub(crate) const WHOLE: Self = Self { fragments: false };
-    pub(crate) const FRAGMENTS: Self = Self { fragments: true };
+    pub(crate) const WHOLE: Self = Self { fragments: false, sctp: false };
+    pub(crate) const FRAGMENTS: Self = Self { fragments: true, sctp: false };
+    pub(crate) const SCTP: Self = Self { fragments: false, sctp: true };
 }
 
 #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
@@ -23,7 +26,16 @@ pub(crate) enum Protocol {
     Tcp,
     Udp,
     Icmp,
+    Sctp,
+    /// Version 0 (RFC 2784), with and without a key (RFC 2890).
+    Gre,
     Other,
+}
+
+/// What the ends of a flow have said, where that matters.
+struct Talk {
+    tcp: tcp::Talk,
+    sctp: sctp::Talk,
 }
 
 /// Two ends; the first one opens the flow.
@@ -69,19 +81,25 @@ pub(crate) struct Scene {
 impl Scene {
     pub(crate) fn random(seed: u64, kinds: Kinds) -> Self {
         let mut random = Random::new(seed);
-        let flows: Vec<Flow> = (0..=random.below(5)).map(|_| flow(&mut random)).collect();
-        let mut talks: Vec<Talk> = flows.iter().map(|_| Talk::new(&mut random)).collect();
+        let flows: Vec<Flow> = (0..=random.below(5)).map(|_| flow(&mut random, kinds)).collect();
+        let talk =
+            |_| Talk { tcp: tcp::Talk::new(&mut random), sctp: sctp::Talk::new(&mut random) };
+        let mut talks: Vec<Talk> = flows.iter().map(talk).collect();
         let mut steps = Vec::new();
         let mut sent: Vec<Packet> = Vec::new();
         for _ in 0..20 + random.below(140) {
             // Held fragments do not age with the rest.
-            if random.percent(2) && !kinds.fragments {
-                steps.push(Step::Wait(WAITS[random.below(WAITS.len())]));
+            if random.percent(if kinds.sctp { 5 } else { 2 }) && !kinds.fragments {
+                let waits = if kinds.sctp { &SCTP_WAITS[..] } else { &WAITS };
+                steps.push(Step::Wait(waits[random.below(waits.len())]));
                 continue;
             }
             let at = random.below(flows.len());
             let mut packet = packet(&mut random, (at, &flows[at], &mut talks[at]), &sent);
             packet.wrong_checksum = random.percent(1);
+            if packet.quotes.is_none() && !kinds.fragments && flows[at].ends[0].is_ipv4() {
+                packet.text = with_options(&mut random, packet.text);
+            }
             if kinds.fragments && random.percent(60) {
                 packet.cut = Cut::random(&mut random, steps.len() as u32);
             }
@@ -100,12 +118,42 @@ const WAITS: [u64; 23] = [
     432_000,
 ];
 
-fn flow(random: &mut Random) -> Flow {
+/// Around the timers of SCTP and GRE.
+const SCTP_WAITS: [u64; 19] =
+    [1, 2, 2, 3, 3, 4, 9, 10, 11, 29, 30, 31, 179, 180, 181, 209, 210, 211, 432_000];
+
+/// A route to be recorded, with room for an address.
+pub(crate) const RECORD_ROUTE: &str = "options=0707040000000000";
+
+/// Options of IPv4 that routers take no offence at: none, router alert (RFC 2113), routes recorded.
+const OPTIONS: [&str; 4] =
+    ["options=01010100", "options=94040000", "options=0707080a01000100", RECORD_ROUTE];
+
+/// Now and then a packet has options of IPv4.
+fn with_options(random: &mut Random, text: String) -> String {
+    if !random.percent(4) || text.contains("options=") {
+        return text;
+    }
+    // They come before a payload in quotes.
+    let options = OPTIONS[random.below(OPTIONS.len())];
+    let (head, payload) = text.split_at(text.find('"').unwrap_or(text.len()));
+    format!("{} {options} {payload}", head.trim_end())
+}
+
+fn flow(random: &mut Random, kinds: Kinds) -> Flow {
     let by_client = random.percent(80);
     let is_v6 = random.percent(40);
-    let protocol =
-        [(60, Protocol::Tcp), (18, Protocol::Udp), (18, Protocol::Icmp), (4, Protocol::Other)];
-    let protocol = random.weighted(&protocol).unwrap();
+    let weights = if kinds.sctp { [4, 2, 2, 75, 15, 2] } else { [58, 17, 17, 3, 2, 3] };
+    let protocols = [
+        Protocol::Tcp,
+        Protocol::Udp,
+        Protocol::Icmp,
+        Protocol::Sctp,
+        Protocol::Gre,
+        Protocol::Other,
+    ];
+    let protocols: Vec<(usize, Protocol)> = weights.into_iter().zip(protocols).collect();
+    let protocol = random.weighted(&protocols).unwrap();
     let (client, server) = (1 + random.below(2) as u16, 9 + random.below(2) as u16);
     let host = |network: u16, host: u16| match (is_v6, network) {
         (true, _) => IpAddr::from([0x2001, 0xdb8, network, 0, 0, 0, 0, host]),
@@ -117,15 +165,17 @@ fn flow(random: &mut Random) -> Flow {
         Protocol::Tcp => [(80, 22), (5, 8888), (5, 80), (10, 81)],
         Protocol::Udp if by_client => [(70, 53), (10, 8888), (10, 54), (10, 53)],
         Protocol::Udp => [(70, 161), (10, 8888), (10, 53), (10, 54)],
-        Protocol::Icmp | Protocol::Other => [(1, 0); 4],
+        Protocol::Sctp if by_client => [(75, 36412), (15, 3868), (5, 2905), (5, 80)],
+        Protocol::Sctp => [(85, 2905), (5, 36412), (5, 3868), (5, 22)],
+        Protocol::Icmp | Protocol::Gre | Protocol::Other => [(1, 0); 4],
     };
     let opened = random.weighted(&opened).unwrap();
     // Few ports, so that flows meet.
     let opener = 4000 + random.below(4) as u16;
     let [opener, opened] = match protocol {
         Protocol::Icmp => [opener; 2],
-        Protocol::Other => [0; 2],
-        Protocol::Tcp | Protocol::Udp => [opener, opened],
+        Protocol::Gre | Protocol::Other => [0; 2],
+        Protocol::Tcp | Protocol::Udp | Protocol::Sctp => [opener, opened],
     };
     let [inside, outside] = [host(1, client), host(2, server)];
     let ends = if by_client { [inside, outside] } else { [outside, inside] };
@@ -169,9 +219,14 @@ fn packet(
     let forth = random.percent(55);
     match shape.protocol {
         Protocol::Tcp => {
-            let (forth, text) = talk.segment(random);
+            let (forth, text) = talk.tcp.segment(random);
             plain(forth, text)
         }
+        Protocol::Sctp => {
+            let (forth, text) = talk.sctp.packet(random);
+            plain(forth, text)
+        }
+        Protocol::Gre => plain(forth, GRE[random.below(GRE.len())].to_owned()),
         Protocol::Udp => plain(forth, format!("udp len={}", random.below(1200))),
         Protocol::Other => plain(forth, format!("ip=99 len={}", random.below(1200))),
         Protocol::Icmp => {
@@ -194,6 +249,14 @@ fn packet(
         }
     }
 }
+
+/// Bare, with a key, with a key and a sequence number; and as short as Linux translates it.
+const GRE: [&str; 4] = [
+    r#"ip=47 "\x00\x00\x08\x00what is inside""#,
+    r#"ip=47 "\x20\x00\x08\x00\x00\x00\x00\x07what is inside""#,
+    r#"ip=47 "\x30\x00\x65\x58\x00\x00\x00\x08\x00\x00\x00\x01what is inside""#,
+    r#"ip=47 "\x00\x00\x86\xddxxxx""#,
+];
 
 const ERRORS_V4: [&str; 8] = [
     "icmp=3/1",

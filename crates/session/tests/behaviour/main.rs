@@ -379,6 +379,24 @@ fn sctp_packets_carry_the_tag_of_their_association() {
 }
 
 #[test]
+fn an_init_sent_again_does_not_hold_its_association() {
+    let lines = [
+        ("c sctp 1 0 11", "new"),
+        ("+6", ""),
+        ("c sctp 1 0 11", "new"),
+        ("+3", ""),
+        ("+2", "1 ended"),
+        ("c sctp 4 7", "new"),
+        ("+29", ""),
+        ("s sctp 5 8", "established"),
+        ("+209", ""),
+        ("+1", "1 ended"),
+    ];
+    let ends = ["aged-out packets [2, 0]", "aged-out packets [1, 1]"];
+    check(Preset::Linux, &lines, &ends);
+}
+
+#[test]
 fn a_refused_flow_is_kept_for_its_own_time() {
     let mut script = Script::new(Behaviour::preset(Preset::Panos));
     assert_eq!(script.refuse("c S 1000 0"), "new");

@@ -116,7 +116,9 @@ impl Script {
         let words: Vec<_> = line.split(' ').collect();
         let number = |at: usize| words.get(at).map_or(0, |word| word.parse::<u32>().unwrap());
         let mut flow = flow(words[0]);
-        let chunk = [[0; 4], number(4).to_be_bytes()].concat();
+        // A header, the initiate tag, and the rest of an INIT.
+        let kind = if words[1] == "sctp" { number(2) as u8 } else { 0 };
+        let chunk = [&[kind, 0, 0, 20][..], &number(4).to_be_bytes(), &[0; 12]].concat();
         let transport = match words[1] {
             "udp" => datagram(&flow),
             "echo" => query(number(2) as u16, 8, true),
