@@ -940,8 +940,8 @@ fn error_translated<T>(
 }
 
 /// Whether an error message about a translated session can be translated with it: the quote has to
-/// hold eight bytes of GRE or of a transport with ports or an identifier, and nobody is redirected to an
-/// address he does not know (`docs/semantics.md` S5.8).
+/// hold eight bytes of GRE or of a transport with ports or an identifier, and nobody is redirected
+/// to an address he does not know (`docs/semantics.md` S5.8).
 fn is_translatable(message: &IcmpMessage<'_>, quoted: &Quoted) -> bool {
     let protocol = quoted.flow.protocol;
     let is_read = protocol.has_ports() || protocol.is_icmp() || protocol == Protocol::GRE;

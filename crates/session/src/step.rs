@@ -37,8 +37,8 @@ pub enum InvalidReason {
     InexactReset,
     /// An SCTP packet without the association's verification tag (RFC 9260 §8.5).
     WrongVerificationTag,
-    /// An SCTP packet without a chunk, with one of length 0 or too short, or with chunks that do not
-    /// go together (RFC 9260 §6.10).
+    /// An SCTP packet without a chunk, with one of length 0 or too short, or with chunks that do
+    /// not go together (RFC 9260 §6.10).
     BadChunks,
 }
 

@@ -29,9 +29,10 @@ use etherparse::{
 ///   (selectively acknowledged) and `time=` (timestamp value) for TCP; `id=`, `seq=` for ICMP;
 ///   `tag=` and `chunks=` for SCTP; `vlan=`, `ttl=`, `options=` for those of IPv4 as hexadecimal
 ///   digits; `len=` for that many bytes `x`.
-/// - `chunks=`: `none`, or chunks with commas between them. Each is the name of its type (`init-ack`)
-///   or its number, then as needed `/FLAGS`, `@TAG` (INIT and INIT ACK: the initiate tag, with the
-///   other fields of their header), `+BYTES` of value, `~LENGTH` where that is to be wrong.
+/// - `chunks=`: `none`, or chunks with commas between them. Each is the name of its type
+///   (`init-ack`) or its number, then as needed `/FLAGS`, `@TAG` (INIT and INIT ACK: the initiate
+///   tag, with the other fields of their header), `+BYTES` of value, `~LENGTH` where that is to be
+///   wrong.
 /// - `PAYLOAD`: text with the escapes `\r \n \t \\ \" \xHH`; it follows the bytes of `len=`.
 ///
 /// ICMP and ICMPv6 are told apart by the addresses. Lengths and checksums are right. Unless stated,
