@@ -66,6 +66,9 @@ pub(crate) const NONE: u32 = u32::MAX;
 /// Steps one pair table may take to build.
 const MOST_STEPS: usize = 16 << 20;
 
+/// Links of the lists of a pair table, those of their beginnings included.
+const MOST_LINKS: usize = 1 << 20;
+
 /// Columns of a block, as bits.
 const BLOCK_BITS: u32 = 4;
 
@@ -107,6 +110,9 @@ impl Pairs {
                 for &column in &columns_of[rule] {
                     let chain = &mut row[column as usize];
                     *chain = chains.append(*chain, rule as u32);
+                }
+                if chains.links.len() > MOST_LINKS {
+                    return None;
                 }
             }
             cutter.add(&row)?;
