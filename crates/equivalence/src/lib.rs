@@ -26,6 +26,7 @@ mod lines;
 mod merge;
 mod naming;
 mod narrowing;
+mod near;
 mod normalise;
 mod outcome;
 mod pairing;

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 
+use foldhash::fast::FixedState;
 use parefeu_policy::set::Ranges;
 
 /// A product of sets: for each field, the number of a set in a [`Merger`].
@@ -11,7 +12,7 @@ pub(crate) type Product = Box<[u32]>;
 #[derive(Debug, Default)]
 pub(crate) struct Merger {
     sets: Vec<Ranges>,
-    numbers: HashMap<Ranges, u32>,
+    numbers: HashMap<Ranges, u32, FixedState>,
 }
 
 /// Up to this many products are merged in every order of fields, and the best order is kept.
@@ -33,21 +34,26 @@ impl Merger {
     }
 
     /// Disjoint products, merged until no two are equal in all fields but one. Together they hold
-    /// the same points as before. `O(products × fields)` a pass.
+    /// the same points as before. `O(products × fields)` a pass, and the sorting.
     pub(crate) fn merge(&mut self, products: Vec<Product>) -> Vec<Product> {
-        let fields = products.first().map_or(0, |product| product.len());
-        let orders = if products.len() <= FEW { fields } else { 1 };
-        let merged = (0..orders).map(|first| self.merge_from(products.clone(), first));
+        let Some(first) = products.first() else { return products };
+        // Along fields in which all are alike there is nothing to merge.
+        let differs = |field: &usize| products.iter().any(|it| it[*field] != first[*field]);
+        let fields: Vec<usize> = (0..first.len()).filter(differs).collect();
+        let orders = if products.len() <= FEW { fields.len() } else { fields.len().min(1) };
+        let merged = (0..orders).map(|turn| {
+            let (behind, before) = (&fields[turn..], &fields[..turn]);
+            self.merge_along(products.clone(), &[behind, before].concat())
+        });
         merged.min_by_key(Vec::len).unwrap_or(products)
     }
 
-    /// Merges along the fields in turn, from `first` on.
-    fn merge_from(&mut self, mut products: Vec<Product>, first: usize) -> Vec<Product> {
-        let fields = products.first().map_or(0, |product| product.len());
+    /// Merges along the fields in turn.
+    fn merge_along(&mut self, mut products: Vec<Product>, fields: &[usize]) -> Vec<Product> {
         loop {
             let before = products.len();
-            for turn in 0..fields {
-                products = self.merge_along(products, (first + turn) % fields);
+            for field in fields {
+                self.unite(&mut products, *field);
             }
             if products.len() == before {
                 return products;
@@ -56,27 +62,29 @@ impl Merger {
     }
 
     /// Products that are equal in all fields but this one become one.
-    fn merge_along(&mut self, products: Vec<Product>, field: usize) -> Vec<Product> {
-        let mut places: HashMap<Product, usize> = HashMap::new();
-        let mut groups: Vec<(Product, Vec<u32>)> = Vec::new();
-        for product in products {
-            let mut others = product.clone();
-            others[field] = u32::MAX;
-            let place = *places.entry(others).or_insert(groups.len());
-            match groups.get_mut(place) {
-                Some((_, sets)) => sets.push(product[field]),
-                None => groups.push((product.clone(), vec![product[field]])),
-            }
-        }
-        let whole = groups.into_iter().map(|(mut product, sets)| {
-            if sets.len() > 1 {
-                let parts = sets.iter().flat_map(|set| self.set(*set).as_slice());
-                let union = parts.copied().collect();
-                product[field] = self.number(union);
-            }
-            product
+    fn unite(&mut self, products: &mut Vec<Product>, field: usize) {
+        products.sort_unstable_by(|one, other| {
+            let parts =
+                [(&one[..field], &other[..field]), (&one[field + 1..], &other[field + 1..])];
+            parts[0].0.cmp(parts[0].1).then_with(|| parts[1].0.cmp(parts[1].1))
         });
-        whole.collect()
+        let alike = |one: &Product, other: &Product| {
+            one[..field] == other[..field] && one[field + 1..] == other[field + 1..]
+        };
+        let mut kept = 0;
+        let mut at = 0;
+        while at < products.len() {
+            let group = products[at..].chunk_by(alike).next().map_or(1, <[Product]>::len);
+            if group > 1 {
+                let parts = products[at..at + group].iter();
+                let parts = parts.flat_map(|it| self.set(it[field]).as_slice());
+                let union = parts.copied().collect();
+                products[at][field] = self.number(union);
+            }
+            products.swap(kept, at);
+            (kept, at) = (kept + 1, at + group);
+        }
+        products.truncate(kept);
     }
 }
 

@@ -91,6 +91,11 @@ impl Dimension {
         let last = self.starts.get(at + 1).map_or(self.last, |next| next - 1);
         (self.starts[at], last)
     }
+
+    /// The values from the first of one class to the last of another.
+    pub(crate) fn span(&self, low: u32, high: u32) -> (u128, u128) {
+        (self.values(low).0, self.values(high).1)
+    }
 }
 
 /// A set of classes: sorted, disjoint, non-adjacent inclusive ranges; never empty.
