@@ -1,12 +1,12 @@
 //! Which entries of a list match some point of a product of sets, without a look at each.
 //!
-//! The classes of each dimension are divided among 64 buckets. A row of bits, one for each entry,
-//! says for each bucket which entries may match a class in it, so that few words tell the few
-//! entries worth a look.
+//! The classes of each dimension are divided among buckets. A row of bits, one for each entry, says
+//! for each bucket which entries may match a class in it, so that few words tell the few entries
+//! worth a look.
 
 use parefeu_policy::set::Ranges;
 
-use crate::problem::{Entry, List, Problem};
+use crate::problem::{Dimension, Entry, List, Problem};
 
 /// The entries of a list by the classes they match.
 pub(crate) struct Near<'a> {
@@ -18,31 +18,41 @@ pub(crate) struct Near<'a> {
     rows: Vec<Vec<u64>>,
 }
 
-/// Buckets of a dimension: as many as bits of a word.
-const BUCKETS: usize = 64;
+/// Buckets of a dimension, at most.
+const BUCKETS: u32 = 512;
+
+/// Rows of a dimension that are joined for one product. One that has more of them tells little.
+const MOST_ROWS: usize = 16;
+
+/// Words looked at side by side.
+const WORDS: usize = 32;
 
 impl<'a> Near<'a> {
-    /// `O(entries × ranges of their sets)` and eight bytes for each entry and dimension.
+    /// `O(entries × dimensions × buckets met)`; 64 bytes for each entry and dimension at most.
     pub(crate) fn new(problem: &'a Problem, list: &'a List) -> Self {
         let entries = &list.entries[..];
         let words = entries.len().div_ceil(64);
-        let shift = |classes: u32| {
+        let classes: Vec<u32> = problem.dimensions.iter().map(Dimension::classes).collect();
+        let shift = |classes: &u32| {
             let bits = u32::BITS - (classes - 1).leading_zeros();
             bits.saturating_sub(BUCKETS.ilog2())
         };
-        let shifts: Vec<u32> = problem.dimensions.iter().map(|it| shift(it.classes())).collect();
+        let shifts: Vec<u32> = classes.iter().map(shift).collect();
         let mut rows = vec![Vec::new(); shifts.len()];
-        let narrowed = entries.iter().flat_map(|entry| &entry.sets);
-        narrowed.for_each(|(dimension, _)| rows[dimension.0 as usize].resize(BUCKETS * words, 0));
+        for (dimension, _) in entries.iter().flat_map(|entry| &entry.sets) {
+            let at = dimension.0 as usize;
+            rows[at].resize(words * (((classes[at] - 1) >> shifts[at]) as usize + 1), 0);
+        }
         for (at, entry) in entries.iter().enumerate() {
             let (word, bit) = (at / 64, 1 << (at % 64));
-            for (number, row) in rows.iter_mut().enumerate().filter(|(_, row)| !row.is_empty()) {
+            for (number, rows) in rows.iter_mut().enumerate().filter(|(_, rows)| !rows.is_empty()) {
                 let own = entry.sets.iter().find(|(dimension, _)| dimension.0 as usize == number);
-                let classes = own.map(|(_, set)| problem.sets[set.0 as usize].iter());
-                let ranges = classes.map(|it| it.map(|&(low, high)| (low.into(), high.into())));
-                let met = ranges.map_or(u64::MAX, |ranges| buckets(ranges, shifts[number]));
-                for bucket in (0..BUCKETS).filter(|bucket| met >> bucket & 1 == 1) {
-                    row[bucket * words + word] |= bit;
+                let all = [(0, classes[number] - 1)];
+                let ranges = own.map_or(&all[..], |(_, set)| &problem.sets[set.0 as usize]);
+                for &(low, high) in ranges {
+                    for bucket in low >> shifts[number]..=high >> shifts[number] {
+                        rows[bucket as usize * words + word] |= bit;
+                    }
                 }
             }
         }
@@ -56,31 +66,35 @@ impl<'a> Near<'a> {
         area: &'b [&'b Ranges],
     ) -> impl Iterator<Item = (u32, &'a Entry, bool)> + 'b {
         let words = self.entries.len().div_ceil(64);
-        // Dimensions, of each the rows of its buckets; one that has all buckets tells nothing.
         let dimensions = self.rows.iter().zip(area).zip(&self.shifts);
-        let dimensions = dimensions.filter(|((row, _), _)| !row.is_empty());
-        let rows = dimensions
-            .map(|((row, area), shift)| (row, buckets(area.as_slice().iter().copied(), *shift)));
-        let rows: Vec<Vec<&[u64]>> = rows
-            .filter(|(_, met)| *met != u64::MAX)
-            .map(|(row, met)| {
-                let met = (0..BUCKETS).filter(|bucket| met >> bucket & 1 == 1);
-                met.map(|bucket| &row[bucket * words..][..words]).collect()
+        let narrow: Vec<Vec<&[u64]>> = dimensions
+            .filter_map(|((rows, area), shift)| {
+                let met = buckets(area, *shift).filter(|_| !rows.is_empty())?;
+                let row = |bucket: usize| &rows[bucket * words..][..words];
+                Some(met.into_iter().map(row).collect())
             })
             .collect();
-        let candidates = (0..words).flat_map(move |word| {
-            let left = self.entries.len() - word * 64;
-            let all = u64::MAX >> 64usize.saturating_sub(left);
-            let any = |rows: &Vec<&[u64]>| rows.iter().fold(0, |any, row| any | row[word]);
-            let mut bits = rows.iter().fold(all, |bits, rows| bits & any(rows));
-            std::iter::from_fn(move || {
-                let bit = (bits != 0).then(|| bits.trailing_zeros())?;
-                bits &= bits - 1;
-                Some(word as u32 * 64 + bit)
+        let candidates = (0..words).step_by(WORDS).flat_map(move |first| {
+            let last = words.min(first + WORDS);
+            let mut bits = [u64::MAX; WORDS];
+            for rows in &narrow {
+                let mut any = [0; WORDS];
+                for row in rows {
+                    any.iter_mut().zip(&row[first..last]).for_each(|(any, row)| *any |= row);
+                }
+                bits.iter_mut().zip(any).for_each(|(bits, any)| *bits &= any);
+            }
+            (first..last).zip(bits).flat_map(|(word, mut bits)| {
+                std::iter::from_fn(move || {
+                    let bit = (bits != 0).then(|| bits.trailing_zeros())?;
+                    bits &= bits - 1;
+                    Some(word as u32 * 64 + bit)
+                })
             })
         });
         candidates.filter_map(|at| {
-            let entry = &self.entries[at as usize];
+            // Where nothing told entries apart, bits behind the last one are set too.
+            let entry = self.entries.get(at as usize)?;
             Some((at, entry, self.matches(entry, area)?))
         })
     }
@@ -100,12 +114,18 @@ impl<'a> Near<'a> {
     }
 }
 
-/// The buckets that some ranges of classes have a part in.
-fn buckets(ranges: impl Iterator<Item = (u128, u128)>, shift: u32) -> u64 {
-    ranges.fold(0, |met, (low, high)| {
-        let (first, last) = ((low >> shift) as u32, (high >> shift) as u32);
-        met | u64::MAX >> (63 - (last - first)) << first
-    })
+/// The buckets that a set of classes has a part in; `None` for too many.
+fn buckets(classes: &Ranges, shift: u32) -> Option<Vec<usize>> {
+    let mut met = Vec::new();
+    for &(low, high) in classes.as_slice() {
+        let (low, high) = ((low >> shift) as usize, (high >> shift) as usize);
+        let low = met.last().map_or(low, |last| low.max(last + 1));
+        if (high + 1).saturating_sub(low) + met.len() > MOST_ROWS {
+            return None;
+        }
+        met.extend(low..=high);
+    }
+    Some(met)
 }
 
 /// Whether some class is in both sets. `O(ranges of the shorter × log ranges of the longer)`.
