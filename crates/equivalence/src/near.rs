@@ -150,3 +150,81 @@ fn hold(one: &[(u32, u32)], other: &[(u128, u128)]) -> bool {
         one.get(at).is_some_and(|range| u128::from(range.0) <= low)
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::collection::vec;
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::problem::{DimensionId, Field, Origin, OutcomeId, SetId, Step};
+
+    /// Classes of the two dimensions: more than there are buckets, and fewer.
+    const CLASSES: [u32; 2] = [1500, 7];
+
+    /// Up to three ranges of classes of a dimension.
+    fn classes(dimension: usize) -> impl Strategy<Value = Ranges> {
+        let last = u128::from(CLASSES[dimension] - 1);
+        let range = (0..=last, 0..300u128).prop_map(move |(low, more)| (low, last.min(low + more)));
+        vec(range, 1..4).prop_map(|ranges| ranges.into_iter().collect())
+    }
+
+    fn problem(entries: &[[Option<Ranges>; 2]]) -> Problem {
+        let mut sets = Vec::new();
+        let mut set = |classes: &Ranges| {
+            let classes = classes.as_slice().iter();
+            sets.push(classes.map(|&(low, high)| (low as u32, high as u32)).collect());
+            SetId(sets.len() as u32 - 1)
+        };
+        let entries = entries.iter().map(|sides| {
+            let sets = (0..).map(DimensionId).zip(sides);
+            let sets = sets.filter_map(|(at, side)| Some((at, set(side.as_ref()?))));
+            let step = Step::Decide(OutcomeId(0));
+            Entry { sets: sets.collect(), step, origin: Origin::default() }
+        });
+        let entries: Vec<Entry> = entries.collect();
+        let dimensions = [Field::Src, Field::Dst].into_iter().zip(CLASSES);
+        let dimensions = dimensions.map(|(field, count)| {
+            let last = u128::from(count - 1);
+            Dimension { field, starts: (0..=last).collect(), last }
+        });
+        Problem { dimensions: dimensions.collect(), sets, old: List { entries }, ..empty() }
+    }
+
+    fn empty() -> Problem {
+        Problem {
+            dimensions: Vec::new(),
+            sets: Vec::new(),
+            outcomes: Vec::new(),
+            applications: Vec::new(),
+            moments: Vec::new(),
+            old: List { entries: Vec::new() },
+            new: List { entries: Vec::new() },
+        }
+    }
+
+    proptest! {
+        /// Rows of bits leave out no entry that reading all of them finds.
+        #[test]
+        fn entries_that_meet_a_product_are_found(
+            entries in vec([proptest::option::of(classes(0)), proptest::option::of(classes(1))], 0..200),
+            areas in vec((classes(0), classes(1)), 1..10),
+        ) {
+            let problem = problem(&entries);
+            let near = Near::new(&problem, &problem.old);
+            for (src, dst) in &areas {
+                let area = [src, dst];
+                let found: Vec<(u32, bool)> =
+                    near.meeting(&area).map(|(at, _, covers)| (at, covers)).collect();
+                let sides = |sides: &[Option<Ranges>; 2], test: fn(&Ranges, &Ranges) -> bool| {
+                    let both = sides.iter().zip(area);
+                    both.clone().all(|(own, area)| own.as_ref().is_none_or(|own| test(own, area)))
+                };
+                let expected = (0..).zip(&entries).filter(|(_, it)| sides(it, Ranges::overlaps));
+                let expected: Vec<(u32, bool)> =
+                    expected.map(|(at, it)| (at, sides(it, Ranges::covers))).collect();
+                prop_assert_eq!(found, expected);
+            }
+        }
+    }
+}
