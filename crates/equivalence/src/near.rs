@@ -14,21 +14,22 @@ pub(crate) struct Near<'a> {
     entries: &'a [Entry],
     /// Of each dimension, how far right a class is shifted to be the number of a bucket.
     shifts: Vec<u32>,
-    /// Of each dimension that some entry narrows, bucket by bucket, a bit for each entry.
+    /// Of each dimension that some entry narrows, bucket by bucket, a bit for each entry; the first
+    /// row is for entries that match classes of many buckets, as all that do not narrow it.
     rows: Vec<Vec<u64>>,
 }
 
 /// Buckets of a dimension, at most.
 const BUCKETS: u32 = 512;
 
-/// Rows of a dimension that are joined for one product. One that has more of them tells little.
-const MOST_ROWS: usize = 16;
+/// Buckets of a dimension that one product or one entry has a part in. More of them tell little.
+const MOST_MET: usize = 16;
 
 /// Words looked at side by side.
 const WORDS: usize = 32;
 
 impl<'a> Near<'a> {
-    /// `O(entries × dimensions × buckets met)`; 64 bytes for each entry and dimension at most.
+    /// `O(entries × dimensions)`; 64 bytes for each entry and dimension at most.
     pub(crate) fn new(problem: &'a Problem, list: &'a List) -> Self {
         let entries = &list.entries[..];
         let words = entries.len().div_ceil(64);
@@ -41,18 +42,22 @@ impl<'a> Near<'a> {
         let mut rows = vec![Vec::new(); shifts.len()];
         for (dimension, _) in entries.iter().flat_map(|entry| &entry.sets) {
             let at = dimension.0 as usize;
-            rows[at].resize(words * (((classes[at] - 1) >> shifts[at]) as usize + 1), 0);
+            let buckets = ((classes[at] - 1) >> shifts[at]) as usize + 1;
+            rows[at].resize(words * (buckets + 1), 0);
         }
         for (at, entry) in entries.iter().enumerate() {
             let (word, bit) = (at / 64, 1 << (at % 64));
             for (number, rows) in rows.iter_mut().enumerate().filter(|(_, rows)| !rows.is_empty()) {
                 let own = entry.sets.iter().find(|(dimension, _)| dimension.0 as usize == number);
-                let all = [(0, classes[number] - 1)];
-                let ranges = own.map_or(&all[..], |(_, set)| &problem.sets[set.0 as usize]);
-                for &(low, high) in ranges {
-                    for bucket in low >> shifts[number]..=high >> shifts[number] {
-                        rows[bucket as usize * words + word] |= bit;
-                    }
+                let met = own.and_then(|(_, set)| {
+                    let classes = problem.sets[set.0 as usize].iter();
+                    buckets(classes.map(|&(low, high)| (low.into(), high.into())), shifts[number])
+                });
+                match met {
+                    Some(met) => met.iter().for_each(|bucket| {
+                        rows[(bucket + 1) * words + word] |= bit;
+                    }),
+                    None => rows[word] |= bit,
                 }
             }
         }
@@ -69,9 +74,11 @@ impl<'a> Near<'a> {
         let dimensions = self.rows.iter().zip(area).zip(&self.shifts);
         let narrow: Vec<Vec<&[u64]>> = dimensions
             .filter_map(|((rows, area), shift)| {
-                let met = buckets(area, *shift).filter(|_| !rows.is_empty())?;
-                let row = |bucket: usize| &rows[bucket * words..][..words];
-                Some(met.into_iter().map(row).collect())
+                let classes = area.as_slice().iter().copied();
+                let met = buckets(classes, *shift).filter(|_| !rows.is_empty())?;
+                let met = met.into_iter().map(|bucket| bucket + 1);
+                let row = |at: usize| &rows[at * words..][..words];
+                Some([0].into_iter().chain(met).map(row).collect())
             })
             .collect();
         let candidates = (0..words).step_by(WORDS).flat_map(move |first| {
@@ -114,13 +121,13 @@ impl<'a> Near<'a> {
     }
 }
 
-/// The buckets that a set of classes has a part in; `None` for too many.
-fn buckets(classes: &Ranges, shift: u32) -> Option<Vec<usize>> {
+/// The buckets that some ranges of classes have a part in; `None` for too many.
+fn buckets(ranges: impl Iterator<Item = (u128, u128)>, shift: u32) -> Option<Vec<usize>> {
     let mut met = Vec::new();
-    for &(low, high) in classes.as_slice() {
+    for (low, high) in ranges {
         let (low, high) = ((low >> shift) as usize, (high >> shift) as usize);
         let low = met.last().map_or(low, |last| low.max(last + 1));
-        if (high + 1).saturating_sub(low) + met.len() > MOST_ROWS {
+        if (high + 1).saturating_sub(low) + met.len() > MOST_MET {
             return None;
         }
         met.extend(low..=high);
