@@ -16,21 +16,24 @@ pub struct Side {
     hits: RuleHits,
 }
 
-/// How much traffic each rule decided.
+/// How much traffic each rule decided, by [`parefeu_policy::RuleId`].
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct RuleHits {
-    /// Flows by [`parefeu_policy::RuleId`].
+    /// Packets whose verdict rests on it.
+    pub packets: Vec<u64>,
+    /// Flows it decided last.
     pub flows: Vec<u64>,
-    /// Bytes on the wire by [`parefeu_policy::RuleId`].
+    /// Bytes of these on the wire.
     pub bytes: Vec<u64>,
-    /// Flows the default decided.
+    /// Flows the default decided last.
     pub default_flows: u64,
 }
 
 impl RuleHits {
     fn new(firewall: &LinkedFirewall) -> Self {
         let rules = firewall.rules.len();
-        Self { flows: vec![0; rules], bytes: vec![0; rules], default_flows: 0 }
+        let none = || vec![0; rules];
+        Self { packets: none(), flows: none(), bytes: none(), default_flows: 0 }
     }
 
     /// Counts a flow for the rule that decided it last.
@@ -79,7 +82,11 @@ impl Side {
         wire_len: u32,
     ) -> Decision {
         let ingress = self.ingress(captured, packet);
-        self.engine.handle_packet(now, ingress, packet, wire_len)
+        let decision = self.engine.handle_packet(now, ingress, packet, wire_len);
+        if let Some(rule) = decision.hit.and_then(|hit| hit.rule) {
+            self.hits.packets[rule.index()] += 1;
+        }
+        decision
     }
 
     /// The oldest ended session not yet collected.

@@ -287,6 +287,17 @@ fn s11_2_a_flow_is_over_when_both_firewalls_have_forgotten_it() {
 }
 
 #[test]
+fn a_rule_that_refused_a_question_is_hit_where_its_answer_was_captured() {
+    let rules = "[[rule_base.rule]]\nname = \"clients\"\nsource = \"10.0.0.0/24\"\n\
+                 action = \"drop\"\n";
+    let script = "
+        1 10.0.0.7:4000 > 192.0.2.9:53 udp
+        1 192.0.2.9:53 > 10.0.0.7:4000 udp";
+    let hits = replay(("asa", rules), ("asa", ALLOW), script).old_hits;
+    assert_eq!((&hits.packets[..], &hits.flows[..], hits.default_flows), (&[1][..], &[0][..], 1));
+}
+
+#[test]
 fn every_class_has_a_name_and_stands_once() {
     let mut names = DifferenceClass::ALL.map(DifferenceClass::name).to_vec();
     names.sort_unstable();

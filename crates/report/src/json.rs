@@ -194,7 +194,7 @@ fn coverage(firewall: &LinkedFirewall, hits: &RuleHits) -> Value {
 /// How many rules are written and switched on, and how many of the written ones traffic hit.
 pub(crate) fn rules_hit(firewall: &LinkedFirewall, hits: &RuleHits) -> (usize, usize) {
     let written = firewall.rules.iter().filter(|rule| !rule.implied && !rule.disabled).count();
-    let rules = firewall.rules.iter().zip(&hits.flows);
-    let hit = rules.filter(|(rule, flows)| !rule.implied && **flows > 0).count();
+    let rules = firewall.rules.iter().zip(&hits.packets);
+    let hit = rules.filter(|(rule, packets)| !rule.implied && **packets > 0).count();
     (written, hit)
 }

@@ -153,8 +153,9 @@ fn write_coverage(text: &mut String, report: &DiffReport<'_>, comparison: &Compa
 
 /// The rules that are written and switched on, and that no traffic hit.
 fn never_hit(firewall: &LinkedFirewall, hits: &RuleHits) -> Vec<RuleId> {
-    let rules = (0..).map(RuleId).zip(firewall.rules.iter().zip(&hits.flows));
-    let never = rules.filter(|(_, (rule, flows))| !rule.implied && !rule.disabled && **flows == 0);
+    let rules = (0..).map(RuleId).zip(firewall.rules.iter().zip(&hits.packets));
+    let never =
+        rules.filter(|(_, (rule, packets))| !rule.implied && !rule.disabled && **packets == 0);
     never.map(|(id, _)| id).collect()
 }
 

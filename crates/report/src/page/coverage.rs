@@ -29,10 +29,10 @@ impl Usage {
         let (mut hit, mut never_hit, mut disabled) = (Vec::new(), Vec::new(), 0);
         for (at, rule) in firewall.rules.iter().enumerate() {
             let LinkedRule { implied, disabled: is_off, .. } = *rule;
-            let flows = hits.flows.get(at).copied().unwrap_or_default();
-            let bytes = hits.bytes.get(at).copied().unwrap_or_default();
+            let [packets, flows, bytes] = [&hits.packets, &hits.flows, &hits.bytes]
+                .map(|counts| counts.get(at).copied().unwrap_or_default());
             let id = RuleId(at as u32);
-            match flows {
+            match packets {
                 _ if implied => {}
                 0 if is_off => disabled += 1,
                 0 => never_hit.push(id),
