@@ -161,6 +161,7 @@ fn hold(one: &[(u32, u32)], other: &[(u128, u128)]) -> bool {
 #[cfg(test)]
 mod tests {
     use proptest::collection::vec;
+    use proptest::option;
     use proptest::prelude::*;
 
     use super::*;
@@ -214,7 +215,7 @@ mod tests {
         /// Rows of bits leave out no entry that reading all of them finds.
         #[test]
         fn entries_that_meet_a_product_are_found(
-            entries in vec([proptest::option::of(classes(0)), proptest::option::of(classes(1))], 0..200),
+            entries in vec([option::of(classes(0)), option::of(classes(1))], 0..200),
             areas in vec((classes(0), classes(1)), 1..10),
         ) {
             let problem = problem(&entries);
