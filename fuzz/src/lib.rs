@@ -30,6 +30,12 @@ use proptest::strategy::{Strategy, ValueTree};
 use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
 use sha2::{Digest, Sha256};
 
+mod announced;
+mod fragments;
+
+pub use announced::{announced, ways_opened};
+pub use fragments::fragments;
+
 /// Decoding never panics, and never reads past what was captured. Two bytes choose the link type.
 pub fn decode(data: &[u8]) {
     let Some((head, frame)) = data.split_first_chunk::<2>() else { return };

@@ -76,3 +76,20 @@ fn rewrite() {
 fn sessions() {
     replay("sessions", parefeu_fuzz::sessions);
 }
+
+#[test]
+fn fragments() {
+    replay("fragments", parefeu_fuzz::fragments);
+}
+
+#[test]
+fn announced() {
+    replay("announced", parefeu_fuzz::announced);
+}
+
+#[test]
+fn what_the_two_announce_to_one_another_opens_a_way() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("regressions/announced");
+    let opened = |name: &str| parefeu_fuzz::ways_opened(&fs::read(folder.join(name)).unwrap());
+    assert_eq!(["ftp", "tftp", "sip", "sip-to-another-host"].map(opened), [3, 1, 2, 0]);
+}
