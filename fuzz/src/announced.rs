@@ -91,8 +91,8 @@ const CLIENT: IpAddr = IpAddr::V4(Ipv4Addr::new(10, 0, 0, 7));
 const SERVER: IpAddr = IpAddr::V4(Ipv4Addr::new(192, 0, 2, 9));
 const OTHER: IpAddr = IpAddr::V4(Ipv4Addr::new(198, 51, 100, 66));
 
-/// The ports that a message could mean, the greatest of them: that of the client, its numbers, two of them
-/// as halves of one, and the next port, which is RTCP's.
+/// The ports that a message could mean, the greatest of them: that of the client, its numbers, two
+/// of them as halves of one, and the next port, which is RTCP's.
 fn ports(said: &[u8]) -> Vec<u16> {
     let digits = said.split(|byte| !byte.is_ascii_digit()).filter(|digits| !digits.is_empty());
     let texts = digits.filter_map(|digits| std::str::from_utf8(digits).ok());
