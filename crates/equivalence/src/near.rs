@@ -4,13 +4,15 @@
 //! for each bucket which entries may match a class in it, so that few words tell the few entries
 //! worth a look.
 
+use std::borrow::Borrow;
+
 use parefeu_policy::set::Ranges;
 
-use crate::problem::{Dimension, Entry, List, Problem};
+use crate::problem::{Dimension, DimensionId, Entry, List, Problem, Set, SetId};
 
 /// The entries of a list by the classes they match.
 pub(crate) struct Near<'a> {
-    problem: &'a Problem,
+    sets: &'a [Ranges],
     entries: &'a [Entry],
     /// Of each dimension, how far right a class is shifted to be the number of a bucket.
     shifts: Vec<u32>,
@@ -28,9 +30,16 @@ const MOST_MET: usize = 16;
 /// Words looked at side by side.
 const WORDS: usize = 32;
 
+/// Classes as numbers of any width.
+pub(crate) fn ranges(classes: &Set) -> Ranges {
+    classes.iter().map(|&(low, high)| (low.into(), high.into())).collect()
+}
+
 impl<'a> Near<'a> {
     /// `O(entries × dimensions)`; 64 bytes for each entry and dimension at most.
-    pub(crate) fn new(problem: &'a Problem, list: &'a List) -> Self {
+    ///
+    /// `sets` are those of the problem.
+    pub(crate) fn new(problem: &Problem, sets: &'a [Ranges], list: &'a List) -> Self {
         let entries = &list.entries[..];
         let words = entries.len().div_ceil(64);
         let classes: Vec<u32> = problem.dimensions.iter().map(Dimension::classes).collect();
@@ -49,10 +58,7 @@ impl<'a> Near<'a> {
             let (word, bit) = (at / 64, 1 << (at % 64));
             for (number, rows) in rows.iter_mut().enumerate().filter(|(_, rows)| !rows.is_empty()) {
                 let own = entry.sets.iter().find(|(dimension, _)| dimension.0 as usize == number);
-                let met = own.and_then(|(_, set)| {
-                    let classes = problem.sets[set.0 as usize].iter();
-                    buckets(classes.map(|&(low, high)| (low.into(), high.into())), shifts[number])
-                });
+                let met = own.and_then(|(_, set)| buckets(&sets[set.0 as usize], shifts[number]));
                 match met {
                     Some(met) => met.iter().for_each(|bucket| {
                         rows[(bucket + 1) * words + word] |= bit;
@@ -61,7 +67,7 @@ impl<'a> Near<'a> {
                 }
             }
         }
-        Self { problem, entries, shifts, rows }
+        Self { sets, entries, shifts, rows }
     }
 
     /// The entries that match some point of a product of sets of classes, one for each dimension:
@@ -74,8 +80,7 @@ impl<'a> Near<'a> {
         let dimensions = self.rows.iter().zip(area).zip(&self.shifts);
         let narrow: Vec<Vec<&[u64]>> = dimensions
             .filter_map(|((rows, area), shift)| {
-                let classes = area.as_slice().iter().copied();
-                let met = buckets(classes, *shift).filter(|_| !rows.is_empty())?;
+                let met = buckets(area, *shift).filter(|_| !rows.is_empty())?;
                 let met = met.into_iter().map(|bucket| bucket + 1);
                 let row = |at: usize| &rows[at * words..][..words];
                 Some([0].into_iter().chain(met).map(row).collect())
@@ -102,29 +107,35 @@ impl<'a> Near<'a> {
         candidates.filter_map(|at| {
             // Where nothing told entries apart, bits behind the last one are set too.
             let entry = self.entries.get(at as usize)?;
-            Some((at, entry, self.matches(entry, area)?))
+            let covers = matches(entry, area, |_, set| &self.sets[set.0 as usize])?;
+            Some((at, entry, covers))
         })
-    }
-
-    /// Whether an entry matches every point; `None` when it matches none.
-    fn matches(&self, entry: &Entry, area: &[&Ranges]) -> Option<bool> {
-        let mut covers = true;
-        for (dimension, set) in &entry.sets {
-            let classes = &self.problem.sets[set.0 as usize];
-            let area = area[dimension.0 as usize].as_slice();
-            if !overlap(classes, area) {
-                return None;
-            }
-            covers = covers && hold(classes, area);
-        }
-        Some(covers)
     }
 }
 
-/// The buckets that some ranges of classes have a part in; `None` for too many.
-fn buckets(ranges: impl Iterator<Item = (u128, u128)>, shift: u32) -> Option<Vec<usize>> {
+/// Whether an entry matches every point of a product of sets, one for each dimension; `None` when
+/// it matches none. The sets are of classes or of values, those of the entry as those of the
+/// product.
+pub(crate) fn matches<S: Borrow<Ranges>>(
+    entry: &Entry,
+    area: &[&Ranges],
+    set_of: impl Fn(DimensionId, SetId) -> S,
+) -> Option<bool> {
+    let mut covers = true;
+    for &(dimension, set) in &entry.sets {
+        let (own, area) = (set_of(dimension, set), area[dimension.0 as usize]);
+        if !own.borrow().overlaps(area) {
+            return None;
+        }
+        covers = covers && own.borrow().covers(area);
+    }
+    Some(covers)
+}
+
+/// The buckets that a set of classes has a part in; `None` for too many.
+fn buckets(classes: &Ranges, shift: u32) -> Option<Vec<usize>> {
     let mut met = Vec::new();
-    for (low, high) in ranges {
+    for &(low, high) in classes.as_slice() {
         let (low, high) = ((low >> shift) as usize, (high >> shift) as usize);
         let low = met.last().map_or(low, |last| low.max(last + 1));
         if (high + 1).saturating_sub(low) + met.len() > MOST_MET {
@@ -135,29 +146,6 @@ fn buckets(ranges: impl Iterator<Item = (u128, u128)>, shift: u32) -> Option<Vec
     Some(met)
 }
 
-/// Whether some class is in both sets. `O(ranges of the shorter × log ranges of the longer)`.
-fn overlap(one: &[(u32, u32)], other: &[(u128, u128)]) -> bool {
-    if one.len() <= other.len() {
-        one.iter().any(|&(low, high)| {
-            let at = other.partition_point(|range| range.1 < low.into());
-            other.get(at).is_some_and(|range| range.0 <= high.into())
-        })
-    } else {
-        other.iter().any(|&(low, high)| {
-            let at = one.partition_point(|range| u128::from(range.1) < low);
-            one.get(at).is_some_and(|range| u128::from(range.0) <= high)
-        })
-    }
-}
-
-/// Whether each class of the second set is in the first.
-fn hold(one: &[(u32, u32)], other: &[(u128, u128)]) -> bool {
-    other.iter().all(|&(low, high)| {
-        let at = one.partition_point(|range| u128::from(range.1) < high);
-        one.get(at).is_some_and(|range| u128::from(range.0) <= low)
-    })
-}
-
 #[cfg(test)]
 mod tests {
     use proptest::collection::vec;
@@ -165,7 +153,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::problem::{DimensionId, Field, Origin, OutcomeId, SetId, Step};
+    use crate::problem::{Field, Origin, OutcomeId, Step};
 
     /// Classes of the two dimensions: more than there are buckets, and fewer.
     const CLASSES: [u32; 2] = [1500, 7];
@@ -219,7 +207,8 @@ mod tests {
             areas in vec((classes(0), classes(1)), 1..10),
         ) {
             let problem = problem(&entries);
-            let near = Near::new(&problem, &problem.old);
+            let sets: Vec<Ranges> = problem.sets.iter().map(ranges).collect();
+            let near = Near::new(&problem, &sets, &problem.old);
             for (src, dst) in &areas {
                 let area = [src, dst];
                 let found: Vec<(u32, bool)> =

@@ -6,8 +6,10 @@ use foldhash::fast::FixedState;
 use parefeu_policy::set::Ranges;
 
 use crate::merge::{Merger, Product};
-use crate::near::Near;
-use crate::problem::{Dimension, Entry, Field, Origin, OutcomeId, Problem, Set, Step};
+use crate::near::{Near, matches, ranges};
+use crate::problem::{
+    Dimension, DimensionId, Entry, Field, Origin, OutcomeId, Problem, Set, SetId, Step,
+};
 use crate::solve::DifferenceBox;
 
 /// A product of sets on every point of which two lists differ in the same way.
@@ -40,14 +42,15 @@ pub fn regions(problem: &Problem, boxes: &[DifferenceBox]) -> Vec<Region> {
     let mut numbers: HashMap<&Set, u32, FixedState> = HashMap::default();
     let mut groups: BTreeMap<Settled, Vec<Product>> = BTreeMap::new();
     for it in boxes {
-        let sets = it.sets.iter().map(|set| {
-            let classes = || set.iter().map(|&(low, high)| (low.into(), high.into())).collect();
-            *numbers.entry(set).or_insert_with(|| merger.number(classes()))
-        });
+        let sets = it
+            .sets
+            .iter()
+            .map(|set| *numbers.entry(set).or_insert_with(|| merger.number(ranges(set))));
         let settled = (it.old.outcome, it.new.outcome, it.old.origin, it.new.origin);
         groups.entry(settled).or_default().push(sets.collect());
     }
-    let near = [&problem.old, &problem.new].map(|list| Near::new(problem, list));
+    let sets: Vec<Ranges> = problem.sets.iter().map(ranges).collect();
+    let near = [&problem.old, &problem.new].map(|list| Near::new(problem, &sets, list));
     let mut found = Vec::new();
     for ((old, new, ..), products) in groups {
         for product in merger.merge(products) {
@@ -74,24 +77,16 @@ pub(crate) fn part(problem: &Problem, region: &Region, sets: BTreeMap<Field, Ran
     let area = problem.dimensions.iter().zip(&every);
     let area: Vec<&Ranges> =
         area.map(|(dimension, every)| sets.get(&dimension.field).unwrap_or(every)).collect();
-    let meets = |entry: &Entry| {
-        let mut covers = true;
-        for (dimension, set) in &entry.sets {
-            let at = dimension.0 as usize;
-            let classes = problem.sets[set.0 as usize].iter();
-            let values = classes.map(|&(low, high)| problem.dimensions[at].span(low, high));
-            let values: Ranges = values.collect();
-            if !values.overlaps(area[at]) {
-                return None;
-            }
-            covers &= values.covers(area[at]);
-        }
-        Some(covers)
+    let values = |dimension: DimensionId, set: SetId| -> Ranges {
+        let dimension = &problem.dimensions[dimension.0 as usize];
+        let classes = problem.sets[set.0 as usize].iter();
+        classes.map(|&(low, high)| dimension.span(low, high)).collect()
     };
     let [old, new] =
         [(&problem.old, &region.old), (&problem.new, &region.new)].map(|(list, of)| {
             let entries = (0..).zip(&list.entries);
-            let meeting = entries.filter_map(|(at, entry)| Some((at, entry, meets(entry)?)));
+            let meeting =
+                entries.filter_map(|(at, entry)| Some((at, entry, matches(entry, &area, values)?)));
             fate(problem, meeting, of.outcome)
         });
     Region { sets, old, new }
