@@ -4,12 +4,14 @@
 use std::arch::x86_64::{
     __m256i, _mm_cvtsi32_si128, _mm_loadl_epi64, _mm256_add_epi32, _mm256_and_si256,
     _mm256_andnot_si256, _mm256_blendv_epi8, _mm256_castps_si256, _mm256_castsi256_ps,
-    _mm256_cmpeq_epi32, _mm256_cvtepi32_ps, _mm256_cvtepu8_epi32, _mm256_i32gather_epi32,
-    _mm256_loadu_si256, _mm256_loadu2_m128i, _mm256_max_epu32, _mm256_min_epu32,
-    _mm256_movemask_ps, _mm256_mullo_epi32, _mm256_set_epi32, _mm256_set1_epi32,
-    _mm256_setzero_si256, _mm256_sll_epi32, _mm256_srl_epi32, _mm256_srli_epi32, _mm256_srlv_epi32,
-    _mm256_storeu_si256, _mm256_sub_epi32, _mm256_subs_epu16, _mm256_unpackhi_epi32,
-    _mm256_unpackhi_epi64, _mm256_unpacklo_epi32, _mm256_unpacklo_epi64, _mm256_xor_si256,
+    _mm256_castsi256_si128, _mm256_cmpeq_epi32, _mm256_cmpgt_epi32, _mm256_cvtepi32_ps,
+    _mm256_cvtepu8_epi32, _mm256_extracti128_si256, _mm256_i32gather_epi32, _mm256_i32gather_epi64,
+    _mm256_loadu_si256, _mm256_loadu2_m128i, _mm256_min_epu32, _mm256_movemask_ps,
+    _mm256_mullo_epi32, _mm256_permute4x64_epi64, _mm256_permutevar8x32_epi32, _mm256_set_epi32,
+    _mm256_set1_epi32, _mm256_setzero_si256, _mm256_shuffle_ps, _mm256_sll_epi32, _mm256_srl_epi32,
+    _mm256_srli_epi32, _mm256_srlv_epi32, _mm256_storeu_si256, _mm256_sub_epi32, _mm256_subs_epu16,
+    _mm256_testz_si256, _mm256_unpackhi_epi32, _mm256_unpackhi_epi64, _mm256_unpacklo_epi32,
+    _mm256_unpacklo_epi64, _mm256_xor_si256,
 };
 
 use super::Task;
@@ -37,6 +39,24 @@ impl Avx2 {
     }
 }
 
+/// For each set of lanes which of them come first, second and so on.
+static SIDE_BY_SIDE: [[u8; 8]; 256] = {
+    let mut orders = [[0; 8]; 256];
+    let mut bits = 0;
+    while bits < orders.len() {
+        let (mut lane, mut count) = (0, 0);
+        while lane < 8 {
+            if bits >> lane & 1 == 1 {
+                orders[bits][count] = lane as u8;
+                count += 1;
+            }
+            lane += 1;
+        }
+        bits += 1;
+    }
+    orders
+};
+
 /// Wraps an intrinsic that touches no memory.
 macro_rules! arithmetic {
     ($call:expr) => {
@@ -54,23 +74,30 @@ impl Avx2 {
         values
     }
 
-    /// All bits of each lane that is set in `bits`.
+    /// Four words of two packets each, those four packets apart → the words of all, by number.
     #[inline(always)]
-    fn widen(self, bits: u8) -> __m256i {
-        let lanes = arithmetic!(_mm256_set_epi32(128, 64, 32, 16, 8, 4, 2, 1));
-        let set = self.and(self.splat(bits.into()), lanes);
-        arithmetic!(_mm256_cmpeq_epi32(set, lanes))
+    fn turned(self, [a, b, c, d]: [__m256i; 4]) -> [__m256i; 4] {
+        let ab = arithmetic!((_mm256_unpacklo_epi32(a, b), _mm256_unpackhi_epi32(a, b)));
+        let cd = arithmetic!((_mm256_unpacklo_epi32(c, d), _mm256_unpackhi_epi32(c, d)));
+        [
+            arithmetic!(_mm256_unpacklo_epi64(ab.0, cd.0)),
+            arithmetic!(_mm256_unpackhi_epi64(ab.0, cd.0)),
+            arithmetic!(_mm256_unpacklo_epi64(ab.1, cd.1)),
+            arithmetic!(_mm256_unpackhi_epi64(ab.1, cd.1)),
+        ]
     }
 
+    /// One bit for each lane whose bits are set.
     #[inline(always)]
-    fn bits(lanes: __m256i) -> u8 {
-        arithmetic!(_mm256_movemask_ps(_mm256_castsi256_ps(lanes))).cast_unsigned() as u8
+    fn bits(self, mask: __m256i) -> u8 {
+        arithmetic!(_mm256_movemask_ps(_mm256_castsi256_ps(mask))).cast_unsigned() as u8
     }
 }
 
 impl Lanes for Avx2 {
     type Vector = __m256i;
-    type Mask = u8;
+    /// All bits of each lane, or none.
+    type Mask = __m256i;
     const WIDTH: usize = 8;
 
     #[inline(always)]
@@ -111,16 +138,8 @@ impl Lanes for Avx2 {
                 _mm256_loadu2_m128i(high.cast(), low.cast())
             }
         };
-        let (a, b, c, d) = (pair(0), pair(1), pair(2), pair(3));
-        // The last word of an address comes first.
-        let ab = arithmetic!((_mm256_unpacklo_epi32(a, b), _mm256_unpackhi_epi32(a, b)));
-        let cd = arithmetic!((_mm256_unpacklo_epi32(c, d), _mm256_unpackhi_epi32(c, d)));
-        [
-            arithmetic!(_mm256_unpackhi_epi64(ab.1, cd.1)),
-            arithmetic!(_mm256_unpacklo_epi64(ab.1, cd.1)),
-            arithmetic!(_mm256_unpackhi_epi64(ab.0, cd.0)),
-            arithmetic!(_mm256_unpacklo_epi64(ab.0, cd.0)),
-        ]
+        let [last, third, second, first] = self.turned([pair(0), pair(1), pair(2), pair(3)]);
+        [first, second, third, last]
     }
 
     #[inline(always)]
@@ -187,55 +206,53 @@ impl Lanes for Avx2 {
 
     #[inline(always)]
     fn is_zero(self, a: Self::Vector) -> Self::Mask {
-        Self::bits(arithmetic!(_mm256_cmpeq_epi32(a, _mm256_setzero_si256())))
+        self.same(a, arithmetic!(_mm256_setzero_si256()))
     }
 
     #[inline(always)]
     fn same(self, a: Self::Vector, b: Self::Vector) -> Self::Mask {
-        Self::bits(arithmetic!(_mm256_cmpeq_epi32(a, b)))
+        arithmetic!(_mm256_cmpeq_epi32(a, b))
     }
 
     #[inline(always)]
     fn less(self, a: Self::Vector, b: Self::Vector) -> Self::Mask {
-        // Unsigned: `a < b` where the larger of both is `b` and they differ.
-        let at_least = arithmetic!(_mm256_cmpeq_epi32(_mm256_max_epu32(a, b), a));
-        !Self::bits(at_least)
+        // Signed comparison tells numbers below 2^31 from those above the wrong way round.
+        let lowest = self.splat(1 << 31);
+        arithmetic!(_mm256_cmpgt_epi32(self.xor(b, lowest), self.xor(a, lowest)))
     }
 
     #[inline(always)]
     fn both(self, a: Self::Mask, b: Self::Mask) -> Self::Mask {
-        a & b
+        self.and(a, b)
     }
 
     #[inline(always)]
     fn without(self, a: Self::Mask, b: Self::Mask) -> Self::Mask {
-        a & !b
+        arithmetic!(_mm256_andnot_si256(b, a))
     }
 
     #[inline(always)]
     fn first(self, count: usize) -> Self::Mask {
-        if count >= Self::WIDTH { u8::MAX } else { (1 << count) - 1 }
+        let count = self.splat(count.min(Self::WIDTH) as u32);
+        arithmetic!(_mm256_cmpgt_epi32(count, self.count_from(0)))
     }
 
     #[inline(always)]
     fn is_empty(self, mask: Self::Mask) -> bool {
-        mask == 0
+        arithmetic!(_mm256_testz_si256(mask, mask)) == 1
     }
 
     #[inline(always)]
     fn select(self, mask: Self::Mask, a: Self::Vector, b: Self::Vector) -> Self::Vector {
-        arithmetic!(_mm256_blendv_epi8(b, a, self.widen(mask)))
+        arithmetic!(_mm256_blendv_epi8(b, a, mask))
     }
 
     #[inline(always)]
     fn compress(self, mask: Self::Mask, a: Self::Vector, to: &mut [u32], at: usize) -> usize {
-        let to = &mut to[at..at + Self::WIDTH];
-        let mut count = 0;
-        for (lane, value) in self.values(a).into_iter().enumerate() {
-            to[count] = value;
-            count += usize::from(mask >> lane & 1);
-        }
-        count
+        let bits = self.bits(mask);
+        let order = self.load_bytes(&SIDE_BY_SIDE[usize::from(bits)], 0);
+        self.store(arithmetic!(_mm256_permutevar8x32_epi32(a, order)), to, at);
+        bits.count_ones() as usize
     }
 
     #[inline(always)]
@@ -266,6 +283,45 @@ impl Lanes for Avx2 {
     }
 
     #[inline(always)]
+    fn gather_pair(self, table: &Table32, index: Self::Vector) -> [Self::Vector; 2] {
+        let values = table.values();
+        assert!(values.len() >= 2, "a table of words in twos");
+        let index = self.min(index, self.splat(values.len() as u32 - 2));
+        // Lanes 0, 1, 4, 5 and 2, 3, 6, 7, so that each half of a register stays where it is.
+        let halves = arithmetic!(_mm256_permute4x64_epi64::<0b11_01_10_00>(index));
+        let (first, second) =
+            arithmetic!((_mm256_castsi256_si128(halves), _mm256_extracti128_si256::<1>(halves)));
+        // SAFETY: no index passes the second value from the end, so that two are inside.
+        let (first, second) = unsafe {
+            let first = _mm256_i32gather_epi64::<4>(values.as_ptr().cast(), first);
+            (first, _mm256_i32gather_epi64::<4>(values.as_ptr().cast(), second))
+        };
+        let (first, second) =
+            arithmetic!((_mm256_castsi256_ps(first), _mm256_castsi256_ps(second)));
+        let even = arithmetic!(_mm256_shuffle_ps::<0b10_00_10_00>(first, second));
+        let odd = arithmetic!(_mm256_shuffle_ps::<0b11_01_11_01>(first, second));
+        [even, odd].map(|words| arithmetic!(_mm256_castps_si256(words)))
+    }
+
+    #[inline(always)]
+    fn gather_words(self, table: &Table32, index: Self::Vector) -> [Self::Vector; 4] {
+        let values = table.values();
+        assert!(values.len() >= 4, "a table of words in fours");
+        let index = self.values(self.min(index, self.splat(values.len() as u32 - 4)));
+        // The words of packets that end up in the two halves of a register.
+        let pair = |low: usize| {
+            // SAFETY: no index passes the fourth value from the end, so that four are inside; the
+            // loads need no alignment.
+            unsafe {
+                let [low, high] = [low, low + 4].map(|it| values.as_ptr().add(index[it] as usize));
+                _mm256_loadu2_m128i(high.cast(), low.cast())
+            }
+        };
+        let [first, second, third, last] = self.turned([pair(0), pair(1), pair(2), pair(3)]);
+        [first, second, third, last]
+    }
+
+    #[inline(always)]
     fn pick(self, from: &[u32; CHUNK], index: Self::Vector) -> Self::Vector {
         let index = self.and(index, self.splat(CHUNK as u32 - 1));
         // SAFETY: the mask keeps indices below the length, a power of two.
@@ -274,11 +330,11 @@ impl Lanes for Avx2 {
 
     #[inline(always)]
     fn put(self, mask: Self::Mask, a: Self::Vector, to: &mut [u32; CHUNK], index: Self::Vector) {
-        let (values, index) = (self.values(a), self.values(index));
-        for lane in 0..Self::WIDTH {
-            if mask >> lane & 1 == 1 {
-                to[index[lane] as usize % CHUNK] = values[lane];
-            }
+        let (values, index, mut bits) = (self.values(a), self.values(index), self.bits(mask));
+        while bits != 0 {
+            let lane = bits.trailing_zeros() as usize;
+            to[index[lane] as usize % CHUNK] = values[lane];
+            bits &= bits - 1;
         }
     }
 }
