@@ -62,13 +62,13 @@ pub(crate) trait Lanes: Copy {
 
     fn gather(self, table: &Table, index: Self::Vector) -> Self::Vector;
     fn gather32(self, table: &Table32, index: Self::Vector) -> Self::Vector;
-    /// Two words from each index on, the last two where there are fewer. The table has two.
+    /// Two words from each index on, the last two where there are fewer.
     #[inline(always)]
     fn gather_pair(self, table: &Table32, index: Self::Vector) -> [Self::Vector; 2] {
         let index = self.min(index, self.splat(table.last() as u32 - 1));
         [self.gather32(table, index), self.gather32(table, self.add(index, self.splat(1)))]
     }
-    /// Four words from each index on, the last four where there are fewer. The table has four.
+    /// Four words from each index on, the last four where there are fewer.
     #[inline(always)]
     fn gather_words(self, table: &Table32, index: Self::Vector) -> [Self::Vector; 4] {
         let index = self.min(index, self.splat(table.last() as u32 - 3));

@@ -263,8 +263,7 @@ fn read_lists<L: Lanes>(lanes: L, group: &Pairs, conditions: &Conditions, chunk:
             let packet = lanes.load(&chunk.queue.packet, at);
             let place = lanes.load(&chunk.queue.at, at);
             let word = lanes.shift_left(place, 1);
-            let member = lanes.gather32(&group.members, word);
-            let condition = lanes.gather32(&group.members, lanes.add(word, lanes.splat(1)));
+            let [member, condition] = lanes.gather_pair(&group.members, word);
             let class = lanes.pick(&chunk.class, packet);
             let fails = fails(lanes, conditions, class, condition);
             let rule = lanes.and(member, lanes.splat(!LAST));
@@ -349,21 +348,20 @@ fn compare_entries<L: Lanes>(
         let run = lanes.load(&chunk.queue.at, at);
         // Four words an entry: source, destination, condition with lengths, rule.
         let word = lanes.shift_left(lanes.shift_right(run, RUN_BITS), 2);
-        let part = |part| lanes.gather32(&tuples.entries, lanes.add(word, lanes.splat(part)));
-        let lengths = part(2);
+        let [src_prefix, dst_prefix, lengths, rule] = lanes.gather_words(&tuples.entries, word);
         let differs = |prefix, address, length| {
             let differing = lanes.xor(prefix, address);
             let host_bits = lanes.add(lanes.xor(length, lanes.splat(u32::MAX)), lanes.splat(33));
             lanes.shift_right_each(differing, host_bits)
         };
-        let src = differs(part(0), lanes.pick(&chunk.src, packet), lanes.shift_right(lengths, 24));
+        let src = differs(src_prefix, lanes.pick(&chunk.src, packet), lanes.shift_right(lengths, 24));
         let dst = differs(
-            part(1),
+            dst_prefix,
             lanes.pick(&chunk.dst, packet),
             lanes.and(lanes.shift_right(lengths, 16), byte),
         );
         let same = lanes.both(lanes.is_zero(src), lanes.is_zero(dst));
-        let entry = Entry { same, lengths, rule: part(3) };
+        let entry = Entry { same, lengths, rule };
         let more = take(lanes, conditions, chunk, (packet, live, run), entry);
         waiting += requeue(lanes, chunk, more, (packet, run), waiting);
     }

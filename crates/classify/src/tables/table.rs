@@ -13,7 +13,7 @@ pub(crate) enum Numbers {
     Words(Box<[u32]>),
 }
 
-/// A table of words that are read several side by side.
+/// A table of at least four words, of which up to four side by side are read at once.
 #[derive(Clone, Debug)]
 pub(crate) struct Table32(Box<[u32]>);
 
@@ -73,9 +73,7 @@ impl Table {
 
 impl Table32 {
     pub(crate) fn new(mut values: Vec<u32>) -> Self {
-        if values.is_empty() {
-            values.push(0);
-        }
+        values.resize(values.len().max(4), 0);
         Self(values.into())
     }
 
