@@ -11,7 +11,7 @@ use std::ops::Range;
 use parefeu_net::Protocol;
 use parefeu_policy::PacketKey;
 
-use crate::batch::{CHUNK, Chunk, Instructions, Lanes};
+use crate::batch::{Chunk, Instructions, Lanes, Words};
 
 /// IPv4 packets, one slice a field: the form batch lookups read fastest.
 ///
@@ -104,8 +104,8 @@ impl Headers for HeadersV4<'_> {
     fn fill<L: Lanes>(&self, _: L, chunk: &mut Chunk, packets: Range<usize>, context: u32) {
         let count = packets.len();
         chunk.start(false, count);
-        chunk.src[..count].copy_from_slice(&self.src[packets.clone()]);
-        chunk.dst[..count].copy_from_slice(&self.dst[packets.clone()]);
+        chunk.src[0][..count].copy_from_slice(&self.src[packets.clone()]);
+        chunk.dst[0][..count].copy_from_slice(&self.dst[packets.clone()]);
         widen(&self.src_port[packets.clone()], &mut chunk.src_port);
         widen(&self.dst_port[packets.clone()], &mut chunk.dst_port);
         chunk.protocol[..count].copy_from_slice(&self.protocol[packets]);
@@ -133,8 +133,8 @@ impl Headers for HeadersV6<'_> {
     fn fill<L: Lanes>(&self, lanes: L, chunk: &mut Chunk, packets: Range<usize>, context: u32) {
         let count = packets.len();
         chunk.start(true, count);
-        divide(lanes, &self.src[packets.clone()], &mut chunk.src, &mut chunk.src_rest);
-        divide(lanes, &self.dst[packets.clone()], &mut chunk.dst, &mut chunk.dst_rest);
+        divide(lanes, &self.src[packets.clone()], &mut chunk.src);
+        divide(lanes, &self.dst[packets.clone()], &mut chunk.dst);
         widen(&self.src_port[packets.clone()], &mut chunk.src_port);
         widen(&self.dst_port[packets.clone()], &mut chunk.dst_port);
         chunk.protocol[..count].copy_from_slice(&self.protocol[packets]);
@@ -149,25 +149,18 @@ fn widen<T: Copy + Into<u32>>(values: &[T], to: &mut [u32]) {
 
 /// Addresses → their four words.
 #[inline(always)]
-fn divide<L: Lanes>(
-    lanes: L,
-    addresses: &[u128],
-    first: &mut [u32; CHUNK],
-    rest: &mut [[u32; CHUNK]; 3],
-) {
+fn divide<L: Lanes>(lanes: L, addresses: &[u128], to: &mut Words) {
     let whole = addresses.len() / L::WIDTH * L::WIDTH;
-    let [second, third, last] = rest;
     for at in (0..whole).step_by(L::WIDTH) {
         let words = lanes.words(&addresses[at..at + L::WIDTH]);
-        for (words, to) in words.into_iter().zip([&mut *first, second, third, last]) {
+        for (words, to) in words.into_iter().zip(&mut *to) {
             lanes.store(words, to, at);
         }
     }
     for (at, address) in addresses.iter().enumerate().skip(whole) {
-        first[at] = (address >> 96) as u32;
-        second[at] = (address >> 64) as u32;
-        third[at] = (address >> 32) as u32;
-        last[at] = *address as u32;
+        for (word, to) in to.iter_mut().enumerate() {
+            to[at] = (address >> (96 - 32 * word)) as u32;
+        }
     }
 }
 

@@ -44,10 +44,10 @@ static SIDE_BY_SIDE: [[u8; 8]; 256] = {
     let mut orders = [[0; 8]; 256];
     let mut bits = 0;
     while bits < orders.len() {
-        let (mut lane, mut count) = (0, 0);
+        let (mut lane, mut count) = (0u8, 0);
         while lane < 8 {
             if bits >> lane & 1 == 1 {
-                orders[bits][count] = lane as u8;
+                orders[bits][count] = lane;
                 count += 1;
             }
             lane += 1;
@@ -76,7 +76,7 @@ impl Avx2 {
 
     /// Four words of two packets each, those four packets apart → the words of all, by number.
     #[inline(always)]
-    fn turned(self, [a, b, c, d]: [__m256i; 4]) -> [__m256i; 4] {
+    fn turned([a, b, c, d]: [__m256i; 4]) -> [__m256i; 4] {
         let ab = arithmetic!((_mm256_unpacklo_epi32(a, b), _mm256_unpackhi_epi32(a, b)));
         let cd = arithmetic!((_mm256_unpacklo_epi32(c, d), _mm256_unpackhi_epi32(c, d)));
         [
@@ -89,7 +89,7 @@ impl Avx2 {
 
     /// One bit for each lane whose bits are set.
     #[inline(always)]
-    fn bits(self, mask: __m256i) -> u8 {
+    fn bits(mask: __m256i) -> u8 {
         arithmetic!(_mm256_movemask_ps(_mm256_castsi256_ps(mask))).cast_unsigned() as u8
     }
 }
@@ -138,7 +138,7 @@ impl Lanes for Avx2 {
                 _mm256_loadu2_m128i(high.cast(), low.cast())
             }
         };
-        let [last, third, second, first] = self.turned([pair(0), pair(1), pair(2), pair(3)]);
+        let [last, third, second, first] = Self::turned([pair(0), pair(1), pair(2), pair(3)]);
         [first, second, third, last]
     }
 
@@ -249,7 +249,7 @@ impl Lanes for Avx2 {
 
     #[inline(always)]
     fn compress(self, mask: Self::Mask, a: Self::Vector, to: &mut [u32], at: usize) -> usize {
-        let bits = self.bits(mask);
+        let bits = Self::bits(mask);
         let order = self.load_bytes(&SIDE_BY_SIDE[usize::from(bits)], 0);
         self.store(arithmetic!(_mm256_permutevar8x32_epi32(a, order)), to, at);
         bits.count_ones() as usize
@@ -317,7 +317,7 @@ impl Lanes for Avx2 {
                 _mm256_loadu2_m128i(high.cast(), low.cast())
             }
         };
-        let [first, second, third, last] = self.turned([pair(0), pair(1), pair(2), pair(3)]);
+        let [first, second, third, last] = Self::turned([pair(0), pair(1), pair(2), pair(3)]);
         [first, second, third, last]
     }
 
@@ -330,7 +330,7 @@ impl Lanes for Avx2 {
 
     #[inline(always)]
     fn put(self, mask: Self::Mask, a: Self::Vector, to: &mut [u32; CHUNK], index: Self::Vector) {
-        let (values, index, mut bits) = (self.values(a), self.values(index), self.bits(mask));
+        let (values, index, mut bits) = (self.values(a), self.values(index), Self::bits(mask));
         while bits != 0 {
             let lane = bits.trailing_zeros() as usize;
             to[index[lane] as usize % CHUNK] = values[lane];

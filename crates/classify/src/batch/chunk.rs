@@ -1,6 +1,6 @@
 //! What a batch lookup knows of the packets it looks up side by side.
 
-use std::net::{IpAddr, Ipv6Addr};
+use std::net::IpAddr;
 
 use parefeu_policy::PacketKey;
 
@@ -10,6 +10,9 @@ pub(crate) const CHUNK: usize = 256;
 /// The widest vector: queues may be written that far past their end.
 const MOST_WIDTH: usize = 16;
 
+/// The words of one side's addresses, the first bits first; those of IPv4 have one.
+pub(crate) type Words = [[u32; CHUNK]; 4];
+
 /// One array a field, one element a packet.
 #[derive(Debug)]
 #[repr(align(64))]
@@ -18,12 +21,8 @@ pub(crate) struct Chunk {
     pub(crate) count: usize,
     /// Whether they are IPv6 packets.
     pub(crate) is_v6: bool,
-    /// The first words of addresses.
-    pub(crate) src: [u32; CHUNK],
-    pub(crate) dst: [u32; CHUNK],
-    /// The other three words of IPv6 addresses.
-    pub(crate) src_rest: [[u32; CHUNK]; 3],
-    pub(crate) dst_rest: [[u32; CHUNK]; 3],
+    pub(crate) src: Words,
+    pub(crate) dst: Words,
     pub(crate) src_port: [u32; CHUNK],
     pub(crate) dst_port: [u32; CHUNK],
     pub(crate) protocol: [u8; CHUNK],
@@ -61,10 +60,8 @@ impl Chunk {
     pub(crate) const EMPTY: Self = Self {
         count: 0,
         is_v6: false,
-        src: [0; CHUNK],
-        dst: [0; CHUNK],
-        src_rest: [[0; CHUNK]; 3],
-        dst_rest: [[0; CHUNK]; 3],
+        src: [[0; CHUNK]; 4],
+        dst: [[0; CHUNK]; 4],
         src_port: [0; CHUNK],
         dst_port: [0; CHUNK],
         protocol: [0; CHUNK],
@@ -90,18 +87,12 @@ impl Chunk {
         let at = self.count;
         match (key.src, key.dst) {
             (IpAddr::V4(src), IpAddr::V4(dst)) if !self.is_v6 => {
-                (self.src[at], self.dst[at]) = (src.to_bits(), dst.to_bits());
+                (self.src[0][at], self.dst[0][at]) = (src.to_bits(), dst.to_bits());
             }
             (IpAddr::V6(src), IpAddr::V6(dst)) if self.is_v6 => {
-                let words = |address: Ipv6Addr| {
-                    let bits = address.to_bits();
-                    [96, 64, 32, 0].map(|shift| (bits >> shift) as u32)
-                };
-                let (src, dst) = (words(src), words(dst));
-                (self.src[at], self.dst[at]) = (src[0], dst[0]);
-                for word in 0..3 {
-                    self.src_rest[word][at] = src[word + 1];
-                    self.dst_rest[word][at] = dst[word + 1];
+                for (word, shift) in [96, 64, 32, 0].into_iter().enumerate() {
+                    self.src[word][at] = (src.to_bits() >> shift) as u32;
+                    self.dst[word][at] = (dst.to_bits() >> shift) as u32;
                 }
             }
             _ => return false,

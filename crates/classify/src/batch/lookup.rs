@@ -19,8 +19,8 @@ pub(crate) fn look_up<L: Lanes>(lanes: L, tables: &Tables, chunk: &mut Chunk) {
         lookup_v6::classes(lanes, tables, chunk);
     } else {
         roots(lanes, tables, chunk);
-        directory(lanes, &tables.src.v4, chunk, |chunk| (&chunk.src, &mut chunk.src_class));
-        directory(lanes, &tables.dst.v4, chunk, |chunk| (&chunk.dst, &mut chunk.dst_class));
+        directory(lanes, &tables.src.v4, chunk, |chunk| (&chunk.src[0], &mut chunk.src_class));
+        directory(lanes, &tables.dst.v4, chunk, |chunk| (&chunk.dst[0], &mut chunk.dst_class));
     }
     chunk.found[..padded::<L>(chunk.count)].fill(NONE);
     for group in &tables.groups {
@@ -97,9 +97,9 @@ fn conditions<L: Lanes>(lanes: L, conditions: &Conditions, chunk: &mut Chunk) {
 #[inline(always)]
 fn roots<L: Lanes>(lanes: L, tables: &Tables, chunk: &mut Chunk) {
     for at in vectors::<L>(chunk.count) {
-        let upper = lanes.shift_right(lanes.load(&chunk.src, at), 16);
+        let upper = lanes.shift_right(lanes.load(&chunk.src[0], at), 16);
         let src = lanes.gather(&tables.src.v4.root, upper);
-        let upper = lanes.shift_right(lanes.load(&chunk.dst, at), 16);
+        let upper = lanes.shift_right(lanes.load(&chunk.dst[0], at), 16);
         let dst = lanes.gather(&tables.dst.v4.root, upper);
         lanes.store(src, &mut chunk.src_class, at);
         lanes.store(dst, &mut chunk.dst_class, at);
@@ -305,8 +305,8 @@ fn find_runs<L: Lanes>(lanes: L, tuples: &Tuples, tuple: &Tuple, chunk: &mut Chu
     for at in vectors::<L>(chunk.queue.length) {
         let live = lanes.first(chunk.queue.length - at);
         let packet = lanes.load(&chunk.queue.packet, at);
-        let src = lanes.and(lanes.pick(&chunk.src, packet), src_mask);
-        let dst = lanes.and(lanes.pick(&chunk.dst, packet), dst_mask);
+        let src = lanes.and(lanes.pick(&chunk.src[0], packet), src_mask);
+        let dst = lanes.and(lanes.pick(&chunk.dst[0], packet), dst_mask);
         let (src, dst) = (lanes.multiply(src, spread[0]), lanes.multiply(dst, spread[1]));
         let run = probe(lanes, tuples, tuple, (src, dst));
         let filled = lanes.without(live, lanes.is_zero(run));
@@ -354,10 +354,11 @@ fn compare_entries<L: Lanes>(
             let host_bits = lanes.add(lanes.xor(length, lanes.splat(u32::MAX)), lanes.splat(33));
             lanes.shift_right_each(differing, host_bits)
         };
-        let src = differs(src_prefix, lanes.pick(&chunk.src, packet), lanes.shift_right(lengths, 24));
+        let src =
+            differs(src_prefix, lanes.pick(&chunk.src[0], packet), lanes.shift_right(lengths, 24));
         let dst = differs(
             dst_prefix,
-            lanes.pick(&chunk.dst, packet),
+            lanes.pick(&chunk.dst[0], packet),
             lanes.and(lanes.shift_right(lengths, 16), byte),
         );
         let same = lanes.both(lanes.is_zero(src), lanes.is_zero(dst));

@@ -1,7 +1,7 @@
 //! The steps of a chunk of IPv6 packets that differ from those of IPv4: addresses, and tuples of
 //! four words a side.
 
-use super::chunk::{CHUNK, Chunk};
+use super::chunk::{CHUNK, Chunk, Words};
 use super::lanes::Lanes;
 use super::lookup::{Entry, enqueue, probe, requeue, take, vectors};
 use crate::tables::{AddressesV6, Conditions, RUN_BITS, SPREAD, Tables, Tuple, Tuples, v6};
@@ -13,10 +13,8 @@ const MOST_DEPTH: usize = 6;
 #[inline(always)]
 pub(super) fn classes<L: Lanes>(lanes: L, tables: &Tables, chunk: &mut Chunk) {
     let count = chunk.count;
-    let src = words(&chunk.src, &chunk.src_rest);
-    search(lanes, &tables.src.v6, (count, src), &mut chunk.src_class);
-    let dst = words(&chunk.dst, &chunk.dst_rest);
-    search(lanes, &tables.dst.v6, (count, dst), &mut chunk.dst_class);
+    search(lanes, &tables.src.v6, (count, &chunk.src), &mut chunk.src_class);
+    search(lanes, &tables.dst.v6, (count, &chunk.dst), &mut chunk.dst_class);
     let bits = &tables.tuple_bits_v6;
     if bits.classes.is_empty() {
         return;
@@ -27,8 +25,8 @@ pub(super) fn classes<L: Lanes>(lanes: L, tables: &Tables, chunk: &mut Chunk) {
             let second = lanes.multiply(lanes.shift_right(second, 16), lanes.splat(SPREAD[1]));
             lanes.shift_right(lanes.xor(first, second), 16)
         };
-        let src = hash(lanes.load(&chunk.src, at), lanes.load(&chunk.src_rest[0], at));
-        let dst = hash(lanes.load(&chunk.dst, at), lanes.load(&chunk.dst_rest[0], at));
+        let src = hash(lanes.load(&chunk.src[0], at), lanes.load(&chunk.src[1], at));
+        let dst = hash(lanes.load(&chunk.dst[0], at), lanes.load(&chunk.dst[1], at));
         let both = lanes.and(lanes.gather(&bits.src, src), lanes.gather(&bits.dst, dst));
         let class = lanes.gather(&bits.classes, lanes.load(&chunk.class, at));
         lanes.store(lanes.and(class, both), &mut chunk.tuples, at);
@@ -41,7 +39,7 @@ pub(super) fn classes<L: Lanes>(lanes: L, tables: &Tables, chunk: &mut Chunk) {
 fn search<L: Lanes>(
     lanes: L,
     addresses: &AddressesV6,
-    (count, words): (usize, Words<'_>),
+    (count, words): (usize, &Words),
     class: &mut [u32; CHUNK],
 ) {
     class.fill(addresses.root);
@@ -79,7 +77,7 @@ fn search<L: Lanes>(
 
 /// The words of the addresses from `at` on.
 #[inline(always)]
-fn load<L: Lanes>(lanes: L, [a, b, c, d]: Words<'_>, at: usize) -> [L::Vector; 4] {
+fn load<L: Lanes>(lanes: L, [a, b, c, d]: &Words, at: usize) -> [L::Vector; 4] {
     [lanes.load(a, at), lanes.load(b, at), lanes.load(c, at), lanes.load(d, at)]
 }
 
@@ -195,13 +193,6 @@ pub(super) fn tuples<L: Lanes>(lanes: L, tables: &Tables, chunk: &mut Chunk) {
     }
 }
 
-/// The words of one side, and a packet's place in them.
-type Words<'a> = [&'a [u32; CHUNK]; 4];
-
-fn words<'a>(first: &'a [u32; CHUNK], rest: &'a [[u32; CHUNK]; 3]) -> Words<'a> {
-    [first, &rest[0], &rest[1], &rest[2]]
-}
-
 #[inline(always)]
 fn rotate<L: Lanes>(lanes: L, value: L::Vector, by: u32) -> L::Vector {
     lanes.xor(lanes.shift_left(value, by), lanes.shift_right(value, 32 - by))
@@ -211,12 +202,12 @@ fn rotate<L: Lanes>(lanes: L, value: L::Vector, by: u32) -> L::Vector {
 #[inline(always)]
 fn fold<L: Lanes>(
     lanes: L,
-    words: Words<'_>,
+    words: &Words,
     packet: L::Vector,
     (masks, spread): (&[u32; 4], u32),
 ) -> L::Vector {
     let mut sum = lanes.splat(0);
-    for (words, mask) in words.into_iter().zip(masks) {
+    for (words, mask) in words.iter().zip(masks) {
         let mut mixed = rotate(lanes, sum, 11);
         // A word that no prefix reaches need not be fetched.
         if *mask != 0 {
@@ -234,10 +225,8 @@ fn find_runs<L: Lanes>(lanes: L, tuples: &Tuples, tuple: &Tuple, chunk: &mut Chu
     for at in vectors::<L>(chunk.queue.length) {
         let live = lanes.first(chunk.queue.length - at);
         let packet = lanes.load(&chunk.queue.packet, at);
-        let src = words(&chunk.src, &chunk.src_rest);
-        let src = fold(lanes, src, packet, (&tuple.src_mask, SPREAD[0]));
-        let dst = words(&chunk.dst, &chunk.dst_rest);
-        let dst = fold(lanes, dst, packet, (&tuple.dst_mask, SPREAD[1]));
+        let src = fold(lanes, &chunk.src, packet, (&tuple.src_mask, SPREAD[0]));
+        let dst = fold(lanes, &chunk.dst, packet, (&tuple.dst_mask, SPREAD[1]));
         let run = probe(lanes, tuples, tuple, (src, dst));
         let filled = lanes.without(live, lanes.is_zero(run));
         lanes.compress(filled, packet, &mut chunk.queue.packet, waiting);
@@ -251,7 +240,7 @@ fn find_runs<L: Lanes>(lanes: L, tuples: &Tuples, tuple: &Tuple, chunk: &mut Chu
 fn outside<L: Lanes>(
     lanes: L,
     tuples: &Tuples,
-    words: Words<'_>,
+    words: &Words,
     packet: L::Vector,
     (from, length): (L::Vector, L::Vector),
 ) -> L::Mask {
@@ -283,13 +272,11 @@ fn compare_entries<L: Lanes>(
         // Ten words an entry: source, destination, condition with lengths, rule.
         let word = lanes.multiply(lanes.shift_right(run, RUN_BITS), stride);
         let lengths = lanes.gather32(&tuples.entries, lanes.add(word, lanes.splat(8)));
-        let src = words(&chunk.src, &chunk.src_rest);
         let length = lanes.shift_right(lengths, 24);
-        let src = outside(lanes, tuples, src, packet, (word, length));
-        let dst = words(&chunk.dst, &chunk.dst_rest);
+        let src = outside(lanes, tuples, &chunk.src, packet, (word, length));
         let length = lanes.and(lanes.shift_right(lengths, 16), byte);
         let behind = lanes.add(word, lanes.splat(4));
-        let dst = outside(lanes, tuples, dst, packet, (behind, length));
+        let dst = outside(lanes, tuples, &chunk.dst, packet, (behind, length));
         let same = lanes.without(lanes.without(lanes.first(L::WIDTH), src), dst);
         let rule = lanes.gather32(&tuples.entries, lanes.add(word, lanes.splat(9)));
         let more =

@@ -16,7 +16,7 @@ mod lookup_v6;
 #[cfg(test)]
 mod tests;
 
-pub(crate) use chunk::{CHUNK, Chunk};
+pub(crate) use chunk::{CHUNK, Chunk, Words};
 pub(crate) use lanes::Lanes;
 pub(crate) use lookup::look_up;
 
