@@ -330,11 +330,11 @@ impl Lanes for Avx2 {
 
     #[inline(always)]
     fn put(self, mask: Self::Mask, a: Self::Vector, to: &mut [u32; CHUNK], index: Self::Vector) {
-        let (values, index, mut bits) = (self.values(a), self.values(index), Self::bits(mask));
-        while bits != 0 {
-            let lane = bits.trailing_zeros() as usize;
-            to[index[lane] as usize % CHUNK] = values[lane];
-            bits &= bits - 1;
+        let (values, index, bits) = (self.values(a), self.values(index), Self::bits(mask));
+        // Without branches: which lanes are set is as good as random.
+        for (lane, (value, index)) in values.into_iter().zip(index).enumerate() {
+            let place = &mut to[index as usize % CHUNK];
+            *place = std::hint::select_unpredictable(bits >> lane & 1 == 1, value, *place);
         }
     }
 }

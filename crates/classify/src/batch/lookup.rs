@@ -247,37 +247,66 @@ fn fails<L: Lanes>(
 /// Lists and condition classes → first rules, by reading the lists.
 #[inline(always)]
 fn read_lists<L: Lanes>(lanes: L, group: &Pairs, conditions: &Conditions, chunk: &mut Chunk) {
-    let mut length = 0;
+    // First members packet by packet, in place: most lists end there.
+    let mut waiting = 0;
     for at in vectors::<L>(chunk.count) {
-        let list = lanes.gather(&group.lists.values, lanes.load(&chunk.index, at));
-        let start = lanes.gather32(&group.offsets, list);
-        let live = lanes.first(chunk.count - at);
-        lanes.compress(live, lanes.count_from(at as u32), &mut chunk.queue.packet, length);
-        length += lanes.compress(live, start, &mut chunk.queue.at, length);
+        let place = lanes.gather(&group.lists.values, lanes.load(&chunk.index, at));
+        let (class, best) = (lanes.load(&chunk.class, at), lanes.load(&chunk.found, at));
+        let member = read_member(lanes, group, conditions, (place, class, best));
+        lanes.store(lanes.select(member.matches, member.rule, best), &mut chunk.found, at);
+        let more = lanes.both(member.more, lanes.first(chunk.count - at));
+        let packet = lanes.count_from(at as u32);
+        lanes.compress(more, packet, &mut chunk.queue.packet, waiting);
+        waiting += lanes.compress(more, member.next, &mut chunk.queue.at, waiting);
     }
-    chunk.queue.length = length;
+    chunk.queue.length = waiting;
     while chunk.queue.length > 0 {
         let mut waiting = 0;
         for at in vectors::<L>(chunk.queue.length) {
             let live = lanes.first(chunk.queue.length - at);
             let packet = lanes.load(&chunk.queue.packet, at);
             let place = lanes.load(&chunk.queue.at, at);
-            let word = lanes.shift_left(place, 1);
-            let [member, condition] = lanes.gather_pair(&group.members, word);
-            let class = lanes.pick(&chunk.class, packet);
-            let fails = fails(lanes, conditions, class, condition);
-            let rule = lanes.and(member, lanes.splat(!LAST));
-            let best = lanes.pick(&chunk.found, packet);
-            let better = lanes.both(lanes.less(rule, best), live);
-            lanes.put(lanes.without(better, fails), rule, &mut chunk.found, packet);
-            // Rules come in order: past a better one, and at the end, nothing is left to find.
-            let goes_on = lanes.is_zero(lanes.and(member, lanes.splat(LAST)));
-            let more = lanes.both(lanes.both(better, fails), goes_on);
-            let next = lanes.add(place, lanes.splat(1));
+            let (class, best) = (lanes.pick(&chunk.class, packet), lanes.pick(&chunk.found, packet));
+            let member = read_member(lanes, group, conditions, (place, class, best));
+            lanes.put(lanes.both(member.matches, live), member.rule, &mut chunk.found, packet);
+            let more = lanes.both(member.more, live);
             lanes.compress(more, packet, &mut chunk.queue.packet, waiting);
-            waiting += lanes.compress(more, next, &mut chunk.queue.at, waiting);
+            waiting += lanes.compress(more, member.next, &mut chunk.queue.at, waiting);
         }
         chunk.queue.length = waiting;
+    }
+}
+
+/// A member of each packet's list.
+struct Member<L: Lanes> {
+    rule: L::Vector,
+    /// Whether it is better than what was found, and its condition holds.
+    matches: L::Mask,
+    /// Whether a later member may be.
+    more: L::Mask,
+    /// Where that is.
+    next: L::Vector,
+}
+
+/// The member at `place` for packets of a condition class that have found `best`.
+#[inline(always)]
+fn read_member<L: Lanes>(
+    lanes: L,
+    group: &Pairs,
+    conditions: &Conditions,
+    (place, class, best): (L::Vector, L::Vector, L::Vector),
+) -> Member<L> {
+    let [member, condition] = lanes.gather_pair(&group.members, lanes.shift_left(place, 1));
+    let fails = fails(lanes, conditions, class, condition);
+    let rule = lanes.and(member, lanes.splat(!LAST));
+    // Rules come in order: past a better one, and at the end, nothing is left to find.
+    let better = lanes.less(rule, best);
+    let goes_on = lanes.is_zero(lanes.and(member, lanes.splat(LAST)));
+    Member {
+        rule,
+        matches: lanes.without(better, fails),
+        more: lanes.both(lanes.both(better, fails), goes_on),
+        next: lanes.add(place, lanes.splat(1)),
     }
 }
 

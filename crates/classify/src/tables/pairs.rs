@@ -18,9 +18,11 @@ pub(crate) struct Pairs {
     /// Address class → class of this group; empty where the group has all rules.
     pub(crate) src: Table,
     pub(crate) dst: Table,
+    /// By pair: the list, and where lists are read where in [`Pairs::members`] it starts, counted in
+    /// members.
     pub(crate) lists: Blocked<Table>,
-    /// By list: where in [`Pairs::members`] it starts, counted in members.
-    pub(crate) offsets: Table32,
+    /// By list where that is; empty where lists are read.
+    offsets: Table,
     /// Two words a member: the rule, with [`LAST`] at the end of a list, and its condition.
     pub(crate) members: Table32,
     /// By list and condition class, one more than the first rule, zero for none; `None` where that
@@ -124,9 +126,12 @@ impl Pairs {
         if lists.iter().any(|list| open(list) > MOST_OPEN) {
             return None;
         }
-        let values: Vec<u16> = values.into_iter().map(|list| list as u16).collect();
         let first = first_rules(group, &lists);
-        let (offsets, members) = flatten(group, &lists);
+        let (mut offsets, members) = flatten(group, &lists);
+        if first.is_none() {
+            values.iter_mut().for_each(|list| *list = offsets[*list as usize]);
+            offsets.clear();
+        }
         Some(Self {
             src: Table::new(&src),
             dst: Table::new(&dst),
@@ -136,7 +141,7 @@ impl Pairs {
                 index: Table::new(&index),
                 values: Table::new(&values),
             },
-            offsets,
+            offsets: Table::new(&offsets),
             members,
             first,
         })
@@ -147,14 +152,14 @@ impl Pairs {
         self.first.is_some() || self.members.memory_bytes() <= MOST_LIGHT_BYTES
     }
 
-    /// The list of a pair of address classes.
+    /// What [`Pairs::lists`] says of a pair of address classes.
     #[inline]
-    fn list(&self, src: u16, dst: u16) -> u16 {
+    fn list(&self, src: u16, dst: u16) -> u32 {
         let of = |table: &Table, class: u16| {
             if table.is_empty() { class.into() } else { table.at(class.into()) }
         };
         let (src, dst) = (of(&self.src, src) as usize, of(&self.dst, dst) as usize);
-        self.lists.values.at(self.lists.position(src, dst)) as u16
+        self.lists.values.at(self.lists.position(src, dst))
     }
 
     /// The first rule at or after `from` that both addresses match and whose condition holds.
@@ -167,13 +172,14 @@ impl Pairs {
         from: u32,
     ) -> Option<u32> {
         let list = self.list(src, dst);
-        if from == 0
-            && let Some(first) = &self.first
-        {
-            let rule = first.values.at(first.position(list.into(), class.into()));
-            return rule.checked_sub(1);
+        let mut at = list as usize;
+        if let Some(first) = &self.first {
+            if from == 0 {
+                let rule = first.values.at(first.position(at, class.into()));
+                return rule.checked_sub(1);
+            }
+            at = self.offsets.at(at) as usize;
         }
-        let mut at = self.offsets.at(list.into()) as usize;
         loop {
             let member = self.members.at(at * 2);
             let rule = member & !LAST;
@@ -350,7 +356,8 @@ fn first_rules(group: &Group<'_>, lists: &[Vec<u32>]) -> Option<Blocked<Table>> 
     })
 }
 
-fn flatten(group: &Group<'_>, lists: &[Vec<u32>]) -> (Table32, Table32) {
+/// Where each list starts, counted in members, and the members.
+fn flatten(group: &Group<'_>, lists: &[Vec<u32>]) -> (Vec<u32>, Table32) {
     // A list without rules has one member whose condition never holds.
     let (mut offsets, mut members) = (Vec::with_capacity(lists.len()), Vec::new());
     for list in lists {
@@ -365,5 +372,5 @@ fn flatten(group: &Group<'_>, lists: &[Vec<u32>]) -> (Table32, Table32) {
         let last = members.len() - 2;
         members[last] |= LAST;
     }
-    (Table32::new(offsets), Table32::new(members))
+    (offsets, Table32::new(members))
 }
