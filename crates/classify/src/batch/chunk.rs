@@ -4,6 +4,8 @@ use std::net::IpAddr;
 
 use parefeu_policy::PacketKey;
 
+use crate::tables::MOST_GROUPS;
+
 /// Packets looked up side by side; a power of two.
 pub(crate) const CHUNK: usize = 256;
 
@@ -12,6 +14,9 @@ const MOST_WIDTH: usize = 16;
 
 /// The words of one side's addresses, the first bits first; those of IPv4 have one.
 pub(crate) type Words = [[u32; CHUNK]; 4];
+
+/// The words of one side's classes in groups.
+pub(crate) type Halves = [[u32; CHUNK]; MOST_GROUPS / 2];
 
 /// One array a field, one element a packet.
 #[derive(Debug)]
@@ -31,6 +36,9 @@ pub(crate) struct Chunk {
     /// Address classes, then what the directories say of tuples in the upper half.
     pub(crate) src_class: [u32; CHUNK],
     pub(crate) dst_class: [u32; CHUNK],
+    /// Address classes in each group of rules, two to a word.
+    pub(crate) src_groups: Halves,
+    pub(crate) dst_groups: Halves,
     /// Condition classes.
     pub(crate) class: [u32; CHUNK],
     /// Tuples that may hold the packet, one bit each.
@@ -68,6 +76,8 @@ impl Chunk {
         context: [0; CHUNK],
         src_class: [0; CHUNK],
         dst_class: [0; CHUNK],
+        src_groups: [[0; CHUNK]; MOST_GROUPS / 2],
+        dst_groups: [[0; CHUNK]; MOST_GROUPS / 2],
         class: [0; CHUNK],
         tuples: [0; CHUNK],
         found: [0; CHUNK],

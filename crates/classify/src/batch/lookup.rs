@@ -5,10 +5,10 @@
 //! memory answers many at once. Between steps the chunk, which fits the first cache, holds what was
 //! found. A queue is compressed in place: what is written never passes what was read.
 
-use super::chunk::{CHUNK, Chunk};
+use super::chunk::{CHUNK, Chunk, Halves};
 use super::lanes::Lanes;
 use super::lookup_v6;
-use crate::tables::{Blocked, Conditions, Directory, LAST, NONE, Pairs, RUN_BITS, SPREAD};
+use crate::tables::{Blocked, Conditions, Directory, Divided, LAST, NONE, Pairs, RUN_BITS, SPREAD};
 use crate::tables::{Table, Tables, Tuple, Tuples};
 
 /// Finds the first candidate of every packet; [`NONE`] where there is none.
@@ -23,8 +23,10 @@ pub(crate) fn look_up<L: Lanes>(lanes: L, tables: &Tables, chunk: &mut Chunk) {
         directory(lanes, &tables.dst.v4, chunk, |chunk| (&chunk.dst[0], &mut chunk.dst_class));
     }
     chunk.found[..padded::<L>(chunk.count)].fill(NONE);
-    for group in &tables.groups {
-        lists(lanes, group, chunk);
+    divide(lanes, &tables.src_groups, chunk, |it| (&it.src_class, &mut it.src_groups));
+    divide(lanes, &tables.dst_groups, chunk, |it| (&it.dst_class, &mut it.dst_groups));
+    for (at, group) in tables.groups.iter().enumerate() {
+        lists(lanes, group, (at, tables.groups.len()), chunk);
         match &group.first {
             Some(first) => first_rules(lanes, group, first, chunk),
             None => read_lists(lanes, group, &tables.conditions, chunk),
@@ -191,18 +193,43 @@ fn through_blocks<L: Lanes, T>(lanes: L, table: &Blocked<T>, chunk: &mut Chunk) 
     }
 }
 
-/// Address classes → where the pair's list is named.
+/// Address classes → those in each group of rules.
 #[inline(always)]
-fn lists<L: Lanes>(lanes: L, group: &Pairs, chunk: &mut Chunk) {
+fn divide<L: Lanes>(
+    lanes: L,
+    divided: &Divided,
+    chunk: &mut Chunk,
+    side: impl Fn(&mut Chunk) -> (&[u32; CHUNK], &mut Halves),
+) {
+    let count = chunk.count;
+    let (class, [first, second]) = side(chunk);
+    for at in vectors::<L>(count) {
+        let class = lanes.load(class, at);
+        match divided.words {
+            0 => return,
+            1 => lanes.store(lanes.gather32(&divided.halves, class), first, at),
+            _ => {
+                let halves = lanes.gather_pair(&divided.halves, lanes.shift_left(class, 1));
+                lanes.store(halves[0], first, at);
+                lanes.store(halves[1], second, at);
+            }
+        }
+    }
+}
+
+/// Address classes → where the pair's list is named, for one of so many groups.
+#[inline(always)]
+fn lists<L: Lanes>(lanes: L, group: &Pairs, (at, groups): (usize, usize), chunk: &mut Chunk) {
+    let (of_group, shift) = (at / 2, at as u32 % 2 * 16);
+    let (src, dst) = if groups == 1 {
+        (&chunk.src_class, &chunk.dst_class)
+    } else {
+        (&chunk.src_groups[of_group], &chunk.dst_groups[of_group])
+    };
+    let half = lanes.splat(0xffff);
     for at in vectors::<L>(chunk.count) {
-        let (mut src, mut dst) =
-            (lanes.load(&chunk.src_class, at), lanes.load(&chunk.dst_class, at));
-        if !group.src.is_empty() {
-            src = lanes.gather(&group.src, src);
-        }
-        if !group.dst.is_empty() {
-            dst = lanes.gather(&group.dst, dst);
-        }
+        let src = lanes.and(lanes.shift_right(lanes.load(src, at), shift), half);
+        let dst = lanes.and(lanes.shift_right(lanes.load(dst, at), shift), half);
         let (block, rest) = cell(lanes, &group.lists, src, dst);
         lanes.store(block, &mut chunk.index, at);
         lanes.store(rest, &mut chunk.rest, at);
@@ -266,7 +293,8 @@ fn read_lists<L: Lanes>(lanes: L, group: &Pairs, conditions: &Conditions, chunk:
             let live = lanes.first(chunk.queue.length - at);
             let packet = lanes.load(&chunk.queue.packet, at);
             let place = lanes.load(&chunk.queue.at, at);
-            let (class, best) = (lanes.pick(&chunk.class, packet), lanes.pick(&chunk.found, packet));
+            let (class, best) =
+                (lanes.pick(&chunk.class, packet), lanes.pick(&chunk.found, packet));
             let member = read_member(lanes, group, conditions, (place, class, best));
             lanes.put(lanes.both(member.matches, live), member.rule, &mut chunk.found, packet);
             let more = lanes.both(member.more, live);

@@ -9,6 +9,7 @@
 mod address;
 mod classes;
 mod condition;
+mod divided;
 mod pairs;
 mod table;
 mod tuple_bits;
@@ -20,6 +21,7 @@ use parefeu_policy::{LinkedMatch, PacketKey};
 
 pub(crate) use address::{Addresses, AddressesV6, Directory, v6};
 pub(crate) use condition::{Conditions, Precision};
+pub(crate) use divided::{Divided, MOST_GROUPS};
 pub(crate) use pairs::{Blocked, LAST, NONE, Pairs};
 pub(crate) use table::{Numbers, Table, Table32};
 pub(crate) use tuple_bits::TupleBitsV6;
@@ -42,6 +44,9 @@ pub(crate) struct Tables {
     pub(crate) precision: Precision,
     /// The rules in pair tables: a packet's candidate is the first of all groups.
     pub(crate) groups: Vec<Pairs>,
+    /// Classes of sources and of destinations in those groups.
+    pub(crate) src_groups: Divided,
+    pub(crate) dst_groups: Divided,
     pub(crate) v4: Tuples,
     pub(crate) v6: Tuples,
     /// The rules in tuples that also match packets of mixed families, ascending.
@@ -160,10 +165,23 @@ impl Tables {
         (conditions, precision): (Conditions, Precision),
         hashed: Hashed,
     ) -> Self {
-        let Parts { src, dst, groups } = parts;
+        let Parts { src, dst, groups, divided: [src_groups, dst_groups] } = parts;
         let Hashed { v4, v6, mixing, bits, bits_v6 } = hashed;
         let (tuple_bits, tuple_bits_v6) = (Table::new(&bits), bits_v6);
-        Self { src, dst, conditions, precision, groups, v4, v6, mixing, tuple_bits, tuple_bits_v6 }
+        Self {
+            src,
+            dst,
+            conditions,
+            precision,
+            groups,
+            src_groups,
+            dst_groups,
+            v4,
+            v6,
+            mixing,
+            tuple_bits,
+            tuple_bits_v6,
+        }
     }
 
     #[inline]
@@ -189,10 +207,10 @@ impl Tables {
     #[inline]
     pub(crate) fn next(&self, selected: &Selected, from: u32) -> Option<u32> {
         let &Selected { src, dst, class, addresses } = selected;
-        let in_groups = self
-            .groups
-            .iter()
-            .filter_map(|group| group.next((src, dst), &self.conditions, class, from));
+        let in_groups = self.groups.iter().enumerate().filter_map(|(at, group)| {
+            let classes = (self.src_groups.class(src, at), self.dst_groups.class(dst, at));
+            group.next(classes, &self.conditions, class, from)
+        });
         let paired = in_groups.min();
         let holds = |condition| self.conditions.holds(class, condition);
         let hashed = match &addresses {
@@ -211,6 +229,8 @@ impl Tables {
             + self.dst.memory_bytes()
             + self.conditions.memory_bytes()
             + self.groups.iter().map(Pairs::memory_bytes).sum::<usize>()
+            + self.src_groups.memory_bytes()
+            + self.dst_groups.memory_bytes()
             + self.v4.memory_bytes()
             + self.v6.memory_bytes()
             + self.tuple_bits.memory_bytes()
@@ -288,6 +308,7 @@ struct Parts {
     src: Addresses,
     dst: Addresses,
     groups: Vec<Pairs>,
+    divided: [Divided; 2],
 }
 
 impl Parts {
@@ -316,26 +337,33 @@ impl Parts {
         let mut heavy = None;
         let light = GROUPINGS.iter().find_map(|grouping| {
             let keeps = grouping.groups(rules.len(), &breadths);
-            let build = |keep: &BitSet| {
-                Pairs::build(&Group {
-                    keep,
-                    src_rows: src_classes.rows(),
-                    dst_rows: dst_classes.rows(),
+            let mut classes = [Vec::new(), Vec::new()];
+            let mut groups = Vec::new();
+            for keep in &keeps {
+                let (of_src, src_rows) = divided::narrow(src_classes.rows(), keep)?;
+                let (of_dst, dst_rows) = divided::narrow(dst_classes.rows(), keep)?;
+                classes[0].push(of_src);
+                classes[1].push(of_dst);
+                groups.push(Pairs::build(&Group {
+                    src_rows: &src_rows,
+                    dst_rows: &dst_rows,
                     conditions,
                     condition_of: &condition_of,
                     ends: &ends,
                     open: &open,
                     positions: &positions,
-                })
-            };
-            let groups = keeps.iter().map(build).collect::<Option<Vec<Pairs>>>()?;
-            if groups.iter().all(Pairs::is_light) {
-                return Some(groups);
+                })?);
             }
-            heavy.get_or_insert(groups);
+            let is_light = groups.iter().all(Pairs::is_light);
+            let divided = classes.map(|groups| Divided::new(&groups));
+            if is_light {
+                return Some((groups, divided));
+            }
+            heavy.get_or_insert((groups, divided));
             None
         });
-        Some(Self { src, dst, groups: light.or(heavy)? })
+        let (groups, divided) = light.or(heavy)?;
+        Some(Self { src, dst, groups, divided })
     }
 }
 

@@ -15,9 +15,6 @@ use crate::bits::BitSet;
 /// few columns only. Small tables stay whole, which saves a step.
 #[derive(Debug)]
 pub(crate) struct Pairs {
-    /// Address class → class of this group; empty where the group has all rules.
-    pub(crate) src: Table,
-    pub(crate) dst: Table,
     /// By pair: the list, and where lists are read where in [`Pairs::members`] it starts, counted in
     /// members.
     pub(crate) lists: Blocked<Table>,
@@ -43,9 +40,7 @@ pub(crate) struct Blocked<T> {
 
 /// What a group is made of.
 pub(crate) struct Group<'a> {
-    /// The rules of the group.
-    pub(crate) keep: &'a BitSet,
-    /// By address class, the rules that match there, of any group.
+    /// By address class of the group, its rules that match there.
     pub(crate) src_rows: &'a [BitSet],
     pub(crate) dst_rows: &'a [BitSet],
     pub(crate) conditions: &'a Conditions,
@@ -89,8 +84,7 @@ const MOST_LIGHT_BYTES: usize = 512 << 10;
 impl Pairs {
     /// `None` where the group's tables would outgrow their bounds.
     pub(crate) fn build(group: &Group<'_>) -> Option<Self> {
-        let (src, src_rows) = restrict(group.src_rows, group.keep)?;
-        let (dst, dst_rows) = restrict(group.dst_rows, group.keep)?;
+        let (src_rows, dst_rows) = (group.src_rows, group.dst_rows);
         let mut columns_of: Vec<Vec<u32>> = vec![Vec::new(); group.positions.len()];
         for (column, row) in dst_rows.iter().enumerate() {
             row.iter().for_each(|rule| columns_of[rule].push(column as u32));
@@ -102,7 +96,7 @@ impl Pairs {
         let mut cutter = Cutter::new(block_bits);
         let mut row = vec![0u32; columns << block_bits];
         let mut steps = 0;
-        for rules in &src_rows {
+        for rules in src_rows {
             row.fill(0);
             for rule in rules.iter() {
                 steps += columns_of[rule].len();
@@ -129,12 +123,12 @@ impl Pairs {
         let first = first_rules(group, &lists);
         let (mut offsets, members) = flatten(group, &lists);
         if first.is_none() {
-            values.iter_mut().for_each(|list| *list = offsets[*list as usize]);
+            for list in &mut values {
+                *list = offsets[*list as usize];
+            }
             offsets.clear();
         }
         Some(Self {
-            src: Table::new(&src),
-            dst: Table::new(&dst),
             lists: Blocked {
                 columns: columns as u32,
                 block_bits,
@@ -152,17 +146,8 @@ impl Pairs {
         self.first.is_some() || self.members.memory_bytes() <= MOST_LIGHT_BYTES
     }
 
-    /// What [`Pairs::lists`] says of a pair of address classes.
-    #[inline]
-    fn list(&self, src: u16, dst: u16) -> u32 {
-        let of = |table: &Table, class: u16| {
-            if table.is_empty() { class.into() } else { table.at(class.into()) }
-        };
-        let (src, dst) = (of(&self.src, src) as usize, of(&self.dst, dst) as usize);
-        self.lists.values.at(self.lists.position(src, dst))
-    }
-
-    /// The first rule at or after `from` that both addresses match and whose condition holds.
+    /// The first rule at or after `from` that addresses of two classes of the group match and whose
+    /// condition holds.
     #[inline]
     pub(crate) fn next(
         &self,
@@ -171,7 +156,7 @@ impl Pairs {
         class: u16,
         from: u32,
     ) -> Option<u32> {
-        let list = self.list(src, dst);
+        let list = self.lists.values.at(self.lists.position(src.into(), dst.into()));
         let mut at = list as usize;
         if let Some(first) = &self.first {
             if from == 0 {
@@ -195,9 +180,7 @@ impl Pairs {
 
     pub(crate) fn memory_bytes(&self) -> usize {
         let first = self.first.as_ref();
-        self.src.memory_bytes()
-            + self.dst.memory_bytes()
-            + self.lists.index.memory_bytes()
+        self.lists.index.memory_bytes()
             + self.lists.values.memory_bytes()
             + self.offsets.memory_bytes()
             + self.members.memory_bytes()
@@ -216,16 +199,6 @@ impl<T> Blocked<T> {
         let block = self.index.at(row * columns + (column >> self.block_bits));
         (block as usize) << self.block_bits | column & ((1 << self.block_bits) - 1)
     }
-}
-
-/// Rows with only the rules of a group, equal ones once, and which each row became; the second is
-/// empty where nothing changed.
-fn restrict(rows: &[BitSet], keep: &BitSet) -> Option<(Vec<u16>, Vec<BitSet>)> {
-    let mut classes = super::classes::Classes::new(usize::from(u16::MAX));
-    let became: Option<Vec<u16>> =
-        rows.iter().map(|row| classes.of(&row.intersection(keep))).collect();
-    let changed = classes.rows().len() != rows.len();
-    Some((if changed { became? } else { Vec::new() }, classes.rows().to_vec()))
 }
 
 /// Lists of rules that share their beginnings: equal lists are the same number.
