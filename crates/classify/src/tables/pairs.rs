@@ -15,8 +15,8 @@ use crate::bits::BitSet;
 /// few columns only. Small tables stay whole, which saves a step.
 #[derive(Debug)]
 pub(crate) struct Pairs {
-    /// By pair: the list, and where lists are read where in [`Pairs::members`] it starts, counted in
-    /// members.
+    /// By pair: the list, or where it starts in [`Pairs::members`], counted in members, where lists
+    /// are read.
     pub(crate) lists: Blocked<Table>,
     /// By list where that is; empty where lists are read.
     offsets: Table,
