@@ -108,6 +108,21 @@ pub struct Answer {
     pub compared: Vec<Compared>,
     /// What has no answer.
     pub undecided: Vec<Undecided>,
+    /// What an equal answer rests on.
+    pub assumed: Vec<Assumed>,
+}
+
+/// Something that is not compared, and assumed not to matter.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Assumed {
+    /// The firewall concerned.
+    pub side: Side,
+    /// The lines.
+    pub at: Span,
+    /// What its name is made of.
+    pub code: &'static str,
+    /// What is assumed.
+    pub text: &'static str,
 }
 
 impl Answer {

@@ -6,6 +6,7 @@ use parefeu_policy::{
     LinkedFirewall, PacketKey, UserKnowledge, reference,
 };
 
+use crate::by_state::PacketState;
 use crate::flatten::Passage;
 use crate::following::answer_of;
 use crate::problem::{Field, Function, Outcome, Translate};
@@ -66,13 +67,11 @@ pub(crate) fn ask_following(
     let known = knowledge(firewall, witness, applications);
     let first = key(witness, passage);
     let kind = first.icmp.map(|(kind, _)| kind);
-    let tables = [&firewall.destination_nat, &firewall.source_nat];
-    let translated = tables.iter().any(|table| table.rules.iter().any(|rule| !rule.disabled));
     let served = match kind.map(answer_of) {
         _ if !firewall.behaviour.filter_every_packet || kind.map(answer_of) == Some(None) => {
             Some(true)
         }
-        _ if translated || !is_whole(witness) => None,
+        _ if translates(firewall) || !is_whole(witness) => None,
         answer => {
             let later = PacketKey {
                 state: ConnectionState::Established,
@@ -98,6 +97,36 @@ pub(crate) fn ask_following(
     };
     let agrees = opening.agrees.zip(served).map(|(admits, served)| admits && served == expected);
     Opinion { agrees, ..opening }
+}
+
+/// Asks what rules say of a witness of this state. Nothing is said where it may be translated with a
+/// connection nobody knows. `O(rules)`.
+pub(crate) fn ask_by_state(
+    firewall: &LinkedFirewall,
+    passage: Passage,
+    (witness, state): (&Witness, PacketState),
+    applications: &[Box<str>],
+    expected: bool,
+) -> Opinion {
+    let first = key(witness, passage);
+    let flags = match (state, witness.value(&Field::Flags)) {
+        (_, Some(flags)) => TcpFlags(flags as u8),
+        (PacketState::Related, None) => TcpFlags::SYN,
+        (_, None) => TcpFlags::ACK,
+    };
+    let tcp_flags = first.tcp_flags.map(|_| flags);
+    let asked = PacketKey { state: state.told(), tcp_flags, ..first };
+    let judged = reference::judge(firewall, &asked, &knowledge(firewall, witness, applications));
+    let told = state == PacketState::MidStream || !translates(firewall);
+    let is_known = is_whole_but(witness, Some(&Field::Flags));
+    let passes = certainly(&judged).filter(|_| told && is_known);
+    Opinion { agrees: passes.map(|passes| passes == expected), leaves: None }
+}
+
+/// Whether some rule translates.
+pub(crate) fn translates(firewall: &LinkedFirewall) -> bool {
+    let tables = [&firewall.destination_nat, &firewall.source_nat];
+    tables.iter().any(|table| table.rules.iter().any(|rule| !rule.disabled))
 }
 
 const ADMITTED: Outcome = Outcome::Allow(Translate {
@@ -127,8 +156,15 @@ fn knowledge(
 /// Whether the witness is all there is to know: a schedule, a device or a condition that is not
 /// modelled is for the comparison to know.
 fn is_whole(witness: &Witness) -> bool {
+    is_whole_but(witness, None)
+}
+
+/// The same, where one more field is told.
+fn is_whole_but(witness: &Witness, told: Option<&Field>) -> bool {
     let headers = [Field::Src, Field::Dst, Field::Protocol, Field::SrcPort, Field::DstPort];
-    let simple = |field: &Field| headers.contains(field) || *field == Field::Application;
+    let simple = |field: &Field| {
+        headers.contains(field) || *field == Field::Application || Some(field) == told
+    };
     witness.others.iter().all(|(field, _)| simple(field))
 }
 

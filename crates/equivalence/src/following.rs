@@ -318,7 +318,7 @@ fn is_one_way(matches: &LinkedMatch) -> bool {
 }
 
 /// Whether a match compares nothing but states.
-fn is_unconditional(matches: &LinkedMatch) -> bool {
+pub(crate) fn is_unconditional(matches: &LinkedMatch) -> bool {
     let sets = [&matches.ingress, &matches.egress, &matches.from, &matches.to];
     let known = [&matches.applications, &matches.url_categories, &matches.users];
     sets.into_iter().chain(known).all(IdSet::is_any)

@@ -9,6 +9,7 @@
 mod accept;
 mod align;
 mod because;
+mod by_state;
 mod certain;
 mod certificate;
 mod compare;
@@ -46,8 +47,9 @@ mod witness;
 
 pub use accept::Terms;
 pub use because::{Edit, Edited, Edits, WithObjects};
+pub use by_state::{PacketState, compare_by_state, findings_by_state};
 pub use certificate::{Certified, NotCertified, certificate};
-pub use compare::{Answer, Compared, Request, Undecided, Unproved, compare};
+pub use compare::{Answer, Assumed, Compared, Request, Undecided, Unproved, compare};
 pub use confirm::Opinion;
 pub use crossing::{Crossing, Names};
 pub use explain::{Carrier, EXPLAIN_WORK, Explanation, Mapping, explain};

@@ -6,7 +6,7 @@ use parefeu_policy::{
     Diagnostic, Diagnostics, LinkedAddresses, LinkedFirewall, LinkedMatch, Severity, Span,
 };
 
-use crate::compare::Answer;
+use crate::compare::{Answer, Assumed};
 use crate::finding::{Finding, Missing};
 use crate::pairing::{Pair, PairedBy, Pairing};
 use crate::problem::Side;
@@ -95,6 +95,11 @@ pub fn conclude(
         Draft { side: missing.side, at: atom.at, code: "missing", text, missing: Some(*missing) }
     });
     assumptions.extend(missing);
+    let apart = answers.iter().flat_map(|it| &it.assumed).map(|it| {
+        let Assumed { side, at, code, text } = *it;
+        Draft { side, at, code, text: text.to_owned(), missing: None }
+    });
+    assumptions.extend(apart);
     assumptions.sort();
     assumptions.dedup();
     let unpaired = pairing.unpaired().map(|names| names.into_iter().map(Box::from).collect());

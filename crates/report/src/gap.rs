@@ -69,9 +69,9 @@ pub(crate) fn gaps(exact: &Exact<'_>, report: &DiffReport<'_>) -> Vec<Gap> {
     if exact.conclusion.identical {
         return Vec::new();
     }
-    let following = exact.following.map_or(&[][..], |it| &it.answer.undecided);
-    let records = exact.records.map_or(&[][..], |answer| &answer.undecided);
-    let undecided = exact.answer.undecided.iter().chain(following).chain(records);
+    let apart = exact.following.into_iter().chain(exact.by_state).map(|it| it.answer);
+    let answers = std::iter::once(exact.answer).chain(apart).chain(exact.records);
+    let undecided = answers.flat_map(|answer| &answer.undecided);
     let mut found = unanswered(undecided, [report.old, report.new]);
     let bare = |why: Why, from: Vec<String>| {
         let (lines, families) = (Vec::new(), Vec::new());
@@ -84,8 +84,7 @@ pub(crate) fn gaps(exact: &Exact<'_>, report: &DiffReport<'_>) -> Vec<Gap> {
         });
         found.extend(alone);
     }
-    let following = exact.following.map_or(&[][..], |it| it.findings);
-    let findings = exact.findings.iter().chain(following);
+    let findings = exact.findings.iter().chain(exact.apart());
     let contradicted = findings.filter(|it| it.is_contradicted()).count();
     if contradicted > 0 {
         found.push(bare(Why::Contradicted(contradicted), Vec::new()));

@@ -9,7 +9,7 @@ use crate::asked::asked_document;
 use crate::explained::{idle_document, mapping_documents};
 use crate::gap::{gap_document, gaps};
 use crate::intent::intent_documents;
-use crate::region::{following_document, place, region_document};
+use crate::region::{apart_document, place, region_document};
 use crate::rule::rule_line;
 use crate::session::FlowDocument;
 use crate::timer::timer_documents;
@@ -56,7 +56,8 @@ pub fn diff_document(report: &DiffReport<'_>) -> Value {
         "regions": regions.collect::<Vec<Value>>(),
         "waivers": exact.map_or_else(Vec::new, waiver_documents),
         "intents": intents.map_or_else(Vec::new, |intents| intent_documents(intents, report)),
-        "return_traffic": exact.map_or(Value::Null, |exact| return_traffic(exact, report)),
+        "return_traffic": exact.map_or(Value::Null, |it| apart(it, it.following, report)),
+        "packets_by_state": exact.map_or(Value::Null, |it| apart(it, it.by_state, report)),
         "logging_compared": exact.is_some_and(|exact| exact.records.is_some()),
         "undecided": gaps.iter().map(gap_document).collect::<Vec<Value>>(),
         "timers": timer_documents(report),
@@ -70,11 +71,11 @@ pub fn diff_document(report: &DiffReport<'_>) -> Value {
     document
 }
 
-/// Connections of which one side refuses what follows; `null` where nothing had to be compared.
-fn return_traffic(exact: &Exact<'_>, report: &DiffReport<'_>) -> Value {
-    let Some(Following { answer, findings }) = exact.following else { return Value::Null };
+/// What differs beside first packets; `null` where nothing had to be compared.
+fn apart(exact: &Exact<'_>, found: Option<Following<'_>>, report: &DiffReport<'_>) -> Value {
+    let Some(Following { answer, findings }) = found else { return Value::Null };
     let documents = (1..).zip(findings);
-    let documents = documents.map(|(id, it)| following_document(id, it, (exact, answer), report));
+    let documents = documents.map(|(id, it)| apart_document(id, it, (exact, answer), report));
     json!({ "regions": documents.collect::<Vec<Value>>() })
 }
 

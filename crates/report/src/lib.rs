@@ -106,6 +106,8 @@ pub struct Exact<'a> {
     pub findings: &'a [Finding],
     /// The same of what follows first packets, where that had to be compared.
     pub following: Option<Following<'a>>,
+    /// The same of packets that are not first ones, by their state, where that had to be compared.
+    pub by_state: Option<Following<'a>>,
     /// What was found of logging and inspection, where that was compared: its findings are the last
     /// of all.
     pub records: Option<&'a Answer>,
@@ -129,12 +131,13 @@ pub struct Exact<'a> {
     pub intents: Option<Intents<'a>>,
 }
 
-/// Connections both firewalls let in: of which one of them refuses what follows.
+/// What differs beside what becomes of first packets: connections both firewalls let in and one of
+/// them does not serve, or packets by their state.
 #[derive(Clone, Copy, Debug)]
 pub struct Following<'a> {
     /// What was compared, and what has no answer.
     pub answer: &'a Answer,
-    /// The connections.
+    /// The connections or packets.
     pub findings: &'a [Finding],
 }
 
@@ -171,6 +174,12 @@ impl<'a> Exact<'a> {
         let (touched, others) = numbered
             .partition(|(number, _)| self.weight_of(number - 1).is_none_or(|it| it.sessions > 0));
         [touched, others]
+    }
+
+    /// What differs beside what becomes of first packets.
+    fn apart(&self) -> impl Iterator<Item = &'a Finding> + use<'a> {
+        let answers = self.following.into_iter().chain(self.by_state);
+        answers.flat_map(|it| it.findings)
     }
 
     /// The ticket of the waiver that holds a finding.

@@ -4,7 +4,7 @@ mod stated;
 
 use std::fmt::Write;
 
-use parefeu_equivalence::{Acceptance, Answer, Decision, Finding, Origin, Verdict};
+use parefeu_equivalence::{Acceptance, Decision, Finding, Origin, Verdict};
 use parefeu_policy::{LinkedFirewall, RuleId};
 use parefeu_replay::{Comparison, DifferenceClass, Group, GroupSide, RuleHits};
 
@@ -12,7 +12,7 @@ use crate::asked::asked;
 use crate::gap::gaps;
 use crate::json::rules_hit;
 use crate::packets::{Size, few, in_words, parts_of};
-use crate::region::{Kind, place, record_text, refused, verdict};
+use crate::region::{Kind, apart_kind, place, record_text, verdict};
 use crate::rule::{origin_line, rule_line};
 use crate::table::{bytes, conclusion, packets, plural, tally, traffic as traffic_text};
 use crate::timer::{effect, seconds};
@@ -174,8 +174,26 @@ fn write_exact(text: &mut String, exact: &Exact<'_>, report: &DiffReport<'_>) {
     if !exact.findings.is_empty() {
         write_regions(text, exact, report);
     }
-    if let Some(Following { answer, findings: findings @ [_, ..] }) = exact.following {
-        write_following(text, (answer, findings), exact, report);
+    for (found, title, lead, what) in [
+        (
+            exact.following,
+            "Return traffic",
+            "Both sides let these connections in, and one refuses what follows.",
+            "refused | connections",
+        ),
+        (
+            exact.by_state,
+            "Packets by their state",
+            "Connections open alike; these packets do not open one in order, and one side refuses \
+             them.",
+            "state | packets",
+        ),
+    ] {
+        if let Some(found @ Following { findings: [_, ..], .. }) = found {
+            let _ = writeln!(text, "\n## {title}\n\n{lead}\n");
+            let _ = writeln!(text, "| {what} | old rule | new rule | example |");
+            write_apart(text, found, exact, report);
+        }
     }
     stated::write(text, exact, report);
     let gaps = gaps(exact, report);
@@ -277,34 +295,31 @@ fn decision(decision: &Decision, firewall: &LinkedFirewall) -> String {
     format!("{} {}{}", verdict(&decision.outcome), few(names.collect()), record.unwrap_or_default())
 }
 
-/// Connections both sides let in, and of which one refuses what follows.
-fn write_following(
+/// The rows of what differs beside first packets.
+fn write_apart(
     text: &mut String,
-    (answer, findings): (&Answer, &[Finding]),
+    Following { answer, findings }: Following<'_>,
     exact: &Exact<'_>,
     report: &DiffReport<'_>,
 ) {
-    let _ = writeln!(text, "\n## Return traffic\n");
-    let _ = writeln!(text, "Both sides let these connections in, and one refuses what follows.\n");
-    let _ = writeln!(text, "| refused | connections | old rule | new rule | example |");
     let _ = writeln!(text, "|---|---|---|---|---|");
     for finding in findings.iter().take(MOST_REGIONS) {
         let _ = writeln!(
             text,
             "| {} | {} | {} | {} | {} |",
-            refused_and_waived(finding, exact),
+            kind_and_waived(finding, exact),
             escape(&in_words(&parts_of(finding, answer), "; ")),
             decision(&finding.old, report.old.firewall),
             decision(&finding.new, report.new.firewall),
             code(&flow(&finding.witness)),
         );
     }
-    write_more(text, findings.len(), MOST_REGIONS, "sets of connections");
+    write_more(text, findings.len(), MOST_REGIONS, "sets of them");
 }
 
-fn refused_and_waived(finding: &Finding, exact: &Exact<'_>) -> String {
+fn kind_and_waived(finding: &Finding, exact: &Exact<'_>) -> String {
     let ticket = exact.ticket_of(finding).map(|ticket| format!(", waived: {}", code(ticket)));
-    refused(finding).to_owned() + &ticket.unwrap_or_default()
+    apart_kind(finding).to_owned() + &ticket.unwrap_or_default()
 }
 
 /// How many of a list do not stand in it.

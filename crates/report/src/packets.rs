@@ -4,7 +4,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use ipnet::{Ipv4Subnets, Ipv6Subnets};
 use parefeu_equivalence::{Answer, Family, Field, Finding, Names, ProtocolClass};
-use parefeu_net::{Protocol, Timestamp};
+use parefeu_net::{Protocol, TcpFlags, Timestamp};
 use parefeu_policy::set::Ranges;
 
 use crate::Exact;
@@ -44,6 +44,8 @@ pub(crate) enum Term {
     Time,
     /// Source MAC addresses.
     Device,
+    /// TCP flags, each value those that are set and those that are not.
+    Flags,
     /// Anything else that is compared, by the name it has in JSON.
     Other,
 }
@@ -65,6 +67,7 @@ impl Term {
             Self::Application => "application ",
             Self::Time => "at times like ",
             Self::Device => "device ",
+            Self::Flags => "flags ",
             Self::If => "if ",
             Self::Unless => "unless ",
         }
@@ -83,7 +86,9 @@ impl Term {
             Self::Port => "destination_port",
             Self::Icmp => "icmp",
             Self::Application => "application",
-            Self::If | Self::Unless | Self::Time | Self::Device | Self::Other => "conditions",
+            Self::If | Self::Unless | Self::Time | Self::Device | Self::Flags | Self::Other => {
+                "conditions"
+            }
         }
     }
 
@@ -157,7 +162,8 @@ pub(crate) fn parts_of(finding: &Finding, answer: &Answer) -> Vec<Part> {
             }
             Field::Time => put(Term::Time, moments(set, answer.moments())),
             Field::Device => put(Term::Device, devices(set)),
-            Field::Ingress | Field::Egress | Field::State | Field::Flags => {
+            Field::Flags => put(Term::Flags, flag_texts(set)),
+            Field::Ingress | Field::Egress | Field::State => {
                 let values = range_texts(set).join(" ");
                 put(Term::Other, vec![format!("{} {values}", field_name(field))]);
             }
@@ -355,6 +361,54 @@ fn devices(set: &Ranges) -> Vec<String> {
 
 /// What stands for everything that neither side names.
 pub(crate) const OTHER: &str = "other";
+
+/// The flags of RFC 9293 and RFC 3168, those rules ask about most first.
+const FLAGS: [(&str, TcpFlags); 8] = [
+    ("SYN", TcpFlags::SYN),
+    ("ACK", TcpFlags::ACK),
+    ("FIN", TcpFlags::FIN),
+    ("RST", TcpFlags::RST),
+    ("PSH", TcpFlags::PSH),
+    ("URG", TcpFlags::URG),
+    ("ECE", TcpFlags::ECE),
+    ("CWR", TcpFlags::CWR),
+];
+
+/// The flags of a segment, by name.
+pub(crate) fn flags_set(flags: u8) -> Vec<&'static str> {
+    let set = FLAGS.iter().filter(|(_, flag)| TcpFlags(flags).contains(*flag));
+    set.map(|(name, _)| *name).collect()
+}
+
+/// A set of values of all flags, as those that have some flags and lack others: `ACK !SYN`.
+pub(crate) fn flag_texts(set: &Ranges) -> Vec<String> {
+    let mut texts = Vec::new();
+    put_flags(set, String::new(), (&FLAGS, 0, 0), &mut texts);
+    texts
+}
+
+/// Those of the values whose flags under the mask are `value`; the flags left may be any.
+fn put_flags(
+    set: &Ranges,
+    text: String,
+    (left, mask, value): (&[(&str, TcpFlags)], u8, u8),
+    texts: &mut Vec<String>,
+) {
+    let mut inside = (0..=u8::MAX).filter(|flags| flags & mask == value);
+    let first = inside.next().is_some_and(|flags| set.contains(flags.into()));
+    let is_uniform = inside.all(|flags| set.contains(flags.into()) == first);
+    match left {
+        _ if is_uniform && first => texts.push(text),
+        [(name, flag), rest @ ..] if !is_uniform => {
+            for (sign, set_too) in [("", flag.0), ("!", 0)] {
+                let space = if text.is_empty() { "" } else { " " };
+                let longer = format!("{text}{space}{sign}{name}");
+                put_flags(set, longer, (rest, mask | flag.0, value | set_too), texts);
+            }
+        }
+        _ => {}
+    }
+}
 
 /// What JSON calls a field without a name of its own.
 pub(crate) fn field_name(field: &Field) -> String {

@@ -5,16 +5,17 @@ use std::fmt::Write;
 
 use parefeu_equivalence::{
     Acceptance, Answer, Change, Decision, Family, Field, Finding, Function, Names, Origin, Outcome,
-    ProtocolClass, Record, RegionNames, Side, Translate, Weight, Witness,
+    PacketState, ProtocolClass, Record, RegionNames, Side, Translate, Weight, Witness,
 };
+use parefeu_net::Protocol;
 use parefeu_policy::set::Ranges;
 use parefeu_policy::{LinkedFirewall, LinkedNatRule, Span};
 use serde_json::{Map, Value, json};
 
 use crate::explained::edit_text;
 use crate::packets::{
-    address, address_texts, application_names, few, field_name, icmp_texts, names, protocol_names,
-    range_texts,
+    address, address_texts, application_names, few, field_name, flag_texts, flags_set, icmp_texts,
+    names, protocol_names, range_texts,
 };
 use crate::rule::origin_name;
 use crate::{Detail, DiffReport, Exact, FirewallInfo};
@@ -54,8 +55,9 @@ pub(crate) fn region_document(
     Value::Object(document)
 }
 
-/// Connections of which one firewall refuses what follows, told as a region is.
-pub(crate) fn following_document(
+/// Connections of which one firewall refuses what follows, or packets by their state, told as a
+/// region is.
+pub(crate) fn apart_document(
     id: usize,
     finding: &Finding,
     (exact, answer): (&Exact<'_>, &Answer),
@@ -67,7 +69,10 @@ pub(crate) fn following_document(
     put("direction", finding.change.name().into());
     put("old", decision_document(&finding.old, report.old.firewall));
     put("new", decision_document(&finding.new, report.new.firewall));
-    put("refused", refused(finding).into());
+    match PacketState::of(finding) {
+        Some(state) => put("state", state.name().into()),
+        None => put("refused", refused(finding).into()),
+    };
     document.extend(space_document(finding, answer));
     document.insert("witness".to_owned(), witness_document(finding, answer));
     document.insert("packets_log2".to_owned(), finding.packets_log2.into());
@@ -83,6 +88,14 @@ pub(crate) fn refused(finding: &Finding) -> &str {
         _ => None,
     });
     refusal.map_or("", |(_, what)| what)
+}
+
+/// What tells a difference from others that are not of first packets: what is refused, or the state.
+pub(crate) fn apart_kind(finding: &Finding) -> &str {
+    match PacketState::of(finding) {
+        Some(state) => state.name(),
+        None => refused(finding),
+    }
 }
 
 /// What is refused of connections a firewall lets in, where it is not their first packets.
@@ -361,7 +374,8 @@ fn conditions(finding: &Finding) -> Vec<Value> {
             Field::Atom(text) => json!({ "text": text, "holds": set.contains(1) }),
             Field::Device => json!({ "device": range_texts(set) }),
             Field::Time => json!({ "time": range_texts(set) }),
-            Field::State | Field::Flags | Field::Ingress | Field::Egress => {
+            Field::Flags => json!({ "field": field_name(field), "values": flag_texts(set) }),
+            Field::State | Field::Ingress | Field::Egress => {
                 json!({ "field": field_name(field), "values": range_texts(set) })
             }
             _ => return None,
@@ -413,6 +427,9 @@ fn witness_document(finding: &Finding, answer: &Answer) -> Value {
             Field::User(name) if *value == 1 => document["source_user"] = (&**name).into(),
             Field::Category(name) if *value == 1 => document["category"] = (&**name).into(),
             Field::Atom(text) => holding.push(json!({ "text": text, "holds": *value == 1 })),
+            Field::Flags if *protocol == Protocol::TCP => {
+                document["tcp_flags"] = flags_set(*value as u8).into();
+            }
             _ => {}
         }
     }

@@ -14,7 +14,7 @@ use crate::gap::{Gap, gaps};
 use crate::intent::write_intents;
 use crate::json::rules_hit;
 use crate::packets::{few, in_words, parts, parts_of};
-use crate::region::{Kind, decision_text, place, refused};
+use crate::region::{Kind, apart_kind, decision_text, place};
 use crate::rule::rule_line;
 use crate::timer::write_timers;
 use crate::waiver::complaint;
@@ -114,9 +114,22 @@ fn write_exact(text: &mut String, exact: &Exact<'_>, report: &DiffReport<'_>, wi
     if let more @ 1.. = exact.findings.len().saturating_sub(MOST_REGIONS) {
         let _ = writeln!(text, "and {more} more regions (--format json has them all)\n");
     }
-    if let Some(Following { answer, findings: findings @ [_, ..] }) = exact.following {
-        let _ = writeln!(text, "return traffic: both let these connections in, one refuses");
-        let _ = writeln!(text, "{}\n", following_table(findings, (exact, answer), report, width));
+    for (found, lead, what) in [
+        (
+            exact.following,
+            "return traffic: both let these connections in, one refuses",
+            ["refused", "connections"],
+        ),
+        (
+            exact.by_state,
+            "packets by their state: connections open alike, and of others one refuses",
+            ["state", "packets"],
+        ),
+    ] {
+        if let Some(Following { answer, findings: findings @ [_, ..] }) = found {
+            let table = apart_table(findings, what, (exact, answer), report, width);
+            let _ = writeln!(text, "{lead}\n{table}\n");
+        }
     }
     if let Some(explained) = exact.explained {
         let _ = writeln!(text, "{}", explanation_text(explained, report));
@@ -207,17 +220,18 @@ fn region_table(
     table
 }
 
-fn following_table(
+fn apart_table(
     findings: &[Finding],
+    [kind, what]: [&str; 2],
     (exact, answer): (&Exact<'_>, &Answer),
     report: &DiffReport<'_>,
     width: u16,
 ) -> Table {
-    let mut table = plain_table(&["refused", "connections", "old rule", "new rule"], width);
+    let mut table = plain_table(&[kind, what, "old rule", "new rule"], width);
     for finding in findings.iter().take(MOST_REGIONS) {
         let ticket = exact.ticket_of(finding).map(|ticket| format!("\nwaived: {ticket}"));
         table.add_row([
-            refused(finding).to_owned() + &ticket.unwrap_or_default(),
+            apart_kind(finding).to_owned() + &ticket.unwrap_or_default(),
             in_words(&parts_of(finding, answer), "\n"),
             decision_text(&finding.old, report.old.firewall),
             decision_text(&finding.new, report.new.firewall),
@@ -262,6 +276,12 @@ pub(crate) fn conclusion(report: &DiffReport<'_>) -> String {
         Some(Following { findings: [], .. }) | None => "",
         Some(_) => "; return traffic differs",
     };
+    let others = report.exact.and_then(|exact| exact.by_state);
+    let others = match others {
+        Some(Following { findings: [_, ..], .. }) => "; packets by their state differ",
+        _ => "",
+    };
+    let later = &format!("{later}{others}");
     let is_part = report.exact.is_some_and(|exact| !asked(exact.asked).is_empty());
     let possible = findings.iter().filter(|it| !it.certain).count();
     let later = match possible {

@@ -27,6 +27,7 @@ pub(crate) fn waiver_documents(exact: &Exact<'_>) -> Vec<Value> {
             "state": state(reviewed),
             "regions": held(exact.findings),
             "return_traffic": held(exact.following.map_or(&[], |it| it.findings)),
+            "packets_by_state": held(exact.by_state.map_or(&[], |it| it.findings)),
         });
         if let Some(WaiverProblem::OverBroad { share }) = reviewed.problem {
             document["share"] = share.into();

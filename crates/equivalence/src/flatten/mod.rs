@@ -132,6 +132,12 @@ pub enum Obstacle {
     /// A prefix that replaces more than [`MAX_REPLACED_PREFIXES`] others.
     #[error("one prefix replaces too many")]
     ManyPrefixes,
+    /// Layers that compare packets before a translation and after it, where they are asked about
+    /// packets of connections nobody knows.
+    #[error(
+        "layers compare packets before translation and after, which others than first have had"
+    )]
+    Views,
     /// A condition on users, devices or default ports, where rules are asked about answers.
     #[error("rules compare users, devices or default ports, and are asked about answers")]
     Answers,
@@ -163,7 +169,7 @@ pub fn flatten(
     new: &LinkedFirewall,
     case: &Case,
 ) -> Result<Problem, NotFlattened> {
-    write_out(old, new, case, None)
+    write_out(old, new, case, Extent::default())
 }
 
 /// Writes out what two firewalls record of the packets outside these products.
@@ -173,14 +179,36 @@ pub(crate) fn flatten_records(
     case: &Case,
     without: &[&Sets],
 ) -> Result<Problem, NotFlattened> {
-    write_out(old, new, case, Some(without))
+    write_out(old, new, case, Extent { without, records: true, flags: false })
+}
+
+/// Writes out what becomes of the packets outside these products, with TCP flags of any kind where
+/// that is said.
+pub(crate) fn flatten_others(
+    old: &LinkedFirewall,
+    new: &LinkedFirewall,
+    case: &Case,
+    (without, flags): (&[&Sets], bool),
+) -> Result<Problem, NotFlattened> {
+    write_out(old, new, case, Extent { without, records: false, flags })
+}
+
+/// What is written out beside what becomes of first packets.
+#[derive(Clone, Copy, Default)]
+struct Extent<'a> {
+    /// Products that are not asked about.
+    without: &'a [&'a Sets],
+    /// Whether outcomes are what is recorded.
+    records: bool,
+    /// Whether packets have any TCP flags, not SYN alone.
+    flags: bool,
 }
 
 fn write_out(
     old: &LinkedFirewall,
     new: &LinkedFirewall,
     case: &Case,
-    records_without: Option<&[&Sets]>,
+    extent: Extent<'_>,
 ) -> Result<Problem, NotFlattened> {
     let applications = [old, new].into_iter().flat_map(|side| &side.applications);
     let space = Space {
@@ -191,8 +219,9 @@ fn write_out(
         moments: Moments::of(old, new),
         one_dialect: old.dialect == new.dialect,
         within: &case.within,
-        without: records_without.unwrap_or_default(),
-        profiles: records_without.map(|_| Profiles::of(old, new)),
+        without: extent.without,
+        profiles: extent.records.then(|| Profiles::of(old, new)),
+        flags: extent.flags,
     };
     let old = walk::write_out(old, Side::Old, case.old, &space)?;
     let new = walk::write_out(new, Side::New, case.new, &space)?;
@@ -216,6 +245,8 @@ struct Space<'a> {
     without: &'a [&'a Sets],
     /// Where outcomes are what is recorded, not what becomes of packets: the profiles.
     profiles: Option<Profiles<'a>>,
+    /// Whether TCP flags are a field; otherwise TCP packets have SYN alone.
+    flags: bool,
 }
 
 impl Space<'_> {

@@ -157,7 +157,12 @@ impl<'a> Reader<'a> {
         }
         let holds = |atom: &AtomId| (self.atom("condition", *atom), Values::single(1));
         found.extend(matches.atoms.iter().map(holds));
-        if !matches.tcp_flags.is_empty() {
+        if !matches.tcp_flags.is_empty() && self.space.flags {
+            let tcp = Values::single(Protocol::TCP.0.into());
+            let fits = |flags: &u8| matches.tcp_flags.iter().any(|wanted| wanted.holds(*flags));
+            let flags = (0..=u8::MAX).filter(fits).map(|flags| (flags.into(), flags.into()));
+            found.extend([(Field::Protocol, tcp), (Field::Flags, Values::of(flags))]);
+        } else if !matches.tcp_flags.is_empty() {
             let opens = matches.tcp_flags.iter().any(|wanted| wanted.holds(TcpFlags::SYN.0));
             let tcp = opens.then_some((Protocol::TCP.0.into(), Protocol::TCP.0.into()));
             found.push((Field::Protocol, Values::of(tcp)));

@@ -36,8 +36,7 @@ fn write_waivers(text: &mut String, exact: &Exact<'_>, waivers: &Waivers<'_>) {
             None => "in use".to_owned(),
             Some(problem) => format!("{}: {}", problem.name(), complaint(waiver, problem)),
         };
-        let later = exact.following.map_or(&[][..], |it| it.findings);
-        let held = exact.findings.iter().chain(later);
+        let held = exact.findings.iter().chain(exact.apart());
         let held = held.filter(|it| it.accepted == Some(Acceptance::Waiver(at)));
         let _ = writeln!(
             text,

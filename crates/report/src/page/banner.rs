@@ -65,6 +65,10 @@ fn exact_lead(context: &Context<'_>) -> Option<String> {
         let count = locale.count(following as u64, Noun::Connection);
         fill(words.return_lead, &[&count])
     });
+    let others = exact.by_state.map_or(0, |it| it.findings.len());
+    let others = (others > 0)
+        .then(|| fill(words.by_state_lead, &[&locale.count(others as u64, Noun::Region)]));
+    let later: Vec<String> = later.into_iter().chain(others).collect();
     if !exact.findings.is_empty() {
         let kinds = Kind::ALL.into_iter().filter_map(|kind| {
             let regions = exact.findings.iter().filter(|it| Kind::of(it) == kind).count();
@@ -83,11 +87,9 @@ fn exact_lead(context: &Context<'_>) -> Option<String> {
         }
         return Some(parts.join(" "));
     }
-    if let Some(mut text) = later {
-        if open > 0 {
-            text = format!("{text} {}", fill(words.also_open_lead, &[&questions]));
-        }
-        return Some(text);
+    if !later.is_empty() {
+        let open = (open > 0).then(|| fill(words.also_open_lead, &[&questions]));
+        return Some(later.into_iter().chain(open).collect::<Vec<_>>().join(" "));
     }
     let assumptions = &exact.conclusion.assumptions;
     let accepted = assumptions.iter().filter(|it| exact.accepted.contains(&it.id)).count();
@@ -223,6 +225,7 @@ fn contents(html: &mut Html, context: &Context<'_>) {
         ("changes", words.changes),
         ("unseen", words.unseen),
         ("return", words.return_traffic),
+        ("states", words.by_state),
         ("stated", words.stated),
         ("rules", words.mapping),
         ("open", words.open),
@@ -238,6 +241,9 @@ fn contents(html: &mut Html, context: &Context<'_>) {
             "unseen" => exact.is_some_and(|it| !it.by_traffic()[1].is_empty()),
             "return" => {
                 exact.is_some_and(|it| it.following.is_some_and(|it| !it.findings.is_empty()))
+            }
+            "states" => {
+                exact.is_some_and(|it| it.by_state.is_some_and(|it| !it.findings.is_empty()))
             }
             "stated" => exact.is_some_and(|it| it.waivers.is_some() || it.intents.is_some()),
             "rules" => exact.is_some_and(|it| it.explained.is_some()),

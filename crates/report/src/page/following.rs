@@ -1,38 +1,65 @@
-//! Connections both firewalls let in, and of which one refuses what follows.
+//! What differs beside first packets: connections both firewalls let in and of which one refuses
+//! what follows, and packets by their state.
+
+use parefeu_equivalence::{Finding, PacketState};
 
 use super::Context;
 use super::html::Html;
 use super::locale::Noun;
 use super::region::{space, write_names};
 use super::words::fill;
+use crate::Following;
 use crate::region::refused;
 use crate::witness::flow;
 
 /// A page with more rows helps nobody; the JSON document has them all.
 const MAX_ROWS: usize = 200;
 
-/// Writes the connections; nothing where there are none.
+/// Writes them; nothing where there are none.
 pub(super) fn write(html: &mut Html, context: &Context<'_>) {
-    let following = context.report.exact.and_then(|exact| exact.following);
-    let Some(following) = following.filter(|it| !it.findings.is_empty()) else { return };
+    let Some(exact) = context.report.exact else { return };
     let words = context.words;
-    html.raw("<section aria-labelledby=\"return\">\n");
-    html.element("h2 id=\"return\"", words.return_traffic);
-    html.element("p", words.return_explained);
-    let columns = [words.refused_part, words.connections, words.old, words.new, words.example];
-    html.open_table("return", words.return_traffic, &columns);
-    for finding in following.findings.iter().take(MAX_ROWS) {
-        let what = match refused(finding) {
-            "answers" => words.answers,
-            _ => words.later_packets,
-        };
-        html.raw("<tr><td>").text(what);
+    if let Some(found) = exact.following.filter(|it| !it.findings.is_empty()) {
+        html.raw("<section aria-labelledby=\"return\">\n");
+        html.element("h2 id=\"return\"", words.return_traffic);
+        html.element("p", words.return_explained);
+        let columns = [words.refused_part, words.connections, words.old, words.new, words.example];
+        html.open_table("return", words.return_traffic, &columns);
+        write_rows(html, context, found, Noun::Connection);
+    }
+    if let Some(found) = exact.by_state.filter(|it| !it.findings.is_empty()) {
+        html.raw("<section aria-labelledby=\"states\">\n");
+        html.element("h2 id=\"states\"", words.by_state);
+        html.element("p", words.by_state_explained);
+        let columns = [words.state, words.packets_set, words.old, words.new, words.example];
+        html.open_table("states", words.by_state, &columns);
+        write_rows(html, context, found, Noun::Region);
+    }
+}
+
+/// What is refused, or the state of packets.
+fn kind(finding: &Finding, context: &Context<'_>) -> &'static str {
+    let words = context.words;
+    match PacketState::of(finding) {
+        Some(PacketState::Related) => words.related,
+        Some(PacketState::Invalid) => words.invalid,
+        Some(PacketState::MidStream) => words.mid_stream,
+        None if refused(finding) == "answers" => words.answers,
+        None => words.later_packets,
+    }
+}
+
+/// Writes the rows of a table, and ends it with its section.
+fn write_rows(html: &mut Html, context: &Context<'_>, found: Following<'_>, noun: Noun) {
+    let words = context.words;
+    for finding in found.findings.iter().take(MAX_ROWS) {
+        html.raw("<tr><td>").text(kind(finding, context));
         let ticket = context.report.exact.and_then(|exact| exact.ticket_of(finding));
         if let Some(ticket) = ticket {
             html.raw("<br/>").text(words.waived).raw(" ").element("code", ticket);
         }
         html.raw("</td><td>");
-        for (at, fact) in space(context, following.answer, finding).iter().enumerate() {
+        for (at, fact) in space(context, found.answer, finding).iter().enumerate() {
             html.raw(if at == 0 { "" } else { "<br/>" }).text(fact.label).raw(" ");
             if fact.is_code {
                 html.element("code", &fact.text)
@@ -53,8 +80,8 @@ pub(super) fn write(html: &mut Html, context: &Context<'_>) {
         html.raw("<td>").element("code", &flow(&finding.witness)).raw("</td></tr>\n");
     }
     html.close_table();
-    if let more @ 1.. = following.findings.len().saturating_sub(MAX_ROWS) {
-        let count = context.locale.count(more as u64, Noun::Connection);
+    if let more @ 1.. = found.findings.len().saturating_sub(MAX_ROWS) {
+        let count = context.locale.count(more as u64, noun);
         html.element("p", &fill(words.differences_more, &[&count]));
     }
     html.raw("</section>\n");

@@ -65,8 +65,7 @@ fn write_waivers(
         };
         write_state(html, class, &state);
         let held = |it: &&parefeu_equivalence::Finding| it.accepted == Some(Acceptance::Waiver(at));
-        let later = exact.following.map_or(&[][..], |it| it.findings);
-        let regions = exact.findings.iter().chain(later).filter(held).count() as u64;
+        let regions = exact.findings.iter().chain(exact.apart()).filter(held).count() as u64;
         html.element("td class=\"num\"", &locale.integer(regions));
         let place = format!("{}:{line}", waivers.file);
         html.raw("<td>").element("code", &place).raw("</td></tr>\n");

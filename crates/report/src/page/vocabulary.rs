@@ -121,6 +121,7 @@ pub(super) const fn term(language: Language, term: Term) -> &'static str {
             Term::Device => ["Device", "Équipement"],
             Term::If => ["Only if", "Seulement si"],
             Term::Unless => ["Unless", "Sauf si"],
+            Term::Flags => ["TCP flags", "Drapeaux TCP"],
             Term::Other => ["Also compared", "Également comparé"],
         },
     )

@@ -210,6 +210,25 @@ words! {
         "Les deux pare-feu laissent ces connexions s’ouvrir\u{a0}; l’un refuse ensuite la suite \
          ou les réponses, car il soumet chaque paquet à ses règles. Ce ne sont pas des \
          régions\u{a0}: leurs premiers paquets passent de la même façon.";
+    by_state: "Packets by their state", "Paquets selon leur état";
+    by_state_explained:
+        "Connections open alike. These packets do not open one in order, and rules decide them by \
+         their state: related are ICMP errors about a connection, and connections another one \
+         announced; invalid are packets of no connection; in mid-stream are TCP segments that open \
+         a connection without SYN. One firewall lets them through, the other refuses them.",
+        "Les connexions s’ouvrent de la même façon. Ces paquets-ci n’en ouvrent pas dans les \
+         formes, et les règles tranchent selon leur état\u{a0}: les «\u{a0}liés\u{a0}» sont les \
+         erreurs ICMP au sujet d’une connexion et les connexions qu’une autre a annoncées\u{a0}; \
+         les «\u{a0}invalides\u{a0}» ne relèvent d’aucune connexion\u{a0}; «\u{a0}en cours de \
+         flux\u{a0}», des segments TCP ouvrent une connexion sans SYN. L’un des pare-feu les \
+         laisse passer, l’autre les refuse.";
+    by_state_lead:
+        "Packets that open no connection in order differ by their state ({}).",
+        "Des paquets qui n’ouvrent pas de connexion dans les formes diffèrent selon leur état ({}).";
+    related: "related", "liés";
+    invalid: "invalid", "invalides";
+    mid_stream: "in mid-stream", "en cours de flux";
+    packets_set: "Packets", "Paquets";
     refused_part: "Refused", "Refusé";
     later_packets: "later packets", "la suite";
     answers: "answers", "les réponses";

@@ -5,8 +5,9 @@ use std::path::Path;
 use parefeu_equivalence::{
     Answer, Assumption, Conclusion, Date, EXPLAIN_WORK, Edits, Explanation, Finding, Intent,
     ObjectNames, Pairing, Proved, Request, Reviewed, Side, SolveLimits, Standing, Stated, Terms,
-    Verdict, Waiver, Weighed, WithObjects, compare, compare_following, compare_records, conclude,
-    explain, findings_apart, findings_following, findings_of_records, prove, review, unread,
+    Verdict, Waiver, Weighed, WithObjects, compare, compare_by_state, compare_following,
+    compare_records, conclude, explain, findings_apart, findings_by_state, findings_following,
+    findings_of_records, prove, review, unread,
 };
 use parefeu_policy::Objects;
 use parefeu_report::{Detail, DiffReport, Exact, Following, Intents, Waivers};
@@ -74,6 +75,8 @@ pub(crate) struct Answered {
     pub(crate) findings: Vec<Finding>,
     /// The same of what follows first packets, where that had to be compared.
     following: Option<(Answer, Vec<Finding>)>,
+    /// The same of packets that are not first ones, by their state.
+    by_state: (Answer, Vec<Finding>),
     /// What is recorded of packets that are treated alike, where that was compared.
     records: Option<Answer>,
     pub(crate) conclusion: Conclusion,
@@ -106,6 +109,9 @@ impl Answered {
             let findings = findings_following(old, new, &answer, pairing, &terms);
             (answer, findings)
         });
+        let by_state = compare_by_state(old, new, asked, &answer);
+        let terms_of_others = Terms { narrowing: None, ..terms };
+        let others = findings_by_state(old, new, &by_state, pairing, &terms_of_others);
         let records = match args.logging {
             Logging::Always => true,
             Logging::Auto => old.dialect == new.dialect,
@@ -117,16 +123,17 @@ impl Answered {
         }
         let later = following.as_ref();
         let answers = std::iter::once(&answer).chain(later.map(|(answer, _)| answer));
-        let answers: Vec<&Answer> = answers.chain(&records).collect();
+        let answers: Vec<&Answer> = answers.chain([&by_state]).chain(&records).collect();
         let later: &[Finding] = later.map_or(&[], |(_, findings)| findings);
-        let conclusion = conclude(sides, &answers, &[&findings[..], later].concat(), pairing);
-        let left = findings.iter().chain(later);
+        let all = [&findings[..], later, &others].concat();
+        let conclusion = conclude(sides, &answers, &all, pairing);
+        let left = all.iter();
         let left = left.filter(|it| it.accepted.is_none() || it.is_contradicted());
         let left: Vec<Finding> = left.cloned().collect();
         let left = conclude(sides, &answers, &left, pairing);
         let details = details(loaded, &findings);
         let explained = args.explain.then(|| explain([old, new], &answer, EXPLAIN_WORK));
-        let reviewed = review(&answers, &[&findings, later], waivers, lists.today);
+        let reviewed = review(&answers, &[&findings, later, &others], waivers, lists.today);
         let proved = lists.intents().iter().map(|intent| {
             [(old, Side::Old), (new, Side::New)]
                 .map(|(firewall, side)| prove(firewall, (pairing, side), intent, limits))
@@ -143,6 +150,7 @@ impl Answered {
             answer,
             findings,
             following,
+            by_state: (by_state, others),
             records,
             conclusion,
             certified,
@@ -167,10 +175,14 @@ impl Answered {
         let waivers = lists.waivers.as_ref();
         let intents = lists.intents.as_ref();
         let following = self.following.as_ref();
+        let was_compared =
+            |it: &&(Answer, Vec<Finding>)| !it.0.compared.is_empty() || !it.0.undecided.is_empty();
+        let by_state = Some(&self.by_state).filter(was_compared);
         Exact {
             answer: &self.answer,
             findings: &self.findings,
             following: following.map(|(answer, findings)| Following { answer, findings }),
+            by_state: by_state.map(|(answer, findings)| Following { answer, findings }),
             records: self.records.as_ref(),
             details: &self.details,
             explained: self.explained.as_ref(),

@@ -190,6 +190,7 @@ impl Compared {
                 answer: &self.answer,
                 findings: &self.findings,
                 following: following.map(|(answer, findings)| Following { answer, findings }),
+                by_state: None,
                 records: None,
                 details: &self.details,
                 explained: self.explained.as_ref(),

@@ -1,0 +1,359 @@
+//! Packets that are not the first of a connection, and that rules are asked about by their state.
+//!
+//! A firewall that compares every packet with its rules offers them the packet's state, too. What
+//! its rules say of one state is what a firewall says of first packets whose rules for other states
+//! are switched off: so it is written out, and compared outside of what first packets differ by.
+
+use std::collections::BTreeSet;
+
+use parefeu_net::{Protocol, TcpFlags};
+use parefeu_policy::set::Ranges;
+use parefeu_policy::{
+    ConnectionState, LinkedAction, LinkedFirewall, LinkedLayer, LinkedMatch, LinkedRule,
+    LinkedRuleBase, RuleBaseId, RuleId, Sees, Span, StateSet,
+};
+
+use crate::accept::Terms;
+use crate::compare::{Answer, Assumed, Compared, Request, Undecided, Unproved, open};
+use crate::confirm;
+use crate::finding::{Finding, told};
+use crate::flatten::{Case, Family, NotFlattened, Obstacle, ProtocolClass, flatten_others};
+use crate::following::is_unconditional;
+use crate::pairing::Pairing;
+use crate::problem::{Field, Outcome, Side, Translate};
+use crate::region::regions;
+use crate::scope::Sets;
+use crate::solve::{SolveLimits, solve};
+
+/// What packets are that are compared by their state.
+#[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+pub enum PacketState {
+    /// ICMP errors about a connection, and first packets of connections another one announced.
+    Related,
+    /// Packets of no connection, which open none: wrong checksums, wrong flags, outside of the
+    /// window.
+    Invalid,
+    /// TCP segments without SYN that open a connection, where that is let happen.
+    MidStream,
+}
+
+impl PacketState {
+    /// Every state.
+    pub const ALL: [Self; 3] = [Self::Related, Self::Invalid, Self::MidStream];
+
+    /// The name in reports.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Related => "related",
+            Self::Invalid => "invalid",
+            Self::MidStream => "mid-stream",
+        }
+    }
+
+    /// The state of a finding; `None` of one that is of first packets.
+    pub fn of(finding: &Finding) -> Option<Self> {
+        let outcomes = [&finding.old.outcome, &finding.new.outcome];
+        let refuses = |state: &Self| {
+            outcomes.iter().any(|it| matches!(it, Outcome::Deny(how) if **how == *state.refusal()))
+        };
+        Self::ALL.into_iter().find(refuses)
+    }
+
+    /// How packets of the state are refused, by whatever rule.
+    const fn refusal(self) -> &'static str {
+        match self {
+            Self::Related => "drop related packets",
+            Self::Invalid => "drop invalid packets",
+            Self::MidStream => "drop packets in mid-stream",
+        }
+    }
+
+    /// What rules are told.
+    pub(crate) const fn told(self) -> ConnectionState {
+        match self {
+            Self::Related => ConnectionState::Related,
+            Self::Invalid => ConnectionState::Invalid,
+            Self::MidStream => ConnectionState::New,
+        }
+    }
+
+    /// What becomes of packets of the state.
+    fn treatment(self, firewall: &LinkedFirewall) -> Treatment {
+        let behaviour = &firewall.behaviour;
+        let asked = match self {
+            Self::Related => behaviour.filter_every_packet || !behaviour.icmp_errors_related,
+            Self::Invalid => behaviour.filter_every_packet,
+            Self::MidStream => behaviour.tcp_loose,
+        };
+        match self {
+            _ if asked => Treatment::Asked,
+            Self::Related => Treatment::Passed,
+            Self::Invalid | Self::MidStream => Treatment::Dropped,
+        }
+    }
+
+    /// The values that make a packet of a case one of the state, beside those asked about; `None`
+    /// where no packet is.
+    fn within(self, case: &Case, is_shared: bool) -> Option<Vec<(Field, Ranges)>> {
+        match (self, case.protocols) {
+            (Self::Related, ProtocolClass::Icmp) => {
+                Some(vec![(Field::SrcPort, errors(case.family))])
+            }
+            // Which connections are announced is for the firewall to say that expects them.
+            (Self::Related, _) if is_shared => Some(Vec::new()),
+            (Self::Invalid, _) => Some(Vec::new()),
+            (Self::MidStream, ProtocolClass::WithPorts) => {
+                let tcp = Ranges::one(Protocol::TCP.0);
+                Some(vec![(Field::Protocol, tcp), (Field::Flags, picked_up())])
+            }
+            _ => None,
+        }
+    }
+}
+
+/// What a firewall does with packets of a state.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Treatment {
+    /// Its rules decide.
+    Asked,
+    /// They pass with their connection.
+    Passed,
+    /// They belong to no connection.
+    Dropped,
+}
+
+/// The types of ICMP errors (RFC 792, RFC 4443).
+fn errors(family: Family) -> Ranges {
+    let types: &[(u128, u128)] = match family {
+        Family::V4 => &[(3, 5), (11, 12)],
+        Family::V6 => &[(1, 4)],
+    };
+    types.iter().copied().collect()
+}
+
+/// The flags with which connections are picked up in mid-stream: ACK without SYN, FIN and RST.
+fn picked_up() -> Ranges {
+    let others = TcpFlags::SYN.0 | TcpFlags::FIN.0 | TcpFlags::RST.0;
+    let fits = |flags: &u8| flags & (others | TcpFlags::ACK.0) == TcpFlags::ACK.0;
+    (0..=u8::MAX).filter(fits).map(|flags| (flags.into(), flags.into())).collect()
+}
+
+/// Compares what becomes of packets by their state, for every case of `answer` and outside of its
+/// regions. Where rules of both sides decide, the answer's regions differ; where one side's rules
+/// decide and the other keeps sessions, and they do not come to the same, that is assumed not to
+/// matter, and told so. Nothing is looked at where rules do not tell the states apart.
+///
+/// Translations are not compared. Related packets are those rules see: that there are connections
+/// they are about is not looked at.
+///
+/// Cost: that of [`compare`](crate::compare()) for each state that rules tell apart.
+pub fn compare_by_state(
+    old: &LinkedFirewall,
+    new: &LinkedFirewall,
+    request: &Request,
+    answer: &Answer,
+) -> Answer {
+    let mut found = Answer::default();
+    for state in PacketState::ALL {
+        let treatments = [old, new].map(|firewall| state.treatment(firewall));
+        let is_shared = treatments == [Treatment::Asked; 2];
+        let is_alike = treatments[0] == treatments[1] && !is_shared;
+        let told = [old, new].into_iter().any(|firewall| tells(firewall, state));
+        // That one side alone picks connections up is no matter of rules.
+        if is_alike || (is_shared && !told) || (!is_shared && state == PacketState::MidStream) {
+            continue;
+        }
+        let sides = [(old, treatments[0]), (new, treatments[1])]
+            .map(|(firewall, treatment)| facing(firewall, state, treatment));
+        let sides = written_apart(sides, state);
+        let mut assumed = BTreeSet::new();
+        for alike in &answer.compared {
+            let Some(within) = state.within(&alike.case, is_shared) else { continue };
+            let mut case = alike.case.clone();
+            case.within.extend(within);
+            let compared = match &sides {
+                Ok(sides) => one_case(sides, request, (alike, case), state),
+                Err(refused) => Err(not_written_out(*refused)),
+            };
+            let undecided = |because| {
+                let Case { family, protocols, .. } = alike.case;
+                Undecided { family, protocols, crossings: alike.crossings.clone(), because }
+            };
+            match compared {
+                Ok(compared) => {
+                    found.undecided.extend(open(&compared.solution).into_iter().map(undecided));
+                    if is_shared {
+                        found.compared.push(compared);
+                    } else if let Some(first) = compared.regions.first() {
+                        let asked = usize::from(treatments[1] == Treatment::Asked);
+                        let fate = [&first.old, &first.new][asked];
+                        let rule = fate.deciders.first().and_then(|origin| origin.rule);
+                        let at = rule.map(|id| [old, new][asked].rules[id.index()].at);
+                        assumed.insert(([Side::Old, Side::New][asked], at.unwrap_or_default()));
+                    }
+                }
+                Err(because) => found.undecided.push(undecided(because)),
+            }
+        }
+        // Of all the rules one tells enough.
+        let first = assumed.into_iter().next();
+        found.assumed.extend(first.map(|(side, at)| to_assume(state, side, at)));
+    }
+    found
+}
+
+/// The findings of packets by their state, those parts of them told apart that are accepted.
+pub fn findings_by_state(
+    old: &LinkedFirewall,
+    new: &LinkedFirewall,
+    answer: &Answer,
+    pairing: &Pairing,
+    terms: &Terms<'_>,
+) -> Vec<Finding> {
+    let mut found = told(old, new, answer, pairing, terms);
+    let applications = answer.applications();
+    for it in found.iter_mut().take(Finding::CONFIRMED) {
+        let Some(state) = PacketState::of(it) else { continue };
+        let way = &it.witness_way;
+        let sides = [(old, way.old, &it.old), (new, way.new, &it.new)];
+        it.opinions = sides.map(|(firewall, passage, decision)| {
+            let expected = decision.outcome.allows();
+            confirm::ask_by_state(firewall, passage, (&it.witness, state), applications, expected)
+        });
+    }
+    found
+}
+
+fn to_assume(state: PacketState, side: Side, at: Span) -> Assumed {
+    let text = match state {
+        PacketState::Related => {
+            "errors about connections do not matter: rules here refuse some, and the other side \
+             passes them with their connection"
+        }
+        PacketState::Invalid | PacketState::MidStream => {
+            "packets of no connection do not matter: rules here let some through, and the other \
+             side drops them"
+        }
+    };
+    Assumed { side, at, code: state.name(), text }
+}
+
+fn one_case(
+    [old, new]: &[LinkedFirewall; 2],
+    request: &Request,
+    (alike, case): (&Compared, Case),
+    state: PacketState,
+) -> Result<Compared, Unproved> {
+    if request.limits.stop.is_given() {
+        return Err(Unproved::Stopped);
+    }
+    let different: Vec<&Sets> = alike.regions.iter().map(|region| &region.sets).collect();
+    let flags = state != PacketState::Related;
+    let mut problem =
+        flatten_others(old, new, &case, (&different, flags)).map_err(not_written_out)?;
+    for outcome in &mut problem.outcomes {
+        *outcome = match outcome {
+            Outcome::Allow(_) => Outcome::Allow(Translate::default()),
+            Outcome::Deny(_) => Outcome::Deny(state.refusal().into()),
+            Outcome::Outside | Outcome::Recorded(_) => Outcome::Outside,
+        };
+    }
+    let limits = SolveLimits { record: false, compare_refusals: false, ..request.limits };
+    let solution = solve(&problem, &limits);
+    let regions = regions(&problem, &solution.differences);
+    let crossings = alike.crossings.clone();
+    Ok(Compared { case, crossings, problem, solution, regions })
+}
+
+const fn not_written_out(refused: NotFlattened) -> Unproved {
+    let NotFlattened { side, at, reason: obstacle } = refused;
+    Unproved::NotWrittenOut { side, at, obstacle }
+}
+
+/// Whether rules of a firewall, where they decide, say something else of packets of the state than
+/// of first ones with the same headers.
+fn tells(firewall: &LinkedFirewall, state: PacketState) -> bool {
+    let mut rules = firewall.rules.iter().filter(|rule| !rule.disabled);
+    let flags = |rule: &LinkedRule| !rule.matches.tcp_flags.is_empty();
+    match state {
+        PacketState::MidStream => rules.any(flags),
+        PacketState::Related | PacketState::Invalid => {
+            let apart = |matches: &LinkedMatch| {
+                let states = matches.states;
+                states.contains(state.told()) != states.contains(ConnectionState::New)
+            };
+            rules.any(|rule| apart(&rule.matches) || flags(rule)) || confirm::translates(firewall)
+        }
+    }
+}
+
+/// The firewall as it faces packets of a state: one that faces first packets so.
+fn facing(firewall: &LinkedFirewall, state: PacketState, treatment: Treatment) -> LinkedFirewall {
+    let mut found = firewall.clone();
+    let end = match treatment {
+        Treatment::Asked => {
+            for rule in &mut found.rules {
+                rule.disabled |= !rule.matches.states.contains(state.told());
+                rule.matches.states = StateSet::ALL;
+            }
+            return found;
+        }
+        Treatment::Passed => LinkedAction::Allow,
+        Treatment::Dropped => LinkedAction::Drop,
+    };
+    let at = Span::default();
+    found.rules.clear();
+    found.rule_bases =
+        vec![LinkedRuleBase { name: "".into(), first: RuleId(0), count: 0, default: None, at }];
+    found.layers = vec![LinkedLayer {
+        name: "".into(),
+        rule_base: RuleBaseId(0),
+        default: end,
+        sees_src: Sees::Original,
+        sees_dst: Sees::Original,
+        before_sessions: false,
+    }];
+    found
+}
+
+/// Both sides without their translations, where packets of the state have none of their own.
+fn written_apart(
+    mut sides: [LinkedFirewall; 2],
+    state: PacketState,
+) -> Result<[LinkedFirewall; 2], NotFlattened> {
+    for (firewall, side) in sides.iter_mut().zip([Side::Old, Side::New]) {
+        if let Some(at) = seen_differently(firewall, state) {
+            return Err(NotFlattened { side, at, reason: Obstacle::Views });
+        }
+        if state != PacketState::MidStream {
+            firewall.destination_nat.rules.clear();
+            firewall.source_nat.rules.clear();
+        }
+    }
+    Ok(sides)
+}
+
+/// A rule that translates, where layers compare what it leaves alone and what it makes: related
+/// packets are translated with connections nobody knows.
+fn seen_differently(firewall: &LinkedFirewall, state: PacketState) -> Option<Span> {
+    let mut asked = firewall.layers.iter().filter(|layer| !accepts_all(firewall, layer));
+    let first = asked.next()?;
+    let differs = |it: &LinkedLayer| (it.sees_src, it.sees_dst) != (first.sees_src, first.sees_dst);
+    if state != PacketState::Related || !asked.any(differs) {
+        return None;
+    }
+    let tables = [&firewall.destination_nat, &firewall.source_nat];
+    let mut rules = tables.into_iter().flat_map(|table| &table.rules);
+    rules.find(|rule| !rule.disabled).map(|rule| rule.at)
+}
+
+/// Whether a layer lets everything through.
+fn accepts_all(firewall: &LinkedFirewall, layer: &LinkedLayer) -> bool {
+    let rules = firewall.rules_of(layer.rule_base).iter().filter(|rule| !rule.disabled);
+    let mut rules = rules.filter(|rule| rule.action != LinkedAction::Continue);
+    if let Some(rule) = rules.next() {
+        return rule.action == LinkedAction::Allow && is_unconditional(&rule.matches);
+    }
+    let end = firewall.rule_bases[layer.rule_base.index()].default;
+    end.unwrap_or(layer.default) == LinkedAction::Allow
+}
