@@ -134,6 +134,45 @@ fn return_traffic_is_told_apart_and_counts() {
 }
 
 #[test]
+fn packets_are_told_by_their_state_and_count() {
+    let states = "state = [\"new\", \"established\"]";
+    let web = format!("allow tcp/443 {states}");
+    let folder = Folder::new(&[&web], &["allow tcp/443"]);
+    let document = folder.diff(&[], 1);
+    assert_eq!(document["regions"], Value::Array(Vec::new()), "first packets pass alike");
+    let found = document["packets_by_state"]["regions"].as_array().unwrap();
+    let states: Vec<&Value> = found.iter().map(|region| &region["state"]).collect();
+    assert_eq!(states, ["related", "invalid"]);
+    for region in found {
+        assert_eq!(region["direction"], "opened", "{region}");
+        assert_eq!(region["destination_port"], serde_json::json!(["443"]), "{region}");
+    }
+    let text = folder.check(&["diff", "old.toml", "new.toml"], 1);
+    assert!(text.contains("packets by their state") && text.contains("invalid"), "{text}");
+    let text = folder.check(&["diff", "old.toml", "new.toml", "--format", "md"], 1);
+    assert!(text.contains("## Packets by their state") && text.contains("| invalid |"), "{text}");
+    let page = folder.check(&["diff", "old.toml", "new.toml", "--format", "html"], 1);
+    assert!(page.contains("<h2 id=\"states\">") && page.contains("href=\"#states\""), "{page}");
+
+    let waivers = waiver(443, VALID)
+        .replace("old = \"allow\"\nnew = \"deny\"", "old = \"deny\"\nnew = \"allow\"");
+    let waivers = waivers.replace("source = \"10.0.0.0/24\"\n", "");
+    let document = folder.write("waivers.toml", &waivers).diff(&WAIVERS, 0);
+    assert_eq!(document["waivers"][0]["packets_by_state"], serde_json::json!([1, 2]));
+}
+
+#[test]
+fn flags_of_segments_in_mid_stream_are_named() {
+    let flags = "tcp_flags = [\"syn,ack,fin,rst=syn\"]";
+    let folder = Folder::new(&["allow tcp/443"], &[&format!("allow tcp/443 {flags}")]);
+    let document = folder.diff(&[], 1);
+    let found = document["packets_by_state"]["regions"].as_array().unwrap();
+    let named = found.iter().find(|it| it["state"] == "mid-stream").unwrap();
+    let flags = serde_json::json!([{ "field": "flags", "values": ["!SYN ACK !FIN !RST"] }]);
+    assert_eq!((&named["conditions"], &named["witness"]["tcp_flags"]), (&flags, &["ACK"].into()));
+}
+
+#[test]
 fn differences_somebody_answers_for_do_not_fail_a_comparison() {
     let folder = Folder::new(&[&format!("allow tcp/22 {NEAR}")], &[]);
     folder.diff(&[], 1);
@@ -157,7 +196,13 @@ fn return_traffic_somebody_answers_for_does_not_fail_a_comparison() {
     let folder = Folder::new(&[], &[&rule]).write("old.toml", &old);
     let document = folder.diff(&[], 1);
     assert_eq!(document["return_traffic"]["regions"][0]["waived_by"], Value::Null);
-    let document = folder.write("waivers.toml", &waiver(22, VALID)).diff(&WAIVERS, 0);
+    let folder = folder.write("waivers.toml", &waiver(22, VALID));
+    // What belongs to no connection is still assumed not to matter.
+    let assumed = folder.diff(&WAIVERS, 3)["assumptions"].clone();
+    let assumed = assumed.as_array().unwrap().iter().map(|it| it["id"].as_str().unwrap());
+    let accepted: Vec<&str> = assumed.flat_map(|id| ["--assume", id]).collect();
+    assert_eq!(accepted.len(), 4, "related and invalid packets: {accepted:?}");
+    let document = folder.diff(&[&WAIVERS[..], &accepted].concat(), 0);
     assert_eq!(document["verdict"], "different");
     let regions = document["return_traffic"]["regions"].as_array().unwrap();
     assert!(regions.iter().all(|it| it["waived_by"] == "CHG-22"), "{regions:#?}");

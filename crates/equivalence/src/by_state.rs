@@ -33,19 +33,23 @@ pub enum PacketState {
     /// Packets of no connection, which open none: wrong checksums, wrong flags, outside of the
     /// window.
     Invalid,
+    /// Neighbour discovery and multicast listener messages of IPv6, which belong to no connection
+    /// (RFC 4861, RFC 3810).
+    Untracked,
     /// TCP segments without SYN that open a connection, where that is let happen.
     MidStream,
 }
 
 impl PacketState {
     /// Every state.
-    pub const ALL: [Self; 3] = [Self::Related, Self::Invalid, Self::MidStream];
+    pub const ALL: [Self; 4] = [Self::Related, Self::Invalid, Self::Untracked, Self::MidStream];
 
     /// The name in reports.
     pub const fn name(self) -> &'static str {
         match self {
             Self::Related => "related",
             Self::Invalid => "invalid",
+            Self::Untracked => "untracked",
             Self::MidStream => "mid-stream",
         }
     }
@@ -64,16 +68,19 @@ impl PacketState {
         match self {
             Self::Related => "drop related packets",
             Self::Invalid => "drop invalid packets",
+            Self::Untracked => "drop untracked packets",
             Self::MidStream => "drop packets in mid-stream",
         }
     }
 
-    /// What rules are told.
-    pub(crate) const fn told(self) -> ConnectionState {
+    /// What the rules of a firewall are told.
+    pub(crate) const fn told(self, firewall: &LinkedFirewall) -> ConnectionState {
         match self {
             Self::Related => ConnectionState::Related,
             Self::Invalid => ConnectionState::Invalid,
-            Self::MidStream => ConnectionState::New,
+            Self::Untracked if firewall.behaviour.filter_every_packet => ConnectionState::Untracked,
+            // Where sessions are kept, each such message has one of its own.
+            Self::Untracked | Self::MidStream => ConnectionState::New,
         }
     }
 
@@ -83,12 +90,13 @@ impl PacketState {
         let asked = match self {
             Self::Related => behaviour.filter_every_packet || !behaviour.icmp_errors_related,
             Self::Invalid => behaviour.filter_every_packet,
+            Self::Untracked => true,
             Self::MidStream => behaviour.tcp_loose,
         };
         match self {
             _ if asked => Treatment::Asked,
             Self::Related => Treatment::Passed,
-            Self::Invalid | Self::MidStream => Treatment::Dropped,
+            Self::Invalid | Self::Untracked | Self::MidStream => Treatment::Dropped,
         }
     }
 
@@ -102,6 +110,10 @@ impl PacketState {
             // Which connections are announced is for the firewall to say that expects them.
             (Self::Related, _) if is_shared => Some(Vec::new()),
             (Self::Invalid, _) => Some(Vec::new()),
+            (Self::Untracked, ProtocolClass::Icmp) if case.family == Family::V6 => {
+                let types: Ranges = [(130, 136), (143, 143)].into_iter().collect();
+                Some(vec![(Field::SrcPort, types)])
+            }
             (Self::MidStream, ProtocolClass::WithPorts) => {
                 let tcp = Ranges::one(Protocol::TCP.0);
                 Some(vec![(Field::Protocol, tcp), (Field::Flags, picked_up())])
@@ -188,7 +200,12 @@ pub fn compare_by_state(
                         let asked = usize::from(treatments[1] == Treatment::Asked);
                         let fate = [&first.old, &first.new][asked];
                         let rule = fate.deciders.first().and_then(|origin| origin.rule);
-                        let at = rule.map(|id| [old, new][asked].rules[id.index()].at);
+                        let firewall = [old, new][asked];
+                        let end = || {
+                            let last = firewall.layers.last();
+                            last.map(|layer| firewall.rule_bases[layer.rule_base.index()].at)
+                        };
+                        let at = rule.map(|id| firewall.rules[id.index()].at).or_else(end);
                         assumed.insert(([Side::Old, Side::New][asked], at.unwrap_or_default()));
                     }
                 }
@@ -230,7 +247,7 @@ fn to_assume(state: PacketState, side: Side, at: Span) -> Assumed {
             "errors about connections do not matter: rules here refuse some, and the other side \
              passes them with their connection"
         }
-        PacketState::Invalid | PacketState::MidStream => {
+        _ => {
             "packets of no connection do not matter: rules here let some through, and the other \
              side drops them"
         }
@@ -248,7 +265,7 @@ fn one_case(
         return Err(Unproved::Stopped);
     }
     let different: Vec<&Sets> = alike.regions.iter().map(|region| &region.sets).collect();
-    let flags = state != PacketState::Related;
+    let flags = matches!(state, PacketState::Invalid | PacketState::MidStream);
     let mut problem =
         flatten_others(old, new, &case, (&different, flags)).map_err(not_written_out)?;
     for outcome in &mut problem.outcomes {
@@ -277,10 +294,10 @@ fn tells(firewall: &LinkedFirewall, state: PacketState) -> bool {
     let flags = |rule: &LinkedRule| !rule.matches.tcp_flags.is_empty();
     match state {
         PacketState::MidStream => rules.any(flags),
-        PacketState::Related | PacketState::Invalid => {
+        PacketState::Related | PacketState::Invalid | PacketState::Untracked => {
+            let told = state.told(firewall);
             let apart = |matches: &LinkedMatch| {
-                let states = matches.states;
-                states.contains(state.told()) != states.contains(ConnectionState::New)
+                matches.states.contains(told) != matches.states.contains(ConnectionState::New)
             };
             rules.any(|rule| apart(&rule.matches) || flags(rule)) || confirm::translates(firewall)
         }
@@ -292,8 +309,9 @@ fn facing(firewall: &LinkedFirewall, state: PacketState, treatment: Treatment) -
     let mut found = firewall.clone();
     let end = match treatment {
         Treatment::Asked => {
+            let told = state.told(firewall);
             for rule in &mut found.rules {
-                rule.disabled |= !rule.matches.states.contains(state.told());
+                rule.disabled |= !rule.matches.states.contains(told);
                 rule.matches.states = StateSet::ALL;
             }
             return found;

@@ -99,8 +99,8 @@ pub(crate) fn ask_following(
     Opinion { agrees, ..opening }
 }
 
-/// Asks what rules say of a witness of this state. Nothing is said where it may be translated with a
-/// connection nobody knows. `O(rules)`.
+/// Asks what rules say of a witness of this state. Nothing is said where it may be translated with
+/// a connection nobody knows. `O(rules)`.
 pub(crate) fn ask_by_state(
     firewall: &LinkedFirewall,
     passage: Passage,
@@ -115,7 +115,7 @@ pub(crate) fn ask_by_state(
         (_, None) => TcpFlags::ACK,
     };
     let tcp_flags = first.tcp_flags.map(|_| flags);
-    let asked = PacketKey { state: state.told(), tcp_flags, ..first };
+    let asked = PacketKey { state: state.told(firewall), tcp_flags, ..first };
     let judged = reference::judge(firewall, &asked, &knowledge(firewall, witness, applications));
     let told = state == PacketState::MidStream || !translates(firewall);
     let is_known = is_whole_but(witness, Some(&Field::Flags));

@@ -90,7 +90,7 @@ pub(crate) fn refused(finding: &Finding) -> &str {
     refusal.map_or("", |(_, what)| what)
 }
 
-/// What tells a difference from others that are not of first packets: what is refused, or the state.
+/// What tells differences apart that are not of first packets: what is refused, or the state.
 pub(crate) fn apart_kind(finding: &Finding) -> &str {
     match PacketState::of(finding) {
         Some(state) => state.name(),

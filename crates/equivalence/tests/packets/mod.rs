@@ -61,6 +61,7 @@ fn value(field: &Field, key: &PacketKey, application: u128) -> Option<u128> {
         Field::SrcPort => key.icmp.map_or(key.src_port.into(), |(kind, _)| kind.into()),
         Field::DstPort => second,
         Field::Application => application,
+        Field::Flags => key.tcp_flags?.0.into(),
         _ => return None,
     })
 }

@@ -214,12 +214,13 @@ words! {
     by_state_explained:
         "Connections open alike. These packets do not open one in order, and rules decide them by \
          their state: related are ICMP errors about a connection, and connections another one \
-         announced; invalid are packets of no connection; in mid-stream are TCP segments that open \
-         a connection without SYN. One firewall lets them through, the other refuses them.",
+         announced; invalid are packets of no connection; untracked is neighbour discovery of \
+         IPv6; in mid-stream are TCP segments that open a connection without SYN. One firewall lets them through, the other refuses them.",
         "Les connexions s’ouvrent de la même façon. Ces paquets-ci n’en ouvrent pas dans les \
          formes, et les règles tranchent selon leur état\u{a0}: les «\u{a0}liés\u{a0}» sont les \
          erreurs ICMP au sujet d’une connexion et les connexions qu’une autre a annoncées\u{a0}; \
-         les «\u{a0}invalides\u{a0}» ne relèvent d’aucune connexion\u{a0}; «\u{a0}en cours de \
+         les «\u{a0}invalides\u{a0}» ne relèvent d’aucune connexion\u{a0}; les «\u{a0}non \
+         suivis\u{a0}» sont la découverte de voisins d’IPv6\u{a0}; «\u{a0}en cours de \
          flux\u{a0}», des segments TCP ouvrent une connexion sans SYN. L’un des pare-feu les \
          laisse passer, l’autre les refuse.";
     by_state_lead:
@@ -227,6 +228,7 @@ words! {
         "Des paquets qui n’ouvrent pas de connexion dans les formes diffèrent selon leur état ({}).";
     related: "related", "liés";
     invalid: "invalid", "invalides";
+    untracked: "untracked", "non suivis";
     mid_stream: "in mid-stream", "en cours de flux";
     packets_set: "Packets", "Paquets";
     refused_part: "Refused", "Refusé";
