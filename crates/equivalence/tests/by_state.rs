@@ -41,12 +41,18 @@ impl Both {
 
     /// Of the findings by state: the state, what changes and the protocols.
     fn told(&self) -> Vec<(PacketState, Change)> {
-        let mut told: Vec<_> =
-            self.others.1.iter().map(|it| (PacketState::of(it).unwrap(), it.change)).collect();
+        let told = self.others.1.iter();
+        let mut told: Vec<_> = told.map(|it| (state_of(it), it.change)).collect();
         told.sort_unstable();
         told.dedup();
         told
     }
+}
+
+#[track_caller]
+fn state_of(finding: &Finding) -> PacketState {
+    let Some(state) = PacketState::of(finding) else { unreachable!("{finding:?} has no state") };
+    state
 }
 
 /// A packet of the state with the headers of a first packet; `None` where there is none.
@@ -131,7 +137,7 @@ fn check_pair(sides: [Firewall; 2], seed: u64) -> (usize, usize) {
 /// Of a witness one side lets through and the other refuses, unless that cannot be told.
 #[track_caller]
 fn check_witness(sides: [&LinkedFirewall; 2], finding: &Finding, names: &[Box<str>]) {
-    let state = PacketState::of(finding).unwrap();
+    let state = state_of(finding);
     let (first, application) = opening_of(&finding.witness);
     let told = finding.witness.others.iter().find(|(field, _)| *field == Field::Flags);
     let flags = told.map_or(TcpFlags::ACK, |(_, flags)| TcpFlags(*flags as u8));
