@@ -196,17 +196,10 @@ pub fn compare_by_state(
                     found.undecided.extend(open(&compared.solution).into_iter().map(undecided));
                     if is_shared {
                         found.compared.push(compared);
-                    } else if let Some(first) = compared.regions.first() {
+                    } else {
                         let asked = usize::from(treatments[1] == Treatment::Asked);
-                        let fate = [&first.old, &first.new][asked];
-                        let rule = fate.deciders.first().and_then(|origin| origin.rule);
-                        let firewall = [old, new][asked];
-                        let end = || {
-                            let last = firewall.layers.last();
-                            last.map(|layer| firewall.rule_bases[layer.rule_base.index()].at)
-                        };
-                        let at = rule.map(|id| firewall.rules[id.index()].at).or_else(end);
-                        assumed.insert(([Side::Old, Side::New][asked], at.unwrap_or_default()));
+                        let at = first_decider([old, new][asked], asked, &compared);
+                        assumed.extend(at.map(|at| ([Side::Old, Side::New][asked], at)));
                     }
                 }
                 Err(because) => found.undecided.push(undecided(because)),
@@ -239,6 +232,20 @@ pub fn findings_by_state(
         });
     }
     found
+}
+
+/// Where a side says what its differences are; `None` where only implied rules do, which stand for
+/// what its text does not hold and are assumed to agree already.
+fn first_decider(firewall: &LinkedFirewall, side: usize, compared: &Compared) -> Option<Span> {
+    let fates = compared.regions.iter().map(|region| [&region.old, &region.new][side]);
+    let mut rules = fates.map(|fate| fate.deciders.first().and_then(|origin| origin.rule));
+    let stated = |id: &Option<RuleId>| id.is_none_or(|id| !firewall.rules[id.index()].implied);
+    let end = || {
+        let layer = firewall.layers.last()?;
+        Some(firewall.rule_bases[layer.rule_base.index()].at)
+    };
+    let rule = rules.find(stated)?;
+    rule.map(|id| firewall.rules[id.index()].at).or_else(end).or(Some(Span::default()))
 }
 
 fn to_assume(state: PacketState, side: Side, at: Span) -> Assumed {
