@@ -279,8 +279,7 @@ impl Core {
         if state == ConnectionState::Invalid && !behaviour.filter_every_packet {
             return Decision::refuse(Verdict::Drop, Reason::InvalidFirstPacket);
         }
-        let judged_alone = matches!(state, ConnectionState::Invalid | ConnectionState::Untracked);
-        if judged_alone && behaviour.filter_every_packet {
+        if behaviour.judges_alone(state) {
             let decision = self.judge_alone(arrival, packet, state);
             return decision.unwrap_or(Decision::refuse(Verdict::Drop, Reason::NotIp));
         }

@@ -11,13 +11,15 @@ use parefeu_policy::{
 };
 use serde::{Deserialize, Serialize};
 
-/// Judges a new connection: destination translation, route, filter layers, source translation.
+/// Judges a new connection: destination translation, route, filter layers, source translation. What
+/// belongs to no connection is not translated.
 ///
 /// The same answer as [`parefeu_policy::reference::judge`], at the speed of compiled lookups and
 /// without allocation. Egress interface and zones are filled in from routes where `key` leaves them
 /// open.
 pub fn judge(policy: &CompiledPolicy, key: &PacketKey, known: &Knowledge<'_>) -> Judgement {
-    let route = open_route(policy, key);
+    let is_alone = policy.firewall().behaviour.judges_alone(key.state);
+    let route = if is_alone { route_alone(policy, key) } else { open_route(policy, key) };
     let evaluation = evaluate(policy, &route, known);
     Judgement {
         key: route.key,

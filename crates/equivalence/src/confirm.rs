@@ -117,7 +117,9 @@ pub(crate) fn ask_by_state(
     let tcp_flags = first.tcp_flags.map(|_| flags);
     let asked = PacketKey { state: state.told(firewall), tcp_flags, ..first };
     let judged = reference::judge(firewall, &asked, &knowledge(firewall, witness, applications));
-    let told = state == PacketState::MidStream || !translates(firewall);
+    // What belongs to no connection is not translated.
+    let alone = firewall.behaviour.judges_alone(asked.state);
+    let told = alone || state == PacketState::MidStream || !translates(firewall);
     let is_known = is_whole_but(witness, Some(&Field::Flags));
     let passes = certainly(&judged).filter(|_| told && is_known);
     Opinion { agrees: passes.map(|passes| passes == expected), leaves: None }

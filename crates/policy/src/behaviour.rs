@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use crate::ConnectionState;
 use crate::preset::{Preset, timers};
 
 /// How a firewall keeps connections. Every difference between vendors is a value here.
@@ -268,6 +269,13 @@ impl Behaviour {
         let timers = timers(Preset::Linux);
         let timers = timers.iter().map(|(name, _)| name).collect::<Vec<_>>();
         timers.into_iter().chain(Self::SWITCHES).chain(["nat-mapping", "pending"])
+    }
+
+    /// Whether packets of a state belong to no connection: rules judge each as it arrives, and
+    /// nothing translates it (`docs/semantics.md` S5.9).
+    pub const fn judges_alone(&self, state: ConnectionState) -> bool {
+        let alone = matches!(state, ConnectionState::Invalid | ConnectionState::Untracked);
+        self.filter_every_packet && alone
     }
 
     /// A vendor's documented defaults. Sources: `docs/semantics.md`, clause "Timers".

@@ -38,8 +38,10 @@ pub struct Judgement {
     pub evaluation: Evaluation,
 }
 
-/// Judges a new connection. `key.egress`, `key.from` and `key.to` are filled in from routes where
-/// the firewall has them and `key` leaves them open.
+/// Judges a new connection, or a packet of another state by itself: what belongs to no connection
+/// is not translated ([`Behaviour::judges_alone`](crate::Behaviour::judges_alone)). `key.egress`,
+/// `key.from` and `key.to` are filled in from routes where the firewall has them and `key` leaves
+/// them open.
 pub fn judge(firewall: &LinkedFirewall, key: &PacketKey, known: &Knowledge<'_>) -> Judgement {
     let mut key = *key;
     key.from = key.from.or(key.ingress.and_then(|id| firewall.zone_of(id)));
@@ -272,7 +274,9 @@ fn first_nat<'a>(
     key: &PacketKey,
 ) -> (Option<(usize, &'a LinkedNatRule)>, Option<Span>) {
     let mut doubtful = None;
-    for (index, rule) in table.rules.iter().enumerate().filter(|(_, rule)| !rule.disabled) {
+    let is_alone = firewall.behaviour.judges_alone(key.state);
+    let rules = table.rules.iter().enumerate();
+    for (index, rule) in rules.filter(|(_, rule)| !rule.disabled && !is_alone) {
         match rule.matches.header_truth(key, &firewall.schedules) {
             Truth::No => {}
             Truth::Maybe(_) => doubtful = doubtful.or(Some(rule.at)),

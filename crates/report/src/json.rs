@@ -6,6 +6,7 @@ use parefeu_replay::{DifferenceClass, Group, GroupSide, RuleHits};
 use serde_json::{Map, Value, json};
 
 use crate::asked::asked_document;
+use crate::behaviour::setting_documents;
 use crate::explained::{idle_document, mapping_documents};
 use crate::gap::{gap_document, gaps};
 use crate::intent::intent_documents;
@@ -61,6 +62,7 @@ pub fn diff_document(report: &DiffReport<'_>) -> Value {
         "logging_compared": exact.is_some_and(|exact| exact.records.is_some()),
         "undecided": gaps.iter().map(gap_document).collect::<Vec<Value>>(),
         "timers": timer_documents(report),
+        "session_settings": setting_documents(report),
         "traffic": traffic(report),
         "certificate": exact.and_then(|exact| exact.certificate),
     });

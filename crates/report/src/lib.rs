@@ -3,6 +3,7 @@
 //! out what a replay found.
 
 mod asked;
+mod behaviour;
 mod csv;
 mod explained;
 mod gap;

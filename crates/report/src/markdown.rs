@@ -9,6 +9,7 @@ use parefeu_policy::{LinkedFirewall, RuleId};
 use parefeu_replay::{Comparison, DifferenceClass, Group, GroupSide, RuleHits};
 
 use crate::asked::asked;
+use crate::behaviour::{Setting, meaning, settings};
 use crate::gap::gaps;
 use crate::json::rules_hit;
 use crate::packets::{Size, few, in_words, parts_of};
@@ -70,6 +71,7 @@ pub fn diff_markdown(report: &DiffReport<'_>) -> String {
         write_coverage(&mut text, report, comparison);
     }
     write_timers(&mut text, report);
+    write_settings(&mut text, report);
     if !report.not_modelled.is_empty() {
         let _ = writeln!(text, "\n## Not modelled\n");
         for it in report.not_modelled {
@@ -122,6 +124,18 @@ fn write_timers(text: &mut String, report: &DiffReport<'_>) {
         let cell = if seen { format!(" {} |", escape(&effect(it))) } else { String::new() };
         let _ =
             writeln!(text, "| {} | {} | {} |{cell}", it.timer, seconds(it.old), seconds(it.new));
+    }
+}
+
+/// The settings of session keeping that differ.
+fn write_settings(text: &mut String, report: &DiffReport<'_>) {
+    for (at, Setting { name, old, new }) in settings(report).into_iter().enumerate() {
+        if at == 0 {
+            let _ = writeln!(text, "\n## How sessions are kept\n");
+            let _ = writeln!(text, "| setting | old | new | what it does |\n|---|---|---|---|");
+        }
+        let [meaning, _] = meaning(name);
+        let _ = writeln!(text, "| {} | {old} | {new} | {} |", code(name), escape(meaning));
     }
 }
 

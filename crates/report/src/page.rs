@@ -4,6 +4,7 @@
 //! a content security policy forbids what an escaped name could never cause anyway.
 
 mod banner;
+mod behaviour;
 mod chart;
 mod coverage;
 mod difference;
@@ -72,6 +73,7 @@ pub fn diff_page(report: &DiffReport<'_>, language: Language) -> String {
     summary::write(&mut html, &context);
     difference::write(&mut html, &context);
     timer::write(&mut html, &context);
+    behaviour::write(&mut html, &context);
     coverage::write(&mut html, &context);
     doubt::write(&mut html, &context);
     html.raw("</main>\n");

@@ -9,6 +9,7 @@ use parefeu_policy::LinkedFirewall;
 use parefeu_replay::{Comparison, DifferenceClass, DifferenceReport, Group, GroupSide};
 
 use crate::asked::asked;
+use crate::behaviour::write_settings;
 use crate::explained::{by_name, edit_text, explanation_text};
 use crate::gap::{Gap, gaps};
 use crate::intent::write_intents;
@@ -44,6 +45,7 @@ pub fn diff_table(report: &DiffReport<'_>, width: u16) -> String {
         write_traffic(&mut text, comparison, report, width);
         write_timers(&mut text, report);
     }
+    write_settings(&mut text, report);
     if report.clock_held > 0 {
         let _ =
             writeln!(text, "{} frames out of time order; the clock was held", report.clock_held);

@@ -10,6 +10,7 @@ use super::words::fill;
 use super::{Context, Language};
 use crate::Exact;
 use crate::asked::asked;
+use crate::behaviour::settings;
 use crate::gap::gaps;
 use crate::packets::Term;
 use crate::region::Kind;
@@ -233,6 +234,7 @@ fn contents(html: &mut Html, context: &Context<'_>) {
         ("summary", words.summary),
         ("differences", words.differences),
         ("timers", words.timers),
+        ("settings", words.settings),
         ("coverage", words.coverage),
         ("doubts", words.doubts),
     ] {
@@ -248,6 +250,7 @@ fn contents(html: &mut Html, context: &Context<'_>) {
             "stated" => exact.is_some_and(|it| it.waivers.is_some() || it.intents.is_some()),
             "rules" => exact.is_some_and(|it| it.explained.is_some()),
             "timers" => !context.report.timers.is_empty(),
+            "settings" => !settings(context.report).is_empty(),
             "changes" | "open" | "basis" => context.report.exact.is_some(),
             "summary" | "differences" | "coverage" => context.report.comparison.is_some(),
             _ => true,

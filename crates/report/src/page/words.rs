@@ -387,6 +387,16 @@ words! {
          other does, is cut by the change or kept by it.",
         "Une session silencieuse plus longtemps qu’un pare-feu n’attend, et pas plus que l’autre, \
          est coupée par le changement ou gardée par lui.";
+    settings: "How sessions are kept", "Tenue des sessions";
+    settings_lead:
+        "Settings on which the firewalls differ. Regions are not about them; they tell what else \
+         changes with the firewall.",
+        "Réglages qui diffèrent d’un pare-feu à l’autre. Les régions n’en parlent pas\u{a0}; ils \
+         disent ce qui change d’autre avec le pare-feu.";
+    setting: "Setting", "Réglage";
+    setting_on: "on", "actif";
+    setting_off: "off", "inactif";
+    setting_meaning: "What it does", "Effet";
     timer: "Timer", "Temporisation";
     timer_cut: "Would be cut", "Seraient coupées";
     timer_kept: "Would be kept", "Seraient gardées";

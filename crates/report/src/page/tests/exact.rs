@@ -7,8 +7,8 @@ use parefeu_equivalence::{
     Answer, Assumption, Conclusion, Date, EXPLAIN_WORK, Edit, Edited, Explanation, Family, Finding,
     Intent, Obstacle, Pairing, ProtocolClass, RegionNames, Request, Scope, Side, SolveLimits,
     Stated, Terms, Undecided, Unproved, Verdict, Waiver, Wanted, Weighed, Weight, compare,
-    compare_following, conclude, explain, findings, findings_apart, findings_following, prove,
-    review,
+    compare_by_state, compare_following, conclude, explain, findings, findings_apart,
+    findings_by_state, findings_following, prove, review,
 };
 use parefeu_net::Timestamp;
 use parefeu_policy::set::Ranges;
@@ -71,6 +71,7 @@ pub(super) struct Compared {
     answer: Answer,
     findings: Vec<Finding>,
     following: Option<(Answer, Vec<Finding>)>,
+    by_state: (Answer, Vec<Finding>),
     details: Vec<Detail>,
     explained: Option<Explanation>,
     weighed: Option<Weighed>,
@@ -91,6 +92,8 @@ impl Compared {
             let findings = findings_following(old, new, &answer, &asked.pairing, &Terms::default());
             (answer, findings)
         });
+        let by_state = compare_by_state(old, new, &asked, &answer);
+        let others = findings_by_state(old, new, &by_state, &asked.pairing, &Terms::default());
         let problems = Diagnostics::default();
         let stated = [old, new].map(|firewall| Stated { firewall, problems: &problems });
         let conclusion = conclude(stated, &[&answer], &findings, &asked.pairing);
@@ -100,6 +103,7 @@ impl Compared {
             answer,
             findings,
             following,
+            by_state: (by_state, others),
             details: Vec::new(),
             explained: None,
             weighed: None,
@@ -190,7 +194,7 @@ impl Compared {
                 answer: &self.answer,
                 findings: &self.findings,
                 following: following.map(|(answer, findings)| Following { answer, findings }),
-                by_state: None,
+                by_state: Some(Following { answer: &self.by_state.0, findings: &self.by_state.1 }),
                 records: None,
                 details: &self.details,
                 explained: self.explained.as_ref(),
@@ -341,6 +345,40 @@ fn return_traffic_stands_apart_from_regions() {
     let markdown = compared.with(diff_markdown);
     assert!(markdown.contains("\n## Return traffic\n"), "{markdown}");
     assert!(markdown.contains("| answers | "), "{markdown}");
+}
+
+#[test]
+fn packets_stand_apart_by_their_state() {
+    let states = "action = \"allow\"\nstate = [\"new\", \"established\"]";
+    let compared = Compared::of(&OLD.replace("action = \"allow\"", states), OLD);
+    assert!(compared.findings.is_empty());
+    let pages = [Language::En, Language::Fr].map(|language| compared.page(language));
+    for page in &pages {
+        check_markup(page);
+    }
+    assert_eq!(shape(&pages[0]), shape(&pages[1]));
+    let found = section(&pages[0], "states");
+    assert!(found.contains("invalid Enter by") && found.contains("related Enter by"), "{found}");
+    assert!(section(&pages[1], "states").contains("invalides Entrée"));
+    let lead = "Packets that open no connection in order differ";
+    assert!(banner(&pages[0]).contains(lead), "{}", banner(&pages[0]));
+    let markdown = compared.with(diff_markdown);
+    assert!(markdown.contains("\n## Packets by their state\n"), "{markdown}");
+    assert!(markdown.contains("| invalid | "), "{markdown}");
+}
+
+#[test]
+fn settings_that_differ_say_what_they_do() {
+    let compared = Compared::of(&format!("behaviour = \"asa\"\n{OLD}"), OLD);
+    let pages = [Language::En, Language::Fr].map(|language| compared.page(language));
+    assert_eq!(shape(&pages[0]), shape(&pages[1]));
+    let found = section(&pages[0], "settings");
+    assert!(found.contains("tcp-loose off on connections that were open before"), "{found}");
+    assert!(section(&pages[1], "settings").contains("tcp-loose inactif actif reprend"));
+    let text = compared.with(|report| diff_table(report, 100));
+    assert!(text.contains("  tcp-loose: off, on: connections that were open"), "{text}");
+    let same = Compared::of(OLD, NEW);
+    assert!(!same.page(Language::En).contains("id=\"settings\""));
 }
 
 #[test]

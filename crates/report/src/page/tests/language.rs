@@ -3,6 +3,7 @@
 
 use std::collections::BTreeSet;
 
+use parefeu_policy::Behaviour;
 use roxmltree::Node;
 
 use super::exact::{self, Compared};
@@ -10,7 +11,7 @@ use super::{enrich, page, parse};
 use crate::Language;
 
 /// Words of both languages, protocols, abbreviations and options.
-const BOTH: [&str; 41] = [
+const BOTH: [&str; 43] = [
     "application",
     "applications",
     "assume",
@@ -34,12 +35,14 @@ const BOTH: [&str; 41] = [
     "ports",
     "question",
     "sctp",
+    "segments",
     "service",
     "session",
     "sessions",
     "sha",
     "source",
     "sources",
+    "syn",
     "tcp",
     "ticket",
     "type",
@@ -115,7 +118,11 @@ fn a_page_of_regions_is_in_one_language() {
                  intents.toml ssh <in> no ssh old fw.toml new.toml CHG";
     check(|language| Compared::of(exact::OLD, exact::NEW).told().page(language), &names);
     let asa = format!("behaviour = \"asa\"\n{}", exact::OLD);
-    check(|language| Compared::of(&asa, exact::OLD).told().page(language), &names);
+    let settings = format!("{names} {}", Behaviour::SWITCHES.join(" "));
+    check(|language| Compared::of(&asa, exact::OLD).told().page(language), &settings);
+    let stateful = exact::OLD
+        .replace("action = \"allow\"", "action = \"allow\"\nstate = [\"new\", \"untracked\"]");
+    check(|language| Compared::of(&stateful, exact::OLD).told().page(language), &names);
 }
 
 /// A firewall that lets an application out, its source translated.
