@@ -36,13 +36,17 @@ pub enum PacketState {
     /// Neighbour discovery and multicast listener messages of IPv6, which belong to no connection
     /// (RFC 4861, RFC 3810).
     Untracked,
+    /// TCP segments that open a connection with SYN and further flags, such as those of ECN
+    /// (RFC 3168 §6.1.1).
+    FlaggedSyn,
     /// TCP segments without SYN that open a connection, where that is let happen.
     MidStream,
 }
 
 impl PacketState {
     /// Every state.
-    pub const ALL: [Self; 4] = [Self::Related, Self::Invalid, Self::Untracked, Self::MidStream];
+    pub const ALL: [Self; 5] =
+        [Self::Related, Self::Invalid, Self::Untracked, Self::FlaggedSyn, Self::MidStream];
 
     /// The name in reports.
     pub const fn name(self) -> &'static str {
@@ -50,6 +54,7 @@ impl PacketState {
             Self::Related => "related",
             Self::Invalid => "invalid",
             Self::Untracked => "untracked",
+            Self::FlaggedSyn => "syn-with-flags",
             Self::MidStream => "mid-stream",
         }
     }
@@ -69,6 +74,7 @@ impl PacketState {
             Self::Related => "drop related packets",
             Self::Invalid => "drop invalid packets",
             Self::Untracked => "drop untracked packets",
+            Self::FlaggedSyn => "drop SYN with further flags",
             Self::MidStream => "drop packets in mid-stream",
         }
     }
@@ -80,7 +86,7 @@ impl PacketState {
             Self::Invalid => ConnectionState::Invalid,
             Self::Untracked if firewall.behaviour.filter_every_packet => ConnectionState::Untracked,
             // Where sessions are kept, each such message has one of its own.
-            Self::Untracked | Self::MidStream => ConnectionState::New,
+            Self::Untracked | Self::FlaggedSyn | Self::MidStream => ConnectionState::New,
         }
     }
 
@@ -90,13 +96,13 @@ impl PacketState {
         let asked = match self {
             Self::Related => behaviour.filter_every_packet || !behaviour.icmp_errors_related,
             Self::Invalid => behaviour.filter_every_packet,
-            Self::Untracked => true,
+            Self::Untracked | Self::FlaggedSyn => true,
             Self::MidStream => behaviour.tcp_loose,
         };
         match self {
             _ if asked => Treatment::Asked,
             Self::Related => Treatment::Passed,
-            Self::Invalid | Self::Untracked | Self::MidStream => Treatment::Dropped,
+            _ => Treatment::Dropped,
         }
     }
 
@@ -114,12 +120,26 @@ impl PacketState {
                 let types: Ranges = [(130, 136), (143, 143)].into_iter().collect();
                 Some(vec![(Field::SrcPort, types)])
             }
-            (Self::MidStream, ProtocolClass::WithPorts) => {
+            (Self::FlaggedSyn | Self::MidStream, ProtocolClass::WithPorts) => {
                 let tcp = Ranges::one(Protocol::TCP.0);
-                Some(vec![(Field::Protocol, tcp), (Field::Flags, picked_up())])
+                Some(vec![(Field::Protocol, tcp), (Field::Flags, self.flags())])
             }
             _ => None,
         }
+    }
+
+    /// Whether packets of the state open connections, which are translated as usual.
+    pub(crate) const fn opens(self) -> bool {
+        matches!(self, Self::FlaggedSyn | Self::MidStream)
+    }
+
+    /// The TCP flags of packets that open a connection: of SYN, ACK, FIN and RST one alone, and
+    /// beside SYN others, for it alone is what first packets have.
+    fn flags(self) -> Ranges {
+        let told = TcpFlags::SYN.0 | TcpFlags::ACK.0 | TcpFlags::FIN.0 | TcpFlags::RST.0;
+        let opening = if self == Self::FlaggedSyn { TcpFlags::SYN.0 } else { TcpFlags::ACK.0 };
+        let fits = |flags: &u8| flags & told == opening && *flags != TcpFlags::SYN.0;
+        (0..=u8::MAX).filter(fits).map(|flags| (flags.into(), flags.into())).collect()
     }
 }
 
@@ -141,13 +161,6 @@ fn errors(family: Family) -> Ranges {
         Family::V6 => &[(1, 4)],
     };
     types.iter().copied().collect()
-}
-
-/// The flags with which connections are picked up in mid-stream: ACK without SYN, FIN and RST.
-fn picked_up() -> Ranges {
-    let others = TcpFlags::SYN.0 | TcpFlags::FIN.0 | TcpFlags::RST.0;
-    let fits = |flags: &u8| flags & (others | TcpFlags::ACK.0) == TcpFlags::ACK.0;
-    (0..=u8::MAX).filter(fits).map(|flags| (flags.into(), flags.into())).collect()
 }
 
 /// Compares what becomes of packets by their state, for every case of `answer` and outside of its
@@ -272,7 +285,7 @@ fn one_case(
         return Err(Unproved::Stopped);
     }
     let different: Vec<&Sets> = alike.regions.iter().map(|region| &region.sets).collect();
-    let flags = matches!(state, PacketState::Invalid | PacketState::MidStream);
+    let flags = state == PacketState::Invalid || state.opens();
     let mut problem =
         flatten_others(old, new, &case, (&different, flags)).map_err(not_written_out)?;
     for outcome in &mut problem.outcomes {
@@ -300,8 +313,8 @@ fn tells(firewall: &LinkedFirewall, state: PacketState) -> bool {
     let mut rules = firewall.rules.iter().filter(|rule| !rule.disabled);
     let flags = |rule: &LinkedRule| !rule.matches.tcp_flags.is_empty();
     match state {
-        PacketState::MidStream => rules.any(flags),
-        PacketState::Related | PacketState::Invalid | PacketState::Untracked => {
+        _ if state.opens() => rules.any(flags),
+        _ => {
             let told = state.told(firewall);
             let apart = |matches: &LinkedMatch| {
                 matches.states.contains(told) != matches.states.contains(ConnectionState::New)
@@ -350,7 +363,7 @@ fn written_apart(
         if let Some(at) = seen_differently(firewall, state) {
             return Err(NotFlattened { side, at, reason: Obstacle::Views });
         }
-        if state != PacketState::MidStream {
+        if !state.opens() {
             firewall.destination_nat.rules.clear();
             firewall.source_nat.rules.clear();
         }

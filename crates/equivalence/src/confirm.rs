@@ -119,7 +119,7 @@ pub(crate) fn ask_by_state(
     let judged = reference::judge(firewall, &asked, &knowledge(firewall, witness, applications));
     // What belongs to no connection is not translated.
     let alone = firewall.behaviour.judges_alone(asked.state);
-    let told = alone || state == PacketState::MidStream || !translates(firewall);
+    let told = alone || state.opens() || !translates(firewall);
     let is_known = is_whole_but(witness, Some(&Field::Flags));
     let passes = certainly(&judged).filter(|_| told && is_known);
     Opinion { agrees: passes.map(|passes| passes == expected), leaves: None }

@@ -83,9 +83,12 @@ fn of_state(
             let key = PacketKey { state: ConnectionState::Untracked, icmp, ..first };
             return (is_v6 && icmp.is_some()).then_some(key);
         }
-        PacketState::MidStream => {
-            let others = TcpFlags::SYN.0 | TcpFlags::FIN.0 | TcpFlags::RST.0;
-            let flags = TcpFlags(any.0 & !others | TcpFlags::ACK.0);
+        PacketState::FlaggedSyn | PacketState::MidStream => {
+            let told = TcpFlags::SYN.0 | TcpFlags::ACK.0 | TcpFlags::FIN.0 | TcpFlags::RST.0;
+            let flags = TcpFlags(match state {
+                PacketState::FlaggedSyn => any.0 & !told | TcpFlags::SYN.0 | TcpFlags::ECE.0,
+                _ => any.0 & !told | TcpFlags::ACK.0,
+            });
             return is_tcp.then_some(PacketKey { tcp_flags: Some(flags), ..first });
         }
     })
@@ -117,7 +120,7 @@ fn check_pair(sides: [Firewall; 2], seed: u64) -> (usize, usize) {
         for _ in 0..30 {
             let drawn = draw([&old, &new], case, &mut random);
             let Some((first, application, name)) = drawn else { continue };
-            let state = PacketState::ALL[random.below(4)];
+            let state = PacketState::ALL[random.below(5)];
             let key = of_state(first, case.case.family, state, &mut random);
             let Some(key) = key else { continue };
             // Related packets are translated with a connection.
@@ -160,7 +163,7 @@ fn check_witness(sides: [&LinkedFirewall; 2], finding: &Finding, names: &[Box<st
         PacketState::Related => ConnectionState::Related,
         PacketState::Invalid => ConnectionState::Invalid,
         PacketState::Untracked => ConnectionState::Untracked,
-        PacketState::MidStream => ConnectionState::New,
+        PacketState::FlaggedSyn | PacketState::MidStream => ConnectionState::New,
     };
     let key = PacketKey { state: told, tcp_flags, ..first };
     assert!(lies_in(finding, &key, application), "{finding:?}");
@@ -182,7 +185,7 @@ fn edited(mut firewall: Firewall, random: &mut Random) -> Firewall {
             rule.matches.states = states.fold(StateSet::NONE, StateSet::with);
         }
         if random.percent(20) {
-            let [mask, value] = [0, 1].map(|_| random.next_u64() as u8 & 0x17);
+            let [mask, value] = [0, 1].map(|_| random.next_u64() as u8 & 0x57);
             let negated = random.percent(50);
             rule.matches.tcp_flags = vec![TcpFlagMatch { mask, value: value & mask, negated }];
         }
@@ -251,7 +254,7 @@ fn web(first: &str) -> String {
 #[test]
 fn a_rule_for_a_state_alone_is_a_difference_of_that_state() {
     use Change::{Closed, Opened};
-    use PacketState::{Invalid, MidStream, Related, Untracked};
+    use PacketState::{FlaggedSyn, Invalid, MidStream, Related, Untracked};
     let plain = between("linux", &web(""));
     let check = |rules: &str, expected: &[(PacketState, Change)]| {
         let other = between("linux", rules);
@@ -273,6 +276,8 @@ fn a_rule_for_a_state_alone_is_a_difference_of_that_state() {
     check(&web(&rule("drop", "state = [\"related\"]\nservice = \"icmp\"")), &[(Related, Closed)]);
     let neighbours = "state = [\"untracked\"]\nservice = \"ipv6-icmp\"";
     check(&web(&rule("allow", neighbours)), &[(Untracked, Opened)]);
+    let ecn = "state = [\"new\"]\nservice = \"tcp\"\ntcp_flags = [\"syn,ece=syn,ece\"]";
+    check(&web(&rule("drop", ecn)), &[(FlaggedSyn, Closed)]);
     let not_syn = "state = [\"new\"]\nservice = \"tcp\"\ntcp_flags = [\"!syn,ack,fin,rst=syn\"]";
     check(&web(&rule("drop", not_syn)), &[(MidStream, Closed)]);
     let stateless = format!(

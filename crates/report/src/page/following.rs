@@ -44,6 +44,7 @@ fn kind(finding: &Finding, context: &Context<'_>) -> &'static str {
         Some(PacketState::Related) => words.related,
         Some(PacketState::Invalid) => words.invalid,
         Some(PacketState::Untracked) => words.untracked,
+        Some(PacketState::FlaggedSyn) => words.flagged_syn,
         Some(PacketState::MidStream) => words.mid_stream,
         None if refused(finding) == "answers" => words.answers,
         None => words.later_packets,

@@ -215,7 +215,8 @@ words! {
         "Connections open alike. These packets do not open one in order, and rules decide them by \
          their state: related are ICMP errors about a connection, and connections another one \
          announced; invalid are packets of no connection; untracked is neighbour discovery of \
-         IPv6; in mid-stream are TCP segments that open a connection without SYN. One firewall lets them through, the other refuses them.",
+         IPv6; in mid-stream are TCP segments that open a connection without SYN, others open it \
+         with SYN and further flags. One firewall lets them through, the other refuses them.",
         "Les connexions s’ouvrent de la même façon. Ces paquets-ci n’en ouvrent pas dans les \
          formes, et les règles tranchent selon leur état\u{a0}: les «\u{a0}liés\u{a0}» sont les \
          erreurs ICMP au sujet d’une connexion et les connexions qu’une autre a annoncées\u{a0}; \
@@ -229,6 +230,7 @@ words! {
     related: "related", "liés";
     invalid: "invalid", "invalides";
     untracked: "untracked", "non suivis";
+    flagged_syn: "SYN with further flags", "SYN avec d’autres drapeaux";
     mid_stream: "in mid-stream", "en cours de flux";
     packets_set: "Packets", "Paquets";
     refused_part: "Refused", "Refusé";
