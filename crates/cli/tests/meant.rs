@@ -445,3 +445,22 @@ fn the_demonstration_is_searched() {
     let text = folder.check(&[&args[..], &["--protocol", "tcp"]].concat(), 0);
     assert!(text.contains("mon_access_in"), "{text}");
 }
+
+#[test]
+fn rules_for_the_firewall_itself_are_named_where_they_differ() {
+    let rules = |own: &str| {
+        format!(
+            "*filter\n:INPUT DROP [7:9]\n:FORWARD DROP [0:0]\n:OUTPUT ACCEPT [0:0]\n{own}\
+             -A FORWARD -p tcp -m tcp --dport 443 -j ACCEPT\nCOMMIT\n"
+        )
+    };
+    let ssh = "-A INPUT -p tcp -m tcp --dport 22 -j ACCEPT\n";
+    let folder = Folder::new(&[], &[]).write("old.toml", &rules(ssh));
+    let folder = folder.write("new.toml", &rules(&format!("[3:180] {ssh}")).replace("7:9", "0:0"));
+    assert_eq!(folder.diff(&[], 0)["verdict"], "equivalent", "counters say nothing");
+    let document = folder.write("new.toml", &rules("")).diff(&[], 3);
+    assert_eq!(document["verdict"], "equivalent-under-assumptions");
+    let assumed = document["assumptions"].as_array().unwrap();
+    let ids: Vec<&str> = assumed.iter().map(|it| it["id"].as_str().unwrap()).collect();
+    assert_eq!(ids, ["old-own-5", "new-own-2"]);
+}

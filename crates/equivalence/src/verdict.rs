@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use parefeu_policy::{
-    Diagnostic, Diagnostics, LinkedAddresses, LinkedFirewall, LinkedMatch, Severity, Span,
+    At, Diagnostic, Diagnostics, LinkedAddresses, LinkedFirewall, LinkedMatch, Severity, Span,
 };
 
 use crate::compare::{Answer, Assumed};
@@ -95,6 +95,7 @@ pub fn conclude(
         Draft { side: missing.side, at: atom.at, code: "missing", text, missing: Some(*missing) }
     });
     assumptions.extend(missing);
+    assumptions.extend(own_traffic([old, new]));
     let apart = answers.iter().flat_map(|it| &it.assumed).map(|it| {
         let Assumed { side, at, code, text } = *it;
         Draft { side, at, code, text: text.to_owned(), missing: None }
@@ -121,6 +122,24 @@ pub fn conclude(
         Verdict::Equivalent
     };
     Conclusion { verdict, assumptions: named([old, new], assumptions), unpaired, identical }
+}
+
+/// Where what is said of packets to and from a firewall itself is not what the other side says:
+/// that it does not matter.
+fn own_traffic(sides: [Stated<'_>; 2]) -> Vec<Draft> {
+    let [old, new] = sides.map(|stated| &stated.firewall.own_traffic);
+    let texts = |lines: &[At<String>]| lines.iter().map(|line| line.value.clone()).collect();
+    let [of_old, of_new]: [Vec<String>; 2] = [texts(old), texts(new)];
+    if of_old == of_new && sides[0].firewall.dialect == sides[1].firewall.dialect {
+        return Vec::new();
+    }
+    let told = |side: Side, lines: &[At<String>], others: &[String]| {
+        let same = lines.iter().zip(others).take_while(|(line, other)| line.value == **other);
+        let first = lines.get(same.count()).or(lines.last())?;
+        let text = "packets to and from the firewall itself do not matter: they are not compared";
+        Some(Draft { side, at: first.at, code: "own", text: text.to_owned(), missing: None })
+    };
+    [told(Side::Old, old, &of_new), told(Side::New, new, &of_old)].into_iter().flatten().collect()
 }
 
 /// Whether two firewalls are one text read in one way, and every place is its own partner.

@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 use crate::model::{IcmpMatch, Profile, ResetSide, Sees, StateSet, TcpFlagMatch, ZoneRelation};
 use crate::nat::EmbeddingPrefix;
 use crate::set::{AddressSet, IdSet, PortSet, ProtocolSet};
-use crate::{Behaviour, RouteTable, Sources, Span, UrlPattern};
+use crate::{At, Behaviour, RouteTable, Sources, Span, UrlPattern};
 
 /// Declares a typed index.
 macro_rules! ids {
@@ -95,6 +95,8 @@ pub struct LinkedFirewall {
     pub source_nat: LinkedNatTable,
     /// Timers and state policy.
     pub behaviour: Behaviour,
+    /// What the text says of packets to and from the firewall itself, which are not judged.
+    pub own_traffic: Vec<At<String>>,
 }
 
 impl LinkedFirewall {

@@ -52,6 +52,9 @@ pub struct Firewall {
     pub source_nat: NatTable,
     /// Timers and state policy.
     pub behaviour: Behaviour,
+    /// What the text says of packets to and from the firewall itself, which are not judged: in
+    /// order, each as it counts where two texts are compared.
+    pub own_traffic: Vec<At<String>>,
 }
 
 /// A security zone.

@@ -33,77 +33,29 @@ fn values(behaviour: &Behaviour) -> Vec<(&'static str, &'static str)> {
     switches.chain(others).collect()
 }
 
-/// What a setting does where it is on, in English and in French.
-pub(crate) fn meaning(name: &str) -> [&'static str; 2] {
+/// What a setting does where it is on.
+pub(crate) fn meaning(name: &str) -> &'static str {
     match name {
-        "tcp-loose" => [
-            "connections that were open before are taken up, at cut-over as well",
-            "reprend les connexions déjà ouvertes, y compris à la bascule",
-        ],
-        "tcp-be-liberal" => [
-            "TCP segments outside of the window pass",
-            "laisse passer les segments TCP hors fenêtre",
-        ],
-        "tcp-windows" => ["TCP windows are followed", "suit les fenêtres TCP"],
-        "tcp-asymmetric" => [
-            "connections of which one direction takes another path are followed",
-            "suit les connexions dont un sens passe ailleurs",
-        ],
-        "checksum" => [
-            "packets with a wrong checksum are invalid",
-            "les paquets à somme de contrôle fausse sont invalides",
-        ],
-        "filter-every-packet" => [
-            "rules are asked about every packet, not the first alone",
-            "soumet chaque paquet aux règles, pas seulement le premier",
-        ],
-        "keep-denied" => [
-            "refused flows are kept for a while, and dropped without a lookup",
-            "retient un temps les flux refusés, et les écarte sans relire les règles",
-        ],
-        "icmp-errors-related" => [
-            "ICMP errors pass with the connection they are about",
-            "les erreurs ICMP passent avec leur connexion",
-        ],
-        "icmp-sessions" => [
-            "answers to ICMP queries pass with their query",
-            "les réponses ICMP passent avec leur requête",
-        ],
-        "icmp-errors-counted" => [
-            "ICMP errors count for the connection they are about",
-            "les erreurs ICMP comptent pour leur connexion",
-        ],
-        "nat-port-parity" => {
-            ["a translated port stays even or odd", "un port traduit reste pair ou impair"]
-        }
-        "ipsec-by-spi" => {
-            ["IPsec sessions are told apart by SPI", "distingue les sessions IPsec par SPI"]
-        }
-        "tunnels-apart" => [
-            "packets in more or fewer tunnels are of other sessions",
-            "distingue les sessions selon leurs tunnels",
-        ],
-        "expect-ftp" => [
-            "data connections that FTP announces are let in",
-            "admet les connexions de données qu’annonce FTP",
-        ],
-        "expect-tftp" => {
-            ["answers to TFTP requests are let in", "admet les réponses aux requêtes TFTP"]
-        }
-        "expect-sip" => ["media that SIP announces is let in", "admet les médias qu’annonce SIP"],
-        "rematch" => [
-            "live sessions are judged again when rules change",
-            "juge de nouveau les sessions en cours quand les règles changent",
-        ],
-        "nat-mapping" => [
-            "for which connections of a client a chosen port is the same",
-            "connexions d’un client auxquelles un port choisi reste commun",
-        ],
-        "pending" => [
-            "what becomes of packets before their application is known",
-            "sort des paquets tant que l’application est inconnue",
-        ],
-        _ => ["", ""],
+        "tcp-loose" => "connections that were open before are taken up, at cut-over as well",
+        "tcp-be-liberal" => "TCP segments outside of the window pass",
+        "tcp-windows" => "TCP windows are followed",
+        "tcp-asymmetric" => "connections of which one direction takes another path are followed",
+        "checksum" => "packets with a wrong checksum are invalid",
+        "filter-every-packet" => "rules are asked about every packet, not the first alone",
+        "keep-denied" => "refused flows are kept for a while, and dropped without a lookup",
+        "icmp-errors-related" => "ICMP errors pass with the connection they are about",
+        "icmp-sessions" => "answers to ICMP queries pass with their query",
+        "icmp-errors-counted" => "ICMP errors count for the connection they are about",
+        "nat-port-parity" => "a translated port stays even or odd",
+        "ipsec-by-spi" => "IPsec sessions are told apart by SPI",
+        "tunnels-apart" => "packets in more or fewer tunnels are of other sessions",
+        "expect-ftp" => "data connections that FTP announces are let in",
+        "expect-tftp" => "answers to TFTP requests are let in",
+        "expect-sip" => "media that SIP announces is let in",
+        "rematch" => "live sessions are judged again when rules change",
+        "nat-mapping" => "for which connections of a client a chosen port is the same",
+        "pending" => "what becomes of packets before their application is known",
+        _ => "",
     }
 }
 
@@ -120,7 +72,7 @@ pub(crate) fn write_settings(text: &mut String, report: &DiffReport<'_>) {
         if at == 0 {
             let _ = writeln!(text, "sessions are kept otherwise (old, then new):");
         }
-        let _ = writeln!(text, "  {}: {}, {}: {}", it.name, it.old, it.new, meaning(it.name)[0]);
+        let _ = writeln!(text, "  {}: {}, {}: {}", it.name, it.old, it.new, meaning(it.name));
     }
 }
 
@@ -131,8 +83,8 @@ mod tests {
     #[test]
     fn every_setting_says_what_it_does() {
         for (name, _) in values(&Behaviour::default()) {
-            assert!(meaning(name).iter().all(|text| !text.is_empty()), "{name}");
+            assert!(!meaning(name).is_empty(), "{name}");
         }
-        assert_eq!(meaning("no such setting"), ["", ""]);
+        assert_eq!(meaning("no such setting"), "");
     }
 }

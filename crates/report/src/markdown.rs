@@ -134,8 +134,8 @@ fn write_settings(text: &mut String, report: &DiffReport<'_>) {
             let _ = writeln!(text, "\n## How sessions are kept\n");
             let _ = writeln!(text, "| setting | old | new | what it does |\n|---|---|---|---|");
         }
-        let [meaning, _] = meaning(name);
-        let _ = writeln!(text, "| {} | {old} | {new} | {} |", code(name), escape(meaning));
+        let meaning = escape(meaning(name));
+        let _ = writeln!(text, "| {} | {old} | {new} | {meaning} |", code(name));
     }
 }
 

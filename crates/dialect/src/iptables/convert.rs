@@ -43,6 +43,8 @@ pub(super) fn convert(ruleset: &Ruleset, problems: &mut Diagnostics) -> Firewall
     for table in ["raw", "mangle", "filter", "security"] {
         if table == "filter" || converter.refuses(table) {
             converter.table(table, &mut firewall);
+        } else {
+            converter.helpers(table);
         }
     }
     let place = |layer: &Layer| {
@@ -74,6 +76,7 @@ impl Converter<'_> {
                 !matches!(
                     self.effect(chain, rule),
                     Effect::Log
+                        | Effect::Helper(_)
                         | Effect::Act(
                             Action::Allow
                                 | Action::Continue
@@ -85,6 +88,20 @@ impl Converter<'_> {
             };
             chain.policy == Some(Policy::Drop) || chain.rules.iter().any(|rule| refuses(rule))
         })
+    }
+
+    /// Reports the helpers a table sets of which nothing else is read.
+    fn helpers(&mut self, table: &str) {
+        let ruleset = self.ruleset;
+        for chain in chains_of(ruleset, table) {
+            for rule in &chain.rules {
+                let effect = self.effect(chain, rule);
+                if matches!(effect, Effect::Helper(_)) && self.reported.insert(rule.at) {
+                    let matches = self.context.matches(&rule.conditions, chain.family);
+                    self.report(&effect, rule, &matches);
+                }
+            }
+        }
     }
 
     fn effect(&self, chain: &Chain, rule: &condition::Rule) -> Effect {
@@ -241,6 +258,10 @@ impl Converter<'_> {
                 "unknown-target",
                 format!("target `{text}` is not modelled: it may accept or drop"),
             ),
+            Effect::Helper(name) => (
+                "helper",
+                format!("connections that `{name}` announces are not followed: they are RELATED"),
+            ),
             Effect::Untracked => {
                 let message = "packets taken out of tracking are judged as if they were tracked";
                 ("untracked", message.to_owned())
@@ -286,7 +307,7 @@ fn actions(
             vec![(Action::Jump(to.clone()), None), (policy, None)]
         }
         Effect::Act(action) => vec![(action.clone(), None)],
-        Effect::Log | Effect::Untracked => vec![(Action::Continue, None)],
+        Effect::Log | Effect::Untracked | Effect::Helper(_) => vec![(Action::Continue, None)],
         Effect::Outside(text) => {
             let accepts = atom(format!("iptables: {text} accepts"));
             vec![(Action::Allow, accepts), (Action::Drop, None)]

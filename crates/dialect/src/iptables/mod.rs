@@ -17,6 +17,7 @@ mod convert;
 mod matching;
 mod names;
 mod nat;
+mod own;
 mod rule;
 mod script;
 mod target;
@@ -30,8 +31,8 @@ use parefeu_policy::{Diagnostics, Firewall, Source, Sources, Span};
 ///
 /// Error codes: `syntax`, `bad-value`, `unknown-table`, `unknown-chain`, `duplicate-chain`,
 /// `listing`, `no-rules`. Unsupported: `unknown-line`, `unknown-match`, `unknown-target`,
-/// `untracked`, `redirect`, `port-range`, `nat-too-large`, `host-name`. Suspicious: `no-commit`,
-/// `no-forward-chain`, `missing-module`, `empty-match`.
+/// `untracked`, `helper`, `redirect`, `port-range`, `nat-too-large`, `host-name`. Suspicious:
+/// `no-commit`, `no-forward-chain`, `missing-module`, `empty-match`.
 pub(crate) fn read(source: Source) -> (Option<Firewall>, Diagnostics) {
     let mut problems = Diagnostics::default();
     let ruleset = script::read_ruleset(source.text(), &mut problems);
@@ -43,6 +44,7 @@ pub(crate) fn read(source: Source) -> (Option<Firewall>, Diagnostics) {
         return (None, problems);
     }
     let mut firewall = convert::convert(&ruleset, &mut problems);
+    firewall.own_traffic = own::traffic(&ruleset, source.text());
     firewall.sources = Sources::one(source);
     (Some(firewall), problems)
 }

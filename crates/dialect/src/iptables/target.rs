@@ -16,6 +16,8 @@ pub(super) enum Effect {
     Outside(String),
     /// Nobody here knows the target: it may accept, drop or go on.
     Unknown(String),
+    /// A helper is set to read what a connection announces.
+    Helper(String),
     /// The packet is no longer tracked, which changes the state later rules see.
     Untracked,
 }
@@ -69,7 +71,11 @@ pub(super) fn effect(
         "NOTRACK" => Effect::Untracked,
         "CT" => {
             let tracked = target.option("--notrack").is_none() && target.option("--zone").is_none();
-            if tracked { Effect::Act(Action::Continue) } else { Effect::Untracked }
+            match target.option("--helper") {
+                _ if !tracked => Effect::Untracked,
+                Some(helper) => Effect::Helper(helper.to_owned()),
+                None => Effect::Act(Action::Continue),
+            }
         }
         "NFQUEUE" | "QUEUE" => Effect::Outside(written(target)),
         name if is_chain(name) && target.goto => Effect::Act(Action::Goto(chain_name(name))),

@@ -452,9 +452,33 @@ fn problems_are_named_with_their_lines() {
                 "14 suspicious empty-match: the rule can match no packet",
             ],
         ),
+        (
+            "*raw\n:PREROUTING ACCEPT [0:0]\n-A PREROUTING -p tcp --dport 21 -j CT --helper ftp\n\
+             COMMIT\n*filter\n:FORWARD DROP [0:0]\nCOMMIT\n",
+            vec![
+                "3 unsupported helper: connections that `ftp` announces are not followed: they are \
+                 RELATED",
+            ],
+        ),
     ] {
         check_problems(rules, &expected);
     }
+}
+
+#[test]
+fn what_is_said_of_packets_to_the_host_itself_is_kept() {
+    let text = "*filter\n:INPUT DROP [7:420]\n:FORWARD DROP [0:0]\n:OUTPUT ACCEPT [9:99]\n\
+                :admin - [0:0]\n:web - [0:0]\n[3:180] -A INPUT -p tcp --dport 22 -j admin\n\
+                -A FORWARD -j web\n-A admin -s 192.0.2.1 -j ACCEPT\n-A web -j ACCEPT\nCOMMIT\n";
+    let (Some(firewall), problems) = import(text) else { unreachable!("it is a rule set") };
+    assert_eq!(problems, Vec::<String>::new());
+    let lines: Vec<&str> = firewall.own_traffic.iter().map(|line| &*line.value).collect();
+    let expected = [
+        "IPv4 filter INPUT drops",
+        "IPv4 filter INPUT -A INPUT -p tcp --dport 22 -j admin",
+        "IPv4 filter admin -A admin -s 192.0.2.1 -j ACCEPT",
+    ];
+    assert_eq!(lines, expected);
 }
 
 #[test]

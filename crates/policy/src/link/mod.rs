@@ -72,6 +72,7 @@ pub fn link(firewall: &Firewall, problems: &mut Diagnostics) -> Option<LinkedFir
         destination_nat,
         source_nat,
         behaviour: firewall.behaviour.clone(),
+        own_traffic: firewall.own_traffic.clone(),
     })
 }
 

@@ -1,8 +1,9 @@
 //! Settings of session keeping on which the two firewalls do not agree.
 
+use super::Context;
 use super::html::Html;
-use super::{Context, Language};
-use crate::behaviour::{Setting, meaning, settings};
+use super::vocabulary::setting;
+use crate::behaviour::{Setting, settings};
 
 /// Writes the table; nothing where all settings agree.
 pub(super) fn write(html: &mut Html, context: &Context<'_>) {
@@ -21,8 +22,7 @@ pub(super) fn write(html: &mut Html, context: &Context<'_>) {
         other => other,
     };
     for Setting { name, old, new } in settings {
-        let [english, french] = meaning(name);
-        let meaning = if context.language == Language::Fr { french } else { english };
+        let meaning = setting(context.language, name);
         html.raw("<tr><th scope=\"row\">").element("code", name).raw("</th>");
         html.element("td", value(old)).element("td", value(new)).element("td", meaning);
         html.raw("</tr>\n");

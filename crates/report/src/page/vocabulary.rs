@@ -6,6 +6,7 @@ use parefeu_net::{DiscardReason, MalformedReason};
 use parefeu_replay::DifferenceClass;
 
 use super::Language;
+use crate::behaviour::meaning;
 use crate::gap::Why;
 use crate::packets::{OTHER, Term};
 use crate::region::{self, Kind};
@@ -125,6 +126,35 @@ pub(super) const fn term(language: Language, term: Term) -> &'static str {
             Term::Other => ["Also compared", "Également comparé"],
         },
     )
+}
+
+/// What a setting of session keeping does where it is on.
+pub(super) fn setting(language: Language, name: &str) -> &'static str {
+    if language == Language::En {
+        return meaning(name);
+    }
+    match name {
+        "tcp-loose" => "reprend les connexions déjà ouvertes, y compris à la bascule",
+        "tcp-be-liberal" => "laisse passer les segments TCP hors fenêtre",
+        "tcp-windows" => "suit les fenêtres TCP",
+        "tcp-asymmetric" => "suit les connexions dont un sens passe ailleurs",
+        "checksum" => "les paquets à somme de contrôle fausse sont invalides",
+        "filter-every-packet" => "soumet chaque paquet aux règles, pas seulement le premier",
+        "keep-denied" => "retient un temps les flux refusés, et les écarte sans relire les règles",
+        "icmp-errors-related" => "les erreurs ICMP passent avec leur connexion",
+        "icmp-sessions" => "les réponses ICMP passent avec leur requête",
+        "icmp-errors-counted" => "les erreurs ICMP comptent pour leur connexion",
+        "nat-port-parity" => "un port traduit reste pair ou impair",
+        "ipsec-by-spi" => "distingue les sessions IPsec par SPI",
+        "tunnels-apart" => "distingue les sessions selon leurs tunnels",
+        "expect-ftp" => "admet les connexions de données qu’annonce FTP",
+        "expect-tftp" => "admet les réponses aux requêtes TFTP",
+        "expect-sip" => "admet les médias qu’annonce SIP",
+        "rematch" => "juge de nouveau les sessions en cours quand les règles changent",
+        "nat-mapping" => "connexions d’un client auxquelles un port choisi reste commun",
+        "pending" => "sort des paquets tant que l’application est inconnue",
+        other => meaning(other),
+    }
 }
 
 /// Why two places stand for each other.
