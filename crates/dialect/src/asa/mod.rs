@@ -15,6 +15,7 @@ mod interface;
 mod line;
 mod names;
 mod object;
+mod own;
 mod statement;
 mod term;
 mod time;
@@ -29,6 +30,7 @@ use parefeu_policy::{Diagnostics, Firewall, Source, Sources};
 pub(crate) fn read(source: Source) -> (Option<Firewall>, Diagnostics) {
     let (config, mut problems) = statement::read(source.text());
     let mut firewall = convert::convert(config, &mut problems);
+    firewall.own_traffic = own::traffic(source.text());
     firewall.sources = Sources::one(source);
     (Some(firewall), problems)
 }
