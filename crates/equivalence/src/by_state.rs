@@ -9,8 +9,8 @@ use std::collections::BTreeSet;
 use parefeu_net::{Protocol, TcpFlags};
 use parefeu_policy::set::Ranges;
 use parefeu_policy::{
-    ConnectionState, LinkedAction, LinkedFirewall, LinkedLayer, LinkedMatch, LinkedRule,
-    LinkedRuleBase, RuleBaseId, RuleId, Sees, Span, StateSet,
+    ConnectionState, LinkedAction, LinkedFirewall, LinkedLayer, LinkedMatch, LinkedRuleBase,
+    RuleBaseId, RuleId, Sees, Span, StateSet,
 };
 
 use crate::accept::Terms;
@@ -310,18 +310,19 @@ const fn not_written_out(refused: NotFlattened) -> Unproved {
 /// Whether rules of a firewall, where they decide, say something else of packets of the state than
 /// of first ones with the same headers.
 fn tells(firewall: &LinkedFirewall, state: PacketState) -> bool {
-    let mut rules = firewall.rules.iter().filter(|rule| !rule.disabled);
-    let flags = |rule: &LinkedRule| !rule.matches.tcp_flags.is_empty();
-    match state {
-        _ if state.opens() => rules.any(flags),
-        _ => {
-            let told = state.told(firewall);
-            let apart = |matches: &LinkedMatch| {
-                matches.states.contains(told) != matches.states.contains(ConnectionState::New)
-            };
-            rules.any(|rule| apart(&rule.matches) || flags(rule)) || confirm::translates(firewall)
-        }
+    let rules = firewall.rules.iter().filter(|rule| !rule.disabled);
+    let mut rules = rules.map(|rule| &rule.matches);
+    let flags = |matches: &LinkedMatch| !matches.tcp_flags.is_empty();
+    if state.opens() {
+        let tables = [&firewall.destination_nat, &firewall.source_nat];
+        let mut turns = tables.into_iter().flat_map(|table| &table.rules);
+        return rules.any(flags) || turns.any(|rule| !rule.disabled && flags(&rule.matches));
     }
+    let told = state.told(firewall);
+    let apart = |matches: &LinkedMatch| {
+        matches.states.contains(told) != matches.states.contains(ConnectionState::New)
+    };
+    rules.any(|matches| apart(matches) || flags(matches)) || confirm::translates(firewall)
 }
 
 /// The firewall as it faces packets of a state: one that faces first packets so.

@@ -117,7 +117,7 @@ fn check_pair(sides: [Firewall; 2], seed: u64) -> (usize, usize) {
         open.any(|it| (it.family, it.protocols) == (case.case.family, case.case.protocols))
     };
     for case in both.first.0.compared.iter().filter(|case| !is_open(case)) {
-        for _ in 0..30 {
+        for _ in 0..60 {
             let drawn = draw([&old, &new], case, &mut random);
             let Some((first, application, name)) = drawn else { continue };
             let state = PacketState::ALL[random.below(5)];
@@ -144,6 +144,7 @@ fn check_pair(sides: [Firewall; 2], seed: u64) -> (usize, usize) {
     let told = |it: &&Finding| !is_translating || state_of(it) != PacketState::Related;
     for finding in both.others.1.iter().filter(told) {
         check_witness([&old, &new], finding, both.others.0.applications());
+        inside += 1;
     }
     (inside, outside)
 }

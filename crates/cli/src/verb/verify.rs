@@ -129,7 +129,9 @@ fn told(accepted: &Accepted, sides: [&Loaded; 2]) -> String {
     for (id, assumption) in &accepted.assumptions {
         say(format!("- assumed, {id}: {assumption}"));
     }
-    say("It says nothing of return traffic, nor of what is logged or inspected.".to_owned());
+    say("It says nothing of return traffic, of packets by their state, nor of what is logged or \
+         inspected."
+        .to_owned());
     say(format!("Written by {}; {} steps of rules looked at.", accepted.program, accepted.work));
     text
 }
