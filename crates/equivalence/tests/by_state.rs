@@ -16,7 +16,7 @@ use parefeu_policy::{
     TcpFlagMatch,
 };
 use parefeu_testkit::Random;
-use parefeu_testkit::firewalls::{self, stated};
+use parefeu_testkit::firewalls::{self, between};
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
 
@@ -208,37 +208,6 @@ fn packets_rules_tell_apart_by_their_state_are_found_and_no_other() {
     assert!(run.is_ok(), "{}", run.unwrap_err());
     let (inside, outside) = counts.get();
     assert!(inside > 20 && outside > 300, "{inside} inside, {outside} outside");
-}
-
-/// A firewall between two interfaces with these rules, refusing all else.
-fn between(behaviour: &str, rules: &str) -> LinkedFirewall {
-    stated(&format!(
-        r#"
-        [behaviour]
-        preset = "{behaviour}"
-
-        [[interface]]
-        name = "inside"
-        address = "10.0.0.1/24"
-
-        [[interface]]
-        name = "outside"
-        address = "192.0.2.1/24"
-
-        [[route]]
-        destination = "0.0.0.0/0"
-        interface = "outside"
-
-        [[layer]]
-        name = "filter"
-        rule_base = "rules"
-        default = "drop"
-
-        [[rule_base]]
-        name = "rules"
-        {rules}
-        "#
-    ))
 }
 
 fn rule(action: &str, more: &str) -> String {

@@ -19,21 +19,30 @@ const MAX_ROWS: usize = 200;
 pub(super) fn write(html: &mut Html, context: &Context<'_>) {
     let Some(exact) = context.report.exact else { return };
     let words = context.words;
-    if let Some(found) = exact.following.filter(|it| !it.findings.is_empty()) {
-        html.raw("<section aria-labelledby=\"return\">\n");
-        html.element("h2 id=\"return\"", words.return_traffic);
-        html.element("p", words.return_explained);
-        let columns = [words.refused_part, words.connections, words.old, words.new, words.example];
-        html.open_table("return", words.return_traffic, &columns);
-        write_rows(html, context, found, Noun::Connection);
-    }
-    if let Some(found) = exact.by_state.filter(|it| !it.findings.is_empty()) {
-        html.raw("<section aria-labelledby=\"states\">\n");
-        html.element("h2 id=\"states\"", words.by_state);
-        html.element("p", words.by_state_explained);
-        let columns = [words.state, words.packets_set, words.old, words.new, words.example];
-        html.open_table("states", words.by_state, &columns);
-        write_rows(html, context, found, Noun::Region);
+    for (found, id, title, explained, [kind, what], noun) in [
+        (
+            exact.following,
+            "return",
+            words.return_traffic,
+            words.return_explained,
+            [words.refused_part, words.connections],
+            Noun::Connection,
+        ),
+        (
+            exact.by_state,
+            "states",
+            words.by_state,
+            words.by_state_explained,
+            [words.state, words.packets_set],
+            Noun::Region,
+        ),
+    ] {
+        let Some(found) = found.filter(|it| !it.findings.is_empty()) else { continue };
+        html.raw(&format!("<section aria-labelledby=\"{id}\">\n"));
+        html.element(&format!("h2 id=\"{id}\""), title);
+        html.element("p", explained);
+        html.open_table(id, title, &[kind, what, words.old, words.new, words.example]);
+        write_rows(html, context, found, noun);
     }
 }
 

@@ -64,6 +64,42 @@ pub fn stated(text: &str) -> LinkedFirewall {
     linked.unwrap_or_else(|| panic!("{problems:#?}"))
 }
 
+/// A firewall between 10.0.0.0/24 and the rest, with these rules in the native syntax, refusing all
+/// else; `behaviour` is a preset's name.
+///
+/// # Panics
+/// When the rules do not read or link.
+#[track_caller]
+pub fn between(behaviour: &str, rules: &str) -> LinkedFirewall {
+    stated(&format!(
+        r#"
+        [behaviour]
+        preset = "{behaviour}"
+
+        [[interface]]
+        name = "inside"
+        address = "10.0.0.1/24"
+
+        [[interface]]
+        name = "outside"
+        address = "192.0.2.1/24"
+
+        [[route]]
+        destination = "0.0.0.0/0"
+        interface = "outside"
+
+        [[layer]]
+        name = "filter"
+        rule_base = "rules"
+        default = "drop"
+
+        [[rule_base]]
+        name = "rules"
+        {rules}
+        "#
+    ))
+}
+
 fn with(weights: Weights) -> impl Strategy<Value = Firewall> {
     let rule_bases = (
         rules::rule_base(0, weights),
