@@ -233,7 +233,10 @@ impl Core {
         }
         if judged_by_rules {
             let key = self.key(arrival, packet, ConnectionState::Related)?;
-            let route = self.route_within(&session.data.route, key, direction);
+            let arrives = packet.five_tuple()?;
+            let leaves = decision.translated.unwrap_or(arrives);
+            let opening = &session.data.route;
+            let route = self.route_within(opening, key, direction, [arrives, leaves]);
             let answer = evaluate(&self.policy, &route, &Knowledge::NOTHING);
             let standing = standing_of(&answer, behaviour.pending);
             (decision.verdict, decision.hit) = (standing.verdict, standing.hit);
@@ -546,7 +549,7 @@ impl Core {
             return gone;
         };
         let Some(key) = self.key(arrival, packet, state) else { return gone };
-        let route = self.route_within(&kept.route, key, direction);
+        let route = self.route_within(&kept.route, key, direction, way(flows, direction));
         let standing = self.judge(kept, &route);
         let mut decision = decision_of(kept, translated(flows, direction));
         decision.direction = direction;
@@ -561,33 +564,39 @@ impl Core {
         self.identify(arrival, packet, id, direction, decision)
     }
 
-    /// What rules compare of a later packet of a connection, or of an ICMP error about it: where it
-    /// goes, and whom a reply is for once the session has undone the translation.
-    fn route_within(&self, opening: &OpenRoute, key: PacketKey, direction: Direction) -> OpenRoute {
+    /// What rules compare of a later packet of a connection, or of an ICMP error about it: layers in
+    /// front of a translation see the flow as it arrives, those behind it as it leaves.
+    fn route_within(
+        &self,
+        opening: &OpenRoute,
+        key: PacketKey,
+        direction: Direction,
+        [arrives, leaves]: [FiveTuple; 2],
+    ) -> OpenRoute {
         let mut key = key;
-        let ports = key.protocol.has_ports();
-        let (dst, dst_port) = match direction {
-            Direction::Original => {
-                key.egress = opening.key.egress;
-                (opening.translated.dst, opening.translated.dst_port)
-            }
-            Direction::Reply => {
-                key.egress = opening.key.ingress;
-                if key.src.is_ipv4() != opening.key.src.is_ipv4() {
-                    // Rules see one family.
-                    (key.src, key.protocol) = (opening.key.dst, opening.key.protocol);
-                    let across = |(kind, code)| Some((icmp_across(kind)?, code));
-                    key.icmp = key.icmp.and_then(across);
-                }
-                (key.dst, key.dst_port) =
-                    (opening.key.src, if ports { opening.key.src_port } else { 0 });
-                (key.dst, key.dst_port)
-            }
+        // Rules see one family, that of the first packet.
+        let crosses = arrives.src.is_ipv4() != opening.key.src.is_ipv4();
+        let arrives = if crosses { leaves } else { arrives };
+        if crosses {
+            key.protocol = opening.key.protocol;
+            key.icmp = key.icmp.and_then(|(kind, code)| Some((icmp_across(kind)?, code)));
+        }
+        let has_ports = key.protocol.has_ports();
+        let stated =
+            |flow| if has_ports { flow } else { FiveTuple { src_port: 0, dst_port: 0, ..flow } };
+        let [arrives, translated] = [arrives, leaves].map(stated);
+        FiveTuple {
+            src: key.src,
+            dst: key.dst,
+            src_port: key.src_port,
+            dst_port: key.dst_port,
+            ..
+        } = arrives;
+        key.egress = match direction {
+            Direction::Original => opening.key.egress,
+            Direction::Reply => opening.key.ingress,
         };
         key.to = key.egress.and_then(|id| self.policy.firewall().zone_of(id));
-        let dst_port = if ports { dst_port } else { 0 };
-        let PacketKey { src, src_port, protocol, .. } = key;
-        let translated = FiveTuple { src, dst, src_port, dst_port, protocol };
         OpenRoute { key, translated, ..*opening }
     }
 
@@ -908,16 +917,18 @@ fn client_of(original: &FiveTuple, kept: &Kept) -> Option<Client> {
     Client::of(*mapping, tag(route.key.ingress), original, &route.translated)
 }
 
+/// The flow of a session's packet as it arrives, and as it leaves.
+fn way((original, reply): (FiveTuple, FiveTuple), direction: Direction) -> [FiveTuple; 2] {
+    match direction {
+        Direction::Original => [original, reply.reverse()],
+        Direction::Reply => [reply, original.reverse()],
+    }
+}
+
 /// The flow of a packet as it leaves, when the session translates it.
-fn translated(
-    (original, reply): (FiveTuple, FiveTuple),
-    direction: Direction,
-) -> Option<FiveTuple> {
-    let leaves = match direction {
-        Direction::Original => reply.reverse(),
-        Direction::Reply => original.reverse(),
-    };
-    (reply != original.reverse()).then_some(leaves)
+fn translated(flows: (FiveTuple, FiveTuple), direction: Direction) -> Option<FiveTuple> {
+    let [arrives, leaves] = way(flows, direction);
+    (arrives != leaves).then_some(leaves)
 }
 
 /// The flow of an ICMP error about a translated session, as it leaves: to the sender of what it

@@ -94,7 +94,13 @@ impl Mappings {
         let rule = route.source_nat.and_then(|at| firewall.source_nat.rules.get(at));
         let ranges = rule.and_then(|rule| ports_to_choose_from(&rule.translation));
         let Some(ranges) = ranges.filter(|_| has_ports || flow.protocol.is_icmp()) else {
-            return Ok(Leaving { flow: wished, mapping: NatMapping::default() });
+            let flow = match ports_on_clash(firewall, &wished) {
+                Some(ranges) if has_reply(&wished) => {
+                    allocate_port(wished, seed, ranges, has_reply).map_err(refused)?
+                }
+                _ => wished,
+            };
+            return Ok(Leaving { flow, mapping: NatMapping::default() });
         };
         let ranges = if has_ports { ranges } else { &ANY_PORT };
         let Behaviour { nat_mapping: mapping, nat_port_parity, .. } = firewall.behaviour;
@@ -108,11 +114,8 @@ impl Mappings {
                 || self.is_taken(leaves)
                 || has_reply(leaves)
         };
-        match allocate_port(wished, seed, ranges, is_taken) {
-            Ok(flow) => Ok(Leaving { flow, mapping }),
-            Err(NoPort::Exhausted) => Err(Reason::PortsExhausted),
-            Err(NoPort::NotFound) => Err(Reason::PortNotFound),
-        }
+        let flow = allocate_port(wished, seed, ranges, is_taken).map_err(refused)?;
+        Ok(Leaving { flow, mapping })
     }
 
     /// Whether some client has the source port of a translated flow, towards its destination.
@@ -152,17 +155,51 @@ fn ports_to_choose_from(translation: &LinkedTranslation) -> Option<&[PortRange]>
         LinkedTranslation::Pool { port, .. } | LinkedTranslation::Prefix { port, .. } => match port
         {
             LinkedPortTranslation::Allocate(ranges) => Some(ranges),
-            LinkedPortTranslation::Keep | LinkedPortTranslation::Shift { .. } => None,
+            LinkedPortTranslation::Keep
+            | LinkedPortTranslation::Shift { .. }
+            | LinkedPortTranslation::To(_) => None,
         },
         _ => None,
     }
 }
 
+/// The ports of which a connection gets another one that would be answered as another is, where the
+/// behaviour gives it one (Linux, `nf_nat_l4proto_unique_tuple` under a null binding, from memory).
+fn ports_on_clash(firewall: &LinkedFirewall, wished: &FiveTuple) -> Option<&'static [PortRange]> {
+    let tables = [&firewall.destination_nat, &firewall.source_nat];
+    let translates = || tables.iter().any(|table| !table.rules.is_empty());
+    if !firewall.behaviour.nat_port_on_clash || !translates() {
+        return None;
+    }
+    match wished.src_port {
+        _ if wished.protocol.is_icmp() => Some(&ANY_PORT),
+        _ if !wished.protocol.has_ports() => None,
+        ..=511 => Some(&LOWEST_PORTS),
+        512..=1023 => Some(&LOW_PORTS),
+        _ => Some(&DYNAMIC_PORTS),
+    }
+}
+
+const fn refused(why: NoPort) -> Reason {
+    match why {
+        NoPort::Exhausted => Reason::PortsExhausted,
+        NoPort::NotFound => Reason::PortNotFound,
+    }
+}
+
+/// Ports for those that come from ports below 512, and below 1024.
+const LOWEST_PORTS: [PortRange; 1] = range(1, 511);
+const LOW_PORTS: [PortRange; 1] = range(600, 1023);
+
 /// Ports given out where the configuration names no range.
-const DYNAMIC_PORTS: [PortRange; 1] = match PortRange::new(1024, u16::MAX) {
-    Ok(range) => [range],
-    Err(_) => [PortRange::ALL],
-};
+const DYNAMIC_PORTS: [PortRange; 1] = range(1024, u16::MAX);
+
+const fn range(first: u16, last: u16) -> [PortRange; 1] {
+    match PortRange::new(first, last) {
+        Ok(range) => [range],
+        Err(_) => [PortRange::ALL],
+    }
+}
 
 /// Identifiers of ICMP queries.
 const ANY_PORT: [PortRange; 1] = [PortRange::ALL];

@@ -11,8 +11,8 @@ use parefeu_net::{Protocol, TcpFlags};
 use parefeu_policy::set::{IdSet, PortSet, ProtocolSet};
 use parefeu_policy::{
     ConnectionState, IcmpMatch, LinkedAction, LinkedFirewall, LinkedLayer, LinkedMatch, LinkedRule,
-    LinkedRuleBase, LinkedService, LinkedServices, ResetSide, RuleBaseId, RuleId, Span, StateSet,
-    TcpFlagMatch, ZoneRelation,
+    LinkedRuleBase, LinkedService, LinkedServices, ResetSide, RuleBaseId, RuleId, Sees, Span,
+    StateSet, TcpFlagMatch, ZoneRelation,
 };
 
 use crate::accept::Terms;
@@ -281,8 +281,22 @@ impl Unfolded {
             let name = layer.name.clone();
             firewall.rule_bases.push(LinkedRuleBase { name, first, count: 2, default: None, at });
             let default = moved(layer.default);
-            firewall.layers.push(LinkedLayer { rule_base, default, ..layer.clone() });
+            let (sees_src, sees_dst) = match phase {
+                Phase::Later => (layer.sees_src, layer.sees_dst),
+                // The translation of one end is undone where it was made.
+                Phase::Answers => (beyond(layer.sees_dst), beyond(layer.sees_src)),
+            };
+            let layer = LinkedLayer { rule_base, default, sees_src, sees_dst, ..layer.clone() };
+            firewall.layers.push(layer);
         }
+    }
+}
+
+/// The other side of a translation.
+const fn beyond(sees: Sees) -> Sees {
+    match sees {
+        Sees::Original => Sees::Translated,
+        Sees::Translated => Sees::Original,
     }
 }
 

@@ -44,6 +44,9 @@ pub struct Behaviour {
     /// Choose an even port for an even one of UDP and an odd one for an odd one, or none (RFC 4787
     /// §4.2.2): media and their control take neighbouring ports.
     pub nat_port_parity: bool,
+    /// Let a connection leave from another port where another one gets the answers to its own, if
+    /// the firewall translates at all; else it is refused.
+    pub nat_port_on_clash: bool,
     /// Tell sessions of IPsec (ESP, AH) apart by their security parameters index, whose halves then
     /// stand for ports. Either direction of a security association has one of its own.
     pub ipsec_by_spi: bool,
@@ -233,6 +236,7 @@ switches! {
     icmp_sessions = "icmp-sessions",
     icmp_errors_counted = "icmp-errors-counted",
     nat_port_parity = "nat-port-parity",
+    nat_port_on_clash = "nat-port-on-clash",
     ipsec_by_spi = "ipsec-by-spi",
     tunnels_apart = "tunnels-apart",
     expect_ftp = "expect-ftp",
@@ -295,6 +299,7 @@ impl Behaviour {
             icmp_errors_counted: false,
             nat_mapping: NatMapping::AddressAndPortDependent,
             nat_port_parity: false,
+            nat_port_on_clash: false,
             ipsec_by_spi: false,
             tunnels_apart: false,
             pending: Pending::Allow,
@@ -308,6 +313,7 @@ impl Behaviour {
                 tcp_loose: true,
                 filter_every_packet: true,
                 icmp_errors_related: false,
+                nat_port_on_clash: true,
                 // Since Linux 4.7 a helper has to be assigned by a rule.
                 expect_ftp: false,
                 expect_tftp: false,

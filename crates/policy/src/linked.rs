@@ -476,6 +476,8 @@ pub enum LinkedPortTranslation {
         /// First port after it.
         to: u16,
     },
+    /// Every port becomes this one.
+    To(u16),
     /// A free port of the ranges, the original one where possible.
     Allocate(Vec<PortRange>),
 }

@@ -631,6 +631,8 @@ pub enum PortTranslation {
         /// First port after it.
         to: u16,
     },
+    /// Every port becomes this one.
+    To(u16),
     /// A free port of the set, the original one where possible.
     Allocate(PortSet),
 }

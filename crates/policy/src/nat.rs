@@ -67,6 +67,7 @@ impl LinkedTranslation {
             LinkedPortTranslation::Shift { from: first, to } => {
                 (to.wrapping_add(from.port.wrapping_sub(*first)), false)
             }
+            LinkedPortTranslation::To(port) => (*port, false),
             LinkedPortTranslation::Allocate(_) => (from.port, true),
         };
         Some(Translated { endpoint: Endpoint { address, port }, port_is_allocated })

@@ -47,6 +47,7 @@ pub(crate) fn meaning(name: &str) -> &'static str {
         "icmp-sessions" => "answers to ICMP queries pass with their query",
         "icmp-errors-counted" => "ICMP errors count for the connection they are about",
         "nat-port-parity" => "a translated port stays even or odd",
+        "nat-port-on-clash" => "a connection answered as another one leaves from another port",
         "ipsec-by-spi" => "IPsec sessions are told apart by SPI",
         "tunnels-apart" => "packets in more or fewer tunnels are of other sessions",
         "expect-ftp" => "data connections that FTP announces are let in",

@@ -231,6 +231,9 @@ fn port_change(port: &LinkedPortTranslation, class: Class) -> Rewrite {
         (LinkedPortTranslation::Shift { from, to }, Class::Ports) => {
             Rewrite::Add(to.wrapping_sub(*from).into())
         }
+        (LinkedPortTranslation::To(port), Class::Ports) => {
+            Rewrite::Bits { to: (*port).into(), kept: 0 }
+        }
         (LinkedPortTranslation::Allocate(ranges), Class::Ports) => {
             let range = |range: &PortRange| (range.first().into(), range.last().into());
             Rewrite::Choose(Choice::OneOf(joined(ranges.iter().map(range))))

@@ -30,9 +30,6 @@ const MAX_DEPTH: usize = 64;
 /// More ways to reach a rule past earlier RETURNs than this are not converted.
 const MAX_WAYS: usize = 64;
 
-/// A translation of this many ports to one is written as a rule for each.
-const MAX_PORTS: usize = 64;
-
 pub(super) fn convert(
     ruleset: &Ruleset,
     context: &mut Context<'_>,
@@ -102,7 +99,7 @@ impl Flattener<'_, '_> {
             // Here a packet that matches leaves this chain.
             if chain.policy.is_some() {
                 let name = format!("nat/{} {}", chain.name, index + 1);
-                self.emit(&name, rule, inner(), |_| vec![(None, Translation::Keep)]);
+                self.emit(&name, rule, inner(), |_| Translation::Keep);
                 continue;
             }
             ways = ways.iter().flat_map(|way| avoiding(way, &rule.conditions)).collect();
@@ -125,21 +122,21 @@ impl Flattener<'_, '_> {
         let message = format!("the jumps and returns around chain `{}` are too many", chain.name);
         self.problems.unsupported("nat-too-large", rule.at, message);
         let way = ways.first().cloned().unwrap_or_default();
-        self.emit("nat", rule, vec![way], |_| vec![(None, unknown("nat chains", rule.at))]);
+        self.emit("nat", rule, vec![way], |_| unknown("nat chains", rule.at));
     }
 
     fn rule(&mut self, name: &str, rule: &Rule, target: &Target, ways: Vec<Vec<Condition>>) {
         let family = self.family;
         match (target.name.as_str(), self.source) {
-            ("ACCEPT", _) => self.emit(name, rule, ways, |_| vec![(None, Translation::Keep)]),
+            ("ACCEPT", _) => self.emit(name, rule, ways, |_| Translation::Keep),
             ("LOG" | "NFLOG" | "ULOG" | "TRACE" | "MARK" | "CONNMARK", _) => {}
             ("MASQUERADE", true) => {
-                self.emit(name, rule, ways, |_| vec![(None, Translation::EgressInterface)]);
+                self.emit(name, rule, ways, |_| Translation::EgressInterface);
             }
             ("NETMAP", _) => match target.option("--to").and_then(|to| to.parse::<IpNet>().ok()) {
                 Some(to) => self.emit(name, rule, ways, |_| {
                     let port = PortTranslation::Keep;
-                    vec![(None, Translation::Prefix { to, port })]
+                    Translation::Prefix { to, port }
                 }),
                 None => self.unknown(name, rule, target, ways),
             },
@@ -149,7 +146,7 @@ impl Flattener<'_, '_> {
                     self.emit(name, rule, ways, |_| {
                         let port =
                             PortTranslation::Allocate(ports.clone().unwrap_or_else(any_port));
-                        vec![(None, Translation::Pool { to: vec![pool(addresses, at)], port })]
+                        Translation::Pool { to: vec![pool(addresses, at)], port }
                     });
                 }
                 _ => self.unknown(name, rule, target, ways),
@@ -171,7 +168,7 @@ impl Flattener<'_, '_> {
                     self.problems.unsupported("redirect", target.at, message);
                 }
                 let text = "own address of the ingress interface";
-                self.emit(name, rule, ways, |_| vec![(None, unknown(text, target.at))]);
+                self.emit(name, rule, ways, |_| unknown(text, target.at));
             }
             _ => self.unknown(name, rule, target, ways),
         }
@@ -183,17 +180,16 @@ impl Flattener<'_, '_> {
             let message = format!("target `{text}` is not modelled in this chain of table nat");
             self.problems.unsupported("unknown-target", target.at, message);
         }
-        self.emit(name, rule, ways, |_| vec![(None, unknown(&text, target.at))]);
+        self.emit(name, rule, ways, |_| unknown(&text, target.at));
     }
 
-    /// Adds the translations of a rule for every way to reach it. A match in front of a translation
-    /// narrows the one given.
+    /// Adds the translations of a rule for every way to reach it.
     fn emit(
         &mut self,
         name: &str,
         rule: &Rule,
         ways: Vec<Vec<Condition>>,
-        translate: impl Fn(&Match) -> Vec<(Option<Match>, Translation)>,
+        translate: impl Fn(&Match) -> Translation,
     ) {
         for way in ways {
             let matches = self.context.matches(&way, self.family);
@@ -201,18 +197,17 @@ impl Flattener<'_, '_> {
                 report_unmodelled(&matches, &way, self.problems);
             }
             for matches in matches.alternatives {
-                for (narrowed, translation) in translate(&matches) {
-                    if let Translation::Pool { to, .. } = &translation {
-                        self.report_vague(to);
-                    }
-                    self.table.rules.push(NatRule {
-                        name: name.to_owned(),
-                        at: rule.at,
-                        disabled: false,
-                        matches: narrowed.unwrap_or_else(|| matches.clone()),
-                        translation,
-                    });
+                let translation = translate(&matches);
+                if let Translation::Pool { to, .. } = &translation {
+                    self.report_vague(to);
                 }
+                self.table.rules.push(NatRule {
+                    name: name.to_owned(),
+                    at: rule.at,
+                    disabled: false,
+                    matches,
+                    translation,
+                });
             }
         }
     }
@@ -303,13 +298,9 @@ fn pool((first, last): (std::net::IpAddr, std::net::IpAddr), at: Span) -> At<Add
     At::new(item, at)
 }
 
-/// What DNAT makes of the packets a match lets through.
-fn destinations(
-    endpoint: &Endpoint,
-    matches: &Match,
-    family: Family,
-    at: Span,
-) -> Vec<(Option<Match>, Translation)> {
+/// What DNAT makes of the packets a match lets through: a port outside of the range becomes one of
+/// it, which the kernel chooses where there are several.
+fn destinations(endpoint: &Endpoint, matches: &Match, family: Family, at: Span) -> Translation {
     let every = match family {
         Family::V4 => IpNet::V4(ipnet::Ipv4Net::default()),
         Family::V6 => IpNet::V6(ipnet::Ipv6Net::default()),
@@ -322,29 +313,17 @@ fn destinations(
         }
         Some(addresses) => Translation::Pool { to: vec![pool(addresses, at)], port },
     };
-    let Some(wanted) = &endpoint.ports else { return vec![(None, to(PortTranslation::Keep))] };
+    let Some(wanted) = &endpoint.ports else { return to(PortTranslation::Keep) };
     let matched = matched_ports(matches);
     // A port inside the range is kept (`nf_nat_l4proto_unique_tuple`).
     if matched.as_ref().is_some_and(|ports| both(ports, wanted) == *ports) {
-        return vec![(None, to(PortTranslation::Keep))];
+        return to(PortTranslation::Keep);
     }
-    let target = match wanted.ranges() {
-        [range] if range.first() == range.last() => Some(range.first()),
-        _ => None,
-    };
-    let ports: Option<Vec<u16>> = matched.map(|ports| {
-        let each = ports.ranges().iter().flat_map(|range| range.first()..=range.last());
-        each.take(MAX_PORTS + 1).collect()
-    });
-    match (target, ports) {
-        (Some(target), Some(ports)) if ports.len() <= MAX_PORTS => ports
-            .into_iter()
-            .map(|port| {
-                let narrowed = on_port(matches, port);
-                (Some(narrowed), to(PortTranslation::Shift { from: port, to: target }))
-            })
-            .collect(),
-        _ => vec![(None, unknown(VAGUE_PORTS, at))],
+    match wanted.ranges() {
+        [one] if one.first() == one.last() && matched.is_some() => {
+            to(PortTranslation::To(one.first()))
+        }
+        _ => unknown(VAGUE_PORTS, at),
     }
 }
 
@@ -356,21 +335,6 @@ fn matched_ports(matches: &Match) -> Option<PortSet> {
         ranges.extend_from_slice(term.dst_ports.ranges());
     }
     Some(ranges.into_iter().collect())
-}
-
-/// The match narrowed to one destination port.
-fn on_port(matches: &Match, port: u16) -> Match {
-    let mut narrowed = matches.clone();
-    for item in &mut narrowed.services {
-        if let ServiceItem::Term(term) = &mut item.value {
-            term.dst_ports = both(&term.dst_ports, &PortSet::single(port));
-        }
-    }
-    narrowed.services.retain(|item| match &item.value {
-        ServiceItem::Term(term) => !term.dst_ports.is_empty(),
-        _ => true,
-    });
-    narrowed
 }
 
 #[cfg(test)]

@@ -233,19 +233,24 @@ fn filter_sees_the_translated_destination_and_the_original_source() {
         -A pub -s 192.0.2.9/32 -j RETURN\n\
         -A pub -p tcp -m multiport --dports 80,443 -j DNAT --to-destination 10.0.0.5:8080\n\
         -A pub -p udp -j DNAT --to-destination 10.0.0.6\n\
+        -A pub -p sctp -j DNAT --to-destination 10.0.0.6:36412\n\
         -A POSTROUTING -o eth0 -j MASQUERADE\nCOMMIT\n\
         *filter\n:FORWARD DROP [0:0]\n\
         -A FORWARD -s 192.0.2.0/24 -d 10.0.0.5/32 -p tcp --dport 8080 -j ACCEPT\n\
-        -A FORWARD -d 10.0.0.6/32 -j ACCEPT\nCOMMIT\n";
+        -A FORWARD -d 10.0.0.6/32 -p udp -j ACCEPT\n\
+        -A FORWARD -d 10.0.0.6/32 -p sctp --dport 36412 -j ACCEPT\nCOMMIT\n";
     check(
         rules,
         &[
-            ("tcp 192.0.2.1@1 203.0.113.1@80", "allow 13"),
-            ("tcp 192.0.2.1@1 203.0.113.1@443", "allow 13"),
-            ("tcp 192.0.2.1@1 203.0.113.1@22", "drop 12"),
-            ("tcp 192.0.2.9@1 203.0.113.1@80", "drop 12"),
-            ("tcp 192.0.2.1@1 10.0.0.5@8080", "allow 13"),
-            ("udp 192.0.2.1@1 203.0.113.1@53", "allow 14"),
+            ("tcp 192.0.2.1@1 203.0.113.1@80", "allow 14"),
+            ("tcp 192.0.2.1@1 203.0.113.1@443", "allow 14"),
+            ("tcp 192.0.2.1@1 203.0.113.1@22", "drop 13"),
+            ("tcp 192.0.2.9@1 203.0.113.1@80", "drop 13"),
+            ("tcp 192.0.2.1@1 10.0.0.5@8080", "allow 14"),
+            ("udp 192.0.2.1@1 203.0.113.1@53", "allow 15"),
+            ("sctp 192.0.2.1@1 203.0.113.1@1", "allow 16"),
+            ("sctp 192.0.2.1@1 203.0.113.1@36412", "allow 16"),
+            ("sctp 192.0.2.1@1 10.0.0.6@1", "drop 13"),
         ],
     );
     let (firewall, problems) = import(rules);

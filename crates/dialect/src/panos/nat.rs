@@ -5,7 +5,6 @@
 
 use ipnet::IpNet;
 use parefeu_net::PortRange;
-use parefeu_policy::set::PortSet;
 use parefeu_policy::{
     AddressItem, AddressMatch, At, EmbeddingPrefix, Match, Names, NatMapping, NatRule,
     PortTranslation, ServiceItem, Translation,
@@ -198,19 +197,12 @@ impl<'t> Converter<'t> {
                 let service = rule.value("service");
                 match service.and_then(|it| self.single_port(place.scope, it.name(), 0)) {
                     Some(from) => PortTranslation::Shift { from, to },
-                    None => PortTranslation::Allocate(PortSet::single(to)),
+                    None => PortTranslation::To(to),
                 }
             }
         };
         if fixed.is_some() {
-            return match port {
-                // Every port goes to the same one: a pool that holds one address and one port.
-                PortTranslation::Allocate(_) => {
-                    let to = vec![self.resolve_address(place.scope, address)];
-                    Translation::Pool { to, port }
-                }
-                _ => self.fixed(address, port, place),
-            };
+            return self.fixed(address, port, place);
         }
         let to = vec![self.resolve_address(place.scope, address)];
         Translation::Pool { to, port }

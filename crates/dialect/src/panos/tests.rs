@@ -263,6 +263,26 @@ fn the_filter_sees_original_addresses_and_the_zone_after_translation() {
 }
 
 #[test]
+fn every_port_of_a_service_becomes_the_translated_one() {
+    let nat = "set rulebase nat rules in from untrust to untrust source any destination 203.0.113.10 \
+               service web destination-translation translated-address 10.7.0.10 \
+               translated-port 8080\n\
+               set service web protocol tcp port 80,443,8000-8999\n";
+    let inside = rule("inside", "to dmz action allow");
+    check(
+        &with_network(&(nat.to_owned() + &inside)),
+        &[
+            ("untrust 192.0.2.7 203.0.113.10 tcp 80", "allow inside as 192.0.2.7 > 10.7.0.10:8080"),
+            (
+                "untrust 192.0.2.7 203.0.113.10 tcp 8999",
+                "allow inside as 192.0.2.7 > 10.7.0.10:8080",
+            ),
+            ("untrust 192.0.2.7 203.0.113.10 tcp 81", "allow intrazone-default"),
+        ],
+    );
+}
+
+#[test]
 fn the_first_nat_rule_that_matches_ends_both_lookups() {
     let allow = rule("all", "action allow");
     let exempt =

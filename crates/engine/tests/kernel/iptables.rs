@@ -26,9 +26,10 @@ struct Family {
 }
 
 /// The tables and their chains, those of the kernel first.
-const TABLES: [(&str, &[&str]); 3] = [
+const TABLES: [(&str, &[&str]); 4] = [
     ("raw", &["PREROUTING"]),
     ("mangle", &["PREROUTING", "FORWARD", "POSTROUTING"]),
+    ("nat", &["PREROUTING", "POSTROUTING"]),
     ("filter", &["INPUT", "FORWARD", "A", "B", "C"]),
 ];
 
@@ -39,6 +40,30 @@ impl Rules {
     pub(crate) fn random(seed: u64) -> Self {
         let mut random = Random::new(seed);
         Self { families: [false, true].map(|v6| Family::random(&mut random, v6)) }
+    }
+
+    /// Rules as random, of which those of IPv4 translate.
+    pub(crate) fn translating(seed: u64) -> Self {
+        let mut rules = Self::random(seed);
+        let mut random = Random::new(seed.rotate_left(32));
+        // Of more rules little would be left that is answered.
+        rules.families[0].policy = "ACCEPT";
+        rules.families[0].rules.retain(|_| random.percent(40));
+        for rule in TRANSLATIONS {
+            if random.percent(60) {
+                rules.families[0].rules.push(("nat", rule.to_owned()));
+            }
+        }
+        // What comes before translations sees answers as they arrive.
+        for table in ["raw", "mangle"] {
+            if random.percent(40) {
+                let network = one(&mut random, &ANSWERED);
+                let option = one(&mut random, &["-s", "-d"]);
+                let rule = format!("-A PREROUTING -i fs {option} {network} -j DROP");
+                rules.families[0].rules.push((table, rule));
+            }
+        }
+        rules
     }
 
     /// What `iptables-restore` and `ip6tables-restore` read.
@@ -83,8 +108,27 @@ impl Rules {
     }
 }
 
-const ROUTES: [(&str, &str); 4] =
-    [("10.0.0.0/8", "fc"), ("0.0.0.0/0", "fs"), ("2001:db8:1::/48", "fc"), ("::/0", "fs")];
+/// Ends of connections, translated and not.
+const ANSWERED: [&str; 5] =
+    ["10.0.0.0/8", "203.0.113.7", "192.0.2.0/24", "198.51.100.9", "198.51.100.10"];
+
+const TRANSLATIONS: [&str; 5] = [
+    // To where clients go directly, too.
+    "-A PREROUTING -i fc -p tcp -m tcp --dport 443 -j DNAT --to-destination 198.51.100.10:80",
+    "-A PREROUTING -i fc -s 10.1.0.5 -p udp -j DNAT --to-destination 198.51.100.10:53",
+    "-A PREROUTING -i fc -p tcp -m tcp --dport 443 -j DNAT --to-destination 192.0.2.2:80",
+    "-A PREROUTING -i fc -p udp -d 198.51.100.9 -j DNAT --to-destination 192.0.2.3",
+    "-A POSTROUTING -o fs -j SNAT --to-source 203.0.113.7",
+];
+
+/// What comes from one side leaves on the other, be it for an address nobody has any longer.
+const ROUTES: [(&str, &str); 5] = [
+    ("10.0.0.0/8", "fc"),
+    ("203.0.113.7/32", "fc"),
+    ("0.0.0.0/0", "fs"),
+    ("2001:db8:1::/48", "fc"),
+    ("::/0", "fs"),
+];
 
 impl Family {
     fn random(random: &mut Random, v6: bool) -> Self {
@@ -246,7 +290,10 @@ fn target(random: &mut Random, (table, chain): (&str, &str)) -> String {
     }
 }
 
-const NETWORKS_V4: [&str; 9] = [
+const NETWORKS_V4: [&str; 12] = [
+    "192.0.2.2",
+    "192.0.2.0/24",
+    "203.0.113.7",
     "10.1.0.5",
     "10.1.0.4/31",
     "10.1.0.0/16",

@@ -121,6 +121,17 @@ fn translated_sctp_and_gre_are_judged_as_the_kernel_does() {
 
 #[test]
 fn iptables_rules_are_read_as_the_kernel_reads_them() {
+    check_rules(Rules::random);
+}
+
+#[test]
+fn iptables_rules_that_translate_as_well() {
+    check_rules(Rules::translating);
+}
+
+/// Plays a scene before each of many random sets of rules.
+#[track_caller]
+fn check_rules(random: fn(u64) -> Rules) {
     let Some(mut contest) = contest(&Firewall::plain()) else { return };
     let commands = ["iptables-restore", "ip6tables-restore"];
     if let Some(missing) = commands.into_iter().find(|command| !is_there(command)) {
@@ -131,7 +142,7 @@ fn iptables_rules_are_read_as_the_kernel_reads_them() {
     let first = setting("PAREFEU_KERNEL_SEED", SEED);
     let (mut seed, mut unknown) = (first, 0);
     while contest.compared < packets {
-        let mut rules = Rules::random(seed);
+        let mut rules = random(seed);
         seed += 1;
         if !contest.take(&rules) {
             unknown += 1;

@@ -103,6 +103,57 @@ fn s4_6_an_even_port_is_translated_to_an_even_one() {
 }
 
 #[test]
+fn s4_6_connections_answered_alike_leave_from_different_ports() {
+    let text = |behaviour: &str| {
+        format!(
+            r#"
+{behaviour}
+[[rule_base]]
+name = "policy"
+default = "allow"
+[[destination_nat]]
+destination = "203.0.113.5"
+translation = {{ prefix = "192.0.2.1", port = "80" }}
+{NETWORK}"#
+        )
+    };
+    let frames = [
+        "10.0.0.7:4000 > 203.0.113.5:443 S",
+        "10.0.0.7:4000 > 192.0.2.1:80 S",
+        "10.0.0.7:999 > 203.0.113.5:443 S",
+        "10.0.0.7:999 > 203.0.113.5:8443 S",
+        "10.0.0.7 > 203.0.113.5 echo id=7",
+        "10.0.0.7 > 192.0.2.1 echo id=7",
+    ];
+    let all = |behaviour: &str| {
+        let mut engine = engine(&text(behaviour));
+        frames.map(|frame| {
+            let data = frames::frame(frame);
+            let wire_len = data.len() as u32;
+            let frame = Frame { link_type: LinkType::ETHERNET, data: &data, wire_len };
+            let ingress = engine.firewall().interface_named("lan");
+            let decision = engine.handle_frame(Timestamp::from_secs(1), ingress, frame);
+            decision.verdict.passes().then_some(decision.translated).ok_or(decision.reason)
+        })
+    };
+    let clash = Err(Reason::TranslationClash);
+    let kept = all("[behaviour]\npreset = \"asa\"");
+    assert!(kept[0].is_ok() && kept[2].is_ok() && kept[4].is_ok(), "{kept:?}");
+    assert_eq!([&kept[1], &kept[3], &kept[5]], [&clash; 3]);
+
+    let given = all("[behaviour]\npreset = \"linux\"").map(|it| it.unwrap().unwrap());
+    let ends = |flow: &FiveTuple| (flow.src.to_string(), flow.dst.to_string());
+    for flow in &given {
+        assert_eq!(ends(flow), ("10.0.0.7".to_owned(), "192.0.2.1".to_owned()));
+    }
+    let ports = given.map(|flow| (flow.src_port, flow.dst_port));
+    assert_eq!((ports[0], ports[2]), ((4000, 80), (999, 80)));
+    assert!(ports[1].0 >= 1024 && ports[1] != ports[0], "{ports:?}");
+    assert!((600..1024).contains(&ports[3].0) && ports[3] != ports[2], "{ports:?}");
+    assert_ne!(ports[5], ports[4]);
+}
+
+#[test]
 fn s4_6_an_answer_from_elsewhere_is_a_new_connection() {
     let text = few_ports("2000-2001", "nat-mapping = \"endpoint-independent\"");
     let mut engine = engine(&text);

@@ -272,9 +272,12 @@ fn ports(port: &LinkedPortTranslation, class: ProtocolClass) -> Vec<(Option<Valu
             };
             parts.map(part).into()
         }
-        LinkedPortTranslation::Keep | LinkedPortTranslation::Shift { .. } => {
-            vec![(None, Change::NONE)]
+        LinkedPortTranslation::To(port) if class == ProtocolClass::WithPorts => {
+            vec![(None, Change::to((*port).into()))]
         }
+        LinkedPortTranslation::Keep
+        | LinkedPortTranslation::Shift { .. }
+        | LinkedPortTranslation::To(_) => vec![(None, Change::NONE)],
     }
 }
 

@@ -315,7 +315,7 @@ fn ends(
     };
     let port_of = |translation: &LinkedPortTranslation| match translation {
         LinkedPortTranslation::Allocate(ranges) => allocated(ranges),
-        LinkedPortTranslation::Keep | LinkedPortTranslation::Shift { .. } => End::Is(port),
+        _ => End::Is(port),
     };
     match translation {
         LinkedTranslation::Keep => [address, port].map(End::Is),

@@ -110,7 +110,8 @@ fn port(random: &mut Random) -> PortTranslation {
     let port = |random: &mut Random| *random.pick(&[0u16, 1, 80, 443, 1024, u16::MAX]).unwrap();
     match random.below(5) {
         0 | 1 => PortTranslation::Keep,
-        2 | 3 => PortTranslation::Shift { from: port(random), to: port(random) },
+        2 => PortTranslation::Shift { from: port(random), to: port(random) },
+        3 => PortTranslation::To(port(random)),
         _ => {
             let ports = PortRange::new(1024 + random.below(2) as u16, u16::MAX).unwrap();
             PortTranslation::Allocate(ports.into())

@@ -294,6 +294,7 @@ fn linked_port(port: &PortTranslation) -> LinkedPortTranslation {
         PortTranslation::Shift { from, to } => {
             LinkedPortTranslation::Shift { from: *from, to: *to }
         }
+        PortTranslation::To(port) => LinkedPortTranslation::To(*port),
         PortTranslation::Allocate(ports) => {
             LinkedPortTranslation::Allocate(ports.ranges().to_vec())
         }

@@ -301,7 +301,7 @@ impl Reader<'_> {
         }
     }
 
-    /// `keep`, `80>8080` or `allocate 1024-65535`.
+    /// `keep`, `8080`, `80>8080` or `allocate 1024-65535`.
     fn port_translation(&mut self, text: &At<String>) -> PortTranslation {
         let read = match text.value.split_once(' ') {
             Some(("allocate", ports)) => read_ports(ports).map(PortTranslation::Allocate),
@@ -311,13 +311,16 @@ impl Reader<'_> {
                     PortRange::new(1024, u16::MAX).map_or_else(|_| PortSet::all(), Into::into);
                 Some(PortTranslation::Allocate(ports))
             }
-            _ => text.value.split_once('>').and_then(|(from, to)| {
-                let (from, to) = (from.trim().parse().ok()?, to.trim().parse().ok()?);
-                Some(PortTranslation::Shift { from, to })
-            }),
+            _ => match text.value.split_once('>') {
+                Some((from, to)) => {
+                    let ports = from.trim().parse().ok().zip(to.trim().parse().ok());
+                    ports.map(|(from, to)| PortTranslation::Shift { from, to })
+                }
+                None => text.value.parse().ok().map(PortTranslation::To),
+            },
         };
         read.unwrap_or_else(|| {
-            let help = "write `keep`, `80>8080` or `allocate 1024-65535`";
+            let help = "write `keep`, `8080`, `80>8080` or `allocate 1024-65535`";
             self.bad(text, "a translation of ports", help);
             PortTranslation::Keep
         })

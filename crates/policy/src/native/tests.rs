@@ -313,6 +313,7 @@ fn nat() -> impl Strategy<Value = NatTable> {
     let port = prop_oneof![
         Just(PortTranslation::Keep),
         (any::<u16>(), any::<u16>()).prop_map(|(from, to)| PortTranslation::Shift { from, to }),
+        any::<u16>().prop_map(PortTranslation::To),
         ports().prop_map(PortTranslation::Allocate),
     ];
     let pool = proptest::collection::vec(at(address()), 0..3);

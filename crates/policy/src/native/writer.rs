@@ -359,6 +359,7 @@ impl Writer<'_> {
         let port = match port {
             PortTranslation::Keep => String::new(),
             PortTranslation::Shift { from, to } => format!(", port = \"{from}>{to}\""),
+            PortTranslation::To(port) => format!(", port = \"{port}\""),
             PortTranslation::Allocate(ports) => format!(", port = \"allocate {ports}\""),
         };
         self.raw("translation", format_args!("{{ {to}{port} }}"));

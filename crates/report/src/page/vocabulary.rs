@@ -145,6 +145,7 @@ pub(super) fn setting(language: Language, name: &str) -> &'static str {
         "icmp-sessions" => "les réponses ICMP passent avec leur requête",
         "icmp-errors-counted" => "les erreurs ICMP comptent pour leur connexion",
         "nat-port-parity" => "un port traduit reste pair ou impair",
+        "nat-port-on-clash" => "une connexion aux réponses déjà attendues part d’un autre port",
         "ipsec-by-spi" => "distingue les sessions IPsec par SPI",
         "tunnels-apart" => "distingue les sessions selon leurs tunnels",
         "expect-ftp" => "admet les connexions de données qu’annonce FTP",

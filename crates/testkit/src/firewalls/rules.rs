@@ -194,6 +194,7 @@ fn translation() -> impl Strategy<Value = Translation> {
             3 => Just(PortTranslation::Keep),
             1 => (any::<u16>(), any::<u16>())
                 .prop_map(|(from, to)| PortTranslation::Shift { from, to }),
+            1 => any::<u16>().prop_map(PortTranslation::To),
             1 => Just(PortTranslation::Allocate(PortSet::from(PortRange::ALL))),
         ]
     };
