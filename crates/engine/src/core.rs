@@ -564,8 +564,8 @@ impl Core {
         self.identify(arrival, packet, id, direction, decision)
     }
 
-    /// What rules compare of a later packet of a connection, or of an ICMP error about it: layers in
-    /// front of a translation see the flow as it arrives, those behind it as it leaves.
+    /// What rules compare of a later packet of a connection, or of an ICMP error about it: layers
+    /// in front of a translation see the flow as it arrives, those behind it as it leaves.
     fn route_within(
         &self,
         opening: &OpenRoute,
@@ -581,17 +581,14 @@ impl Core {
             key.protocol = opening.key.protocol;
             key.icmp = key.icmp.and_then(|(kind, code)| Some((icmp_across(kind)?, code)));
         }
-        let has_ports = key.protocol.has_ports();
-        let stated =
-            |flow| if has_ports { flow } else { FiveTuple { src_port: 0, dst_port: 0, ..flow } };
-        let [arrives, translated] = [arrives, leaves].map(stated);
-        FiveTuple {
-            src: key.src,
-            dst: key.dst,
-            src_port: key.src_port,
-            dst_port: key.dst_port,
-            ..
-        } = arrives;
+        let [mut arrives, mut translated] = [arrives, leaves];
+        if !key.protocol.has_ports() {
+            for flow in [&mut arrives, &mut translated] {
+                (flow.src_port, flow.dst_port) = (0, 0);
+            }
+        }
+        (key.src, key.src_port) = (arrives.src, arrives.src_port);
+        (key.dst, key.dst_port) = (arrives.dst, arrives.dst_port);
         key.egress = match direction {
             Direction::Original => opening.key.egress,
             Direction::Reply => opening.key.ingress,

@@ -219,7 +219,8 @@ impl<'a> Play<'a> {
         };
         let [theirs, ours] =
             [theirs, ours].map(|it| if self.named { it } else { it.without_rule() });
-        if !is_same(&theirs, &ours, packet, decision.session.is_none()) {
+        let sent_to = self.views[packet.flow].map(|view| view.ends(packet.forth)[1].port());
+        if !is_same([&theirs, &ours], packet, decision.session.is_none(), sent_to) {
             let (story, why) = (&self.story, seen.invalid().unwrap_or_default());
             let text = format!("{story}kernel: {theirs}{why}\nengine: {ours}({decision})");
             return Ok(Err(text));
@@ -312,14 +313,20 @@ fn side(flow: &Flow, packet: &Packet) -> Side {
 const PAUSES: usize = 20;
 
 /// Whether the judges agree. Which port is chosen where the flow's own is taken, is nobody's right;
-/// a packet of no connection keeps what was chosen.
-fn is_same(kernel: &Judgement, engine: &Judgement, packet: &Packet, alone: bool) -> bool {
+/// a packet of no connection keeps what was chosen, and so does one that comes too late.
+fn is_same(
+    [kernel, engine]: [&Judgement; 2],
+    packet: &Packet,
+    alone: bool,
+    sent_to: [u16; 2],
+) -> bool {
     let same_ends = match (kernel.ends, engine.ends) {
         _ if packet.quotes.is_some() => true,
         (Some([src, dst]), Some([other, other_dst])) => {
             let addresses = (src.ip(), dst.ip()) == (other.ip(), other_dst.ip());
-            let ports = alone || dst.port() == other_dst.port() || src.port() == dst.port();
-            addresses && ports
+            let kept = [dst.port(), other_dst.port()] == sent_to;
+            let same = dst.port() == other_dst.port() || src.port() == dst.port();
+            addresses && (alone || kept || same)
         }
         _ => true,
     };

@@ -443,6 +443,9 @@ egress = ["wan"]
 translation = { pool = "203.0.113.9", port = "allocate 2000-2001" }
 "#;
 
+/// The layer of the network stands behind the translation of destinations.
+const BEHIND: &str = "sees_destination = \"translated\"\n";
+
 /// Without pairing, an answer and an error need rules, which see them for whom they are.
 #[test]
 fn s5_8_icmp_that_is_not_paired_is_judged_by_rules() {
@@ -480,7 +483,7 @@ action = "allow"
          3 wan 192.0.2.1 > 203.0.113.9 icmp=3/3 \"{first}\" => allow related-error rule=1
          3 wan 192.0.2.1 > 203.0.113.9 icmp=3/3 \"{second}\" => deny related-error"
     );
-    check(&mut engine(&format!("{text}{HIDDEN}{NETWORK}")), &script);
+    check(&mut engine(&format!("{text}{HIDDEN}{NETWORK}{BEHIND}")), &script);
     // Paired, both pass with their session and nothing else does.
     let paired = text.replace("false", "true");
     let script = format!(
@@ -490,7 +493,7 @@ action = "allow"
          3 lan 10.0.0.8:2001 > 192.0.2.9:53 udp => allow rule rule=0
          3 wan 192.0.2.1 > 203.0.113.9 icmp=3/3 \"{second}\" => allow related-error rule=0"
     );
-    check(&mut engine(&format!("{paired}{HIDDEN}{NETWORK}")), &script);
+    check(&mut engine(&format!("{paired}{HIDDEN}{NETWORK}{BEHIND}")), &script);
 }
 
 /// Where every packet is compared, replies and errors are compared as they go to the client.
@@ -528,6 +531,10 @@ action = "allow"
          2 wan 192.0.2.1 > 203.0.113.9 icmp=3/3 \"{quoted}\" => allow related-error rule=2"
     );
     let hidden = HIDDEN.replace("2000-2001", "2000");
+    check(&mut engine(&format!("{text}{hidden}{NETWORK}{BEHIND}")), &script);
+    // In front of the translation they see where an answer arrives.
+    let text = text.replace("10.0.0.7", "203.0.113.9").replace("udp/4000", "udp/2000");
+    let script = script.replace("udp => drop default", "udp => allow rule rule=1");
     check(&mut engine(&format!("{text}{hidden}{NETWORK}")), &script);
 }
 
