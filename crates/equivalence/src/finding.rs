@@ -84,7 +84,7 @@ pub struct Missing {
 
 impl Missing {
     /// What a firewall lacks.
-    fn of(firewall: &LinkedFirewall, side: Side) -> Vec<Self> {
+    pub(crate) fn of(firewall: &LinkedFirewall, side: Side) -> Vec<Self> {
         let atoms = |implied: bool| {
             let rules = firewall.rules.iter().filter(move |rule| rule.implied == implied);
             rules.flat_map(|rule| &rule.matches.atoms).copied().collect::<BTreeSet<AtomId>>()

@@ -76,7 +76,7 @@ pub use solve::{
     Area, Comparison, Decided, DifferenceBox, OpenBox, OpenReason, Solution, SolveLimits, Stop,
     solve,
 };
-pub use verdict::{Assumption, Conclusion, Stated, Verdict, conclude, unread};
+pub use verdict::{Assumption, Conclusion, Stated, Untold, Verdict, conclude, unread};
 pub use waiver::{Date, Reviewed, Waiver, WaiverProblem, review};
 pub use weigh::{Sighting, Weighed, Weight, Weights, Whereabouts};
 pub use witness::Witness;

@@ -8,8 +8,9 @@ use parefeu_policy::{
 
 use crate::compare::{Answer, Assumed};
 use crate::finding::{Finding, Missing};
+use crate::flatten::atom_field;
 use crate::pairing::{Pair, PairedBy, Pairing};
-use crate::problem::Side;
+use crate::problem::{Field, Side};
 
 /// What a comparison comes to.
 #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
@@ -51,6 +52,17 @@ pub struct Assumption {
     pub missing: Option<Missing>,
 }
 
+/// Something neither text says, such as the rules of one address family; one of the two sides.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Untold {
+    /// The firewall concerned.
+    pub side: Side,
+    /// What it does not say.
+    pub text: Box<str>,
+    /// Where it would stand.
+    pub at: Span,
+}
+
 /// One firewall of a comparison, with what is known to be wrong with its text.
 #[derive(Clone, Copy, Debug)]
 pub struct Stated<'a> {
@@ -67,6 +79,8 @@ pub struct Conclusion {
     pub verdict: Verdict,
     /// What has to hold for it.
     pub assumptions: Vec<Assumption>,
+    /// What neither text says and packets asked about depend on: taken for the same on both sides.
+    pub untold: Vec<Untold>,
     /// Names of places that have no partner on the other side: of the old one, of the new one. What
     /// enters there was not compared.
     pub unpaired: [Vec<Box<str>>; 2],
@@ -121,7 +135,36 @@ pub fn conclude(
     } else {
         Verdict::Equivalent
     };
-    Conclusion { verdict, assumptions: named([old, new], assumptions), unpaired, identical }
+    let untold =
+        if identical { Vec::new() } else { untold([old, new].map(|it| it.firewall), answers) };
+    let assumptions = named([old, new], assumptions);
+    Conclusion { verdict, assumptions, untold, unpaired, identical }
+}
+
+/// What neither side says, and what was compared depends on. Of what one side alone says, findings
+/// rest on it.
+fn untold([old, new]: [&LinkedFirewall; 2], answers: &[&Answer]) -> Vec<Untold> {
+    let one_dialect = old.dialect == new.dialect;
+    let depends = |field: &Field| {
+        let compared = answers.iter().flat_map(|it| &it.compared);
+        let mut dimensions = compared.flat_map(|it| &it.problem.dimensions);
+        dimensions.any(|it| it.field == *field)
+    };
+    let lacks = |firewall, side| {
+        let missing = Missing::of(firewall, side).into_iter();
+        missing.map(move |it| (atom_field(firewall, "condition", it.atom, one_dialect), it))
+    };
+    let of_new: Vec<(Field, Missing)> = lacks(new, Side::New).collect();
+    let both = lacks(old, Side::Old).filter(|(field, _)| depends(field));
+    let both = both.filter_map(|(field, it)| {
+        let (_, other) = of_new.iter().find(|(other, _)| *other == field)?;
+        Some([(old, it), (new, *other)])
+    });
+    let told = both.flatten().map(|(firewall, Missing { side, atom })| {
+        let atom = &firewall.atoms[atom.index()];
+        Untold { side, text: atom.text.clone(), at: atom.at }
+    });
+    told.collect()
 }
 
 /// Where what is said of packets to and from a firewall itself is not what the other side says:

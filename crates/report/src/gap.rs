@@ -7,7 +7,7 @@ use parefeu_equivalence::{Family, Obstacle, OpenReason, Side, Undecided, Unprove
 use serde_json::{Value, json};
 
 use crate::packets::names;
-use crate::region::place_in;
+use crate::region::{place, place_in};
 use crate::{DiffReport, Exact, FirewallInfo};
 
 /// A part of the question without an answer.
@@ -61,6 +61,22 @@ impl fmt::Display for Why {
             }
         }
     }
+}
+
+/// What neither text says, each with its lines of both sides.
+pub(crate) fn untold<'a>(
+    exact: &'a Exact<'_>,
+    report: &DiffReport<'_>,
+) -> Vec<(&'a str, Vec<String>)> {
+    let mut found: Vec<(&str, Vec<String>)> = Vec::new();
+    for it in &exact.conclusion.untold {
+        let lines = place(it.side, it.at, report);
+        match found.iter_mut().find(|(text, _)| *text == &*it.text) {
+            Some((_, others)) => others.extend(lines),
+            None => found.push((&it.text, lines.into_iter().collect())),
+        }
+    }
+    found
 }
 
 /// Everything that has no answer. The same line is often in the way of every protocol, family and

@@ -8,7 +8,7 @@ use serde_json::{Map, Value, json};
 use crate::asked::asked_document;
 use crate::behaviour::setting_documents;
 use crate::explained::{idle_document, mapping_documents};
-use crate::gap::{gap_document, gaps};
+use crate::gap::{gap_document, gaps, untold};
 use crate::intent::intent_documents;
 use crate::region::{apart_document, place, region_document};
 use crate::rule::rule_line;
@@ -49,6 +49,7 @@ pub fn diff_document(report: &DiffReport<'_>) -> Value {
         "old": firewall_document(&report.old),
         "new": firewall_document(&report.new),
         "assumptions": exact.map_or_else(Vec::new, |exact| assumptions(exact, report)),
+        "told_by_neither": exact.map_or_else(Vec::new, |exact| untold_documents(exact, report)),
         "not_modelled": not_modelled,
         "asked": exact.map_or(Value::Null, |exact| asked_document(exact.asked)),
         "pairing": exact.map_or_else(Vec::new, pairing),
@@ -88,6 +89,11 @@ fn assumptions(exact: &Exact<'_>, report: &DiffReport<'_>) -> Vec<Value> {
         json!({ "id": it.id, "text": it.text, "lines": lines, "accepted": accepted })
     });
     documents.collect()
+}
+
+fn untold_documents(exact: &Exact<'_>, report: &DiffReport<'_>) -> Vec<Value> {
+    let documents = untold(exact, report).into_iter();
+    documents.map(|(text, lines)| json!({ "text": text, "lines": lines })).collect()
 }
 
 /// The places of both sides that stand for each other; `null` for one without a name.

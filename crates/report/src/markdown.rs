@@ -10,7 +10,7 @@ use parefeu_replay::{Comparison, DifferenceClass, Group, GroupSide, RuleHits};
 
 use crate::asked::asked;
 use crate::behaviour::{Setting, meaning, settings};
-use crate::gap::gaps;
+use crate::gap::{gaps, untold};
 use crate::json::rules_hit;
 use crate::packets::{Size, few, in_words, parts_of};
 use crate::region::{Kind, apart_kind, place, record_text, verdict};
@@ -234,6 +234,13 @@ fn write_exact(text: &mut String, exact: &Exact<'_>, report: &DiffReport<'_>) {
             let _ = writeln!(text, "| {} | {accepted} | {place} | {words} |", code(&it.id));
         }
         write_more(text, assumptions.len(), MOST_LINES, "assumptions");
+    }
+    for (at, (what, lines)) in untold(exact, report).into_iter().enumerate() {
+        if at == 0 {
+            let _ = writeln!(text, "\n## Told by neither side\n");
+        }
+        let lines: Vec<String> = lines.iter().map(|line| code(line)).collect();
+        let _ = writeln!(text, "- {}: {}", few(lines), escape(what));
     }
 }
 

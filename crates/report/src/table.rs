@@ -11,7 +11,7 @@ use parefeu_replay::{Comparison, DifferenceClass, DifferenceReport, Group, Group
 use crate::asked::asked;
 use crate::behaviour::write_settings;
 use crate::explained::{by_name, edit_text, explanation_text};
-use crate::gap::{Gap, gaps};
+use crate::gap::{Gap, gaps, untold};
 use crate::intent::write_intents;
 use crate::json::rules_hit;
 use crate::packets::{few, in_words, parts, parts_of};
@@ -144,6 +144,9 @@ fn write_exact(text: &mut String, exact: &Exact<'_>, report: &DiffReport<'_>, wi
         let accepted = if exact.accepted.contains(&it.id) { " (accepted)" } else { "" };
         let place = place(it.side, it.at, report).map(|place| format!("{place}: "));
         let _ = writeln!(text, "  {}{accepted}  {}{}", it.id, place.unwrap_or_default(), it.text);
+    }
+    for (what, lines) in untold(exact, report) {
+        let _ = writeln!(text, "told by neither side: {what} ({})", lines.join(", "));
     }
     if let Some(waivers) = &exact.waivers {
         write_waivers(text, waivers);
@@ -285,6 +288,8 @@ pub(crate) fn conclusion(report: &DiffReport<'_>) -> String {
     };
     let later = &format!("{later}{others}");
     let is_part = report.exact.is_some_and(|exact| !asked(exact.asked).is_empty());
+    let is_untold = report.exact.is_some_and(|exact| !exact.conclusion.untold.is_empty());
+    let as_told = if is_untold { ", as far as the texts tell" } else { "" };
     let possible = findings.iter().filter(|it| !it.certain).count();
     let later = match possible {
         0 => later.to_owned(),
@@ -311,9 +316,11 @@ pub(crate) fn conclusion(report: &DiffReport<'_>) -> String {
         }
         Verdict::Undecided => "undecided: part of the question has no answer".to_owned(),
         Verdict::Equivalent if is_part => {
-            "equivalent: every new connection asked about is treated alike".to_owned()
+            format!("equivalent: every new connection asked about is treated alike{as_told}")
         }
-        Verdict::Equivalent => "equivalent: every new connection is treated alike".to_owned(),
+        Verdict::Equivalent => {
+            format!("equivalent: every new connection is treated alike{as_told}")
+        }
         Verdict::EquivalentUnderAssumptions => "equivalent under the assumptions listed".to_owned(),
     }
 }

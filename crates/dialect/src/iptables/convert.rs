@@ -179,11 +179,13 @@ impl Converter<'_> {
         rule_base
     }
 
-    /// Where the text holds one family only, what happens to the other is not known; where it holds
+    /// Where the text holds one family only, whether the other passes is not known; where it holds
     /// both but this chain for one, the kernel's default stands for the other.
     fn guard(&self, chain: &Chain, rules: &mut Vec<Rule>) {
         let other = chain.family.other();
-        let Some(policy) = chain.policy else { return };
+        if chain.policy.is_none() {
+            return;
+        }
         if self.ruleset.has(other) {
             if self.ruleset.chain(other, chain.table, &chain.name).is_none() {
                 let mut rule = of_family(chain, Action::Allow, "policy");
@@ -193,16 +195,23 @@ impl Converter<'_> {
             }
             return;
         }
-        let opposite = match policy {
-            Policy::Accept => Action::Drop,
-            Policy::Drop => Action::Allow,
+        let mut not_given = |action, atom| {
+            let mut rule = of_family(chain, action, "not given");
+            rule.name = format!("{} not given", other.name());
+            rule.matches.src = AddressMatch::one(other.every(), chain.at);
+            rule.matches.unknown.extend(atom);
+            rules.push(rule);
         };
-        let mut rule = of_family(chain, opposite, "not given");
-        rule.name = format!("{} not given", other.name());
-        rule.matches.src = AddressMatch::one(other.every(), chain.at);
-        let text = format!("iptables: rules for {}, which the text does not hold", other.name());
-        rule.matches.unknown = vec![At::new(text, chain.at)];
-        rules.push(rule);
+        // One condition for all tables, which means the same whatever the text says of its own
+        // family.
+        if chain.table == "filter" {
+            let text =
+                format!("iptables: rules for {}, which the text does not hold", other.name());
+            not_given(Action::Allow, Some(At::new(text, chain.at)));
+            not_given(Action::Drop, None);
+        } else {
+            not_given(Action::Allow, None);
+        }
     }
 
     fn rule(

@@ -96,6 +96,9 @@ fn exact_lead(context: &Context<'_>) -> Option<String> {
     let accepted = assumptions.iter().filter(|it| exact.accepted.contains(&it.id)).count();
     Some(match context.report.verdict {
         _ if open > 0 => fill(words.open_question_lead, &[&questions]),
+        Verdict::Equivalent if !exact.conclusion.untold.is_empty() => {
+            words.equivalent_as_told_lead.to_owned()
+        }
         Verdict::Equivalent if !asked(exact.asked).is_empty() => {
             words.equivalent_part_lead.to_owned()
         }

@@ -7,7 +7,7 @@ use super::html::{Html, cut};
 use super::vocabulary::gap;
 use super::words::fill;
 use crate::Exact;
-use crate::gap::gaps;
+use crate::gap::{gaps, untold};
 use crate::region::place;
 
 /// A page lists so many open questions, and so many assumptions; the JSON document has them all.
@@ -61,8 +61,18 @@ fn write_basis(html: &mut Html, context: &Context<'_>, exact: &Exact<'_>) {
         html.element("p", words.basis_identical).raw("</section>\n");
         return;
     }
+    let untold = untold(exact, context.report);
+    if !untold.is_empty() {
+        html.element("p", words.untold_lead).raw("<ul>\n");
+        for (text, lines) in untold.iter().take(MAX_ROWS) {
+            html.raw("<li>").element("code", &lines.join(", "));
+            html.raw(" <span lang=\"en\">").text(&cut(text, MAX_TEXT)).raw("</span></li>\n");
+        }
+        html.raw("</ul>\n");
+    }
     if assumptions.is_empty() {
-        html.element("p", words.basis_none).raw("</section>\n");
+        let none = if untold.is_empty() { words.basis_none } else { words.basis_as_told };
+        html.element("p", none).raw("</section>\n");
         return;
     }
     html.element("p", words.basis_lead);

@@ -49,6 +49,11 @@ words! {
         "Toute nouvelle connexion reçoit le même traitement si l’hypothèse tient\u{a0}: {}, dont \
          {} acceptées.";
     traffic_alike_lead: "In the traffic, no difference in {}.", "Dans le trafic, aucun écart sur {}.";
+    equivalent_as_told_lead:
+        "Every new connection asked about is treated alike, as far as the two texts tell: this is \
+         proved, not sampled.",
+        "Toute nouvelle connexion visée reçoit le même traitement, pour autant que les deux textes \
+         le disent\u{a0}: c’est démontré, non échantillonné.";
     equivalent_part_lead:
         "Every new connection asked about is treated alike: this is proved, not sampled.",
         "Toute nouvelle connexion visée reçoit le même traitement\u{a0}: c’est démontré, non \
@@ -286,6 +291,12 @@ words! {
     basis_none:
         "On the two configurations as they were read, and on no assumption.",
         "Sur les deux configurations telles que lues, et sur aucune hypothèse.";
+    basis_as_told:
+        "Otherwise on the two configurations as they were read, and on no assumption.",
+        "Pour le reste sur les deux configurations telles que lues, et sur aucune hypothèse.";
+    untold_lead:
+        "Neither text says this, and it is taken for the same on both sides:",
+        "Aucun des deux textes ne le dit, et il est pris pour identique des deux côtés\u{a0}:";
     basis_identical:
         "Both sides are one text read in one way: they do the same, whatever in it is not known.",
         "Les deux côtés sont un même texte lu de la même façon\u{a0}: ils font la même chose, \
