@@ -1,6 +1,8 @@
 //! What follows the first packet, against the reference evaluation of later packets and answers.
 
+#[path = "../packets/mod.rs"]
 mod packets;
+mod served;
 
 use std::cell::Cell;
 use std::collections::BTreeMap;
