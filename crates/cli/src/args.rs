@@ -182,6 +182,10 @@ pub(crate) struct Diff {
     pub(crate) headers: Headers,
     #[command(flatten)]
     pub(crate) budget: Budget,
+    /// Answer so many parts of the question at once, up to 256: as many as there are processors
+    /// where it is not said. What comes out is the same
+    #[arg(long, value_name = "N", value_parser = threads)]
+    pub(crate) threads: Option<NonZeroUsize>,
     /// Say which new rules carry the traffic of each old rule, and which rules decide nothing
     #[arg(long)]
     pub(crate) explain: bool,

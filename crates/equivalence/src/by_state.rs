@@ -14,12 +14,13 @@ use parefeu_policy::{
 };
 
 use crate::accept::Terms;
-use crate::compare::{Answer, Assumed, Compared, Request, Undecided, Unproved, open};
+use crate::compare::{Answer, Assumed, Compared, Request, Unproved, open};
 use crate::confirm;
 use crate::finding::{Finding, told};
 use crate::flatten::{Case, Family, NotFlattened, Obstacle, ProtocolClass, flatten_others};
 use crate::following::is_unconditional;
 use crate::pairing::Pairing;
+use crate::parallel::map_each;
 use crate::problem::{Field, Outcome, Side, Translate};
 use crate::region::regions;
 use crate::scope::Sets;
@@ -191,31 +192,26 @@ pub fn compare_by_state(
         let sides = [(old, treatments[0]), (new, treatments[1])]
             .map(|(firewall, treatment)| facing(firewall, state, treatment));
         let sides = written_apart(sides, state);
-        let mut assumed = BTreeSet::new();
-        for alike in &answer.compared {
-            let Some(within) = state.within(&alike.case, is_shared) else { continue };
+        let asked = |alike: &Compared| {
             let mut case = alike.case.clone();
-            case.within.extend(within);
-            let compared = match &sides {
+            case.within.extend(state.within(&alike.case, is_shared)?);
+            Some(match &sides {
                 Ok(sides) => one_case(sides, request, (alike, case), state),
-                Err(refused) => Err(not_written_out(*refused)),
-            };
-            let undecided = |because| {
-                let Case { family, protocols, .. } = alike.case;
-                Undecided { family, protocols, crossings: alike.crossings.clone(), because }
-            };
+                Err(refused) => Err((*refused).into()),
+            })
+        };
+        let mut assumed = BTreeSet::new();
+        let compared = map_each(&answer.compared, request.threads, asked);
+        for (alike, compared) in answer.compared.iter().zip(compared) {
             match compared {
-                Ok(compared) => {
-                    found.undecided.extend(open(&compared.solution).into_iter().map(undecided));
-                    if is_shared {
-                        found.compared.push(compared);
-                    } else {
-                        let asked = usize::from(treatments[1] == Treatment::Asked);
-                        let at = first_decider([old, new][asked], asked, &compared);
-                        assumed.extend(at.map(|at| ([Side::Old, Side::New][asked], at)));
-                    }
+                Some(Ok(compared)) if !is_shared => {
+                    let asked = usize::from(treatments[1] == Treatment::Asked);
+                    let at = first_decider([old, new][asked], asked, &compared);
+                    assumed.extend(at.map(|at| ([Side::Old, Side::New][asked], at)));
+                    found.leave_open(&alike.case, &alike.crossings, open(&compared.solution));
                 }
-                Err(because) => found.undecided.push(undecided(because)),
+                Some(compared) => found.add(&alike.case, &alike.crossings, compared),
+                None => {}
             }
         }
         // Of all the rules one tells enough.
@@ -286,8 +282,7 @@ fn one_case(
     }
     let different: Vec<&Sets> = alike.regions.iter().map(|region| &region.sets).collect();
     let flags = state == PacketState::Invalid || state.opens();
-    let mut problem =
-        flatten_others(old, new, &case, (&different, flags)).map_err(not_written_out)?;
+    let mut problem = flatten_others(old, new, &case, (&different, flags))?;
     for outcome in &mut problem.outcomes {
         *outcome = match outcome {
             Outcome::Allow(_) => Outcome::Allow(Translate::default()),
@@ -300,11 +295,6 @@ fn one_case(
     let regions = regions(&problem, &solution.differences);
     let crossings = alike.crossings.clone();
     Ok(Compared { case, crossings, problem, solution, regions })
-}
-
-const fn not_written_out(refused: NotFlattened) -> Unproved {
-    let NotFlattened { side, at, reason: obstacle } = refused;
-    Unproved::NotWrittenOut { side, at, obstacle }
 }
 
 /// Whether rules of a firewall, where they decide, say something else of packets of the state than
@@ -391,7 +381,7 @@ fn accepts_all(firewall: &LinkedFirewall, layer: &LinkedLayer) -> bool {
     let rules = firewall.rules_of(layer.rule_base).iter().filter(|rule| !rule.disabled);
     let mut rules = rules.filter(|rule| rule.action != LinkedAction::Continue);
     if let Some(rule) = rules.next() {
-        return rule.action == LinkedAction::Allow && is_unconditional(&rule.matches);
+        return rule.action == LinkedAction::Allow && is_unconditional(&rule.matches, None);
     }
     let end = firewall.rule_bases[layer.rule_base.index()].default;
     end.unwrap_or(layer.default) == LinkedAction::Allow

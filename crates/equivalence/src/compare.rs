@@ -1,14 +1,16 @@
 //! The comparison of two firewalls: every family, class of protocols and way through both.
 
 use std::collections::BTreeMap;
+use std::num::NonZeroUsize;
 
 use parefeu_net::Timestamp;
 use parefeu_policy::set::Ranges;
 use parefeu_policy::{LinkedFirewall, Span};
 
 use crate::crossing::{Crossing, crossings};
-use crate::flatten::{Case, Family, Obstacle, ProtocolClass, flatten};
+use crate::flatten::{Case, Family, NotFlattened, Obstacle, ProtocolClass, flatten};
 use crate::pairing::Pairing;
+use crate::parallel::map_each;
 use crate::problem::{Field, Origin, Problem, Side};
 use crate::region::{Region, regions};
 use crate::solve::{OpenReason, Solution, SolveLimits, solve};
@@ -31,10 +33,12 @@ pub struct Request {
     pub from: Option<Box<str>>,
     /// Only packets that leave by a place of this name, on either side, where that is stated.
     pub to: Option<Box<str>>,
+    /// How many parts of the question are answered at once; the answer is the same.
+    pub threads: NonZeroUsize,
 }
 
 impl Request {
-    /// Everything, as far as the usual limits reach.
+    /// Everything, as far as the usual limits reach, on one thread.
     pub fn all(pairing: Pairing) -> Self {
         Self {
             pairing,
@@ -44,6 +48,7 @@ impl Request {
             protocols: ProtocolClass::ALL.to_vec(),
             from: None,
             to: None,
+            threads: NonZeroUsize::MIN,
         }
     }
 }
@@ -126,6 +131,30 @@ pub struct Assumed {
 }
 
 impl Answer {
+    /// Adds what a case came to, and what of it is open.
+    pub(crate) fn add(
+        &mut self,
+        case: &Case,
+        crossings: &[Crossing],
+        found: Result<Compared, Unproved>,
+    ) {
+        match found {
+            Ok(compared) => {
+                self.leave_open(case, crossings, open(&compared.solution));
+                self.compared.push(compared);
+            }
+            Err(because) => self.leave_open(case, crossings, vec![because]),
+        }
+    }
+
+    /// Adds what of a case has no answer.
+    pub(crate) fn leave_open(&mut self, case: &Case, crossings: &[Crossing], open: Vec<Unproved>) {
+        let Case { family, protocols, .. } = *case;
+        let undecided =
+            |because| Undecided { family, protocols, crossings: crossings.to_vec(), because };
+        self.undecided.extend(open.into_iter().map(undecided));
+    }
+
     /// Whether some packet is known to be treated differently.
     pub fn is_different(&self) -> bool {
         self.compared.iter().any(|case| !case.solution.differences.is_empty())
@@ -152,16 +181,46 @@ impl Answer {
 /// Cost: that of [`flatten`] and [`solve`] for each family, class of protocols and group of
 /// crossings that some rule tells apart.
 pub fn compare(old: &LinkedFirewall, new: &LinkedFirewall, request: &Request) -> Answer {
-    let mut answer = Answer::default();
-    for &family in &request.families {
+    let parts = parts([old, new], request, |_| true);
+    let found = map_each(&parts, request.threads, |part| one_case([old, new], request, part));
+    parts.iter().zip(found).collect()
+}
+
+/// A case, and the ways through both firewalls it is about.
+pub(crate) type Part = (Case, Vec<Crossing>);
+
+/// Every part of the question that is about a family asked for.
+pub(crate) fn parts(
+    [old, new]: [&LinkedFirewall; 2],
+    request: &Request,
+    wanted: impl Fn(Family) -> bool,
+) -> Vec<Part> {
+    let mut parts = Vec::new();
+    for family in request.families.iter().copied().filter(|family| wanted(*family)) {
         let groups = crossings(old, new, &request.pairing, family);
         for group in groups.into_iter().filter_map(|group| asked(group, request)) {
-            for &protocols in &request.protocols {
-                one_case(old, new, request, (family, protocols), &group, &mut answer);
-            }
+            let Some(first) = group.first() else { continue };
+            let mut within = request.within.clone();
+            within.extend(first.destinations.clone().map(|set| (Field::Dst, set)));
+            let case = |protocols| {
+                let within = within.clone();
+                Case { family, protocols, old: first.old, new: first.new, within }
+            };
+            parts.extend(request.protocols.iter().map(|class| (case(*class), group.clone())));
         }
     }
-    answer
+    parts
+}
+
+impl<'a> FromIterator<(&'a Part, Result<Compared, Unproved>)> for Answer {
+    fn from_iter<I>(found: I) -> Self
+    where
+        I: IntoIterator<Item = (&'a Part, Result<Compared, Unproved>)>,
+    {
+        let mut answer = Self::default();
+        found.into_iter().for_each(|((case, crossings), it)| answer.add(case, crossings, it));
+        answer
+    }
 }
 
 /// The crossings of a group that the request asks about.
@@ -177,37 +236,24 @@ pub(crate) fn asked(group: Vec<Crossing>, request: &Request) -> Option<Vec<Cross
 }
 
 fn one_case(
-    old: &LinkedFirewall,
-    new: &LinkedFirewall,
+    [old, new]: [&LinkedFirewall; 2],
     request: &Request,
-    (family, protocols): (Family, ProtocolClass),
-    crossings: &[Crossing],
-    answer: &mut Answer,
-) {
-    let Some(first) = crossings.first() else { return };
-    let mut within = request.within.clone();
-    within.extend(first.destinations.clone().map(|destinations| (Field::Dst, destinations)));
-    let case = Case { family, protocols, old: first.old, new: first.new, within };
-    let undecided = |because| {
-        let crossings = crossings.to_vec();
-        Undecided { family, protocols, crossings, because }
-    };
+    (case, crossings): &Part,
+) -> Result<Compared, Unproved> {
     if request.limits.stop.is_given() {
-        answer.undecided.push(undecided(Unproved::Stopped));
-        return;
+        return Err(Unproved::Stopped);
     }
-    match flatten(old, new, &case) {
-        Ok(problem) => {
-            let solution = solve(&problem, &request.limits);
-            answer.undecided.extend(open(&solution).into_iter().map(undecided));
-            let regions = regions(&problem, &solution.differences);
-            let crossings = crossings.to_vec();
-            answer.compared.push(Compared { case, crossings, problem, solution, regions });
-        }
-        Err(refused) => {
-            let crate::NotFlattened { side, at, reason: obstacle } = refused;
-            answer.undecided.push(undecided(Unproved::NotWrittenOut { side, at, obstacle }));
-        }
+    let problem = flatten(old, new, case)?;
+    let solution = solve(&problem, &request.limits);
+    let regions = regions(&problem, &solution.differences);
+    let (case, crossings) = (case.clone(), crossings.clone());
+    Ok(Compared { case, crossings, problem, solution, regions })
+}
+
+impl From<NotFlattened> for Unproved {
+    fn from(refused: NotFlattened) -> Self {
+        let NotFlattened { side, at, reason: obstacle } = refused;
+        Self::NotWrittenOut { side, at, obstacle }
     }
 }
 

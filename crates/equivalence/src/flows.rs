@@ -6,7 +6,7 @@ use parefeu_policy::LinkedFirewall;
 use parefeu_policy::set::Ranges;
 
 use crate::certain::certain;
-use crate::compare::{Answer, Compared, Undecided, Unproved, open};
+use crate::compare::{Answer, Compared, Unproved};
 use crate::confirm::Opinion;
 use crate::crossing::{Crossing, crossings, grouped, stated};
 use crate::finding::{Finding, findings};
@@ -199,25 +199,16 @@ fn one_case(
     let mut within: Vec<(Field, Ranges)> = sets.into_iter().collect();
     within.extend(first.destinations.clone().map(|destinations| (Field::Dst, destinations)));
     let case = Case { family, protocols, old: first.old, new: first.new, within };
-    let undecided = |because| {
-        let crossings = crossings.to_vec();
-        Undecided { family, protocols, crossings, because }
-    };
-    match written(&case) {
-        Ok(problem) => {
-            let problem = one_sided(&problem, Side::Old, search.wanted, search.any_translation);
-            let solution = solve(&problem, &search.limits);
-            answer.undecided.extend(open(&solution).into_iter().map(undecided));
-            let regions = regions(&problem, &solution.differences);
-            let crossings = crossings.to_vec();
-            let mut compared = Compared { case, crossings, problem, solution, regions };
-            compared.regions = certain(&compared, &search.limits);
-            answer.compared.push(compared);
-        }
-        Err(NotFlattened { side, at, reason: obstacle }) => {
-            answer.undecided.push(undecided(Unproved::NotWrittenOut { side, at, obstacle }));
-        }
-    }
+    let found = written(&case).map_err(Unproved::from).map(|problem| {
+        let problem = one_sided(&problem, Side::Old, search.wanted, search.any_translation);
+        let solution = solve(&problem, &search.limits);
+        let regions = regions(&problem, &solution.differences);
+        let (case, crossings) = (case.clone(), crossings.to_vec());
+        let mut compared = Compared { case, crossings, problem, solution, regions };
+        compared.regions = certain(&compared, &search.limits);
+        compared
+    });
+    answer.add(&case, crossings, found);
 }
 
 /// The problem whose difference is what one side lets through, or refuses: that side with all else

@@ -10,20 +10,20 @@ use std::collections::BTreeMap;
 use parefeu_net::{Protocol, TcpFlags};
 use parefeu_policy::set::{IdSet, PortSet, ProtocolSet};
 use parefeu_policy::{
-    ConnectionState, IcmpMatch, LinkedAction, LinkedFirewall, LinkedLayer, LinkedMatch, LinkedRule,
-    LinkedRuleBase, LinkedService, LinkedServices, ResetSide, RuleBaseId, RuleId, Sees, Span,
-    StateSet, TcpFlagMatch, ZoneRelation,
+    ConnectionState, IcmpMatch, LinkedAction, LinkedAddresses, LinkedFirewall, LinkedLayer,
+    LinkedMatch, LinkedRule, LinkedRuleBase, LinkedService, LinkedServices, ResetSide, RuleBaseId,
+    RuleId, Sees, Span, StateSet, TcpFlagMatch, ZoneRelation,
 };
 
 use crate::accept::Terms;
-use crate::compare::{Answer, Compared, Request, Undecided, Unproved, asked, open};
+use crate::compare::{Answer, Compared, Part, Request, Unproved, parts};
 use crate::confirm;
-use crate::crossing::crossings;
 use crate::finding::{Finding, told};
-use crate::flatten::{Case, NotFlattened, Obstacle, flatten};
+use crate::flatten::{Case, Family, NotFlattened, Obstacle, flatten};
 use crate::flows::{Ends, Found, Search, Wanted, cases};
 use crate::pairing::Pairing;
-use crate::problem::{Field, Outcome, OutcomeId, Problem, Side, Translate};
+use crate::parallel::map_each;
+use crate::problem::{Outcome, OutcomeId, Problem, Side, Translate};
 use crate::region::regions;
 use crate::solve::{DifferenceBox, SolveLimits, solve};
 
@@ -47,28 +47,10 @@ pub fn compare_following(
     if sides.iter().all(|side| side.phases == 0) {
         return None;
     }
-    let mut answer = Answer::default();
-    for &family in &request.families {
-        let [old, new] = sides.each_ref().map(|side| &side.firewall);
-        let groups = crossings(old, new, &request.pairing, family);
-        for group in groups.into_iter().filter_map(|group| asked(group, request)) {
-            let Some(first) = group.first() else { continue };
-            for &protocols in &request.protocols {
-                let mut within = request.within.clone();
-                within.extend(first.destinations.clone().map(|set| (Field::Dst, set)));
-                let case = Case { family, protocols, old: first.old, new: first.new, within };
-                let (compared, undecided) = one_case(&sides, request, case);
-                let undecided = undecided.into_iter().map(|because| {
-                    let crossings = group.clone();
-                    Undecided { family, protocols, crossings, because }
-                });
-                answer.undecided.extend(undecided);
-                let crossings = group.clone();
-                answer.compared.extend(compared.map(|it| Compared { crossings, ..it }));
-            }
-        }
-    }
-    Some(answer)
+    let asked = |family| [old, new].iter().any(|firewall| asks(firewall, Some(family)));
+    let parts = parts(sides.each_ref().map(|side| &side.firewall), request, asked);
+    let found = map_each(&parts, request.threads, |part| one_case(&sides, request, part));
+    Some(parts.iter().zip(found).collect())
 }
 
 /// The findings of what follows, those parts of them told apart that are accepted: of a side that
@@ -137,23 +119,18 @@ fn write_out(sides: [&Unfolded; 2], case: &Case) -> Result<Problem, NotFlattened
 fn one_case(
     sides: &[Unfolded; 2],
     request: &Request,
-    case: Case,
-) -> (Option<Compared>, Vec<Unproved>) {
+    (case, crossings): &Part,
+) -> Result<Compared, Unproved> {
     if request.limits.stop.is_given() {
-        return (None, vec![Unproved::Stopped]);
+        return Err(Unproved::Stopped);
     }
-    let problem = match write_out(sides.each_ref(), &case) {
-        Ok(problem) => problem,
-        Err(NotFlattened { side, at, reason: obstacle }) => {
-            return (None, vec![Unproved::NotWrittenOut { side, at, obstacle }]);
-        }
-    };
+    let problem = write_out(sides.each_ref(), case)?;
     let limits = SolveLimits { record: false, compare_refusals: false, ..request.limits };
     let mut solution = solve(&problem, &limits);
     solution.differences.retain(|it| both_admit(&problem, it));
-    let undecided = open(&solution);
     let regions = regions(&problem, &solution.differences);
-    (Some(Compared { case, crossings: Vec::new(), problem, solution, regions }), undecided)
+    let (case, crossings) = (case.clone(), crossings.clone());
+    Ok(Compared { case, crossings, problem, solution, regions })
 }
 
 /// What becomes of a connection once it is open; none that does not open is meant.
@@ -232,11 +209,8 @@ impl Unfolded {
         for action in actions.chain(defaults).chain(ends) {
             *action = refusing(*action, LinkedAction::Drop);
         }
-        for phase in Phase::ALL {
-            let asked = |layer: &LinkedLayer| !passes_all(firewall, layer);
-            if firewall.behaviour.filter_every_packet && firewall.layers.iter().any(asked) {
-                found.append(firewall, phase);
-            }
+        for phase in Phase::ALL.into_iter().filter(|_| asks(firewall, None)) {
+            found.append(firewall, phase);
         }
         found
     }
@@ -308,15 +282,33 @@ const fn refusing(action: LinkedAction, how: LinkedAction) -> LinkedAction {
     }
 }
 
+/// Whether a firewall asks its rules about what follows, of one family or of either, and may
+/// refuse it.
+fn asks(firewall: &LinkedFirewall, family: Option<Family>) -> bool {
+    let asked = |layer: &LinkedLayer| !passes_all(firewall, layer, family);
+    firewall.behaviour.filter_every_packet && firewall.layers.iter().any(asked)
+}
+
 /// Whether a layer surely lets all that follows through: the first rule that can meet it does.
-fn passes_all(firewall: &LinkedFirewall, layer: &LinkedLayer) -> bool {
+fn passes_all(firewall: &LinkedFirewall, layer: &LinkedLayer, family: Option<Family>) -> bool {
     let rules = firewall.rules_of(layer.rule_base).iter().filter(|rule| !rule.disabled);
-    let mut rules = rules.filter(|rule| rule.action != LinkedAction::Continue);
+    let rules = rules.filter(|rule| rule.action != LinkedAction::Continue);
+    let mut rules = rules.filter(|rule| family.is_none_or(|family| is_of(&rule.matches, family)));
     if let Some(rule) = rules.find(|rule| meets_established(&rule.matches)) {
-        return rule.action == LinkedAction::Allow && is_unconditional(&rule.matches);
+        return rule.action == LinkedAction::Allow && is_unconditional(&rule.matches, family);
     }
     let end = firewall.rule_bases[layer.rule_base.index()].default;
     end.unwrap_or(layer.default) == LinkedAction::Allow
+}
+
+/// Whether some packet of a family may match, as far as sources say.
+fn is_of(matches: &LinkedMatch, family: Family) -> bool {
+    let LinkedAddresses { set, atoms, negated } = &matches.src;
+    let none = match family {
+        Family::V4 => set.v4_ranges().is_empty() && set.masked().is_empty(),
+        Family::V6 => set.v6_ranges().is_empty(),
+    };
+    *negated || !atoms.is_empty() || !none
 }
 
 /// Whether some packet of an established connection may match.
@@ -331,20 +323,31 @@ fn is_one_way(matches: &LinkedMatch) -> bool {
     !matches.users.is_any() || !matches.devices.is_empty() || matches.services.application_default
 }
 
-/// Whether a match compares nothing but states.
-pub(crate) fn is_unconditional(matches: &LinkedMatch) -> bool {
+/// Whether a match compares nothing but states, of a packet of this family or of any.
+pub(crate) fn is_unconditional(matches: &LinkedMatch, family: Option<Family>) -> bool {
     let sets = [&matches.ingress, &matches.egress, &matches.from, &matches.to];
     let known = [&matches.applications, &matches.url_categories, &matches.users];
     sets.into_iter().chain(known).all(IdSet::is_any)
         && matches.relation == ZoneRelation::Any
-        && matches.src.is_any()
-        && matches.dst.is_any()
+        && covers(&matches.src, family)
+        && covers(&matches.dst, family)
         && matches.services.terms.iter().any(LinkedService::is_any)
         && !matches.services.application_default
         && matches.tcp_flags.is_empty()
         && matches.devices.is_empty()
         && matches.schedule.is_none()
         && matches.atoms.is_empty()
+}
+
+/// Whether all addresses are meant, of one family or of both.
+fn covers(addresses: &LinkedAddresses, family: Option<Family>) -> bool {
+    let set = &addresses.set;
+    match family {
+        None => addresses.is_any(),
+        Some(_) if addresses.negated => false,
+        Some(Family::V4) => *set.v4_ranges() == [(0, u32::MAX)],
+        Some(Family::V6) => *set.v6_ranges() == [(0, u128::MAX)],
+    }
 }
 
 /// Makes a match on an established connection's packet one on its first packet.
@@ -415,10 +418,7 @@ fn goes_on(to: RuleBaseId, at: Span) -> LinkedRule {
 }
 
 fn implied(action: LinkedAction, terms: Vec<LinkedService>, at: Span) -> LinkedRule {
-    let any = parefeu_policy::LinkedAddresses {
-        set: parefeu_policy::set::AddressSet::all(),
-        ..Default::default()
-    };
+    let any = LinkedAddresses { set: parefeu_policy::set::AddressSet::all(), ..Default::default() };
     let matches = LinkedMatch {
         ingress: IdSet::Any,
         egress: IdSet::Any,

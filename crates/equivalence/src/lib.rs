@@ -31,6 +31,7 @@ mod near;
 mod normalise;
 mod outcome;
 mod pairing;
+mod parallel;
 mod problem;
 mod proof;
 mod recording;

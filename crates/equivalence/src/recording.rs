@@ -6,11 +6,12 @@ use std::collections::BTreeSet;
 use parefeu_policy::{LinkedAction, LinkedFirewall, ResetSide};
 
 use crate::accept::Terms;
-use crate::compare::{Answer, Compared, Request, Undecided, Unproved, open};
+use crate::compare::{Answer, Compared, Request, Unproved};
 use crate::confirm;
 use crate::finding::{Finding, told};
-use crate::flatten::{NotFlattened, Profiles, flatten_records};
+use crate::flatten::{Profiles, flatten_records};
 use crate::pairing::Pairing;
+use crate::parallel::map_each;
 use crate::problem::{Outcome, OutcomeId, Problem, Side};
 use crate::region::regions;
 use crate::scope::Sets;
@@ -36,19 +37,10 @@ pub fn compare_records(
     if is_uniform([old, new]) {
         return found;
     }
-    for alike in &answer.compared {
-        let (family, protocols) = (alike.case.family, alike.case.protocols);
-        let undecided = |because| {
-            let crossings = alike.crossings.clone();
-            Undecided { family, protocols, crossings, because }
-        };
-        match one_case([old, new], request, alike) {
-            Ok(compared) => {
-                found.undecided.extend(open(&compared.solution).into_iter().map(undecided));
-                found.compared.push(compared);
-            }
-            Err(because) => found.undecided.push(undecided(because)),
-        }
+    let parts = &answer.compared;
+    let recorded = map_each(parts, request.threads, |part| one_case([old, new], request, part));
+    for (alike, recorded) in parts.iter().zip(recorded) {
+        found.add(&alike.case, &alike.crossings, recorded);
     }
     found
 }
@@ -91,13 +83,7 @@ fn one_case(
         return Err(Unproved::Stopped);
     }
     let different: Vec<&Sets> = alike.regions.iter().map(|region| &region.sets).collect();
-    let problem = flatten_records(old, new, &alike.case, &different).map_err(
-        |NotFlattened { side, at, reason: obstacle }| Unproved::NotWrittenOut {
-            side,
-            at,
-            obstacle,
-        },
-    )?;
+    let problem = flatten_records(old, new, &alike.case, &different)?;
     let limits = SolveLimits { record: false, ..request.limits };
     let mut solution = solve(&problem, &limits);
     solution.differences.retain(|it| are_alike(&problem, it.old.outcome, it.new.outcome));

@@ -4,8 +4,10 @@ mod exact;
 
 use std::collections::BTreeMap;
 use std::io::Write;
+use std::num::NonZeroUsize;
 use std::path::Path;
 use std::sync::Arc;
+use std::thread::available_parallelism;
 
 use anyhow::Context;
 use parefeu_equivalence::{
@@ -15,7 +17,9 @@ use parefeu_equivalence::{
 use parefeu_identify::Application;
 use parefeu_net::FiveTuple;
 use parefeu_policy::{Diagnostics, LinkedFirewall, Severity};
-use parefeu_replay::{Comparison, DifferenceClass, IngressChoice, Lockstep, LockstepLimits, Side};
+use parefeu_replay::{
+    Comparison, DifferenceClass, IngressChoice, Lockstep, LockstepLimits, Side, timer_hazards,
+};
 use parefeu_report::{
     DiffReport, FirewallInfo, GROUP_COLUMNS, NotModelled, REGION_COLUMNS, csv_header, csv_row,
     diff_document, diff_markdown, diff_page, diff_table,
@@ -56,11 +60,14 @@ pub(crate) fn run(args: &Diff, global: &Global, drawer: &Drawer) -> anyhow::Resu
     let lists = Lists::read(args, [&old, &new], &paired, drawer)?;
     let mut asked = request(&args.headers, &args.budget, paired)?;
     asked.limits.record = args.certificate.is_some();
+    asked.threads = args.threads.or(available_parallelism().ok()).unwrap_or(NonZeroUsize::MIN);
 
     let traffic = &args.traffic;
     let hashed = !matches!(format, Format::Table | Format::Csv);
     let mut frames = Frames::open(&traffic.captures, drawer, hashed)?;
-    let lockstep = lockstep(args, [&old, &new], &pairing)?;
+    // Lookups are compiled for traffic alone.
+    let seen = !traffic.captures.is_empty();
+    let lockstep = seen.then(|| lockstep(args, [&old, &new], &pairing)).transpose()?;
 
     let answered = Answered::new([&old, &new], args, &lists, &asked);
     if let Some(file) = witnesses {
@@ -71,17 +78,20 @@ pub(crate) fn run(args: &Diff, global: &Global, drawer: &Drawer) -> anyhow::Resu
         write_certificate(sink, &asked, (&answered.answer, &answered.certified), [&old, &new])?;
     }
     let weights = Weights::new(&answered.answer, &answered.findings, &asked.pairing);
-    let (comparison, weighed) = replay(&mut frames, lockstep, weights)?;
+    let replayed = lockstep.map(|lockstep| replay(&mut frames, lockstep, weights)).transpose()?;
     let read = frames.finish(drawer)?;
-    let traffic = (!traffic.captures.is_empty()).then_some(&comparison);
+    let (traffic, weighed) = replayed.as_ref().map(|(seen, weighed)| (seen, weighed)).unzip();
+    let behaviours = [&old, &new].map(|it| &it.firewall.behaviour);
+    let timers = traffic
+        .map_or_else(|| timer_hazards(behaviours[0], behaviours[1]), |it| it.hazards.clone());
     let not_modelled = not_modelled(&[&old, &new]);
     let report = DiffReport {
         old: info(&old, &old_reading),
         new: info(&new, &new_reading),
         captures: &read.captures,
         comparison: traffic,
-        exact: Some(answered.exact(args, &lists, &asked, traffic.map(|_| &weighed))),
-        timers: &comparison.hazards,
+        exact: Some(answered.exact(args, &lists, &asked, weighed)),
+        timers: &timers,
         not_modelled: &not_modelled,
         clock_held: read.clock_held,
         verdict: verdict(&answered.conclusion, traffic),

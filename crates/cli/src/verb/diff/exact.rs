@@ -1,6 +1,9 @@
 //! The exact part of `diff`: what differs, what of it is meant, and what else has to hold.
 
+use std::num::NonZeroUsize;
+use std::panic::resume_unwind;
 use std::path::Path;
+use std::thread;
 
 use parefeu_equivalence::{
     Answer, Assumption, Conclusion, Date, EXPLAIN_WORK, Edits, Explanation, Finding, Intent,
@@ -97,20 +100,24 @@ impl Answered {
         let sides = loaded.map(|it| Stated { firewall: &it.firewall, problems: &it.problems });
         let [old, new] = sides.map(|side| side.firewall);
         let (pairing, waivers) = (&asked.pairing, lists.waivers());
-        let answer = compare(old, new, asked);
         let limits = SolveLimits { record: false, ..asked.limits };
         let narrowing = args.narrowing_ok.then_some(limits);
         let terms = Terms { waivers, today: lists.today, narrowing };
-        let mut findings = findings_apart(old, new, &answer, pairing, &terms);
-        let certified = conclude(sides, &[&answer], &findings, pairing);
-        let following = compare_following(old, new, asked).map(|answer| {
-            // Answers a rule for an application refuses are no narrowing: nothing is served.
-            let terms = Terms { narrowing: None, ..terms };
-            let findings = findings_following(old, new, &answer, pairing, &terms);
-            (answer, findings)
-        });
-        let by_state = compare_by_state(old, new, asked, &answer);
+        // Answers a rule for an application refuses are no narrowing: nothing is served.
         let terms_of_others = Terms { narrowing: None, ..terms };
+        let first = || {
+            let answer = compare(old, new, asked);
+            let findings = findings_apart(old, new, &answer, pairing, &terms);
+            (answer, findings)
+        };
+        let following = || {
+            let answer = compare_following(old, new, asked)?;
+            let findings = findings_following(old, new, &answer, pairing, &terms_of_others);
+            Some((answer, findings))
+        };
+        let ((answer, mut findings), following) = both(asked.threads, first, following);
+        let certified = conclude(sides, &[&answer], &findings, pairing);
+        let by_state = compare_by_state(old, new, asked, &answer);
         let others = findings_by_state(old, new, &by_state, pairing, &terms_of_others);
         let records = match args.logging {
             Logging::Always => true,
@@ -241,4 +248,20 @@ fn details(sides: [&Loaded; 2], findings: &[Finding]) -> Vec<Detail> {
         because: edits.because(finding),
     });
     details.collect()
+}
+
+/// What both say, one beside the other where there may be several threads.
+fn both<A, B: Send>(
+    threads: NonZeroUsize,
+    one: impl FnOnce() -> A,
+    other: impl FnOnce() -> B + Send,
+) -> (A, B) {
+    if threads.get() == 1 {
+        return (one(), other());
+    }
+    thread::scope(|scope| {
+        let other = scope.spawn(other);
+        let one = one();
+        (one, other.join().unwrap_or_else(|panic| resume_unwind(panic)))
+    })
 }
