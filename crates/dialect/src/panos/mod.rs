@@ -14,6 +14,7 @@ mod literal;
 mod nat;
 mod network;
 mod object;
+mod own;
 mod predefined;
 mod profile;
 mod rule;

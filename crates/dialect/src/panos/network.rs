@@ -75,6 +75,7 @@ impl<'t> Converter<'t> {
         for network in networks {
             self.convert_routers(*network, scope);
         }
+        self.keep_interface_management(networks);
     }
 
     fn find_routers(network: Element<'t>, routers: &mut Routers<'t>) {

@@ -103,7 +103,7 @@ impl<'t> Converter<'t> {
 
 /// What an element says below its own name, the same whatever the order of what has none: of all
 /// but rules. Descriptions do nothing and are left out.
-fn written(element: Element<'_>, name: &str) -> String {
+pub(super) fn written(element: Element<'_>, name: &str) -> String {
     let children = element.children().filter(|it| it.name() != "description");
     let mut parts: Vec<String> = children.map(|it| written(it, it.name())).collect();
     if name != "rules" {

@@ -13,6 +13,7 @@ impl<'t> Converter<'t> {
             if let Some(name) = config.path(&["system"]).and_then(|it| it.value("hostname")) {
                 name.name().clone_into(&mut self.firewall.name);
             }
+            config.child("system").into_iter().for_each(|it| self.keep_management_access(it));
             let session = config.path(&["setting", "session"]);
             for field in session.into_iter().flat_map(Element::children) {
                 self.session_setting(field);

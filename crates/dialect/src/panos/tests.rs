@@ -683,6 +683,37 @@ fn policies_that_redirect_are_reported_and_others_are_not() {
 }
 
 #[test]
+fn what_the_device_itself_answers_is_kept() {
+    let own = |text: &str| {
+        let (firewall, problems) = panos::read(Source::new("fw", text));
+        assert!(!problems.has_errors(), "{problems:?}");
+        let lines = firewall.unwrap().own_traffic.into_iter();
+        lines.map(|line| line.value).collect::<Vec<_>>()
+    };
+    let text = "set network profiles interface-management-profile admin ssh yes\n\
+        set network profiles interface-management-profile admin ping yes\n\
+        set network profiles interface-management-profile admin http no\n\
+        set network profiles interface-management-profile admin permitted-ip 10.0.0.0/8\n\
+        set network interface ethernet ethernet1/1 layer3 interface-management-profile admin\n\
+        set network interface ethernet ethernet1/2 layer3 units ethernet1/2.5 \
+        interface-management-profile none-such\n\
+        set network interface loopback interface-management-profile admin\n\
+        set deviceconfig system permitted-ip 10.1.0.0/16\n\
+        set deviceconfig system service disable-telnet yes\n";
+    let answers = "answers \"permitted-ip\" {\"10.0.0.0/8\"} \"ping\" {\"yes\"} \"ssh\" {\"yes\"}";
+    let expected = [
+        format!("ethernet1/1 {answers}"),
+        "ethernet1/2.5 answers none-such".to_owned(),
+        format!("loopback {answers}"),
+        "management \"permitted-ip\" {\"10.1.0.0/16\"}".to_owned(),
+        "management \"service\" {\"disable-telnet\" {\"yes\"}}".to_owned(),
+    ];
+    assert_eq!(own(text), expected);
+    let lines: Vec<&str> = text.lines().rev().collect();
+    assert_eq!(own(&lines.join("\n")), expected, "whatever the order");
+}
+
+#[test]
 fn what_a_device_would_refuse_is_an_error() {
     for (config, expected) in [
         (rule("x", "source nobody action allow"), "error unknown-object"),
