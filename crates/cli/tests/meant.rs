@@ -507,3 +507,53 @@ fn what_neither_text_says_is_told_beside_the_verdict() {
     assert_eq!(document["told_by_neither"], Value::Array(Vec::new()));
     assert_eq!(document["assumptions"][0]["id"], "old-missing-5");
 }
+
+/// Rules in front of a translation and behind it: *raw* and the first rule of *filter*.
+fn hiding(raw: &str, first: &str, web: &str) -> String {
+    format!(
+        "*raw\n:PREROUTING ACCEPT [0:0]\n{raw}COMMIT\n\
+         *nat\n:PREROUTING ACCEPT [0:0]\n:POSTROUTING ACCEPT [0:0]\n\
+         -A POSTROUTING -o eth0 -j MASQUERADE\nCOMMIT\n\
+         *filter\n:FORWARD DROP [0:0]\n{first}\
+         -A FORWARD -i eth1 -o eth0 -p tcp -m tcp --dport {web} -j ACCEPT\nCOMMIT\n"
+    )
+}
+
+#[test]
+fn answers_and_errors_meet_rules_in_front_of_a_translation_as_they_arrive() {
+    let private = "-A PREROUTING -i eth0 -d 192.168.0.0/16 -j DROP\n";
+    let passes = "-A FORWARD -m conntrack --ctstate RELATED,ESTABLISHED -j ACCEPT\n";
+    let folder = Folder::new(&[], &[]).write("old.toml", &hiding(private, passes, "443"));
+    // What both say in front of the translation is no obstacle.
+    let document = folder.write("new.toml", &hiding(private, passes, "8443"));
+    let document = document.diff(&[], 1);
+    assert_eq!(document["undecided"], Value::Array(Vec::new()));
+    assert_eq!(document["return_traffic"]["regions"], Value::Array(Vec::new()));
+    assert_eq!(document["packets_by_state"]["regions"], Value::Array(Vec::new()));
+    // Where one says it, answers depend on the address they arrive at.
+    let folder = Folder::new(&[], &[]).write("old.toml", &hiding("", passes, "443"));
+    let folder = folder.write("new.toml", &hiding(private, passes, "443"));
+    let document = folder.diff(&[], 1);
+    assert_eq!(document["undecided"], Value::Array(Vec::new()));
+    let answers = document["return_traffic"]["regions"].as_array().unwrap();
+    let condition = "condition the address of eth0 is in 192.168.0.0-192.168.255.255";
+    assert!(!answers.is_empty());
+    for it in answers {
+        assert_eq!(
+            (&it["certain"], &it["change"]),
+            (&Value::Bool(false), &"closed".into()),
+            "{it}"
+        );
+        assert!(it.to_string().contains(condition), "{it}");
+    }
+    let by_state = document["packets_by_state"]["regions"].as_array().unwrap();
+    assert!(by_state.iter().all(|it| it["state"] == "related"), "{document}");
+    assert!(!by_state.is_empty());
+    // Where rules behind it decide on errors as well, nobody knows which of them meets both.
+    let some = "-A FORWARD -p icmp -m icmp --icmp-type 3/4 -j ACCEPT\n";
+    let folder = folder.write("old.toml", &hiding("", some, "443"));
+    let folder = folder.write("new.toml", &hiding(private, some, "443"));
+    let document = folder.diff(&[], 1);
+    let undecided = document["undecided"].as_array().unwrap();
+    assert!(undecided.iter().any(|it| it.to_string().contains("before translation")), "{document}");
+}

@@ -18,7 +18,7 @@ use crate::compare::{Answer, Assumed, Compared, Request, Unproved, open};
 use crate::confirm;
 use crate::finding::{Finding, told};
 use crate::flatten::{Case, Family, NotFlattened, Obstacle, ProtocolClass, flatten_others};
-use crate::following::is_unconditional;
+use crate::following::passes_all;
 use crate::pairing::Pairing;
 use crate::parallel::map_each;
 use crate::problem::{Field, Outcome, Side, Translate};
@@ -191,27 +191,43 @@ pub fn compare_by_state(
         }
         let sides = [(old, treatments[0]), (new, treatments[1])]
             .map(|(firewall, treatment)| facing(firewall, state, treatment));
-        let sides = written_apart(sides, state);
+        let families = [Family::V4, Family::V6].map(|it| (it, written_apart(&sides, state, it)));
         let asked = |alike: &Compared| {
             let mut case = alike.case.clone();
             case.within.extend(state.within(&alike.case, is_shared)?);
-            Some(match &sides {
-                Ok(sides) => one_case(sides, request, (alike, case), state),
-                Err(refused) => Err((*refused).into()),
-            })
+            let one = |sides| one_case(sides, request, (alike, case.clone()), state);
+            let of_family = families.iter().filter(|(family, _)| *family == case.family);
+            let groups = of_family.flat_map(|(_, groups)| groups);
+            Some(groups.map(one).collect::<Result<Vec<Compared>, _>>())
         };
         let mut assumed = BTreeSet::new();
         let compared = map_each(&answer.compared, request.threads, asked);
         for (alike, compared) in answer.compared.iter().zip(compared) {
-            match compared {
-                Some(Ok(compared)) if !is_shared => {
-                    let asked = usize::from(treatments[1] == Treatment::Asked);
-                    let at = first_decider([old, new][asked], asked, &compared);
-                    assumed.extend(at.map(|at| ([Side::Old, Side::New][asked], at)));
-                    found.leave_open(&alike.case, &alike.crossings, open(&compared.solution));
+            let (case, crossings) = (&alike.case, &alike.crossings[..]);
+            let compared = match compared {
+                Some(Ok(compared)) => compared,
+                Some(Err(because)) => {
+                    found.leave_open(case, crossings, vec![because]);
+                    continue;
                 }
-                Some(compared) => found.add(&alike.case, &alike.crossings, compared),
-                None => {}
+                None => continue,
+            };
+            let open = compared.iter().flat_map(|it| open(&it.solution)).collect();
+            found.leave_open(case, crossings, open);
+            if !is_shared {
+                let asked = usize::from(treatments[1] == Treatment::Asked);
+                let at = |it| first_decider([old, new][asked], asked, it);
+                let told = compared.iter().filter_map(at);
+                assumed.extend(told.map(|at| ([Side::Old, Side::New][asked], at)));
+                continue;
+            }
+            // Layers that see the packet at one place and differ: what those at the others say of
+            // it, nobody knows.
+            let views = seen_differently(&sides, state, case.family)
+                .filter(|_| compared.iter().any(|it| !it.solution.differences.is_empty()));
+            match views {
+                Some(refused) => found.leave_open(case, crossings, vec![refused.into()]),
+                None => found.compared.extend(compared.into_iter().take(1)),
             }
         }
         // Of all the rules one tells enough.
@@ -345,44 +361,60 @@ fn facing(firewall: &LinkedFirewall, state: PacketState, treatment: Treatment) -
     found
 }
 
-/// Both sides without their translations, where packets of the state have none of their own.
+/// Both sides, once for each place at which some layer sees packets where that makes a difference;
+/// without their translations, where packets of the state have none of their own.
 fn written_apart(
-    mut sides: [LinkedFirewall; 2],
+    sides: &[LinkedFirewall; 2],
     state: PacketState,
-) -> Result<[LinkedFirewall; 2], NotFlattened> {
-    for (firewall, side) in sides.iter_mut().zip([Side::Old, Side::New]) {
-        if let Some(at) = seen_differently(firewall, state) {
-            return Err(NotFlattened { side, at, reason: Obstacle::Views });
-        }
-        if !state.opens() {
-            firewall.destination_nat.rules.clear();
-            firewall.source_nat.rules.clear();
-        }
-    }
-    Ok(sides)
+    family: Family,
+) -> Vec<[LinkedFirewall; 2]> {
+    let parted = seen_differently(sides, state, family).is_some();
+    let views: BTreeSet<_> = views(sides, family).filter(|_| parted).map(Some).collect();
+    let views = if views.is_empty() { BTreeSet::from([None]) } else { views };
+    let part = |view: Option<[bool; 2]>| {
+        sides.clone().map(|mut firewall| {
+            firewall.layers.retain(|layer| view.is_none_or(|view| view == view_of(layer)));
+            if !state.opens() {
+                firewall.destination_nat.rules.clear();
+                firewall.source_nat.rules.clear();
+            }
+            firewall
+        })
+    };
+    views.into_iter().map(part).collect()
 }
 
 /// A rule that translates, where layers compare what it leaves alone and what it makes: related
 /// packets are translated with connections nobody knows.
-fn seen_differently(firewall: &LinkedFirewall, state: PacketState) -> Option<Span> {
-    let mut asked = firewall.layers.iter().filter(|layer| !accepts_all(firewall, layer));
-    let first = asked.next()?;
-    let differs = |it: &LinkedLayer| (it.sees_src, it.sees_dst) != (first.sees_src, first.sees_dst);
-    if state != PacketState::Related || !asked.any(differs) {
+fn seen_differently(
+    sides: &[LinkedFirewall; 2],
+    state: PacketState,
+    family: Family,
+) -> Option<NotFlattened> {
+    let is_parted = || views(sides, family).collect::<BTreeSet<_>>().len() > 1;
+    if state != PacketState::Related || !is_parted() {
         return None;
     }
-    let tables = [&firewall.destination_nat, &firewall.source_nat];
-    let mut rules = tables.into_iter().flat_map(|table| &table.rules);
-    rules.find(|rule| !rule.disabled).map(|rule| rule.at)
+    let mut rules = sides.iter().zip([Side::Old, Side::New]).flat_map(|(firewall, side)| {
+        let tables = [&firewall.destination_nat, &firewall.source_nat];
+        tables.into_iter().flat_map(|table| &table.rules).map(move |rule| (rule, side))
+    });
+    let (rule, side) = rules.find(|(rule, _)| !rule.disabled)?;
+    Some(NotFlattened { side, at: rule.at, reason: Obstacle::Views })
 }
 
-/// Whether a layer lets everything through.
-fn accepts_all(firewall: &LinkedFirewall, layer: &LinkedLayer) -> bool {
-    let rules = firewall.rules_of(layer.rule_base).iter().filter(|rule| !rule.disabled);
-    let mut rules = rules.filter(|rule| rule.action != LinkedAction::Continue);
-    if let Some(rule) = rules.next() {
-        return rule.action == LinkedAction::Allow && is_unconditional(&rule.matches, None);
-    }
-    let end = firewall.rule_bases[layer.rule_base.index()].default;
-    end.unwrap_or(layer.default) == LinkedAction::Allow
+/// How the layers see packets of a family that do not let all of them through.
+fn views(sides: &[LinkedFirewall; 2], family: Family) -> impl Iterator<Item = [bool; 2]> {
+    sides.iter().flat_map(move |firewall| {
+        let asked = firewall
+            .layers
+            .iter()
+            .filter(move |it| !passes_all(firewall, it, Some(family), |_| true));
+        asked.map(view_of)
+    })
+}
+
+/// Whether a layer sees the source, and the destination, translated.
+fn view_of(layer: &LinkedLayer) -> [bool; 2] {
+    [layer.sees_src, layer.sees_dst].map(|sees| sees == Sees::Translated)
 }

@@ -19,7 +19,7 @@ use crate::accept::Terms;
 use crate::compare::{Answer, Compared, Part, Request, Unproved, parts};
 use crate::confirm;
 use crate::finding::{Finding, told};
-use crate::flatten::{Case, Family, NotFlattened, Obstacle, flatten};
+use crate::flatten::{Case, Family, NotFlattened, Obstacle, flatten_supposing};
 use crate::flows::{Ends, Found, Search, Wanted, cases};
 use crate::pairing::Pairing;
 use crate::parallel::map_each;
@@ -106,7 +106,7 @@ fn write_out(sides: [&Unfolded; 2], case: &Case) -> Result<Problem, NotFlattened
             return Err(NotFlattened { side, at, reason: Obstacle::Answers });
         }
     }
-    let mut problem = flatten(&sides[0].firewall, &sides[1].firewall, case)?;
+    let mut problem = flatten_supposing(&sides[0].firewall, &sides[1].firewall, case)?;
     problem.outcomes = problem.outcomes.iter().map(what_follows).collect();
     for (list, side) in [&mut problem.old, &mut problem.new].into_iter().zip(sides) {
         for entry in &mut list.entries {
@@ -285,16 +285,22 @@ const fn refusing(action: LinkedAction, how: LinkedAction) -> LinkedAction {
 /// Whether a firewall asks its rules about what follows, of one family or of either, and may
 /// refuse it.
 fn asks(firewall: &LinkedFirewall, family: Option<Family>) -> bool {
-    let asked = |layer: &LinkedLayer| !passes_all(firewall, layer, family);
+    let asked = |layer: &LinkedLayer| !passes_all(firewall, layer, family, meets_established);
     firewall.behaviour.filter_every_packet && firewall.layers.iter().any(asked)
 }
 
-/// Whether a layer surely lets all that follows through: the first rule that can meet it does.
-fn passes_all(firewall: &LinkedFirewall, layer: &LinkedLayer, family: Option<Family>) -> bool {
+/// Whether a layer surely lets all packets of a family through, or of either, as far as rules are
+/// about them: the first rule that is lets them all through.
+pub(crate) fn passes_all(
+    firewall: &LinkedFirewall,
+    layer: &LinkedLayer,
+    family: Option<Family>,
+    is_about: impl Fn(&LinkedMatch) -> bool,
+) -> bool {
     let rules = firewall.rules_of(layer.rule_base).iter().filter(|rule| !rule.disabled);
     let rules = rules.filter(|rule| rule.action != LinkedAction::Continue);
     let mut rules = rules.filter(|rule| family.is_none_or(|family| is_of(&rule.matches, family)));
-    if let Some(rule) = rules.find(|rule| meets_established(&rule.matches)) {
+    if let Some(rule) = rules.find(|rule| is_about(&rule.matches)) {
         return rule.action == LinkedAction::Allow && is_unconditional(&rule.matches, family);
     }
     let end = firewall.rule_bases[layer.rule_base.index()].default;
@@ -324,7 +330,7 @@ fn is_one_way(matches: &LinkedMatch) -> bool {
 }
 
 /// Whether a match compares nothing but states, of a packet of this family or of any.
-pub(crate) fn is_unconditional(matches: &LinkedMatch, family: Option<Family>) -> bool {
+fn is_unconditional(matches: &LinkedMatch, family: Option<Family>) -> bool {
     let sets = [&matches.ingress, &matches.egress, &matches.from, &matches.to];
     let known = [&matches.applications, &matches.url_categories, &matches.users];
     sets.into_iter().chain(known).all(IdSet::is_any)

@@ -179,7 +179,7 @@ pub(crate) fn flatten_records(
     case: &Case,
     without: &[&Sets],
 ) -> Result<Problem, NotFlattened> {
-    write_out(old, new, case, Extent { without, records: true, flags: false })
+    write_out(old, new, case, Extent { without, records: true, ..Extent::default() })
 }
 
 /// Writes out what becomes of the packets outside these products, with TCP flags of any kind where
@@ -190,7 +190,17 @@ pub(crate) fn flatten_others(
     case: &Case,
     (without, flags): (&[&Sets], bool),
 ) -> Result<Problem, NotFlattened> {
-    write_out(old, new, case, Extent { without, records: false, flags })
+    write_out(old, new, case, Extent { without, flags, ..Extent::default() })
+}
+
+/// Writes two firewalls out where layers may compare an address that is chosen when a session
+/// opens: what is chosen is a condition then, the same on both sides where it reads the same.
+pub(crate) fn flatten_supposing(
+    old: &LinkedFirewall,
+    new: &LinkedFirewall,
+    case: &Case,
+) -> Result<Problem, NotFlattened> {
+    write_out(old, new, case, Extent { supposes: true, ..Extent::default() })
 }
 
 /// What is written out beside what becomes of first packets.
@@ -202,6 +212,8 @@ struct Extent<'a> {
     records: bool,
     /// Whether packets have any TCP flags, not SYN alone.
     flags: bool,
+    /// Whether what is chosen when a session opens may be a condition.
+    supposes: bool,
 }
 
 fn write_out(
@@ -222,6 +234,7 @@ fn write_out(
         without: extent.without,
         profiles: extent.records.then(|| Profiles::of(old, new)),
         flags: extent.flags,
+        supposes: extent.supposes,
     };
     let old = walk::write_out(old, Side::Old, case.old, &space)?;
     let new = walk::write_out(new, Side::New, case.new, &space)?;
@@ -247,6 +260,8 @@ struct Space<'a> {
     profiles: Option<Profiles<'a>>,
     /// Whether TCP flags are a field; otherwise TCP packets have SYN alone.
     flags: bool,
+    /// Whether what is chosen when a session opens may be a condition.
+    supposes: bool,
 }
 
 impl Space<'_> {

@@ -39,6 +39,11 @@ impl Change {
         Self { function: Function::Shift(by), image: Image::Shift { first, last, by } }
     }
 
+    /// What nobody can tell.
+    fn untold(text: &str) -> Self {
+        Self::chosen(text, Image::Untold(text.into()))
+    }
+
     fn chosen(text: &str, image: Image) -> Self {
         Self { function: Function::Chosen(text.into()), image }
     }
@@ -92,7 +97,7 @@ impl<'a> Table<'a> {
             }
         }
         let told = |(turn, at, lines): (Turn, u32, _)| match turn.address.image {
-            Image::Untold => Err(reader.refuse(Obstacle::Translation, lines)),
+            Image::Untold(_) => Err(reader.refuse(Obstacle::Translation, lines)),
             _ => Ok(Turn { rule: Some(at), ..turn }),
         };
         let mut found: Vec<Turn> = found.into_iter().map(told).collect::<Result<_, _>>()?;
@@ -137,7 +142,7 @@ fn turns(
     let known = region.sets().get(&address);
     let all = (None, Change::NONE);
     let untold = |text: &str| {
-        let change = Change::chosen(text, Image::Untold);
+        let change = Change::untold(text);
         Ok(vec![Turn { region: region.clone(), address: change.clone(), port: change, rule: None }])
     };
     let (addresses, port_translation) = match &rule.translation {
@@ -187,7 +192,7 @@ fn interfaces(reader: &Reader<'_>, region: &Region, routed: &Image) -> Result<Ve
                 let interface = egress.and_then(|id| reader.firewall.interfaces.get(id.index()));
                 let name = interface.map_or("the way out", |interface| &interface.name);
                 let text = reader.dialect_text(&format!("the address of {name}"));
-                Change::chosen(&text, Image::Untold)
+                Change::untold(&text)
             },
             |own| Change::to(super::way::bits(own)),
         );

@@ -1,7 +1,8 @@
 //! What a stage sees of a packet, in terms of the packet as it arrives.
 
+use super::rule::Conditions;
 use super::values::{Region, Values};
-use super::{Obstacle, rule::Conditions};
+use super::{Family, Obstacle, way};
 use crate::Field;
 
 /// What has become of a field where it is compared.
@@ -13,8 +14,8 @@ pub(super) enum Image {
     Shift { first: u128, last: u128, by: u128 },
     /// It is one of these, whatever it was.
     OneOf(Values),
-    /// Nobody can tell.
-    Untold,
+    /// Nobody can tell; what it is called.
+    Untold(Box<str>),
 }
 
 impl Image {
@@ -27,7 +28,7 @@ impl Image {
                 wanted.overlaps(&Values::of([(first, last)]))
             }
             Self::OneOf(seen) => seen.overlaps(wanted),
-            Self::Untold => true,
+            Self::Untold(_) => true,
         }
     }
 
@@ -44,7 +45,7 @@ impl Image {
             Self::OneOf(seen) if !seen.overlaps(wanted) => Ok(Some(Values::of([]))),
             Self::OneOf(seen) if wanted.covers(seen) => Ok(None),
             Self::OneOf(_) => Err(Obstacle::Choice),
-            Self::Untold => Err(Obstacle::Translation),
+            Self::Untold(_) => Err(Obstacle::Translation),
         }
     }
 }
@@ -60,6 +61,9 @@ pub(super) struct View {
     pub(super) routed: Image,
     /// The packets that come as far as this, and perhaps others.
     pub(super) left: Region,
+    /// The family whose addresses, where nobody can tell which is chosen, are compared by
+    /// conditions; without one they are an obstacle.
+    pub(super) supposed: Option<Family>,
 }
 
 impl View {
@@ -71,6 +75,7 @@ impl View {
         dst_port: Image::Same,
         routed: Image::Same,
         left: Region::EVERYTHING,
+        supposed: None,
     };
 
     /// The packets of `guard` that the stage sees fulfil the conditions.
@@ -104,11 +109,51 @@ impl View {
                     Some(narrowed) => found = narrowed,
                     None => return Ok(None),
                 },
-                // It does not matter where another field decides.
-                Err(reason) => obstacle = Some(reason),
+                Err(reason) => match self.supposing(field, wanted) {
+                    Some((condition, holds)) => match found.narrowed(condition, &holds) {
+                        Some(narrowed) => found = narrowed,
+                        None => return Ok(None),
+                    },
+                    // It does not matter where another field decides.
+                    None => obstacle = Some(reason),
+                },
             }
         }
         obstacle.map_or(Ok(Some(found)), Err)
+    }
+
+    /// The condition that one of the `wanted` is chosen, and its value.
+    ///
+    /// Two conditions on one choice are taken for independent of each other: what holds whichever of
+    /// them hold, holds of those that can.
+    fn supposing(&self, field: &Field, wanted: &Values) -> Option<(Field, Values)> {
+        let family = self.supposed?;
+        let (last, is_address) = match field {
+            Field::Src | Field::Dst => (family.last(), true),
+            _ => (u16::MAX.into(), false),
+        };
+        // Of a set and its contrary one is named.
+        let is_contrary = wanted.ranges().first().is_some_and(|range| range.0 == 0);
+        let named = if is_contrary { wanted.complement(last) } else { wanted.clone() };
+        let said = |values: &Values| -> String {
+            let said = values.ranges().iter().map(|&(low, high)| match is_address {
+                true => {
+                    let [low, high] =
+                        [low, high].map(|bits| way::address(bits, family == Family::V4));
+                    if low == high { low.to_string() } else { format!("{low}-{high}") }
+                }
+                false if low == high => low.to_string(),
+                false => format!("{low}-{high}"),
+            });
+            said.collect::<Vec<_>>().join(" ")
+        };
+        let chosen = match self.image(field) {
+            Image::Untold(text) => text.to_string(),
+            Image::OneOf(values) => format!("one of {}", said(values)),
+            Image::Same | Image::Shift { .. } => return None,
+        };
+        let text = format!("condition {chosen} is in {}", said(&named));
+        Some((Field::Atom(text.into()), Values::single(u128::from(!is_contrary))))
     }
 
     /// What conditions on the way out leave of a region.

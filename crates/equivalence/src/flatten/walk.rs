@@ -183,7 +183,10 @@ impl Writer<'_> {
             let (undecided, next) = (self.list.label(), self.list.label());
             block.layer = index;
             block.accepted = (index + 1 < firewall.layers.len()).then_some(next);
-            block.view = View { left: self.reaching.clone(), ..seen(layer, destination, sources) };
+            let space = self.reader.space;
+            let supposed = space.supposes.then_some(space.family);
+            let left = self.reaching.clone();
+            block.view = View { left, supposed, ..seen(layer, destination, sources) };
             let frame = Frame { rule_base: layer.rule_base, next: 0, caller: None };
             self.rule_base(&block, &frame, guard, undecided)?;
             self.list.put(undecided);
