@@ -124,8 +124,8 @@ impl View {
 
     /// The condition that one of the `wanted` is chosen, and its value.
     ///
-    /// Two conditions on one choice are taken for independent of each other: what holds whichever of
-    /// them hold, holds of those that can.
+    /// Two conditions on one choice are taken for independent of each other: what holds whichever
+    /// of them hold, holds of those that can.
     fn supposing(&self, field: &Field, wanted: &Values) -> Option<(Field, Values)> {
         let family = self.supposed?;
         let (last, is_address) = match field {
