@@ -7,10 +7,11 @@ use parefeu_classify::CompiledPolicy;
 use parefeu_identify::{Changes, FlowState, Identifier, Progress};
 use parefeu_net::{
     ChecksumVerdict, Direction, FiveTuple, IcmpMessage, Packet, Protocol, Quoted, TcpFlags,
-    Timestamp, Transport, icmp_across, ip_header_checksum, transport_checksum,
+    TcpSegment, Timestamp, Transport, icmp_across, ip_header_checksum, transport_checksum,
 };
 use parefeu_policy::{
-    ConnectionState, InterfaceId, Knowledge, NatMapping, PacketKey, UserKnowledge,
+    ConnectionState, Hit, InterfaceId, Knowledge, LinkedAction, NatMapping, PacketKey, ResetSide,
+    UserKnowledge,
 };
 use parefeu_session::{
     Carried, EndReason, EndedSession, InvalidReason, OpenError, Opening, SavedSession, Session,
@@ -558,6 +559,9 @@ impl Core {
         if let Some(kept) = self.sessions.data_mut(id) {
             kept.packets += 1;
         }
+        if resets(hit, packet) {
+            self.sessions.end_connection(arrival.now, id);
+        }
         if !verdict.passes() {
             return decision;
         }
@@ -912,6 +916,15 @@ fn tag(ingress: Option<InterfaceId>) -> u32 {
 fn client_of(original: &FiveTuple, kept: &Kept) -> Option<Client> {
     let Kept { mapping, route, .. } = kept;
     Client::of(*mapping, tag(route.key.ingress), original, &route.translated)
+}
+
+/// Whether a rule answers a segment with a reset, which ends the connection for Linux, too
+/// (`nf_ct_set_closing`). Nobody answers a reset.
+fn resets(hit: Option<Hit>, packet: &Packet<'_>) -> bool {
+    let Some(LinkedAction::Reset(side)) = hit.map(|hit| hit.action) else { return false };
+    let is_answered = |segment: &TcpSegment<'_>| !segment.flags.contains(TcpFlags::RST);
+    side != ResetSide::SenderByIcmp
+        && matches!(&packet.transport, Transport::Tcp(segment) if is_answered(segment))
 }
 
 /// The flow of a session's packet as it arrives, and as it leaves.

@@ -315,7 +315,7 @@ pub enum Action {
     Continue,
 }
 
-/// Who is told of a refusal: by TCP RST, else by ICMP administratively prohibited.
+/// Who is told of a refusal: by TCP RST, else by an ICMP error.
 #[derive(Clone, Copy, Debug, Deserialize, Eq, Hash, PartialEq, Serialize)]
 pub enum ResetSide {
     /// The sender of the first packet.
@@ -324,6 +324,16 @@ pub enum ResetSide {
     Server,
     /// Both.
     Both,
+    /// Whoever sent the packet.
+    Sender,
+    /// Whoever sent the packet, by an ICMP error over TCP as well.
+    SenderByIcmp,
+}
+
+impl ResetSide {
+    /// Every one.
+    pub const ALL: [Self; 5] =
+        [Self::Client, Self::Server, Self::Both, Self::Sender, Self::SenderByIcmp];
 }
 
 /// What a rule matches; every part has to. The default matches everything.

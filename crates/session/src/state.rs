@@ -267,7 +267,9 @@ impl Tracker {
 fn tcp_timeout(connection: &TcpConnection, timers: &Timers) -> Duration {
     let usual = match connection.state {
         // A refused opening is over at once.
-        TcpState::Closed if !connection.answered => return Duration::ZERO,
+        TcpState::Closed if !connection.answered && connection.reset_by.is_some() => {
+            return Duration::ZERO;
+        }
         TcpState::SynSent | TcpState::SynCrossed => timers.tcp_syn,
         TcpState::SynReceived => timers.tcp_handshake,
         TcpState::Established => timers.tcp_established,

@@ -33,6 +33,13 @@ pub(crate) enum TcpState {
     Closed,
 }
 
+impl TcpConnection {
+    /// The connection is over, as if a reset had ended it; whether it was not.
+    pub(crate) fn end(&mut self) -> bool {
+        std::mem::replace(&mut self.state, TcpState::Closed) != TcpState::Closed
+    }
+}
+
 impl TcpState {
     /// Whether a side has sent FIN or a reset.
     const fn is_closing(self) -> bool {
@@ -334,7 +341,7 @@ impl TcpConnection {
         self.closing |= next == TcpState::FinWait && self.state != next;
         self.note(kind, direction);
         self.state = next;
-        if next == TcpState::Closed {
+        if next == TcpState::Closed && kind == Kind::Rst {
             self.reset_by.get_or_insert(direction);
         }
     }

@@ -34,6 +34,8 @@ impl Stated {
             "reset-client" => LinkedAction::Reset(ResetSide::Client),
             "reset-server" => LinkedAction::Reset(ResetSide::Server),
             "reset-both" => LinkedAction::Reset(ResetSide::Both),
+            "reset-sender" => LinkedAction::Reset(ResetSide::Sender),
+            "reject" => LinkedAction::Reset(ResetSide::SenderByIcmp),
             _ => return Err(words.wrong("a verdict")),
         };
         let rule = match words.word() {

@@ -63,8 +63,11 @@ pub(super) fn effect(
     match target.name.as_str() {
         "ACCEPT" => Effect::Act(Action::Allow),
         "DROP" => Effect::Act(Action::Drop),
-        // Only the sender of the packet is told.
-        "REJECT" => Effect::Act(Action::Reset(ResetSide::Client)),
+        "REJECT" => {
+            let by_reset = target.option("--reject-with").is_some_and(|how| how == "tcp-reset");
+            let side = if by_reset { ResetSide::Sender } else { ResetSide::SenderByIcmp };
+            Effect::Act(Action::Reset(side))
+        }
         // The end of a base chain is its policy, and RETURN goes there.
         "RETURN" => Effect::Act(policy.map_or(Action::Return, policy_action)),
         "LOG" | "NFLOG" | "ULOG" | "TRACE" => Effect::Log,

@@ -54,6 +54,12 @@ impl Rules {
                 rules.families[0].rules.push(("nat", rule.to_owned()));
             }
         }
+        // Segments of connections that are open are answered with a reset, which ends them.
+        if random.percent(25) {
+            let rule = "-A FORWARD -p tcp -m tcp --tcp-flags PSH PSH -m conntrack \
+                        --ctstate ESTABLISHED -j REJECT --reject-with tcp-reset";
+            rules.families[0].rules.insert(0, ("filter", rule.to_owned()));
+        }
         // What comes before translations sees answers as they arrive.
         for table in ["raw", "mangle"] {
             if random.percent(40) {
@@ -110,25 +116,21 @@ impl Rules {
 
 /// Ends of connections, translated and not.
 const ANSWERED: [&str; 5] =
-    ["10.0.0.0/8", "203.0.113.7", "192.0.2.0/24", "198.51.100.9", "198.51.100.10"];
+    ["10.0.0.0/8", "10.9.9.7", "192.0.2.0/24", "198.51.100.9", "198.51.100.10"];
 
+/// The address clients are hidden behind is on their side of the routes: that is where the kernel
+/// sends what it says to it.
 const TRANSLATIONS: [&str; 5] = [
     // To where clients go directly, too.
     "-A PREROUTING -i fc -p tcp -m tcp --dport 443 -j DNAT --to-destination 198.51.100.10:80",
     "-A PREROUTING -i fc -s 10.1.0.5 -p udp -j DNAT --to-destination 198.51.100.10:53",
     "-A PREROUTING -i fc -p tcp -m tcp --dport 443 -j DNAT --to-destination 192.0.2.2:80",
     "-A PREROUTING -i fc -p udp -d 198.51.100.9 -j DNAT --to-destination 192.0.2.3",
-    "-A POSTROUTING -o fs -j SNAT --to-source 203.0.113.7",
+    "-A POSTROUTING -o fs -j SNAT --to-source 10.9.9.7",
 ];
 
-/// What comes from one side leaves on the other, be it for an address nobody has any longer.
-const ROUTES: [(&str, &str); 5] = [
-    ("10.0.0.0/8", "fc"),
-    ("203.0.113.7/32", "fc"),
-    ("0.0.0.0/0", "fs"),
-    ("2001:db8:1::/48", "fc"),
-    ("::/0", "fs"),
-];
+const ROUTES: [(&str, &str); 4] =
+    [("10.0.0.0/8", "fc"), ("0.0.0.0/0", "fs"), ("2001:db8:1::/48", "fc"), ("::/0", "fs")];
 
 impl Family {
     fn random(random: &mut Random, v6: bool) -> Self {
@@ -220,7 +222,9 @@ fn rule(random: &mut Random, v6: bool, (table, chain): (&str, &str)) -> String {
     if random.percent(4) {
         rule += " -m comment --comment \"said -j DROP\"";
     }
-    rule + &target(random, (table, chain))
+    let target = target(random, (table, chain));
+    let by_reset = protocol == "tcp" && target == " -j REJECT" && random.percent(50);
+    rule + &target + if by_reset { " --reject-with tcp-reset" } else { "" }
 }
 
 fn addresses(random: &mut Random, v6: bool, rule: &mut String) {
@@ -258,7 +262,6 @@ fn ports(random: &mut Random, protocol: &str, rule: &mut String) {
 
 fn target(random: &mut Random, (table, chain): (&str, &str)) -> String {
     let free: &[(usize, &str)] = match (table, chain) {
-        // A RST makes the kernel end a connection it knows, which is not modelled.
         ("filter", _) => &[
             (30, " -j ACCEPT"),
             (22, " -j DROP"),
@@ -293,7 +296,7 @@ fn target(random: &mut Random, (table, chain): (&str, &str)) -> String {
 const NETWORKS_V4: [&str; 12] = [
     "192.0.2.2",
     "192.0.2.0/24",
-    "203.0.113.7",
+    "10.9.9.7",
     "10.1.0.5",
     "10.1.0.4/31",
     "10.1.0.0/16",

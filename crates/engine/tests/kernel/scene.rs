@@ -112,6 +112,18 @@ impl Scene {
     }
 }
 
+impl Scene {
+    /// The same without routes to be recorded: to a segment that asks for one Linux sends no reset.
+    pub(crate) fn without_recorded_routes(mut self) -> Self {
+        for step in &mut self.steps {
+            if let Step::Send(packet) = step {
+                packet.text = packet.text.replace(RECORD_ROUTE, "");
+            }
+        }
+        self
+    }
+}
+
 /// Around the timers of the kernel.
 const WAITS: [u64; 23] = [
     1, 2, 5, 9, 10, 11, 29, 30, 31, 59, 60, 61, 119, 120, 121, 299, 300, 301, 599, 600, 601, 3600,

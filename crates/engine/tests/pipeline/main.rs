@@ -443,6 +443,35 @@ egress = ["wan"]
 translation = { pool = "203.0.113.9", port = "allocate 2000-2001" }
 "#;
 
+#[test]
+fn s5_9_a_reset_in_answer_ends_the_connection() {
+    let text = r#"
+behaviour = "linux"
+[[rule_base]]
+name = "policy"
+default = "allow"
+[[rule_base.rule]]
+name = "pushed"
+service = ["tcp"]
+tcp_flags = "psh=psh"
+action = "reset-sender"
+"#;
+    let mut engine = engine(&format!("{text}{HIDDEN}{NETWORK}"));
+    check(
+        &mut engine,
+        "1 lan 10.0.0.7:2000 > 192.0.2.9:80 . seq=1000 ack=7000 => allow default
+         1 lan 10.0.0.7:2000 > 192.0.2.9:80 P. seq=1000 ack=7000 len=1300 => reset rule rule=0
+         1 lan 10.0.0.7:2000 > 192.0.2.9:80 . seq=2300 ack=7000 len=1 => allow default
+         1 wan 192.0.2.9:80 > 203.0.113.9:2000 S. seq=7000 ack=2302 => allow default
+         2 lan 10.0.0.7:2000 > 192.0.2.9:80 R seq=2301 => allow default",
+    );
+    // Over after ten seconds.
+    engine.handle_timeout(Timestamp::from_secs(11));
+    assert_eq!(engine.session_count(), 1);
+    engine.handle_timeout(Timestamp::from_secs(12));
+    assert_eq!(engine.session_count(), 0);
+}
+
 /// The layer of the network stands behind the translation of destinations.
 const BEHIND: &str = "sees_destination = \"translated\"\n";
 

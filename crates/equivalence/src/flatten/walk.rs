@@ -420,11 +420,13 @@ fn origin(block: &Block<'_>, rule: RuleId) -> Origin {
 /// How a packet is refused; an action that decides nothing lets none through.
 fn refusal(action: LinkedAction) -> Box<str> {
     match action {
+        LinkedAction::Reset(ResetSide::SenderByIcmp) => "reject".into(),
         LinkedAction::Reset(side) => {
             let side = match side {
                 ResetSide::Client => "client",
                 ResetSide::Server => "server",
                 ResetSide::Both => "both",
+                ResetSide::Sender | ResetSide::SenderByIcmp => "sender",
             };
             format!("reset {side}").into()
         }

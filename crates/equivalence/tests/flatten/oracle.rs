@@ -351,6 +351,8 @@ fn refusal(action: LinkedAction) -> Option<&'static str> {
         LinkedAction::Reset(ResetSide::Client) => "reset client",
         LinkedAction::Reset(ResetSide::Server) => "reset server",
         LinkedAction::Reset(ResetSide::Both) => "reset both",
+        LinkedAction::Reset(ResetSide::Sender) => "reset sender",
+        LinkedAction::Reset(ResetSide::SenderByIcmp) => "reject",
         other => panic!("{other:?} decides nothing"),
     })
 }

@@ -14,13 +14,15 @@ use crate::{
 };
 
 /// The actions that are one word.
-pub(super) const ACTIONS: [(&str, Action); 8] = [
+pub(super) const ACTIONS: [(&str, Action); 10] = [
     ("allow", Action::Allow),
     ("deny", Action::Deny),
     ("drop", Action::Drop),
     ("reset", Action::Reset(ResetSide::Both)),
     ("reset-client", Action::Reset(ResetSide::Client)),
     ("reset-server", Action::Reset(ResetSide::Server)),
+    ("reset-sender", Action::Reset(ResetSide::Sender)),
+    ("reject", Action::Reset(ResetSide::SenderByIcmp)),
     ("return", Action::Return),
     ("continue", Action::Continue),
 ];

@@ -536,6 +536,17 @@ impl<T> SessionTable<T> {
         step
     }
 
+    /// A TCP connection is over, as if a reset had ended it: one was sent in its name.
+    pub fn end_connection(&mut self, now: Timestamp, id: SessionId) {
+        let ended = self.slots.with_tracker(id, |tracker, _| match tracker {
+            Tracker::Tcp(connection) => connection.end(),
+            _ => false,
+        });
+        let Some((true, hot)) = ended else { return };
+        hot.deadline = now + hastened(self.behaviour.timers.tcp_reset, self.haste);
+        self.reschedule(id.slot);
+    }
+
     /// Counts a packet of another flow for a session, as of an ICMP error about it, in the
     /// direction it goes. Nothing else of the session changes.
     pub fn count(&mut self, id: SessionId, direction: Direction, bytes: u64) {

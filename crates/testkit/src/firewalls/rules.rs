@@ -67,8 +67,7 @@ pub(super) fn final_action() -> impl Strategy<Value = Action> {
         4 => Just(Action::Allow),
         2 => Just(Action::Deny),
         1 => Just(Action::Drop),
-        1 => select([ResetSide::Client, ResetSide::Server, ResetSide::Both].as_slice())
-            .prop_map(Action::Reset),
+        1 => select(ResetSide::ALL.as_slice()).prop_map(Action::Reset),
     ]
 }
 

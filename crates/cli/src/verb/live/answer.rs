@@ -66,10 +66,14 @@ impl Answers {
         let is_told = decision.verdict == Verdict::Reset && decision.reason != Reason::Session;
         let Some(flow) = packet.five_tuple().filter(|_| is_told) else { return };
         let is_original = decision.direction == Direction::Original;
-        let sender = if is_original { ResetSide::Client } else { ResetSide::Server };
-        let (tells_sender, tells_receiver) =
-            (side == sender || side == ResetSide::Both, side != sender);
-        let is_tcp = matches!(packet.transport, Transport::Tcp(_));
+        let (tells_sender, tells_receiver) = match side {
+            ResetSide::Sender | ResetSide::SenderByIcmp => (true, false),
+            ResetSide::Both => (true, true),
+            ResetSide::Client => (is_original, !is_original),
+            ResetSide::Server => (!is_original, is_original),
+        };
+        let by_reset = side != ResetSide::SenderByIcmp;
+        let is_tcp = by_reset && matches!(packet.transport, Transport::Tcp(_));
         if tells_sender && is_tcp {
             self.send(flow.src, reset_to_sender(packet));
         } else if tells_sender && self.may_send_error(now) {
