@@ -539,7 +539,7 @@ fn answers_and_errors_meet_rules_in_front_of_a_translation_as_they_arrive() {
     let condition = "condition the address of eth0 is in 192.168.0.0-192.168.255.255";
     assert!(!answers.is_empty());
     for it in answers {
-        assert_eq!(it["direction"], "closed", "{it}");
+        assert_eq!((&it["direction"], &it["certain"]), (&"closed".into(), &false.into()), "{it}");
         assert_eq!(it["conditions"], serde_json::json!([{ "text": condition, "holds": true }]));
     }
     let by_state = document["packets_by_state"]["regions"].as_array().unwrap();

@@ -340,7 +340,8 @@ fn write_apart(
 
 fn kind_and_waived(finding: &Finding, exact: &Exact<'_>) -> String {
     let ticket = exact.ticket_of(finding).map(|ticket| format!(", waived: {}", code(ticket)));
-    apart_kind(finding).to_owned() + &ticket.unwrap_or_default()
+    let possible = if finding.certain { "" } else { ", possible" };
+    apart_kind(finding).to_owned() + &ticket.unwrap_or_default() + possible
 }
 
 /// How many of a list do not stand in it.

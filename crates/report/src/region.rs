@@ -67,6 +67,7 @@ pub(crate) fn apart_document(
     let mut put = |name: &str, value: Value| document.insert(name.to_owned(), value);
     put("id", id.into());
     put("direction", finding.change.name().into());
+    put("certain", finding.certain.into());
     put("old", decision_document(&finding.old, report.old.firewall));
     put("new", decision_document(&finding.new, report.new.firewall));
     match PacketState::of(finding) {

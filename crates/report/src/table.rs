@@ -235,8 +235,9 @@ fn apart_table(
     let mut table = plain_table(&[kind, what, "old rule", "new rule"], width);
     for finding in findings.iter().take(MOST_REGIONS) {
         let ticket = exact.ticket_of(finding).map(|ticket| format!("\nwaived: {ticket}"));
+        let possible = if finding.certain { "" } else { "\npossible" };
         table.add_row([
-            apart_kind(finding).to_owned() + &ticket.unwrap_or_default(),
+            apart_kind(finding).to_owned() + &ticket.unwrap_or_default() + possible,
             in_words(&parts_of(finding, answer), "\n"),
             decision_text(&finding.old, report.old.firewall),
             decision_text(&finding.new, report.new.firewall),

@@ -69,6 +69,9 @@ fn write_rows(html: &mut Html, context: &Context<'_>, found: Following<'_>, noun
         if let Some(ticket) = ticket {
             html.raw("<br/>").text(words.waived).raw(" ").element("code", ticket);
         }
+        if !finding.certain {
+            html.raw("<br/>").text(words.possible_only);
+        }
         html.raw("</td><td>");
         for (at, fact) in space(context, found.answer, finding).iter().enumerate() {
             html.raw(if at == 0 { "" } else { "<br/>" }).text(fact.label).raw(" ");
