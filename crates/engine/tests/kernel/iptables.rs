@@ -224,6 +224,10 @@ fn rule(random: &mut Random, v6: bool, (table, chain): (&str, &str)) -> String {
     }
     let target = target(random, (table, chain));
     let by_reset = protocol == "tcp" && target == " -j REJECT" && random.percent(50);
+    if by_reset {
+        // Of an answer to an invalid segment Linux keeps track by itself (S5.9).
+        rule += " -m conntrack ! --ctstate INVALID";
+    }
     rule + &target + if by_reset { " --reject-with tcp-reset" } else { "" }
 }
 
