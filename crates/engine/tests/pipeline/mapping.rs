@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use parefeu_engine::{Engine, EngineConfig, Event, Frame, Reason};
+use parefeu_engine::{Decision, Engine, EngineConfig, Event, Frame, Reason};
 use parefeu_net::{FiveTuple, LinkType, Timestamp};
 use parefeu_session::EndReason;
 use parefeu_testkit::{Random, frames};
@@ -28,6 +28,14 @@ translation = {{ pool = "203.0.113.9", port = "allocate {ports}" }}
     )
 }
 
+/// What becomes of a frame.
+fn decide(engine: &mut Engine, seconds: u64, interface: &str, text: &str) -> Decision {
+    let data = frames::frame(text);
+    let frame = Frame { link_type: LinkType::ETHERNET, data: &data, wire_len: data.len() as u32 };
+    let ingress = engine.firewall().interface_named(interface);
+    engine.handle_frame(Timestamp::from_secs(seconds), ingress, frame)
+}
+
 /// What a frame leaves as, or why it does not.
 fn leaves(
     engine: &mut Engine,
@@ -35,10 +43,7 @@ fn leaves(
     interface: &str,
     text: &str,
 ) -> Result<String, Reason> {
-    let data = frames::frame(text);
-    let frame = Frame { link_type: LinkType::ETHERNET, data: &data, wire_len: data.len() as u32 };
-    let ingress = engine.firewall().interface_named(interface);
-    let decision = engine.handle_frame(Timestamp::from_secs(seconds), ingress, frame);
+    let decision = decide(engine, seconds, interface, text);
     match decision.translated {
         Some(flow) if decision.verdict.passes() => Ok(flow.to_string()),
         _ => Err(decision.reason),
@@ -128,11 +133,7 @@ translation = {{ prefix = "192.0.2.1", port = "80" }}
     let all = |behaviour: &str| {
         let mut engine = engine(&text(behaviour));
         frames.map(|frame| {
-            let data = frames::frame(frame);
-            let wire_len = data.len() as u32;
-            let frame = Frame { link_type: LinkType::ETHERNET, data: &data, wire_len };
-            let ingress = engine.firewall().interface_named("lan");
-            let decision = engine.handle_frame(Timestamp::from_secs(1), ingress, frame);
+            let decision = decide(&mut engine, 1, "lan", frame);
             decision.verdict.passes().then_some(decision.translated).ok_or(decision.reason)
         })
     };
