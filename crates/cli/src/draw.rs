@@ -92,7 +92,7 @@ fn render(renderer: &Renderer, problem: &Diagnostic, sources: &Sources) -> Strin
         Some((at, source)) => {
             // Only the lines concerned are drawn: a whole file of 100 MB stays out of the
             // renderer.
-            let (line, _) = source.position(at.start);
+            let line = source.line_number(at.start);
             let text = source.line(line);
             let start = text.as_ptr() as usize - source.text().as_ptr() as usize;
             let from = (at.start as usize).saturating_sub(start).min(text.len());

@@ -170,8 +170,8 @@ const MOST_PLAIN_BYTES: u64 = 1 << 30;
 /// after `most` of them an ellipsis.
 pub(crate) fn excerpt(firewall: &LinkedFirewall, at: Span, most: usize) -> (u32, Vec<String>) {
     let Some(source) = firewall.sources.of(at) else { return (0, Vec::new()) };
-    let first = source.position(at.start).0;
-    let last = source.position(at.end.saturating_sub(1).max(at.start)).0;
+    let first = source.line_number(at.start);
+    let last = source.line_number(at.end.saturating_sub(1).max(at.start));
     let lines: Vec<&str> = (first..=last).take(most).map(|line| source.line(line)).collect();
     let blank = |line: &&&str| !line.trim().is_empty();
     let indent = lines.iter().filter(blank).map(|line| line.len() - line.trim_start().len()).min();

@@ -55,7 +55,7 @@ pub(crate) fn read_list<T>(
                     problems.error("wrong-type", at, format!("expected a table of [[{key}]]"));
                     continue;
                 };
-                let (known, line) = (Vec::new(), source.position(at.start).0);
+                let (known, line) = (Vec::new(), source.line_number(at.start));
                 let mut table =
                     Table { entries, at, line, kind: key, known, problems: &mut problems };
                 found.extend(read(&mut table));

@@ -449,47 +449,42 @@ impl Core {
                 return decision.unwrap_or(refused);
             }
         };
-        if let Some(kept) = self.sessions.data_mut(id) {
-            let seen = &mut kept.tcp_flags[direction.index()];
-            *seen = seen.union(tcp_flags(packet));
-        }
+        let gone = Decision::refuse(Verdict::Drop, Reason::InvalidForSession);
+        let Some(kept) = self.sessions.data_mut(id) else { return gone };
+        let seen = &mut kept.tcp_flags[direction.index()];
+        *seen = seen.union(tcp_flags(packet));
+        kept.packets += 1;
+        let is_new_policy = kept.epoch != self.epoch;
         let (every_packet, rematch) = (behaviour.filter_every_packet, behaviour.rematch);
         let is_icmp = matches!(packet.transport, Transport::Icmp(_));
         let unpaired = is_icmp && direction == Direction::Reply && !behaviour.icmp_sessions;
-        let is_new_policy = self.meet_policy(id);
+        if is_new_policy {
+            self.meet_policy(id);
+        }
         if every_packet || unpaired {
             return self.filter_packet(arrival, packet, (id, direction), state);
         }
-        let Some(kept) = self.sessions.data_mut(id) else {
-            return Decision::refuse(Verdict::Drop, Reason::InvalidForSession);
-        };
-        kept.packets += 1;
         if is_new_policy && rematch {
             self.judge_session(now, id, Reason::PolicyChange);
         }
-        let (Some(flows), Some(kept)) = (self.sessions.flows(id), self.sessions.data(id)) else {
-            return Decision::refuse(Verdict::Drop, Reason::InvalidForSession);
-        };
+        let Some(kept) = self.sessions.data(id) else { return gone };
         let Standing { verdict, hit, reason } = kept.standing;
         let reason = if reason == Reason::Tentative { reason } else { Reason::Session };
-        let mut decision = decision_of(kept, translated(flows, direction));
+        let flows = self.sessions.flows_translated(id);
+        let mut decision = decision_of(kept, flows.and_then(|it| translated(it, direction)));
         decision.direction = direction;
         (decision.verdict, decision.hit, decision.reason) = (verdict, hit, reason);
         self.identify(arrival, packet, id, direction, decision)
     }
 
-    /// Puts what is known of a session in the terms of the policy, if that is new to it.
-    fn meet_policy(&mut self, id: SessionId) -> bool {
-        let Some(kept) = self.sessions.data_mut(id) else { return false };
-        if kept.epoch == self.epoch {
-            return false;
-        }
+    /// Puts what is known of a session in the terms of a policy that is new to it.
+    fn meet_policy(&mut self, id: SessionId) {
+        let Some(kept) = self.sessions.data_mut(id) else { return };
         let firewall = self.policy.firewall();
         kept.epoch = self.epoch;
         kept.users = self.users.users_of(kept.route.key.src, firewall);
         kept.url_categories = url_categories(firewall, &kept.flow);
         kept.identified = self.applications.identified(&kept.route.key, &kept.flow);
-        true
     }
 
     /// A refused flow that the device does not keep: the rules decide on each of its packets.
@@ -556,9 +551,6 @@ impl Core {
         decision.direction = direction;
         let Standing { verdict, reason, hit } = standing;
         (decision.verdict, decision.reason, decision.hit) = (verdict, reason, hit);
-        if let Some(kept) = self.sessions.data_mut(id) {
-            kept.packets += 1;
-        }
         if resets(hit, packet) {
             self.sessions.end_connection(arrival.now, id);
         }
@@ -629,21 +621,21 @@ impl Core {
         direction: Direction,
         decision: Decision,
     ) -> Decision {
-        let Some((original, reply)) = self.sessions.flows(id) else { return decision };
-        let Some(kept) = self.sessions.data_mut(id) else { return decision };
         let passes = decision.verdict.passes();
         let payload = packet.transport.payload();
         let looks = matches!(packet.transport, Transport::Tcp(_) | Transport::Udp(_));
-        let progress = match &self.identifier {
-            Some(identifier) if passes && looks && !payload.is_empty() => {
-                let offset = stream_offset(&kept.stream_start, packet, direction);
-                identifier.inspect(&mut kept.flow, &original, direction, offset, payload)
-            }
-            _ => Progress::Unchanged,
-        };
+        let identifier = self.identifier.as_ref();
+        let identifier = identifier.filter(|_| passes && looks && !payload.is_empty());
+        let shown = identifier.and_then(|it| Some((it, self.sessions.flows(id)?)));
+        let Some(kept) = self.sessions.data_mut(id) else { return decision };
+        let progress = shown.map_or(Progress::Unchanged, |(identifier, (original, _))| {
+            let offset = stream_offset(&kept.stream_start, packet, direction);
+            identifier.inspect(&mut kept.flow, &original, direction, offset, payload)
+        });
         if let Progress::Changed(what) = progress
             && what.contains(Changes::DATA_ENDPOINTS)
             && is_followed(&kept.flow, &self.policy.firewall().behaviour)
+            && let Some((_, (original, reply))) = shown
         {
             let hit = kept.standing.hit;
             let parent = Parent { original, translated: reply.reverse(), hit };

@@ -199,7 +199,7 @@ impl Engine {
 
     /// Turns sessions that ended into events, once they are in order.
     fn tell_settled(&mut self, put_in_order: impl FnOnce(&mut [Settled])) {
-        for core in &mut self.cores {
+        for core in self.cores.iter_mut().filter(|core| !core.settled.is_empty()) {
             self.settled.extend(core.settled.drain(..));
         }
         if !self.settled.is_empty() {

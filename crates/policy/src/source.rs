@@ -90,11 +90,16 @@ impl Source {
         &self.text
     }
 
-    /// Line and column of a byte, both from 1; columns count characters. `O(log lines)`.
+    /// The line of a byte, from 1. `O(log lines)`.
+    pub fn line_number(&self, offset: u32) -> u32 {
+        self.line_starts.partition_point(|start| *start <= offset).max(1) as u32
+    }
+
+    /// Line and column of a byte, both from 1; columns count characters, of some kilobytes at most.
     pub fn position(&self, offset: u32) -> (u32, u32) {
-        let line = self.line_starts.partition_point(|start| *start <= offset).max(1) - 1;
+        let line = self.line_number(offset);
         let before = |offset| self.characters_before(offset);
-        (line as u32 + 1, before(offset) - before(self.line_starts[line]) + 1)
+        (line, before(offset) - before(self.line_starts[line as usize - 1]) + 1)
     }
 
     /// How many characters begin before a byte; all of them past the end.
@@ -153,12 +158,12 @@ impl Sources {
 
     /// The line a span starts on, from 1; 0 when it points into no text.
     pub fn line_number(&self, span: Span) -> u32 {
-        self.of(span).map_or(0, |source| source.position(span.start).0)
+        self.of(span).map_or(0, |source| source.line_number(span.start))
     }
 
     /// The whole line a span starts on.
     pub fn line_text(&self, span: Span) -> &str {
-        self.of(span).map_or("", |source| source.line(source.position(span.start).0))
+        self.of(span).map_or("", |source| source.line(source.line_number(span.start)))
     }
 
     /// `file:line:column` of a span.

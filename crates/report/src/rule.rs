@@ -74,8 +74,8 @@ pub(crate) fn translation_line(firewall: &LinkedFirewall, rule: &LinkedNatRule) 
 /// The first line of a span, and the text of at most so many.
 fn excerpt(firewall: &LinkedFirewall, at: Span, most: usize) -> (u32, Vec<String>) {
     let Some(source) = firewall.sources.of(at) else { return (0, Vec::new()) };
-    let first = source.position(at.start).0;
-    let last = source.position(at.end.saturating_sub(1).max(at.start)).0;
+    let first = source.line_number(at.start);
+    let last = source.line_number(at.end.saturating_sub(1).max(at.start));
     let lines = (first..=last).take(most);
     (first, lines.map(|number| source.line(number).to_owned()).collect())
 }

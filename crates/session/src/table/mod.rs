@@ -282,6 +282,12 @@ impl<T> SessionTable<T> {
         Some(self.slots.flows(hot))
     }
 
+    /// As [`SessionTable::flows`], of a live session that is translated.
+    pub fn flows_translated(&self, id: SessionId) -> Option<(FiveTuple, FiveTuple)> {
+        let hot = self.slots.hot(id.slot).filter(|hot| hot.generation == id.generation)?;
+        self.slots.flows_apart(hot).filter(|(original, reply)| *reply != original.reverse())
+    }
+
     /// Whether this is a live session whose packets are dropped silently.
     pub fn is_refused(&self, id: SessionId) -> bool {
         let hot = self.slots.hot(id.slot).filter(|hot| hot.generation == id.generation);

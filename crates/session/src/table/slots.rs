@@ -374,13 +374,19 @@ impl<T> Slots<T> {
     /// Both flows of a live session.
     #[inline]
     pub(super) fn flows(&self, hot: &Hot) -> (FiveTuple, FiveTuple) {
-        if hot.flags & APART != 0 {
-            let apart = self.flows.get(hot.ends.src);
-            let own = hot.own_flow();
-            return apart.map_or((own, own.reverse()), |flows| (flows.original, flows.reply));
+        self.flows_apart(hot).unwrap_or_else(|| {
+            let original = hot.own_flow();
+            (original, original.reverse())
+        })
+    }
+
+    /// Both flows of a live session, where one does not tell the other.
+    #[inline]
+    pub(super) fn flows_apart(&self, hot: &Hot) -> Option<(FiveTuple, FiveTuple)> {
+        if hot.flags & APART == 0 {
+            return None;
         }
-        let original = hot.own_flow();
-        (original, original.reverse())
+        self.flows.get(hot.ends.src).map(|flows| (flows.original, flows.reply))
     }
 
     /// Whether a flow, of a packet that entered at a tag, is a session's original or its reply.
