@@ -7,7 +7,7 @@ use parefeu_net::Timestamp;
 use parefeu_policy::set::Ranges;
 use parefeu_policy::{LinkedFirewall, Span};
 
-use crate::crossing::{Crossing, crossings};
+use crate::crossing::{Crossing, Granted, crossings};
 use crate::flatten::{Case, Family, NotFlattened, Obstacle, ProtocolClass, flatten};
 use crate::pairing::Pairing;
 use crate::parallel::map_each;
@@ -183,7 +183,30 @@ impl Answer {
 pub fn compare(old: &LinkedFirewall, new: &LinkedFirewall, request: &Request) -> Answer {
     let parts = parts([old, new], request, |_| true);
     let found = map_each(&parts, request.threads, |part| one_case([old, new], request, part));
-    parts.iter().zip(found).collect()
+    let mut answer: Answer = parts.iter().zip(found).collect();
+    let crossings = parts.iter().flat_map(|(_, crossings)| crossings);
+    let mut granted: Vec<Granted> = crossings.filter_map(|it| it.granted).collect();
+    granted.sort_unstable();
+    granted.dedup();
+    answer.assumed = granted.into_iter().map(to_assume).collect();
+    answer
+}
+
+/// What an equal answer rests on where something is taken for granted of the way out.
+fn to_assume(granted: Granted) -> Assumed {
+    let (side, code, text) = match granted {
+        Granted::Route(side) => {
+            let text = "destinations this text has no route to leave where the other firewall \
+                        sends them";
+            (side, "route", text)
+        }
+        Granted::Egress => {
+            let text = "where packets leave does not matter: routes of the two firewalls send \
+                        some to places that are no partners";
+            (Side::New, "egress", text)
+        }
+    };
+    Assumed { side, at: Span::default(), code, text }
 }
 
 /// A case, and the ways through both firewalls it is about.

@@ -10,6 +10,7 @@ use parefeu_policy::{
 use crate::flatten::{Family, Passage, Place, ways};
 use crate::gate::{Gate, Gates, matches};
 use crate::pairing::{Pair, Pairing};
+use crate::problem::Side;
 
 /// The names of a place on either side; `None` where that side has none for it.
 pub type Names = [Option<Box<str>>; 2];
@@ -27,6 +28,18 @@ pub struct Crossing {
     pub new: Passage,
     /// The destinations that go this way; `None` for all.
     pub destinations: Option<Ranges>,
+    /// What is taken for granted of the way out.
+    pub granted: Option<Granted>,
+}
+
+/// What is taken for granted of where packets leave.
+#[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
+pub enum Granted {
+    /// This firewall has no route there: that it sends them where the other one does.
+    Route(Side),
+    /// That places do not matter which are no partners: one firewall sends some of them to one, the
+    /// other to the other.
+    Egress,
 }
 
 /// Where a firewall sends some destinations.
@@ -95,13 +108,15 @@ pub(crate) fn crossings(
                 parts(old, &pairing.old, from_old, family),
                 parts(new, &pairing.new, from_new, family),
             ];
-            for (to, [egress_old, egress_new], destinations) in leaving(pairing, &parts, family) {
+            for Leaving { to, stated, destinations, granted } in leaving(pairing, &parts, family) {
+                let [egress_old, egress_new] = stated;
                 found.push(Crossing {
                     from: names(pairing, ingress),
                     to,
                     old: Passage { ingress: from_old, egress: egress_old },
                     new: Passage { ingress: from_new, egress: egress_new },
                     destinations,
+                    granted,
                 });
             }
         }
@@ -139,28 +154,42 @@ pub(crate) fn stated(from: &Gate, to: &Gate) -> Vec<Crossing> {
             old: passage,
             new: passage,
             destinations: None,
+            granted: None,
         }
     });
     ways.collect()
 }
 
-/// A way out of both firewalls: its names, the places where they are to be stated, and the
-/// destinations that go this way.
-type Leaving = (Option<Names>, [Option<Place>; 2], Option<Ranges>);
+/// A way out of both firewalls.
+struct Leaving {
+    to: Option<Names>,
+    /// Where it is to be stated, the place.
+    stated: [Option<Place>; 2],
+    /// The destinations that go this way; `None` for all.
+    destinations: Option<Ranges>,
+    granted: Option<Granted>,
+}
 
 /// The ways out, together for every destination. Where the way of one side only is known, the
 /// other side's is its partner; where neither is, every pair is looked at.
 fn leaving(pairing: &Pairing, parts: &[Vec<(Way, Ranges)>; 2], family: Family) -> Vec<Leaving> {
     let [of_old, of_new] = parts;
     let both = of_old.iter().flat_map(|old| of_new.iter().map(move |new| (old, new)));
+    let asked = |it: Ranges| Some(it).filter(|it| *it != Ranges::span(0, family.last()));
     let (mut routed, mut found) = (Vec::new(), Vec::new());
+    let mut granted = None;
     for ((old, to_old), (new, to_new)) in both {
         let destinations = to_old.intersection(to_new);
         if destinations.is_empty() {
             continue;
         }
-        if let (Way::Settled(_), Way::Settled(_)) = (old, new) {
+        if let (Way::Settled(old), Way::Settled(new)) = (old, new) {
             routed.extend_from_slice(destinations.as_slice());
+            if let (Some(old), Some(new)) = (*old, *new) {
+                let partners = |pair: &Pair| pair.old == old && pair.new == new;
+                let apart = !pairing.pairs.iter().any(partners);
+                granted = granted.or(apart.then_some(Granted::Egress));
+            }
             continue;
         }
         let fits = |way: &Way, gate: usize| match way {
@@ -170,24 +199,29 @@ fn leaving(pairing: &Pairing, parts: &[Vec<(Way, Ranges)>; 2], family: Family) -
         let pairs = pairing.pairs.iter();
         let pairs: Vec<&Pair> =
             pairs.filter(|pair| fits(old, pair.old) && fits(new, pair.new)).collect();
-        let whole = destinations == Ranges::span(0, family.last());
-        let asked = Some(destinations).filter(|_| !whole);
+        let granted = match (old, new) {
+            (Way::Settled(Some(_)), Way::Open) => Some(Granted::Route(Side::New)),
+            (Way::Open, Way::Settled(Some(_))) => Some(Granted::Route(Side::Old)),
+            _ => None,
+        };
+        let destinations = asked(destinations);
         if pairs.is_empty() {
-            found.push((None, [None; 2], asked));
+            found.push(Leaving { to: None, stated: [None; 2], destinations, granted });
             continue;
         }
         for pair in pairs {
             for [place_old, place_new] in places(pairing, pair) {
                 let stated = [(old, place_old), (new, place_new)];
                 let stated = stated.map(|(way, place)| (*way == Way::Open).then_some(place));
-                found.push((Some(names(pairing, pair)), stated, asked.clone()));
+                let (to, destinations) = (Some(names(pairing, pair)), destinations.clone());
+                found.push(Leaving { to, stated, destinations, granted });
             }
         }
     }
     let routed: Ranges = routed.into_iter().collect();
     if !routed.is_empty() {
-        let whole = routed == Ranges::span(0, family.last());
-        found.insert(0, (None, [None; 2], Some(routed).filter(|_| !whole)));
+        let (stated, destinations) = ([None; 2], asked(routed));
+        found.insert(0, Leaving { to: None, stated, destinations, granted });
     }
     found
 }

@@ -52,7 +52,7 @@ pub use by_state::{PacketState, compare_by_state, findings_by_state};
 pub use certificate::{Certified, NotCertified, certificate};
 pub use compare::{Answer, Assumed, Compared, Request, Undecided, Unproved, compare};
 pub use confirm::Opinion;
-pub use crossing::{Crossing, Names};
+pub use crossing::{Crossing, Granted, Names};
 pub use explain::{Carrier, EXPLAIN_WORK, Explanation, Mapping, explain};
 pub use finding::{Acceptance, Change, Decision, Finding, Missing, findings, findings_apart};
 pub use flatten::{

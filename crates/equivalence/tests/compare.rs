@@ -8,8 +8,8 @@ use std::collections::BTreeMap;
 use std::net::IpAddr;
 
 use parefeu_equivalence::{
-    Change, Family, Field, Finding, PairedBy, Pairing, ProtocolClass, Request, Stated, Verdict,
-    compare, conclude, findings,
+    Change, Family, Field, Finding, PairedBy, Pairing, ProtocolClass, Request, Side, Stated,
+    Verdict, compare, conclude, findings,
 };
 use parefeu_policy::set::Ranges;
 use parefeu_policy::{Diagnostics, Firewall, LinkedFirewall};
@@ -238,6 +238,32 @@ fn where_no_route_leads_every_way_out_is_looked_at() {
     assert_eq!((routed.family, routed.change), (Some(Family::V4), Change::Opened));
     assert!(routed.to.is_empty(), "the destination tells");
     assert_eq!(routed.sets[&Field::Dst].as_slice(), [(0x0a00_0000, 0x0aff_ffff)]);
+}
+
+#[test]
+fn what_one_side_has_no_route_for_and_another_way_out_are_taken_for_granted_and_said() {
+    let routed = |next_hop: Option<&str>| {
+        let rule = "[[rule_base.rule]]\nname = \"it\"\nfrom = [\"inside\"]\n\
+                    to = [\"outside\", \"inside\"]\naction = \"allow\"\n";
+        let route = next_hop.map(|next_hop| {
+            format!("[[route]]\ndestination = \"203.0.113.0/24\"\nnext_hop = \"{next_hop}\"\n")
+        });
+        zoned(&format!("{rule}{}", route.unwrap_or_default()))
+    };
+    let (none, out, back) = (routed(None), routed(Some("192.0.2.254")), routed(Some("10.0.0.2")));
+    for (old, new, expected) in [
+        (&none, &none, None),
+        (&out, &out, None),
+        (&none, &out, Some((Side::Old, "route"))),
+        (&out, &none, Some((Side::New, "route"))),
+        (&out, &back, Some((Side::New, "egress"))),
+    ] {
+        let pairing = Pairing::of(old, new, &BTreeMap::new());
+        let answer = compare(old, new, &Request::all(pairing));
+        assert!(answer.is_equal(), "{:?}", answer.undecided);
+        let assumed: Vec<_> = answer.assumed.iter().map(|it| (it.side, it.code)).collect();
+        assert_eq!(assumed, Vec::from_iter(expected));
+    }
 }
 
 #[test]
