@@ -2,10 +2,12 @@
 
 use std::net::{IpAddr, Ipv4Addr};
 
+use parefeu_equivalence::Gate;
 use parefeu_net::{Protocol, TcpFlags, Timestamp};
 use parefeu_policy::set::IdSet;
 use parefeu_policy::{
-    ConnectionState, Identified, Knowledge, LinkedFirewall, PacketKey, UserId, UserKnowledge,
+    ConnectionState, Identified, InterfaceId, Knowledge, LinkedFirewall, PacketKey, UserId,
+    UserKnowledge,
 };
 
 use crate::args::Flow;
@@ -84,8 +86,13 @@ impl Question {
 /// A zone or interface named by the flow.
 #[derive(Default)]
 struct Side {
-    interface: Option<parefeu_policy::InterfaceId>,
+    interface: Option<InterfaceId>,
     zone: Option<parefeu_policy::ZoneId>,
+}
+
+/// What an interface is called; those a configuration does not name have one name together.
+pub(crate) fn interface_name(firewall: &LinkedFirewall, id: InterfaceId) -> &str {
+    firewall.interfaces.get(id.index()).map_or(Gate::OTHERS, |interface| &*interface.name)
 }
 
 impl Side {
@@ -98,7 +105,7 @@ impl Side {
             let of_zone = |it: &parefeu_policy::LinkedInterface| it.zone == Some(zone);
             let first = members.find(|(_, it)| of_zone(it)).map(|(at, _)| at);
             let only = first.filter(|_| !members.any(|(_, it)| of_zone(it)));
-            let interface = only.map(|at| parefeu_policy::InterfaceId(at as u32));
+            let interface = only.map(|at| InterfaceId(at as u32));
             return Ok(Self { interface, zone: Some(zone) });
         }
         if let Some(interface) = firewall.interface_named(name) {
@@ -106,6 +113,10 @@ impl Side {
         }
         if firewall.zones.is_empty() && firewall.interfaces.is_empty() {
             return Ok(Self::default());
+        }
+        if name == Gate::OTHERS && firewall.zones.is_empty() {
+            let other = InterfaceId(firewall.interfaces.len() as u32);
+            return Ok(Self { interface: Some(other), zone: None });
         }
         let zones = firewall.zones.iter().map(|zone| &**zone);
         let interfaces = firewall.interfaces.iter().map(|interface| &*interface.name);

@@ -42,6 +42,9 @@ pub(crate) fn request(
     );
     if let Some(text) = &headers.protocol {
         let set = protocols(text).context("--protocol")?;
+        let asks = headers.source_port.is_some() || headers.destination_port.is_some();
+        let have = !set.intersection(&ProtocolClass::WithPorts.values()).is_empty();
+        anyhow::ensure!(have || !asks, "--protocol: `{text}` has no ports");
         request.within.push((Field::Protocol, set));
     }
     for (field, option, name) in [

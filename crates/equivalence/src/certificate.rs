@@ -3,6 +3,7 @@
 //! The grammar and its meaning: `docs/certificate.md`. Every cut is told by the value it is behind,
 //! so that whoever reads it needs no class, no list and no dimension of this crate.
 
+use std::collections::BTreeSet;
 use std::fmt::Write;
 use std::net::{Ipv4Addr, Ipv6Addr};
 
@@ -229,9 +230,13 @@ fn begin(
         Family::V6 => "v6",
     };
     line(text, format_args!("case {version} {class}"));
+    // Places that no rule tells apart are written alike.
+    let mut written = BTreeSet::new();
     for crossing in crossings {
         let ways = [(&crossing.old, firewalls[0]), (&crossing.new, firewalls[1])].map(passage);
-        line(text, format_args!("way old {} new {}", ways[0], ways[1]));
+        if written.insert(ways.clone()) {
+            line(text, format_args!("way old {} new {}", ways[0], ways[1]));
+        }
     }
     for (field, values) in within {
         let mut words = format!("within {}", field_name(field, protocols)?);

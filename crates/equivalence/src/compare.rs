@@ -31,7 +31,8 @@ pub struct Request {
     pub protocols: Vec<ProtocolClass>,
     /// Only packets that enter by a place of this name, on either side.
     pub from: Option<Box<str>>,
-    /// Only packets that leave by a place of this name, on either side, where that is stated.
+    /// Only packets that leave by a place of this name, on either side, where routes or the question
+    /// tell; those that may be translated first are kept.
     pub to: Option<Box<str>>,
     /// How many parts of the question are answered at once; the answer is the same.
     pub threads: NonZeroUsize,
@@ -220,7 +221,7 @@ pub(crate) fn parts(
 ) -> Vec<Part> {
     let mut parts = Vec::new();
     for family in request.families.iter().copied().filter(|family| wanted(*family)) {
-        let groups = crossings(old, new, &request.pairing, family);
+        let groups = crossings(old, new, &request.pairing, (family, request.to.as_deref()));
         for group in groups.into_iter().filter_map(|group| asked(group, request)) {
             let Some(first) = group.first() else { continue };
             let mut within = request.within.clone();

@@ -94,12 +94,13 @@ pub(crate) fn translated(firewall: &LinkedFirewall, family: Family) -> Ranges {
     ranges.collect()
 }
 
-/// Every way of a family through both firewalls. Those that no rule tells apart stand together.
+/// Every way of a family through both firewalls, of those that leave by a place called `to` where
+/// one is asked for. Those that no rule tells apart stand together.
 pub(crate) fn crossings(
     old: &LinkedFirewall,
     new: &LinkedFirewall,
     pairing: &Pairing,
-    family: Family,
+    (family, to): (Family, Option<&str>),
 ) -> Vec<Vec<Crossing>> {
     let mut found = Vec::new();
     for ingress in &pairing.pairs {
@@ -108,7 +109,9 @@ pub(crate) fn crossings(
                 parts(old, &pairing.old, from_old, family),
                 parts(new, &pairing.new, from_new, family),
             ];
-            for Leaving { to, stated, destinations, granted } in leaving(pairing, &parts, family) {
+            for Leaving { to, stated, destinations, granted } in
+                leaving(pairing, &parts, (family, to))
+            {
                 let [egress_old, egress_new] = stated;
                 found.push(Crossing {
                     from: names(pairing, ingress),
@@ -172,8 +175,18 @@ struct Leaving {
 
 /// The ways out, together for every destination. Where the way of one side only is known, the
 /// other side's is its partner; where neither is, every pair is looked at.
-fn leaving(pairing: &Pairing, parts: &[Vec<(Way, Ranges)>; 2], family: Family) -> Vec<Leaving> {
+///
+/// Where routes tell of both, only what leaves by a place called `to` is kept, if one is asked for;
+/// what may be translated first is.
+fn leaving(
+    pairing: &Pairing,
+    parts: &[Vec<(Way, Ranges)>; 2],
+    (family, to): (Family, Option<&str>),
+) -> Vec<Leaving> {
     let [of_old, of_new] = parts;
+    let called = |gates: &Gates, at: usize| {
+        gates.gates.get(at).is_some_and(|gate| gate.name.as_deref() == to)
+    };
     let both = of_old.iter().flat_map(|old| of_new.iter().map(move |new| (old, new)));
     let asked = |it: Ranges| Some(it).filter(|it| *it != Ranges::span(0, family.last()));
     let (mut routed, mut found) = (Vec::new(), Vec::new());
@@ -183,13 +196,16 @@ fn leaving(pairing: &Pairing, parts: &[Vec<(Way, Ranges)>; 2], family: Family) -
         if destinations.is_empty() {
             continue;
         }
-        if let (Way::Settled(old), Way::Settled(new)) = (old, new) {
-            routed.extend_from_slice(destinations.as_slice());
-            if let (Some(old), Some(new)) = (*old, *new) {
+        if let (Way::Settled(old), Way::Settled(new)) = (*old, *new) {
+            if let Some((old, new)) = old.zip(new) {
+                if to.is_some() && !called(&pairing.old, old) && !called(&pairing.new, new) {
+                    continue;
+                }
                 let partners = |pair: &Pair| pair.old == old && pair.new == new;
                 let apart = !pairing.pairs.iter().any(partners);
                 granted = granted.or(apart.then_some(Granted::Egress));
             }
+            routed.extend_from_slice(destinations.as_slice());
             continue;
         }
         let fits = |way: &Way, gate: usize| match way {

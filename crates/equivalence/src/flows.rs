@@ -174,7 +174,7 @@ fn ways(
         });
         return grouped([firewall; 2], asked);
     }
-    let all = crossings(firewall, firewall, pairing, family).into_iter().flatten();
+    let all = crossings(firewall, firewall, pairing, (family, None)).into_iter().flatten();
     let asked = all.filter(|way| {
         // A place stands for itself only, and not for the others of its gate.
         let at = gates.iter().position(|gate| gate.places.contains(&way.old.ingress));

@@ -10,8 +10,8 @@ use crate::flatten::Place;
 /// The places of a firewall that share a name: a zone with its interfaces, or one interface.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Gate {
-    /// The zone's name, or the interface's; `None` for a firewall that names no place, and for the
-    /// interfaces no rule names.
+    /// The zone's name, or the interface's, or [`Gate::OTHERS`]; `None` for a firewall that names no
+    /// place.
     pub name: Option<Box<str>>,
     /// The places; never empty.
     pub places: Vec<Place>,
@@ -53,7 +53,8 @@ impl Gates {
             Gate { name: None, places, networks: BTreeSet::new() }
         };
         if open {
-            gates.push(unnamed(Some(InterfaceId(firewall.interfaces.len() as u32)), None));
+            let others = unnamed(Some(InterfaceId(firewall.interfaces.len() as u32)), None);
+            gates.push(Gate { name: Some(Gate::OTHERS.into()), ..others });
         } else if gates.is_empty() && matches(firewall).any(|it| it.relation != ZoneRelation::Any) {
             // To tell traffic within a zone from traffic between zones, two are enough.
             gates.extend((0..2).map(|zone| unnamed(None, Some(ZoneId(zone)))));
@@ -75,6 +76,11 @@ impl Gates {
         self.gates.iter().position(called).or_else(by_interface)
     }
 
+    /// Whether a gate stands for the interfaces the configuration does not name.
+    pub(crate) fn is_others(&self, at: usize) -> bool {
+        self.open && at + 1 == self.gates.len()
+    }
+
     /// The gate an interface belongs to.
     pub fn of_interface(&self, id: InterfaceId) -> Option<usize> {
         let holds = |gate: &Gate| gate.places.iter().any(|place| place.interface == Some(id));
@@ -83,6 +89,9 @@ impl Gates {
 }
 
 impl Gate {
+    /// The name of the gate of all interfaces that the configuration does not name.
+    pub const OTHERS: &str = "(other)";
+
     fn of_zone(firewall: &LinkedFirewall, zone: ZoneId) -> Self {
         let members = interfaces(firewall).filter(|(_, interface)| interface.zone == Some(zone));
         let place = |interface| Place { interface, zone: Some(zone) };

@@ -86,7 +86,7 @@ impl Pairing {
             pairing.add(pair, PairedBy::Map);
         }
         for at in 0..pairing.old.gates.len() {
-            let name = pairing.old.gates[at].name.clone();
+            let name = pairing.old.gates[at].name.clone().filter(|_| !pairing.old.is_others(at));
             let alike = name.and_then(|name| pairing.new.named(new, &name));
             pairing.add(alike.map(|new| (at, new)), PairedBy::Name);
         }
@@ -149,7 +149,8 @@ impl Pairing {
 }
 
 fn alone<'a>(gates: &'a Gates, paired: &BTreeSet<usize>) -> Vec<&'a str> {
-    let left = gates.gates.iter().enumerate().filter(|(at, _)| !paired.contains(at));
+    let left = gates.gates.iter().enumerate();
+    let left = left.filter(|(at, _)| !paired.contains(at) && !gates.is_others(*at));
     left.filter_map(|(_, gate)| gate.name.as_deref()).collect()
 }
 

@@ -267,6 +267,31 @@ fn what_one_side_has_no_route_for_and_another_way_out_are_taken_for_granted_and_
 }
 
 #[test]
+fn a_question_about_a_way_out_leaves_out_what_routes_send_elsewhere() {
+    let rule = |port: u16| {
+        let rule = "[[rule_base.rule]]\nname = \"it\"\nto = [\"inside\", \"outside\"]\n\
+                    action = \"allow\"\n";
+        zoned(&format!("{rule}service = [\"tcp/{port}\"]\n"))
+    };
+    let (old, new) = (rule(80), rule(81));
+    let pairing = Pairing::of(&old, &new, &BTreeMap::new());
+    let to = |name: &str| Request {
+        to: Some(name.into()),
+        families: vec![Family::V4],
+        ..Request::all(pairing.clone())
+    };
+    let (inside, outside) = (0x0a00_0009, 0xc633_6409);
+    for (name, asked, not_asked) in [("inside", inside, outside), ("outside", outside, inside)] {
+        let answer = compare(&old, &new, &to(name));
+        let found = findings(&old, &new, &answer, &pairing);
+        let holds = |address: u128| {
+            found.iter().any(|it| it.sets.get(&Field::Dst).is_none_or(|set| set.contains(address)))
+        };
+        assert!(holds(asked) && !holds(not_asked), "{name}: {found:#?}");
+    }
+}
+
+#[test]
 fn an_interface_without_a_zone_is_not_in_the_first_one() {
     let within =
         "[[rule_base.rule]]\nname = \"it\"\nrelation = \"intrazone\"\naction = \"allow\"\n";

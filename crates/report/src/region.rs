@@ -271,7 +271,11 @@ pub(crate) fn verdict(outcome: &Outcome) -> &str {
         Outcome::Outside => "outside",
         Outcome::Allow(_) | Outcome::Recorded(Record { refusal: None, .. }) => "allow",
         Outcome::Deny(how) | Outcome::Recorded(Record { refusal: Some(how), .. }) => {
-            how.split(' ').next().unwrap_or("deny")
+            match how.split(' ').next() {
+                // By an ICMP error.
+                Some("reject") => "reset",
+                verdict => verdict.unwrap_or("deny"),
+            }
         }
     }
 }

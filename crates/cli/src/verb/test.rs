@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 use crate::Status;
 use crate::args::{Flow, Format, Test};
 use crate::draw::Drawer;
-use crate::flow::Question;
+use crate::flow::{Question, interface_name};
 use crate::load::load;
 use crate::output::Sink;
 
@@ -112,9 +112,9 @@ impl Reply {
             "line": line(firewall, hit),
             "reason": reason,
             "from": side(judgement.key.from.map(|id| &*firewall.zones[id.index()]),
-                judgement.key.ingress.map(|id| &*firewall.interfaces[id.index()].name)),
+                judgement.key.ingress.map(|id| interface_name(firewall, id))),
             "to": side(judgement.key.to.map(|id| &*firewall.zones[id.index()]),
-                judgement.key.egress.map(|id| &*firewall.interfaces[id.index()].name)),
+                judgement.key.egress.map(|id| interface_name(firewall, id))),
             "translated": leaves_as(verdict, &judgement),
             "assumptions": assumptions(firewall, &judgement),
         });

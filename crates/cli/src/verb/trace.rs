@@ -16,7 +16,7 @@ use serde_json::{Value, json};
 use crate::Status;
 use crate::args::{Format, Replay, Trace};
 use crate::draw::Drawer;
-use crate::flow::Question;
+use crate::flow::{Question, interface_name};
 use crate::load::{excerpt, load};
 use crate::output::Sink;
 
@@ -177,7 +177,7 @@ fn filter_phase(firewall: &LinkedFirewall, hit: Hit, why: &str) -> Value {
 }
 
 fn place(firewall: &LinkedFirewall, interface: Option<InterfaceId>, zone: Option<ZoneId>) -> Value {
-    let interface = interface.map(|id| firewall.interfaces[id.index()].name.to_string());
+    let interface = interface.map(|id| interface_name(firewall, id).to_owned());
     let zone = zone.map(|id| firewall.zones[id.index()].to_string());
     match (interface, zone) {
         (Some(interface), Some(zone)) if interface != zone => {

@@ -1,6 +1,6 @@
 //! The files the answer rests on.
 
-use parefeu_equivalence::{PairedBy, Pairing};
+use parefeu_equivalence::{Gate, PairedBy, Pairing};
 
 use super::html::{Html, cut};
 use super::locale::Noun;
@@ -54,7 +54,7 @@ fn write_pairing(html: &mut Html, context: &Context<'_>, pairing: &Pairing) {
         };
         html.raw("<tr>");
         for gate in [&old.gates[pair.old], &new.gates[pair.new]] {
-            match &gate.name {
+            match gate.name.as_ref().filter(|name| ***name != *Gate::OTHERS) {
                 Some(name) => html.raw("<td>").element("code", &cut(name, MAX_NAME)).raw("</td>"),
                 None => html.element("td", unnamed),
             };
