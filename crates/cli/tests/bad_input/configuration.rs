@@ -330,3 +330,28 @@ fn wrong_arguments() {
     folder.check(&["man", "nothing"], 2, "no verb is called `nothing`");
     folder.check(&["check"], 2, "CONFIG");
 }
+
+#[test]
+fn what_a_terminal_would_obey_is_not_written_to_one() {
+    let folder = Folder::new();
+    let rule = |action: &str| {
+        format!(
+            "[[rule_base]]\nname = \"s\"\n[[rule_base.rule]]\nname = \"a\\u001b[31mb\"\n\
+             action = \"{action}\"\n[[layer]]\nrule_base = \"s\"\n"
+        )
+    };
+    folder.write("old.toml", rule("allow"));
+    folder.write("new.toml", rule("reject"));
+    for format in ["table", "csv", "md"] {
+        let args = ["diff", "old.toml", "new.toml", "--format", format];
+        let output = folder.command(&args).output().unwrap();
+        let text = String::from_utf8(output.stdout).unwrap();
+        assert!(text.contains("[31mb") && !text.contains('\u{1b}'), "{text}");
+    }
+    let args = ["diff", "old.toml", "new.toml", "--format", "json"];
+    let output = folder.command(&args).output().unwrap();
+    let document: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    let region = &document["regions"][0];
+    assert_eq!(region["old"]["rules"][0]["name"], "a\u{1b}[31mb");
+    assert_eq!(region["new"]["verdict"], "reset", "an answer by ICMP is one as well");
+}
