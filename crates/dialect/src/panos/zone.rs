@@ -84,6 +84,10 @@ impl<'t> Converter<'t> {
                     external.push((domain, zone));
                     continue;
                 }
+                let meaning = (domain, zone.name().to_owned());
+                if self.templates_overlap && self.zones.meanings.contains_key(&meaning) {
+                    continue;
+                }
                 let shared = count.get(zone.name()).is_some_and(|domains| domains.len() > 1);
                 let unique =
                     if shared { format!("{name}/{}", zone.name()) } else { zone.name().to_owned() };
