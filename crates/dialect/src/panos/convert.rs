@@ -169,9 +169,9 @@ impl<'t> Converter<'t> {
         rules
     }
 
-    /// Panorama: a rule base for each device group. The firewall is that of the group chosen, else of
-    /// the first one without groups below it: templates that serve it give the network, its rule
-    /// bases the translations, and names mean what they mean in it.
+    /// Panorama: a rule base for each device group. The firewall is that of the group chosen, else
+    /// of the first one without groups below it: templates that serve it give the network, its
+    /// rule bases the translations, and names mean what they mean in it.
     fn convert_panorama(&mut self, sections: &Sections<'t>, chosen: Option<&str>) {
         let named =
             chosen.and_then(|name| sections.device_groups.iter().find(|it| it.name == name));
@@ -306,9 +306,9 @@ impl<'t> Converter<'t> {
         }
     }
 
-    /// Drops what goes to systems no external zone leads to, or that have none that leads back: each
-    /// system judges traffic between its own zones and an external one (*External Zone*, PAN-OS
-    /// Administrator's Guide). Shared gateways, which come after the systems, need none.
+    /// Drops what goes to systems no external zone leads to, or that have none that leads back:
+    /// each system judges traffic between its own zones and an external one (*External Zone*,
+    /// PAN-OS Administrator's Guide). Shared gateways, which come after the systems, need none.
     fn unreached(&self, from: DomainId, systems: usize) -> Option<Rule> {
         let leads = |one: DomainId, other| one.0 >= systems || self.zones.reaches(one, other);
         let hidden = |to: &DomainId| *to != from && !(leads(from, *to) && leads(*to, from));

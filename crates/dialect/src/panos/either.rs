@@ -1,10 +1,10 @@
-//! Routes that lead out of one of several interfaces, and nobody can tell which: of equal routes, or
-//! of a route learnt at run time and the one it replaces.
+//! Routes that lead out of one of several interfaces, and nobody can tell which: of equal routes,
+//! or of a route learnt at run time and the one it replaces.
 //!
-//! Such a route leads to an interface made up for it, in a zone of its own. A rule that holds for the
-//! zones of all of the interfaces holds there; one that holds for some of them is split, and holds
-//! there on the condition that the packet leaves by one of these. Where the zone of all is the same,
-//! any of the interfaces will do.
+//! Such a route leads to an interface made up for it, in a zone of its own. A rule that holds for
+//! the zones of all of the interfaces holds there; one that holds for some of them is split, and
+//! holds there on the condition that the packet leaves by one of these. Where the zone of all is
+//! the same, any of the interfaces will do.
 
 use parefeu_policy::{At, Match, Names, NatRule, Rule, Span, ZoneRelation};
 

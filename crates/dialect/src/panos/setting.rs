@@ -57,8 +57,8 @@ impl<'t> Converter<'t> {
         }
     }
 
-    /// Where IPv6 is switched off, it does not function whatever interfaces say (*Session Settings*,
-    /// PAN-OS Web Interface Help). What a virtual wire then makes of it is not known.
+    /// Where IPv6 is switched off, it does not function whatever interfaces say (*Session
+    /// Settings*, PAN-OS Web Interface Help). What a virtual wire then makes of it is not known.
     pub(super) fn convert_ipv6(&mut self, deviceconfig: &[Element<'t>]) {
         let session = deviceconfig.iter().filter_map(|it| it.path(&["setting", "session"]));
         let Some(off) = session.filter_map(|it| it.value("ipv6-firewalling")).next_back() else {

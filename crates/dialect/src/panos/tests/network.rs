@@ -189,6 +189,9 @@ set vsys vsys2 zone there network layer3 ethernet1/2
     check(&config, &[(flow, "deny not-visible-from-vsys1")]);
     let both = config + "set vsys vsys2 zone from-1 network external vsys1\n";
     check(&both, &[(flow, "allow into")]);
+    let imports = both + "set vsys vsys1 import network interface ethernet1/1\n";
+    check_problems(&imports, &["unsupported visible-vsys"]);
+    check_problems(&(imports + "set vsys vsys1 import visible-vsys vsys2\n"), &[]);
 }
 
 const MORE: &str = "set network virtual-router default routing-table ip static-route";
