@@ -46,8 +46,9 @@ pub(crate) fn attempt(path: &Path, reading: &Reading) -> anyhow::Result<Attempt>
     let bytes = read_file(path).with_context(|| format!("cannot read `{file}`"))?;
     let text = plain_bytes(&bytes).with_context(|| format!("cannot read `{file}`"))?;
     let dialect = reading.dialect.as_deref().map(dialect_named).transpose()?;
+    let rule_base = reading.rulebase.as_deref();
     let Import { firewall, mut problems, dialect, sources } =
-        parefeu_dialect::read_bytes(&file, &text, dialect);
+        parefeu_dialect::read_bytes_chosen(&file, &text, dialect, rule_base);
     let mut written = firewall;
     if let Some(firewall) = &mut written {
         apply(firewall, reading, &file)?;

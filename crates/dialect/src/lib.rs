@@ -50,6 +50,12 @@ pub struct Import {
 /// named. So is a line longer than 4 MiB where the language is one of lines, which is all but XML:
 /// its words take many times its length.
 pub fn read(source: Source, dialect: Option<Dialect>) -> Import {
+    read_chosen(source, dialect, None)
+}
+
+/// As [`read`]. Of a text that holds several firewalls (the device groups of a Panorama, each with
+/// translations and a network of its own) it is the one whose rule base is called `rule_base`.
+fn read_chosen(source: Source, dialect: Option<Dialect>, rule_base: Option<&str>) -> Import {
     let sources = Sources::one(source.clone());
     let Some(dialect) = dialect.or_else(|| recognise(source.text())) else {
         let message = format!("the dialect of {} is not recognised", source.name());
@@ -66,7 +72,7 @@ pub fn read(source: Source, dialect: Option<Dialect>) -> Import {
         Dialect::Asa => asa::read(source),
         Dialect::Classbench => classbench::read(source),
         Dialect::Iptables => iptables::read(source),
-        Dialect::Panos => panos::read(source),
+        Dialect::Panos => panos::read_group(source, rule_base),
         Dialect::Parefeu => native::read(source),
     };
     problems.sort();
@@ -78,8 +84,20 @@ pub fn read(source: Source, dialect: Option<Dialect>) -> Import {
 /// UTF-8 and UTF-16 with a byte order mark are understood; `name` is what messages call the text.
 /// Anything else is a `not-utf8` error that names line and byte: no encoding is guessed.
 pub fn read_bytes(name: &str, bytes: &[u8], dialect: Option<Dialect>) -> Import {
+    read_bytes_chosen(name, bytes, dialect, None)
+}
+
+/// As [`read_bytes`], where the rule base that will be asked about is known: of a text that holds
+/// several firewalls, such as the device groups of a Panorama, each with translations and a network
+/// of its own, the one of that rule base is read. A name the text does not have chooses nothing.
+pub fn read_bytes_chosen(
+    name: &str,
+    bytes: &[u8],
+    dialect: Option<Dialect>,
+    rule_base: Option<&str>,
+) -> Import {
     match encoding::decode(bytes) {
-        Ok(text) => read(Source::new(name, &text), dialect),
+        Ok(text) => read_chosen(Source::new(name, &text), dialect, rule_base),
         Err(error) => refused("not-utf8", format!("{name}: {error}"), dialect),
     }
 }

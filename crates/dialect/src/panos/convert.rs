@@ -8,9 +8,10 @@ use parefeu_policy::{
 };
 
 use super::application::Applications;
+use super::either::Either;
 use super::profile::Profiles;
 use super::scope::{ScopeId, Scopes};
-use super::section::{DeviceGroup, Sections};
+use super::section::{DeviceGroup, Sections, Vsys};
 use super::tree::{Element, Tree, all_at};
 use super::zone::{DomainId, NO_ZONE, Zones};
 
@@ -29,6 +30,12 @@ pub(super) struct Converter<'t> {
     pub(super) templates_overlap: bool,
     /// For which connections the first rule that chooses ports does.
     pub(super) nat_mapping: Option<NatMapping>,
+    /// What the device decides before any rule.
+    pub(super) first_rules: Vec<Rule>,
+    /// Interfaces that stand for one of several.
+    pub(super) either: Vec<Either>,
+    /// Interfaces in a virtual wire.
+    pub(super) wired: Vec<At<String>>,
 }
 
 /// Where a rule stands: what its names mean.
@@ -40,8 +47,13 @@ pub(super) struct Place {
     pub(super) several: bool,
 }
 
-/// Converts a configuration. The second part holds everything that could not be carried.
-pub(super) fn convert(tree: &Tree, source: Source) -> (Firewall, Diagnostics) {
+/// Converts a configuration. Of several device groups the one called `chosen` is the firewall. The
+/// second part holds everything that could not be carried.
+pub(super) fn convert(
+    tree: &Tree,
+    source: Source,
+    chosen: Option<&str>,
+) -> (Firewall, Diagnostics) {
     let mut problems = Diagnostics::default();
     let sections = Sections::find(tree.root(), &mut problems);
     let firewall =
@@ -57,16 +69,25 @@ pub(super) fn convert(tree: &Tree, source: Source) -> (Firewall, Diagnostics) {
         category_matches: BTreeMap::new(),
         templates_overlap: false,
         nat_mapping: None,
+        first_rules: Vec::new(),
+        either: Vec::new(),
+        wired: Vec::new(),
     };
-    let local = sections.vsys.iter().flat_map(|vsys| &vsys.parts).any(|part| part.has("rulebase"));
+    let has_rules = |vsys: &Vsys<'_>| {
+        !vsys.pushed.is_empty() || vsys.parts.iter().any(|part| part.has("rulebase"))
+    };
+    let local = sections.vsys.iter().any(has_rules);
     converter.convert_settings(&sections.deviceconfig);
-    let systems = sections.vsys.iter().flat_map(|vsys| &vsys.parts);
-    converter.convert_alg_overrides(sections.shared.iter().chain(systems).copied());
+    let systems = sections.vsys.iter().flat_map(Vsys::definitions);
+    converter.convert_alg_overrides(sections.shared.iter().copied().chain(systems));
     if sections.device_groups.is_empty() || local {
         converter.convert_device(&sections);
     } else {
-        converter.convert_panorama(&sections);
+        converter.convert_panorama(&sections, chosen);
     }
+    converter.convert_ipv6(&sections.deviceconfig);
+    converter.add_first_rules();
+    converter.split_ways();
     converter.complete_applications();
     (converter.firewall, converter.problems)
 }
@@ -84,18 +105,19 @@ impl<'t> Converter<'t> {
         } else {
             self.scopes.add("panorama", Some(shared), sections.pushed.clone())
         };
-        let mut systems: Vec<(String, Vec<Element<'t>>)> =
-            sections.vsys.iter().map(|it| (it.name.clone(), it.parts.clone())).collect();
-        if systems.is_empty() {
-            systems.push(("vsys1".to_owned(), Vec::new()));
-        }
+        let no_system = Vsys { name: "vsys1".to_owned(), parts: Vec::new(), pushed: Vec::new() };
+        let systems = match sections.vsys.as_slice() {
+            [] => std::slice::from_ref(&no_system),
+            systems => systems,
+        };
         let scopes: Vec<ScopeId> = systems
             .iter()
-            .map(|(name, parts)| self.scopes.add(name, Some(above), parts.clone()))
+            .map(|it| self.scopes.add(&it.name, Some(above), it.definitions()))
             .collect();
         self.convert_names();
 
-        let mut domains = systems.clone();
+        let mut domains: Vec<(String, Vec<Element<'t>>)> =
+            systems.iter().map(|it| (it.name.clone(), it.parts.clone())).collect();
         let gateways = all_at(&sections.network, &["shared-gateway"]);
         for gateway in gateways.into_iter().flat_map(Element::children) {
             domains.push((gateway.name().to_owned(), vec![gateway]));
@@ -103,22 +125,28 @@ impl<'t> Converter<'t> {
         self.zones.implicit = !sections.has_zones();
         self.convert_zones(&domains);
         let first = scopes.first().copied().unwrap_or(shared);
-        self.convert_network(&sections.network, first);
+        let parts: Vec<Element<'t>> = systems.iter().flat_map(|it| it.parts.clone()).collect();
+        self.convert_network(&sections.network, &parts, first);
 
         let several = domains.len() > 1;
-        for (number, ((name, parts), scope)) in systems.iter().zip(scopes).enumerate() {
+        for (number, (Vsys { name, parts, pushed: alone }, scope)) in
+            systems.iter().zip(scopes).enumerate()
+        {
             let own = Place { scope, domain: DomainId(number), several };
             let pushed = Place { scope: above, ..own };
             let at = |parts: &[Element<'t>], section| all_at(parts, &[section]);
             let written = [
                 (at(&sections.pushed, "pre-rulebase"), pushed),
+                (at(alone, "pre-rulebase"), own),
                 (at(parts, "pre-rulebase"), own),
                 (at(parts, "rulebase"), own),
                 (at(parts, "post-rulebase"), own),
+                (at(alone, "post-rulebase"), own),
                 (at(&sections.pushed, "post-rulebase"), pushed),
             ];
             let rules = self.system_rules(&written);
-            let at = parts.first().map_or(super::IMPLIED, |part| part.at());
+            let first = parts.iter().chain(alone).next();
+            let at = first.map_or(super::IMPLIED, |part| part.at());
             let rule_base = RuleBase { name: name.clone(), rules, default: None, at };
             self.firewall.rule_bases.push(rule_base);
         }
@@ -141,9 +169,18 @@ impl<'t> Converter<'t> {
         rules
     }
 
-    /// Panorama: a rule base for each device group. Templates that serve the group give the
-    /// network.
-    fn convert_panorama(&mut self, sections: &Sections<'t>) {
+    /// Panorama: a rule base for each device group. The firewall is that of the group chosen, else
+    /// of the first one without groups below it: templates that serve it give the network, its
+    /// rule bases the translations, and names mean what they mean in it.
+    fn convert_panorama(&mut self, sections: &Sections<'t>, chosen: Option<&str>) {
+        let named =
+            chosen.and_then(|name| sections.device_groups.iter().find(|it| it.name == name));
+        let Some(chosen) = named.or(sections.first_leaf()) else { return };
+        if let ([_, second, ..], None) = (sections.device_groups.as_slice(), named) {
+            let message = format!("there are several device groups; `{}` is taken", chosen.name);
+            self.problems.unsupported("several-device-groups", second.element.at(), message);
+            self.problems.help("name the device group's rule base to judge another one");
+        }
         let shared = self.scopes.add("shared", None, sections.shared.clone());
         let mut scopes: BTreeMap<&str, ScopeId> = BTreeMap::new();
         let mut open: Vec<&DeviceGroup<'t>> = sections.device_groups.iter().collect();
@@ -155,30 +192,34 @@ impl<'t> Converter<'t> {
             let scope = self.scopes.add(&group.name, Some(parent.unwrap_or(shared)), parts);
             scopes.insert(&group.name, scope);
         }
-        self.convert_names();
-        let Some(chosen) = sections.first_leaf() else { return };
-        if let [_, second, ..] = sections.device_groups.as_slice() {
-            let message = format!("there are several device groups; `{}` is taken", chosen.name);
-            self.problems.unsupported("several-device-groups", second.element.at(), message);
-            self.problems.help("name the device group's rule base to judge another one");
+        let mut merged = None;
+        if let Some(scope) = scopes.get(chosen.name.as_str()).copied()
+            && self.scopes.overrides(scope)
+        {
+            merged = Some(self.scopes.add_merged(scope));
         }
-        self.convert_templates(&sections.templates_of(chosen), &chosen.name, shared);
+        self.convert_names();
+        let templates = sections.templates_of(chosen, &mut self.problems);
+        self.convert_templates(&templates, &chosen.name, merged.unwrap_or(shared));
 
         let mut read = BTreeMap::new();
         for group in &sections.device_groups {
+            let is_chosen = group.name == chosen.name;
             let mut rules = Vec::new();
             let mut defaults = Vec::new();
             for part in sections.parts_of(group) {
-                let scope = part.owner.and_then(|owner| scopes.get(owner).copied());
-                let scope = scope.unwrap_or(shared);
+                let owner = part.owner.and_then(|owner| scopes.get(owner).copied());
+                let owner = owner.unwrap_or(shared);
+                let scope = merged.filter(|_| is_chosen).unwrap_or(owner);
                 let place = Place { scope, domain: DomainId(0), several: false };
-                // Rules of a group stand in the rule base of each group below: they are read once.
-                let once = read.entry((scope, part.section)).or_insert_with(|| {
+                // Rules of a group stand in the rule base of each group below: they are read once
+                // for all of those where their names mean the same.
+                let once = read.entry((scope, owner, part.section)).or_insert_with(|| {
                     let rules = part.rule_bases.iter().map(|it| self.security_rules(*it, place));
                     rules.flatten().collect::<Vec<Rule>>()
                 });
                 rules.extend(once.iter().cloned());
-                if group.name == chosen.name {
+                if is_chosen {
                     for rule_base in &part.rule_bases {
                         self.convert_nat(*rule_base, place);
                     }
@@ -203,10 +244,11 @@ impl<'t> Converter<'t> {
             });
             places.collect::<Vec<Element<'t>>>()
         };
-        let systems = section("vsys").into_iter().flat_map(Element::children).collect();
+        let systems: Vec<Element<'t>> =
+            section("vsys").into_iter().flat_map(Element::children).collect();
         self.zones.implicit = templates.is_empty();
-        self.convert_zones(&[(name.to_owned(), systems)]);
-        self.convert_network(&section("network"), shared);
+        self.convert_zones(&[(name.to_owned(), systems.clone())]);
+        self.convert_network(&section("network"), &systems, shared);
         // Rules may name zones that only other templates define.
         self.zones.implicit = true;
     }
@@ -241,8 +283,8 @@ impl<'t> Converter<'t> {
         for domain in self.zones.domains().filter(|it| !self.zones.zones(*it).is_empty()) {
             let name = self.zones.name(domain);
             let zones = self.zones.all_of(domain, super::IMPLIED);
+            entering.extend(self.unreached(domain, systems));
             let judged = if domain.0 < systems {
-                entering.extend(self.unreached(domain));
                 Action::Goto(name.to_owned())
             } else {
                 // A shared gateway has no security rules of its own.
@@ -264,9 +306,12 @@ impl<'t> Converter<'t> {
         }
     }
 
-    /// Drops what goes to systems no external zone leads to.
-    fn unreached(&self, from: DomainId) -> Option<Rule> {
-        let hidden = |to: &DomainId| *to != from && !self.zones.reaches(from, *to);
+    /// Drops what goes to systems no external zone leads to, or that have none that leads back:
+    /// each system judges traffic between its own zones and an external one (*External Zone*,
+    /// PAN-OS Administrator's Guide). Shared gateways, which come after the systems, need none.
+    fn unreached(&self, from: DomainId, systems: usize) -> Option<Rule> {
+        let leads = |one: DomainId, other| one.0 >= systems || self.zones.reaches(one, other);
+        let hidden = |to: &DomainId| *to != from && !(leads(from, *to) && leads(*to, from));
         let zones = self.zones.domains().filter(hidden).flat_map(|to| self.zones.zones(to));
         let zones: Vec<At<String>> =
             zones.map(|zone| At::new(zone.clone(), super::IMPLIED)).collect();
@@ -278,6 +323,13 @@ impl<'t> Converter<'t> {
         let name = format!("not-visible-from-{}", self.zones.name(from));
         let any = !matches.to.listed().is_empty();
         any.then(|| implied(&name, matches, Action::Drop))
+    }
+
+    /// Puts what the device decides before any rule in front of every rule base.
+    fn add_first_rules(&mut self) {
+        for rule_base in &mut self.firewall.rule_bases {
+            rule_base.rules.splice(0..0, self.first_rules.iter().cloned());
+        }
     }
 
     /// Several systems, none with zones: which of them judges is not known.
@@ -304,7 +356,7 @@ impl<'t> Converter<'t> {
     }
 }
 
-fn implied(name: &str, matches: Match, action: Action) -> Rule {
+pub(super) fn implied(name: &str, matches: Match, action: Action) -> Rule {
     Rule {
         name: name.to_owned(),
         at: super::IMPLIED,

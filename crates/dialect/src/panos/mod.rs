@@ -9,6 +9,7 @@
 mod application;
 mod convert;
 mod curly;
+mod either;
 mod filter;
 mod literal;
 mod nat;
@@ -17,6 +18,7 @@ mod object;
 mod own;
 mod predefined;
 mod profile;
+mod route;
 mod rule;
 mod schedule;
 mod scope;
@@ -37,7 +39,14 @@ use parefeu_policy::{Diagnostics, Firewall, Source, Span};
 const IMPLIED: Span = Span { source: u16::MAX, start: 0, end: 0 };
 
 /// Reads a configuration in any of the three forms.
+#[cfg(test)]
 pub(crate) fn read(source: Source) -> (Option<Firewall>, Diagnostics) {
+    read_group(source, None)
+}
+
+/// Reads a configuration in any of the three forms. Of several device groups of a Panorama the one
+/// called `chosen` is the firewall.
+pub(crate) fn read_group(source: Source, chosen: Option<&str>) -> (Option<Firewall>, Diagnostics) {
     let mut problems = Diagnostics::default();
     let text = source.text().to_owned();
     let tree = match form(&text) {
@@ -46,7 +55,7 @@ pub(crate) fn read(source: Source) -> (Option<Firewall>, Diagnostics) {
         Form::Curly => curly::read(&text, &mut problems),
     };
     let Some(tree) = tree else { return (None, problems) };
-    let (firewall, found) = convert::convert(&tree, source);
+    let (firewall, found) = convert::convert(&tree, source, chosen);
     problems.append(found);
     (Some(firewall), problems)
 }

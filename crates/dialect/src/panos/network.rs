@@ -1,21 +1,26 @@
-//! Interfaces, virtual wires, virtual routers and their static routes.
+//! Interfaces and virtual wires.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::{Ipv4Addr, Ipv6Addr};
 
-use ipnet::IpNet;
-use parefeu_policy::{At, Interface, Route};
+use ipnet::{IpNet, Ipv4Net, Ipv6Net};
+use parefeu_policy::{Action, AddressItem, AddressMatch, At, Interface, Match, Names, Route};
 
-use super::convert::Converter;
+use super::convert::{Converter, implied};
 use super::literal;
+use super::route::{Lease, router_elements};
 use super::scope::{Kind, ScopeId};
 use super::tree::Element;
 use super::zone::NO_ZONE;
 
 /// The routing table of interfaces that are in no virtual router: nothing leaves through it.
-const NOT_ROUTED: &str = "(no virtual router)";
+pub(super) const NOT_ROUTED: &str = "(no virtual router)";
 
-/// The administrative distance of a static route where none is written.
-const STATIC_DISTANCE: u32 = 10;
+/// Multicast addresses (RFC 5771, RFC 4291 §2.7).
+const MULTICAST: [IpNet; 2] = [
+    IpNet::V4(Ipv4Net::new_assert(Ipv4Addr::new(224, 0, 0, 0), 4)),
+    IpNet::V6(Ipv6Net::new_assert(Ipv6Addr::new(0xff00, 0, 0, 0, 0, 0, 0, 0), 8)),
+];
 
 /// How an interface forwards.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -26,17 +31,28 @@ enum Mode {
     Unrouted,
 }
 
-/// The routing table of every interface that has one.
+/// The routing table of every interface that has one, and what else routes depend on.
 #[derive(Default)]
-struct Routers<'t> {
+pub(super) struct Routers<'t> {
     of_interface: BTreeMap<&'t str, String>,
     any: bool,
+    /// Interfaces that are switched off.
+    pub(super) down: BTreeSet<&'t str>,
+    /// The networks of these: no next hop is reached through them.
+    pub(super) down_networks: Vec<IpNet>,
+    /// Default routes that interfaces are given at run time.
+    pub(super) leases: Vec<Lease<'t>>,
 }
 
 impl<'t> Converter<'t> {
     /// Reads interfaces and routes; the zones are known. `scope` gives the names in addresses
-    /// meaning.
-    pub(super) fn convert_network(&mut self, networks: &[Element<'t>], scope: ScopeId) {
+    /// meaning, `systems` are the virtual systems.
+    pub(super) fn convert_network(
+        &mut self,
+        networks: &[Element<'t>],
+        systems: &[Element<'t>],
+        scope: ScopeId,
+    ) {
         let mut routers = Routers::default();
         for network in networks {
             for section in network.children() {
@@ -45,6 +61,7 @@ impl<'t> Converter<'t> {
                 }
             }
             Self::find_routers(*network, &mut routers);
+            find_down(*network, &mut routers);
         }
         for network in networks {
             for wire in network.under("virtual-wire") {
@@ -56,38 +73,51 @@ impl<'t> Converter<'t> {
                 match kind.name() {
                     "ethernet" | "aggregate-ethernet" => {
                         for interface in kind.children() {
-                            self.convert_port(interface, scope, &routers);
+                            self.convert_port(interface, scope, &mut routers);
                         }
                     }
                     // The section is itself the interface of that name.
                     "loopback" | "tunnel" | "vlan" | "sdwan" => {
                         if kind.has("ip") || kind.has("ipv6") {
-                            self.add_interface(kind, kind, (Mode::Routed, scope), &routers);
+                            self.add_interface(kind, kind, (Mode::Routed, scope), &mut routers);
                         }
                         for unit in kind.under("units") {
-                            self.add_interface(unit, unit, (Mode::Routed, scope), &routers);
+                            self.add_interface(unit, unit, (Mode::Routed, scope), &mut routers);
                         }
                     }
                     _ => self.unknown_element(kind, "interface"),
                 }
             }
         }
-        for network in networks {
-            self.convert_routers(*network, scope);
-        }
+        self.drop_zones_that_are_down(&routers);
+        self.convert_routes(networks, systems, &routers, scope);
         self.keep_interface_management(networks);
+    }
+
+    /// A virtual wire forwards multicast without asking the rules, unless it is told to ask them
+    /// (*Virtual Wires*, PAN-OS Web Interface Help).
+    fn pass_multicast(&mut self, wire: Element<'t>, sides: [Element<'t>; 2]) {
+        let items = MULTICAST.map(|it| At::new(AddressItem::Network(it), wire.at()));
+        let matches = Match {
+            ingress: Names::OneOf(sides.iter().map(|side| side.named()).collect()),
+            dst: AddressMatch { items: items.into(), negated: false },
+            ..Match::default()
+        };
+        let name = format!("multicast-across-{}", wire.name());
+        self.first_rules.push(implied(&name, matches, Action::Allow));
     }
 
     fn find_routers(network: Element<'t>, routers: &mut Routers<'t>) {
         for router in router_elements(network) {
             routers.any = true;
             for interface in router.element.under("interface") {
-                routers.of_interface.insert(interface.name(), router.name.clone());
+                let name = interface.name();
+                routers.of_interface.entry(name).or_insert_with(|| router.name.clone());
             }
         }
     }
 
-    fn convert_port(&mut self, port: Element<'t>, scope: ScopeId, routers: &Routers<'t>) {
+    fn convert_port(&mut self, port: Element<'t>, scope: ScopeId, routers: &mut Routers<'t>) {
         for field in port.children() {
             let mode = match field.name() {
                 "layer3" => Mode::Routed,
@@ -118,7 +148,7 @@ impl<'t> Converter<'t> {
         named: Element<'t>,
         settings: Element<'t>,
         (mode, scope): (Mode, ScopeId),
-        routers: &Routers<'t>,
+        routers: &mut Routers<'t>,
     ) {
         let name = named.name();
         let known = self.templates_overlap
@@ -131,16 +161,26 @@ impl<'t> Converter<'t> {
             (Mode::Routed, false) => String::new(),
             _ => NOT_ROUTED.to_owned(),
         });
-        let v6 = settings.child("ipv6").filter(|v6| !v6.value("enabled").is_some_and(is_no));
-        let written = settings.under("ip").chain(v6.into_iter().flat_map(|v6| v6.under("address")));
-        let addresses: Vec<IpNet> = match mode {
-            Mode::Routed if router != NOT_ROUTED => {
-                written.filter_map(|address| self.interface_address(address, scope)).collect()
-            }
-            _ => Vec::new(),
-        };
-        let mut zone = self.zones.of_interface(name).cloned();
-        if zone.is_none() && !addresses.is_empty() && !self.zones.implicit {
+        self.report_fields(settings, INTERFACE_FIELDS, "interface");
+        let untagged = settings.value("untagged-sub-interface");
+        if let Some(untagged) = untagged.filter(|it| it.name() == "yes") {
+            let message = "which sub-interface traffic without a VLAN tag enters is not modelled";
+            self.problems.unsupported("untagged-sub-interface", untagged.at(), message);
+        }
+        let v6 = self.enabled_v6(settings);
+        let written = settings.under("ip").chain(v6);
+        let is_routed = mode == Mode::Routed && router != NOT_ROUTED;
+        let written = written.filter(|_| is_routed);
+        let mut addresses: Vec<IpNet> =
+            written.filter_map(|address| self.interface_address(address, scope)).collect();
+        let is_down = routers.down.contains(name);
+        if is_down {
+            routers.down_networks.append(&mut addresses);
+        }
+        let is_leased = is_routed && !is_down && self.find_lease(named, settings, routers);
+        let mut zone = self.zones.of_interface(name).filter(|_| !is_down).cloned();
+        let has_address = !addresses.is_empty() || is_leased;
+        if zone.is_none() && has_address && !self.zones.implicit {
             self.add_zone_of_absence();
             zone = Some(At::new(NO_ZONE.to_owned(), named.at()));
         }
@@ -158,8 +198,67 @@ impl<'t> Converter<'t> {
         });
     }
 
+    /// The IPv6 addresses of an interface, which has them only where IPv6 is switched on for it
+    /// (*Layer 3 Interface*, PAN-OS Web Interface Help).
+    fn enabled_v6(&mut self, settings: Element<'t>) -> Vec<Element<'t>> {
+        let Some(v6) = settings.child("ipv6") else { return Vec::new() };
+        let is_used = |it: &Element<'t>| !it.value("enable-on-interface").is_some_and(is_no);
+        let addresses: Vec<Element<'t>> = v6.under("address").filter(is_used).collect();
+        match v6.value("enabled") {
+            Some(enabled) if enabled.name() == "yes" => addresses,
+            Some(_) => Vec::new(),
+            None => {
+                if let Some(first) = addresses.first() {
+                    let message = "IPv6 is not switched on for the interface: it is without \
+                                   these addresses";
+                    self.problems.unsupported("ipv6-not-enabled", first.at(), message);
+                }
+                Vec::new()
+            }
+        }
+    }
+
+    /// Traffic of a zone none of whose interfaces is up is none.
+    fn drop_zones_that_are_down(&mut self, routers: &Routers<'t>) {
+        let zone_of = |name: &str| Some(&self.zones.of_interface(name)?.value);
+        let up: BTreeSet<&String> = self
+            .firewall
+            .interfaces
+            .iter()
+            .filter_map(|it| Some(&it.zone.as_ref()?.value))
+            .collect();
+        let all: BTreeSet<&String> = routers
+            .down
+            .iter()
+            .filter_map(|name| zone_of(name))
+            .filter(|it| !up.contains(it))
+            .collect();
+        let names = || {
+            let named = all.iter().map(|zone| At::new((*zone).clone(), super::IMPLIED));
+            Names::OneOf(named.collect())
+        };
+        if all.is_empty() {
+            return;
+        }
+        let from = Match { from: names(), ..Match::default() };
+        let to = Match { to: names(), ..Match::default() };
+        let rules = [("ingress-is-down", from), ("egress-is-down", to)];
+        self.first_rules.extend(rules.map(|(name, matches)| implied(name, matches, Action::Drop)));
+    }
+
+    /// Announces the fields of an element that are neither read nor known to change nothing.
+    pub(super) fn report_fields(&mut self, element: Element<'t>, known: &[&str], kind: &str) {
+        for field in element.children().filter(|field| !known.contains(&field.name())) {
+            self.unknown_element(field, kind);
+        }
+    }
+
     /// An address of an interface: a literal, or an address object that holds exactly one.
-    fn interface_address(&mut self, address: Element<'t>, scope: ScopeId) -> Option<IpNet> {
+    pub(super) fn interface_address(
+        &mut self,
+        address: Element<'t>,
+        scope: ScopeId,
+    ) -> Option<IpNet> {
         let name = address.name();
         let object = self.scopes.find(Kind::Address, scope, name).map(|object| object.element);
         let network = match object {
@@ -177,14 +276,29 @@ impl<'t> Converter<'t> {
 
     /// Both sides of a virtual wire forward to each other whatever the destination.
     fn convert_virtual_wire(&mut self, wire: Element<'t>, routers: &mut Routers<'t>) {
+        self.report_fields(wire, WIRE_FIELDS, "virtual wire");
         let sides = wire.value("interface1").zip(wire.value("interface2"));
         let Some((first, second)) = sides else { return };
+        if let Some(tags) = wire.value("tag-allowed").filter(|it| it.name() != "0") {
+            let message = "which VLAN tags a virtual wire lets through is not compared";
+            self.problems.unsupported("virtual-wire-tags", tags.at(), message);
+        }
+        if !wire.child("multicast-firewalling").is_some_and(|it| it.says_yes("enable")) {
+            self.pass_multicast(wire, [first, second]);
+        }
+        for side in [first, second] {
+            self.wired.push(side.named());
+        }
+        if [first, second].iter().any(|side| routers.down.contains(side.name())) {
+            for side in [first, second] {
+                routers.of_interface.insert(side.name(), NOT_ROUTED.to_owned());
+            }
+            return;
+        }
         for (side, peer) in [(first, second), (second, first)] {
             let router = format!("virtual wire {} from {}", wire.name(), side.name());
             routers.of_interface.insert(side.name(), router.clone());
-            for destination in
-                [IpNet::V4(ipnet::Ipv4Net::default()), IpNet::V6(ipnet::Ipv6Net::default())]
-            {
+            for destination in [IpNet::V4(Ipv4Net::default()), IpNet::V6(Ipv6Net::default())] {
                 self.firewall.routes.push(Route {
                     destination,
                     interface: Some(peer.named()),
@@ -197,82 +311,70 @@ impl<'t> Converter<'t> {
             }
         }
     }
+}
 
-    fn convert_routers(&mut self, network: Element<'t>, scope: ScopeId) {
-        for router in router_elements(network) {
-            for protocol in router.element.under("protocol").filter(|it| it.says_yes("enable")) {
-                let message = format!(
-                    "{} learns routes at run time: egress zones are those of the static routes",
-                    protocol.name()
-                );
-                self.problems.unsupported("dynamic-routing", protocol.at(), message);
-            }
-            for family in router.element.under("routing-table") {
-                for route in family.under("static-route") {
-                    self.convert_route(route, &router.name, scope);
-                }
-            }
-        }
-    }
-
-    fn convert_route(&mut self, route: Element<'t>, router: &str, scope: ScopeId) {
-        let at = route.at();
-        let destination = route.value("destination");
-        let Some(destination) = destination.and_then(|it| self.interface_address(it, scope)) else {
-            self.problems.unsupported("route", at, "the destination of the route is not known");
-            return;
-        };
-        let number = |name| route.value(name).and_then(|value| value.name().parse::<u32>().ok());
-        let distance = number("admin-dist").unwrap_or(STATIC_DISTANCE).min(255);
-        let metric = number("metric").unwrap_or(STATIC_DISTANCE).min(65_535);
-        let interface = route.value("interface").filter(|it| it.name() != "None");
-        let next = route.child("nexthop");
-        let hop = |name| next.and_then(|next| next.value(name));
-        let address = hop("ip-address").or_else(|| hop("ipv6-address"));
-        let next_router = hop("next-vr").or_else(|| hop("next-lr"));
-        let discard = next.is_some_and(|next| next.has("discard"));
-        let next_hop = address.and_then(|address| self.interface_address(address, scope));
-        let leads = next_hop.is_some() || next_router.is_some() || interface.is_some() || discard;
-        if !leads {
-            self.problems.unsupported("route", at, "where the route leads is not known");
-            return;
-        }
-        self.firewall.routes.push(Route {
-            destination,
-            interface: interface.filter(|_| !discard).map(Element::named),
-            next_hop: next_hop.filter(|_| !discard).map(|network| network.addr()),
-            next_router: next_router.map(|next| next.name().to_owned()),
-            metric: distance << 16 | metric,
-            router: router.to_owned(),
-            at,
-        });
+/// Ports that are switched off, with their sub-interfaces.
+fn find_down<'t>(network: Element<'t>, routers: &mut Routers<'t>) {
+    let kinds = ["ethernet", "aggregate-ethernet"];
+    let sections = network.under("interface").filter(|it| kinds.contains(&it.name()));
+    let is_down =
+        |port: &Element<'_>| port.value("link-state").is_some_and(|it| it.name() == "down");
+    for port in sections.flat_map(Element::children).filter(is_down) {
+        routers.down.insert(port.name());
+        let units = port.children().flat_map(|mode| mode.under("units"));
+        routers.down.extend(units.map(Element::name));
     }
 }
 
-/// A virtual router, or a routing instance of a logical router, by the name other routes use.
-struct Router<'t> {
-    name: String,
-    element: Element<'t>,
-}
-
-fn router_elements(network: Element<'_>) -> impl Iterator<Item = Router<'_>> {
-    let named = |element: Element<'_>| element.name().to_owned();
-    let virtual_routers = network.under("virtual-router");
-    let logical_routers = network.under("logical-router").flat_map(move |router| {
-        router.under("vrf").map(move |vrf| {
-            let name = match vrf.name() {
-                "default" => named(router),
-                other => format!("{}/{other}", router.name()),
-            };
-            Router { name, element: vrf }
-        })
-    });
-    virtual_routers.map(move |it| Router { name: named(it), element: it }).chain(logical_routers)
-}
-
-fn is_no(value: Element<'_>) -> bool {
+pub(super) fn is_no(value: Element<'_>) -> bool {
     value.name() == "no"
 }
+
+/// Fields of an interface or of what it is used for that are read, or change nothing about which
+/// traffic passes.
+const INTERFACE_FIELDS: &[&str] = &[
+    "ip",
+    "ipv6",
+    "units",
+    "tag",
+    "dhcp-client",
+    "pppoe",
+    "comment",
+    "mtu",
+    "link-state",
+    "link-speed",
+    "link-duplex",
+    "aggregate-group",
+    "adjust-tcp-mss",
+    "df-ignore",
+    "interface-management-profile",
+    "netflow-profile",
+    "lldp",
+    "lacp",
+    "ndp-proxy",
+    "arp",
+    "ddns-config",
+    "bonjour",
+    "decrypt-forward",
+    "traffic-interconnect",
+    "untagged-sub-interface",
+    "poe",
+    "layer3",
+    "layer2",
+    "virtual-wire",
+    "tap",
+    "link-tag",
+    "bandwidth",
+];
+
+/// The same of a virtual wire.
+const WIRE_FIELDS: &[&str] = &[
+    "interface1",
+    "interface2",
+    "tag-allowed",
+    "multicast-firewalling",
+    "link-state-pass-through",
+];
 
 /// The sections of a network; those this does not read cannot change verdicts.
 const SECTIONS: &[&str] = &[

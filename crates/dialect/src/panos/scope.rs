@@ -1,6 +1,6 @@
 //! Which object a name means: the objects of a virtual system or device group hide shared ones.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use super::tree::Element;
 
@@ -62,6 +62,8 @@ struct Scope<'t> {
     label: String,
     parent: Option<ScopeId>,
     parts: Vec<Element<'t>>,
+    /// Whether the first of its parts that defines a name counts, and hides that of the others.
+    is_merged: bool,
 }
 
 /// Every scope with its definitions.
@@ -80,8 +82,50 @@ impl<'t> Scopes<'t> {
         parent: Option<ScopeId>,
         parts: Vec<Element<'t>>,
     ) -> ScopeId {
-        self.list.push(Scope { label: label.to_owned(), parent, parts });
+        self.list.push(Scope { label: label.to_owned(), parent, parts, is_merged: false });
         ScopeId(self.list.len() - 1)
+    }
+
+    /// Adds a scope that holds all `scope` and those above it define, the nearest first: a device
+    /// has one place for what it is given of a hierarchy of device groups, and everything named
+    /// there means what it means in the lowest (*Manage Precedence of Inherited Objects*, Panorama
+    /// Administrator's Guide).
+    pub(super) fn add_merged(&mut self, scope: ScopeId) -> ScopeId {
+        let label = format!("{} and above", self.label(scope));
+        let parts = self.chain(scope).flat_map(|it| &it.parts).copied().collect();
+        self.list.push(Scope { label, parent: None, parts, is_merged: true });
+        ScopeId(self.list.len() - 1)
+    }
+
+    /// Whether `scope`, or one above it, defines what one further above defines as well.
+    pub(super) fn overrides(&self, scope: ScopeId) -> bool {
+        let mut seen = BTreeSet::new();
+        let sections = |scope: &'_ Scope<'t>| {
+            let paths =
+                Kind::ALL.iter().flat_map(|kind| kind.paths().iter().map(move |it| (kind, it)));
+            let found = paths.flat_map(|(kind, path)| {
+                let at = scope.parts.iter().filter_map(|part| part.path(path));
+                at.flat_map(Element::children).map(|it| (Some(*kind), "", it.name()))
+            });
+            let profiles = scope.parts.iter().flat_map(|part| part.under("profiles"));
+            let groups = scope.parts.iter().filter_map(|part| part.child("profile-group"));
+            let others = profiles.chain(groups);
+            let others = others
+                .flat_map(|it| it.children().map(move |child| (None, it.name(), child.name())));
+            found.chain(others).collect::<BTreeSet<_>>()
+        };
+        self.chain(scope).any(|scope| {
+            let defined = sections(scope);
+            let again = defined.iter().any(|it| seen.contains(it));
+            seen.extend(defined);
+            again
+        })
+    }
+
+    /// A scope and those above it, nearest first.
+    fn chain(&self, scope: ScopeId) -> impl Iterator<Item = &Scope<'t>> {
+        let of = |id: ScopeId| self.list.get(id.0);
+        std::iter::successors(of(scope), move |scope| scope.parent.and_then(of))
     }
 
     /// Collects the definitions of every scope; called once, after the last [`Scopes::add`].
@@ -89,13 +133,18 @@ impl<'t> Scopes<'t> {
         for kind in Kind::ALL {
             let mut found: Vec<Object<'t>> = Vec::new();
             for (number, scope) in self.list.iter().enumerate() {
-                for path in kind.paths() {
-                    let Some(section) = path.last() else { continue };
-                    let sections = scope.parts.iter().filter_map(|part| part.path(path));
-                    for element in sections.flat_map(Element::children) {
-                        let name = element.name().to_owned();
-                        found.push(Object { name, element, section, scope: ScopeId(number) });
+                let id = ScopeId(number);
+                if scope.is_merged {
+                    let mut hidden = BTreeSet::new();
+                    for part in &scope.parts {
+                        let defined = definitions(kind, std::slice::from_ref(part), id);
+                        let mut defined: Vec<Object<'t>> = defined.collect();
+                        defined.retain(|it| !hidden.contains(&it.name));
+                        hidden.extend(defined.iter().map(|it| it.name.clone()));
+                        found.extend(defined);
                     }
+                } else {
+                    found.extend(definitions(kind, &scope.parts, id));
                 }
             }
             let mut scopes_of: HashMap<&str, Vec<ScopeId>> = HashMap::new();
@@ -109,8 +158,8 @@ impl<'t> Scopes<'t> {
                 let written = object.element.name();
                 self.index.entry((kind, object.scope, written)).or_insert(at);
                 let several = scopes_of.get(written).is_some_and(|scopes| scopes.len() > 1);
-                let Scope { label, parent, .. } = &self.list[object.scope.0];
-                if several && parent.is_some() {
+                let Scope { label, parent, is_merged, .. } = &self.list[object.scope.0];
+                if several && (parent.is_some() || *is_merged) {
                     object.name = format!("{label}/{written}");
                 }
             }
@@ -158,4 +207,20 @@ impl<'t> Scopes<'t> {
         let meant = self.find(kind, scope, object.element.name());
         meant.is_some_and(|meant| meant.scope == object.scope)
     }
+}
+
+/// What the parts of a scope define, kind by kind.
+fn definitions<'t>(
+    kind: Kind,
+    parts: &[Element<'t>],
+    scope: ScopeId,
+) -> impl Iterator<Item = Object<'t>> {
+    let sections = kind.paths().iter().filter_map(|path| Some((path, *path.last()?)));
+    sections.flat_map(move |(path, section)| {
+        let found = parts.iter().filter_map(|part| part.path(path));
+        found.flat_map(Element::children).map(move |element| {
+            let name = element.name().to_owned();
+            Object { name, element, section, scope }
+        })
+    })
 }

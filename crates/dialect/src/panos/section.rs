@@ -8,6 +8,16 @@ use super::tree::{Element, all_at};
 pub(super) struct Vsys<'t> {
     pub(super) name: String,
     pub(super) parts: Vec<Element<'t>>,
+    /// What Panorama pushed for it alone: `panorama vsys NAME`.
+    pub(super) pushed: Vec<Element<'t>>,
+}
+
+impl<'t> Vsys<'t> {
+    /// Where its objects are defined. A name the device and Panorama both define cannot be
+    /// committed (*Manage Precedence of Inherited Objects*, Panorama Administrator's Guide).
+    pub(super) fn definitions(&self) -> Vec<Element<'t>> {
+        self.parts.iter().chain(&self.pushed).copied().collect()
+    }
 }
 
 /// A device group of Panorama.
@@ -30,7 +40,7 @@ pub(super) struct Part<'s, 't> {
 #[derive(Default)]
 pub(super) struct Sections<'t> {
     pub(super) shared: Vec<Element<'t>>,
-    /// What Panorama pushed: `policy panorama`.
+    /// What Panorama pushed for every virtual system: `policy panorama`.
     pub(super) pushed: Vec<Element<'t>>,
     pub(super) network: Vec<Element<'t>>,
     pub(super) deviceconfig: Vec<Element<'t>>,
@@ -64,6 +74,7 @@ impl<'t> Sections<'t> {
                 }
                 "devices" => child.children().for_each(|device| self.device(device, problems)),
                 "policy" => self.pushed.extend(child.child("panorama")),
+                "panorama" => self.panorama(child, problems),
                 "readonly" => self.readonly.push(child),
                 name if DEVICE_SECTIONS.contains(&name) => self.device_section(child, problems),
                 name if VSYS_SECTIONS.contains(&name) => vsys_content = true,
@@ -110,11 +121,35 @@ impl<'t> Sections<'t> {
         }
     }
 
-    fn vsys_part(&mut self, name: &str, part: Element<'t>) {
-        match self.vsys.iter_mut().find(|vsys| vsys.name == name) {
-            Some(vsys) => vsys.parts.push(part),
-            None => self.vsys.push(Vsys { name: name.to_owned(), parts: vec![part] }),
+    /// A managed firewall keeps what Panorama pushed here, rules and objects by virtual system; a
+    /// Panorama keeps its own log collection here.
+    fn panorama(&mut self, panorama: Element<'t>, problems: &mut Diagnostics) {
+        for child in panorama.children() {
+            match child.name() {
+                "vsys" => {
+                    for vsys in child.children() {
+                        report_unknown(vsys, problems);
+                        self.vsys_named(vsys.name()).pushed.push(vsys);
+                    }
+                }
+                name if IRRELEVANT.contains(&name) => {}
+                _ => report(child, problems),
+            }
         }
+    }
+
+    fn vsys_part(&mut self, name: &str, part: Element<'t>) {
+        self.vsys_named(name).parts.push(part);
+    }
+
+    fn vsys_named(&mut self, name: &str) -> &mut Vsys<'t> {
+        let known = self.vsys.iter().position(|vsys| vsys.name == name);
+        let at = known.unwrap_or_else(|| {
+            let (parts, pushed) = (Vec::new(), Vec::new());
+            self.vsys.push(Vsys { name: name.to_owned(), parts, pushed });
+            self.vsys.len() - 1
+        });
+        &mut self.vsys[at]
     }
 
     /// Panorama writes the parents of device groups apart, under `readonly`.
@@ -175,20 +210,41 @@ impl<'t> Sections<'t> {
         before.chain(after).map(part).collect()
     }
 
-    /// The `config` of the templates whose stack serves a device of the group, first ones first;
-    /// the only template where there is one.
-    pub(super) fn templates_of(&self, group: &DeviceGroup<'t>) -> Vec<Element<'t>> {
-        if let [only] = self.templates.as_slice() {
-            return only.child("config").into_iter().collect();
-        }
+    /// The `config` of the template stack that serves a device of the group, then those of its
+    /// templates in their order: the first one that says something counts (*Configure a Template
+    /// Stack*, Panorama Administrator's Guide). A group without devices is served by the only
+    /// stack, else by the only template.
+    pub(super) fn templates_of(
+        &self,
+        group: &DeviceGroup<'t>,
+        problems: &mut Diagnostics,
+    ) -> Vec<Element<'t>> {
         let devices: Vec<&str> = group.element.under("devices").map(Element::name).collect();
         let serves = |stack: &&Element<'t>| {
             stack.under("devices").any(|device| devices.contains(&device.name()))
         };
-        let Some(stack) = self.template_stacks.iter().find(serves) else { return Vec::new() };
+        let mut serving = self.template_stacks.iter().filter(serves);
+        let stack = serving.next();
+        if let Some(other) = stack.and(serving.next()) {
+            let message = format!(
+                "devices of `{}` are in several template stacks: the network is that of the first",
+                group.name
+            );
+            let at = other.child("devices").map_or(other.at(), Element::at);
+            problems.unsupported("several-template-stacks", at, message);
+        }
+        let stack = stack.or(match self.template_stacks.as_slice() {
+            [only] if devices.is_empty() || !only.has("devices") => Some(only),
+            _ => None,
+        });
+        let Some(stack) = stack else {
+            let only = self.templates.first().filter(|_| self.templates.len() == 1);
+            return only.and_then(|template| template.child("config")).into_iter().collect();
+        };
         let names = stack.under("templates");
         let find = |name: Element<'t>| self.templates.iter().find(|it| it.name() == name.name());
-        names.filter_map(find).filter_map(|template| template.child("config")).collect()
+        let templates = names.filter_map(find).filter_map(|template| template.child("config"));
+        stack.child("config").into_iter().chain(templates).collect()
     }
 
     /// Whether the text defines any zone.
@@ -258,7 +314,6 @@ const NOT_MODELLED: &[(&str, &str)] = &[
 /// Sections that cannot change what happens to traffic.
 const IRRELEVANT: &[&str] = &[
     "mgt-config",
-    "panorama",
     "log-collector",
     "log-collector-group",
     "collector-group",

@@ -1,8 +1,8 @@
 //! Session settings: timers and what a device makes of odd TCP.
 
-use parefeu_policy::{Behaviour, Preset};
+use parefeu_policy::{Action, AddressItem, AddressMatch, At, Behaviour, Match, Names, Preset};
 
-use super::convert::Converter;
+use super::convert::{Converter, implied};
 use super::tree::Element;
 
 impl<'t> Converter<'t> {
@@ -17,6 +17,14 @@ impl<'t> Converter<'t> {
             let session = config.path(&["setting", "session"]);
             for field in session.into_iter().flat_map(Element::children) {
                 self.session_setting(field);
+            }
+            for section in config.under("setting") {
+                match section.name() {
+                    "tcp" => self.report_settings(section, TCP_SETTINGS),
+                    "management" => self.report_precedence(section),
+                    name if SECTIONS.contains(&name) => {}
+                    _ => self.unknown_element(section, "device's settings"),
+                }
             }
             let tcp = config.path(&["setting", "tcp"]);
             let asymmetric = tcp.and_then(|tcp| tcp.value("asymmetric-path"));
@@ -49,7 +57,65 @@ impl<'t> Converter<'t> {
         }
     }
 
+    /// Where IPv6 is switched off, it does not function whatever interfaces say (*Session
+    /// Settings*, PAN-OS Web Interface Help). What a virtual wire then makes of it is not known.
+    pub(super) fn convert_ipv6(&mut self, deviceconfig: &[Element<'t>]) {
+        let session = deviceconfig.iter().filter_map(|it| it.path(&["setting", "session"]));
+        let Some(off) = session.filter_map(|it| it.value("ipv6-firewalling")).next_back() else {
+            return;
+        };
+        if off.name() != "no" {
+            return;
+        }
+        let v6 = |ingress, unknown| {
+            let items = vec![At::new(AddressItem::AnyV6, off.at())];
+            let dst = AddressMatch { items, negated: false };
+            Match { ingress, dst, unknown, ..Match::default() }
+        };
+        let mut elsewhere = Names::Any;
+        if !self.wired.is_empty() {
+            let message = "IPv6 is switched off: what a virtual wire makes of it is not known";
+            self.problems.unsupported("ipv6-firewalling", off.at(), message);
+            let text = "IPv6 across a virtual wire, switched off".to_owned();
+            let unknown = vec![At::new(text, off.at())];
+            for action in [Action::Allow, Action::Drop] {
+                let matches = v6(Names::OneOf(self.wired.clone()), unknown.clone());
+                self.first_rules.push(implied("ipv6-across-a-wire", matches, action));
+            }
+            elsewhere = Names::NoneOf(self.wired.clone());
+        }
+        self.first_rules.push(implied("ipv6-is-off", v6(elsewhere, Vec::new()), Action::Drop));
+    }
+
+    /// Announces settings that are neither read nor known to change no verdict.
+    fn report_settings(&mut self, section: Element<'t>, known: &[&str]) {
+        for field in section.children().filter(|field| !known.contains(&field.name())) {
+            self.unknown_setting(field);
+        }
+    }
+
+    fn unknown_setting(&mut self, field: Element<'t>) {
+        let message = format!("the setting `{}` is not read", field.name());
+        self.problems.unsupported("unknown-setting", field.at(), message);
+    }
+
+    /// Panorama may let objects of device groups hide those of the groups below, not the other way
+    /// round (*Manage Precedence of Inherited Objects*, Panorama Administrator's Guide).
+    fn report_precedence(&mut self, management: Element<'t>) {
+        let reverses = |it: &Element<'t>| {
+            it.name().contains("precedence") && it.children().any(|value| value.name() == "yes")
+        };
+        for setting in management.children().filter(reverses) {
+            let message = "objects of device groups hide those of the groups above, as usual";
+            self.problems.unsupported("object-precedence", setting.at(), message);
+        }
+    }
+
     fn session_setting(&mut self, field: Element<'t>) {
+        let is_timer = TIMERS.iter().any(|(name, _)| *name == field.name());
+        if !is_timer && !SESSION_SETTINGS.contains(&field.name()) {
+            self.unknown_setting(field);
+        }
         let Some(value) = field.children().last() else { return };
         if field.name() == "tcp-reject-non-syn" {
             self.firewall.behaviour.tcp_loose = value.name() == "no";
@@ -83,4 +149,103 @@ const TIMERS: &[(&str, &[&str])] = &[
     ("timeout-discard-tcp", &["discard-tcp"]),
     ("timeout-discard-udp", &["discard-udp"]),
     ("timeout-discard-default", &["discard-other"]),
+];
+
+/// Settings of sessions that are read, or change nothing about which connections are let through.
+const SESSION_SETTINGS: &[&str] = &[
+    "tcp-reject-non-syn",
+    "ipv6-firewalling",
+    "accelerated-aging-enable",
+    "accelerated-aging-scaling-factor",
+    "accelerated-aging-threshold",
+    "offload",
+    "icmpv6-rate-limit",
+    "jumbo-frame",
+    "mtu",
+    "max-pending-mcast-pkts-per-session",
+    "multicast-route-setup-buffering",
+    "nat",
+    "nat64",
+    "packet-buffer-protection-enable",
+    "packet-buffer-protection-monitor-only",
+    "packet-buffer-protection-alert",
+    "packet-buffer-protection-activate",
+    "packet-buffer-protection-block-countdown",
+    "packet-buffer-protection-block-hold-time",
+    "packet-buffer-protection-block-duration-time",
+    "packet-buffer-protection-latency-alert",
+    "packet-buffer-protection-latency-activate",
+    "packet-buffer-protection-latency-block-countdown",
+    "packet-buffer-protection-latency-max-tolerate",
+    "packet-buffer-protection-use-latency",
+    "resource-limit-behavior",
+    "scan-scaling-factor",
+    "scan-threshold",
+    "timeout-captive-portal",
+    "timeout-scan",
+    "dhcp-bcast-session-on",
+    "erspan",
+];
+
+/// The same of TCP. Segments that are dropped for what is in them are those of odd senders.
+const TCP_SETTINGS: &[&str] = &[
+    "asymmetric-path",
+    "bypass-exceed-oo-queue",
+    "check-timestamp-option",
+    "drop-zero-flag",
+    "strip-mptcp-option",
+    "urgent-data",
+    "sip-tcp-cleartext",
+    "allow-challenge-ack",
+    "tcp-retransmit-scan",
+];
+
+/// Sections of settings that are read elsewhere, or change nothing about which traffic passes.
+const SECTIONS: &[&str] = &[
+    "session",
+    "config",
+    "advance-routing",
+    "advanced-routing",
+    "application",
+    "auto-mac-detect",
+    "autofocus",
+    "captive-portal",
+    "cloudapp",
+    "cloud-userid",
+    "custom-logo",
+    "ctd",
+    "dns",
+    "global-protect",
+    "hawkeye",
+    "iot",
+    "icmp",
+    "jumbo-frame",
+    "l3-service",
+    "lcaas-use-proxy",
+    "logging",
+    "logging-service-forwarding",
+    "cloud-logging",
+    "nat",
+    "netflow",
+    "packet",
+    "pow",
+    "resource",
+    "sdwan",
+    "ssl-decrypt",
+    "tcp",
+    "udp",
+    "url",
+    "user-id",
+    "util",
+    "vpn",
+    "wildfire",
+    "zip",
+    "ztp",
+    "device-telemetry",
+    "dataplane",
+    "hsm-settings",
+    "http-header",
+    "quota",
+    "snmp",
+    "ssh",
 ];

@@ -12,6 +12,8 @@ use proptest::{prop_assert, proptest};
 
 use crate::panos;
 
+mod network;
+
 fn linked(config: &str) -> (Option<LinkedFirewall>, Diagnostics) {
     let (firewall, mut problems) = panos::read(Source::new("fw", config));
     let linked = firewall.and_then(|firewall| link(&firewall, &mut problems));
@@ -340,7 +342,9 @@ fn persistent_translation_keeps_ports_for_all_rules_or_none() {
 }
 
 const NAT64: &str = "\
+set network interface ethernet ethernet1/1 layer3 ipv6 enabled yes
 set network interface ethernet ethernet1/1 layer3 ipv6 address 2001:db8:1::1/64
+set network interface ethernet ethernet1/2 layer3 ipv6 enabled yes
 set network interface ethernet ethernet1/2 layer3 ipv6 address 2001:db8:2::1/64
 set network virtual-router default routing-table ipv6 static-route d destination ::/0
 set network virtual-router default routing-table ipv6 static-route d nexthop ipv6-address 2001:db8:2::2

@@ -84,6 +84,10 @@ impl<'t> Converter<'t> {
                     external.push((domain, zone));
                     continue;
                 }
+                let meaning = (domain, zone.name().to_owned());
+                if self.templates_overlap && self.zones.meanings.contains_key(&meaning) {
+                    continue;
+                }
                 let shared = count.get(zone.name()).is_some_and(|domains| domains.len() > 1);
                 let unique =
                     if shared { format!("{name}/{}", zone.name()) } else { zone.name().to_owned() };
@@ -91,6 +95,9 @@ impl<'t> Converter<'t> {
             }
         }
         for (domain, zone) in external {
+            if let Some((_, parts)) = domains.get(domain.0) {
+                self.report_invisible(parts, zone);
+            }
             self.define_external(domain, zone);
         }
     }
@@ -126,6 +133,24 @@ impl<'t> Converter<'t> {
             domain.zones.push(unique.clone());
         }
         self.firewall.zones.push(Zone { name: unique, at: zone.at() });
+    }
+
+    /// Names external zones to systems that the one of these parts is not said to see, where it is
+    /// said what it imports at all. Shared gateways are no systems.
+    fn report_invisible(&mut self, parts: &[Element<'t>], zone: Element<'t>) {
+        let imports: Vec<Element<'t>> = parts.iter().filter_map(|it| it.child("import")).collect();
+        let sees = |name: &str| {
+            let mut seen = imports.iter().flat_map(|it| it.under("visible-vsys"));
+            seen.any(|it| it.name() == name)
+        };
+        let targets = zone.path(&["network", "external"]);
+        let targets = targets.into_iter().flat_map(Element::children);
+        for target in targets.filter(|it| it.name().starts_with("vsys") && !sees(it.name())) {
+            if !imports.is_empty() {
+                let message = "the system is not said to be visible: it is taken to be reached";
+                self.problems.unsupported("visible-vsys", target.at(), message);
+            }
+        }
     }
 
     /// An external zone stands for every zone of the systems it leads to.
