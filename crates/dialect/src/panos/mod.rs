@@ -19,6 +19,7 @@ mod predefined;
 mod profile;
 mod rule;
 mod schedule;
+mod schema;
 mod scope;
 mod section;
 mod set;
@@ -63,7 +64,7 @@ fn form(text: &str) -> Form {
     if text.trim_start_matches('\u{feff}').trim_start().starts_with('<') {
         return Form::Xml;
     }
-    let commands = ["set ", "delete ", "move "];
+    let commands = ["set ", "delete ", "move ", "rename "];
     for line in text.lines().map(str::trim) {
         if commands.iter().any(|command| line.starts_with(command)) {
             return Form::Set;

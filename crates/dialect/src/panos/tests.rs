@@ -12,6 +12,8 @@ use proptest::{prop_assert, proptest};
 
 use crate::panos;
 
+mod set;
+
 fn linked(config: &str) -> (Option<LinkedFirewall>, Diagnostics) {
     let (firewall, mut problems) = panos::read(Source::new("fw", config));
     let linked = firewall.and_then(|firewall| link(&firewall, &mut problems));
