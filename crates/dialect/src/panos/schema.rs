@@ -1,9 +1,9 @@
 //! What a word of a `set` command may be followed by: which keywords take one value, which take
 //! several, which are alternatives, and where a line goes on after a value.
 //!
-//! Only what changes verdicts, or stands beside it on a line, is listed. The names are those of the
-//! configuration (*PAN-OS CLI Quick Start*, the XML API's paths); that a device keeps one of several
-//! alternatives is from memory.
+//! Only what changes verdicts, or stands beside it on a line, is listed. The names are those of
+//! the configuration (*PAN-OS CLI Quick Start*, the paths of the XML API); that a device keeps one
+//! of several alternatives is from memory.
 
 use Shape::{Entries, Inside, OneOf, Value, Values};
 
@@ -23,6 +23,7 @@ pub(super) enum Shape {
 }
 
 /// The keywords of an element.
+#[derive(Clone, Copy)]
 pub(super) struct Fields {
     known: &'static [(Shape, &'static [&'static str])],
     /// Those of which a device keeps one only.

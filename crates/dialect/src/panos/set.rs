@@ -110,7 +110,7 @@ impl Commands<'_> {
             Kind::Known(Shape::OneOf(_)) => self.builder.keep_only(top.id, &word.text),
             Kind::Known(Shape::Inside(fields)) => {
                 let others = fields.replaced_by(&word.text);
-                others.fold(false, |any, other| self.builder.remove(top.id, other) || any)
+                others.filter(|other| self.builder.remove(top.id, other)).count() > 0
             }
             _ => false,
         };
