@@ -119,7 +119,7 @@ impl<'t> Converter<'t> {
             .collect();
         for field in object.element.children() {
             if !["members", "tag", "disable-override", "id"].contains(&field.name()) {
-                self.unknown_element(field, "application-group");
+                self.unknown_element(field, "group");
             }
         }
         let names = members.iter().map(|member| member.value.clone()).collect();

@@ -135,7 +135,7 @@ impl<'t> Converter<'t> {
         let unread = fields.filter(|it| !known.contains(&it.name()) && !aside.contains(&it.name()));
         let unread: Vec<Element<'t>> = unread.collect();
         for field in &unread {
-            self.unknown_element(*field, group.section);
+            self.unknown_element(*field, "group");
         }
         let said =
             |it: &Element<'t>| At::new(format!("{} field {}", group.section, it.name()), it.at());

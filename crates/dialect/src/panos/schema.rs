@@ -56,9 +56,11 @@ impl Fields {
     }
 
     /// The keywords `word` takes the place of.
-    pub(super) fn replaced_by(&self, word: &str) -> impl Iterator<Item = &'static str> {
+    pub(super) fn replaced_by<'w>(
+        &self,
+        word: &'w str,
+    ) -> impl Iterator<Item = &'static str> + use<'w> {
         let listed = if self.alternatives.contains(&word) { self.alternatives } else { &[] };
-        let word = word.to_owned();
         listed.iter().copied().filter(move |other| *other != word)
     }
 }

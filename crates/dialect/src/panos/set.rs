@@ -211,11 +211,38 @@ impl Commands<'_> {
         if words.iter().any(|word| word.is("[")) {
             let message = "whether a list can be deleted is not known: nothing is";
             self.problems.unsupported("delete-list", at, message);
+            self.doubt(words, at);
             return;
         }
         let parent = self.find(path);
         if !parent.is_some_and(|parent| self.builder.remove(parent, &last.text)) {
             self.problems.unsupported("nothing-to-delete", at, "what is deleted does not exist");
+        }
+    }
+
+    /// Gives the innermost entry of a path a keyword nobody reads, which makes a rule or an object
+    /// unknown.
+    fn doubt(&mut self, path: &[Word<'_>], at: Span) {
+        let (mut id, mut shape, mut entry) = (ROOT, Shape::Inside(&CONFIG), None);
+        for word in path {
+            let Some(next) = self.builder.find(id, &word.text) else { break };
+            id = next;
+            let inside = match shape {
+                Shape::Inside(fields) | Shape::OneOf(fields) => fields.shape_of(&word.text),
+                Shape::Entries(fields) => {
+                    if fields.resumes == Resumes::AfterAnything {
+                        entry = Some(id);
+                    }
+                    Some(Shape::Inside(fields))
+                }
+                Shape::Value | Shape::Values => None,
+            };
+            let Some(inside) = inside else { break };
+            shape = inside;
+        }
+        if let Some(entry) = entry {
+            let deleted = self.builder.enter(entry, "delete", at);
+            self.builder.enter(deleted, "list", at);
         }
     }
 

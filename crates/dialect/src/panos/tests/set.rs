@@ -240,12 +240,19 @@ fn what_follows_a_value_is_named_when_nobody_knows_it() {
 fn a_delete_that_finds_nothing_is_not_passed_over() {
     let all = rule("x", "source [ 10.0.0.5 10.0.0.6 ] action allow");
     let path = "delete rulebase security rules x source";
-    for (line, code) in [
-        ("10.0.0.7", "unsupported nothing-to-delete"),
-        ("[ 10.0.0.5 10.0.0.6 ]", "unsupported delete-list"),
-    ] {
-        check_problems(&with_network(&format!("{all}{path} {line}\n")), &[code]);
-    }
+    check_problems(
+        &with_network(&format!("{all}{path} 10.0.0.7\n")),
+        &["unsupported nothing-to-delete"],
+    );
+    let list = with_network(&format!("{all}{path} [ 10.0.0.5 10.0.0.6 ]\n"));
+    let (answer, mut problems) = answers(&list, WEB);
+    problems.sort();
+    assert_eq!(answer, "unknown x");
+    assert_eq!(problems, ["unsupported delete-list", "unsupported unknown-element"]);
+    let objects = rule("x", "destination g action allow")
+        + "set address a ip-netmask 192.0.2.1\nset address b ip-netmask 192.0.2.2\n\
+           set address-group g static [ a b ]\ndelete address-group g static [ a ]\n";
+    assert_eq!(answers(&with_network(&objects), "trust 10.0.0.5 192.0.2.9 tcp 80").0, "unknown x");
     let lines = format!("{all}{path} 10.0.0.5\n");
     check(&with_network(&lines), &[(WEB, "deny interzone-default")]);
 }
