@@ -463,18 +463,15 @@ static PORT: Fields = choosing(
         (Value, &["comment", "link-speed", "link-duplex", "link-state", "aggregate-group"]),
     ]),
 );
-static ROUTED: Fields = choosing(
-    &["ip", "dhcp-client", "pppoe"],
-    part(&[
-        (Entries(&NOTHING), &["ip"]),
-        (Inside(&IPV6), &["ipv6"]),
-        (Entries(&ROUTED), &["units"]),
-        (Value, &["tag", "mtu", "interface-management-profile", "netflow-profile", "comment"]),
-        (Value, &["untagged-sub-interface", "decrypt-forward"]),
-        (Inside(&DHCP_CLIENT), &["dhcp-client"]),
-        (Inside(&OPEN), &["pppoe"]),
-    ]),
-);
+static ROUTED: Fields = part(&[
+    (Entries(&NOTHING), &["ip"]),
+    (Inside(&IPV6), &["ipv6"]),
+    (Entries(&ROUTED), &["units"]),
+    (Value, &["tag", "mtu", "interface-management-profile", "netflow-profile", "comment"]),
+    (Value, &["untagged-sub-interface", "decrypt-forward"]),
+    (Inside(&DHCP_CLIENT), &["dhcp-client"]),
+    (Inside(&OPEN), &["pppoe"]),
+]);
 static DHCP_CLIENT: Fields =
     part(&[(Value, &["enable", "create-default-route", "default-route-metric"])]);
 static IPV6: Fields =
