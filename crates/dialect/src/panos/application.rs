@@ -117,6 +117,11 @@ impl<'t> Converter<'t> {
             .under("members")
             .map(|it| At::new(self.resolve_name(object.scope, it.name(), it.at()), it.at()))
             .collect();
+        for field in object.element.children() {
+            if !["members", "tag", "disable-override", "id"].contains(&field.name()) {
+                self.unknown_element(field, "group");
+            }
+        }
         let names = members.iter().map(|member| member.value.clone()).collect();
         let facts = Facts { ports_known: true, members: names, ..Facts::default() };
         self.applications.facts.insert(object.name.clone(), facts);

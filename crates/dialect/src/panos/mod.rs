@@ -21,6 +21,7 @@ mod profile;
 mod route;
 mod rule;
 mod schedule;
+mod schema;
 mod scope;
 mod section;
 mod set;
@@ -72,7 +73,7 @@ fn form(text: &str) -> Form {
     if text.trim_start_matches('\u{feff}').trim_start().starts_with('<') {
         return Form::Xml;
     }
-    let commands = ["set ", "delete ", "move "];
+    let commands = ["set ", "delete ", "move ", "rename "];
     for line in text.lines().map(str::trim) {
         if commands.iter().any(|command| line.starts_with(command)) {
             return Form::Set;

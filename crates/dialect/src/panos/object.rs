@@ -49,7 +49,13 @@ impl<'t> Converter<'t> {
                 self.service_items(object.element)
             } else {
                 let members = object.element.under("members");
-                members.map(|member| self.resolve_service(object.scope, member)).collect()
+                let mut items: Vec<At<ServiceItem>> =
+                    members.map(|member| self.resolve_service(object.scope, member)).collect();
+                let unread = self.unread_of_group(&object, &["members"]);
+                items.extend(
+                    unread.into_iter().map(|it| At::new(ServiceItem::Unknown(it.value), it.at)),
+                );
+                items
             };
             let at = object.element.at();
             self.firewall.services.push(ServiceObject { name: object.name, items, at });
@@ -116,7 +122,24 @@ impl<'t> Converter<'t> {
             let text = format!("addresses registered for tags {}", filter.name());
             items.push(At::new(AddressItem::Unknown(text), filter.at()));
         }
+        let unread = self.unread_of_group(group, &["static", "dynamic"]);
+        items.extend(unread.into_iter().map(|it| At::new(AddressItem::Unknown(it.value), it.at)));
         items
+    }
+
+    /// What a group holds that is not read: members that stand in no list, as releases before 6.0
+    /// wrote them, are not told from other things.
+    fn unread_of_group(&mut self, group: &Object<'t>, known: &[&str]) -> Vec<At<String>> {
+        let aside = ["description", "tag", "disable-override", "id"];
+        let fields = group.element.children();
+        let unread = fields.filter(|it| !known.contains(&it.name()) && !aside.contains(&it.name()));
+        let unread: Vec<Element<'t>> = unread.collect();
+        for field in &unread {
+            self.unknown_element(*field, "group");
+        }
+        let said =
+            |it: &Element<'t>| At::new(format!("{} field {}", group.section, it.name()), it.at());
+        unread.iter().map(said).collect()
     }
 
     fn tagged_addresses(&self) -> Tagged<'t> {

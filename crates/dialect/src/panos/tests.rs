@@ -13,6 +13,7 @@ use proptest::{prop_assert, proptest};
 use crate::panos;
 
 mod network;
+mod set;
 
 fn linked(config: &str) -> (Option<LinkedFirewall>, Diagnostics) {
     let (firewall, mut problems) = panos::read(Source::new("fw", config));

@@ -170,6 +170,45 @@ impl TreeBuilder {
         removed.is_some()
     }
 
+    /// Takes every child away but the one called `name`; says whether there were any.
+    pub(super) fn keep_only(&mut self, parent: u32, name: &str) -> bool {
+        let kept = self.find(parent, name);
+        let Some(node) = self.nodes.get_mut(parent as usize) else { return false };
+        let others = std::mem::replace(&mut node.children, kept.into_iter().collect());
+        let mut any = false;
+        for id in others.into_iter().filter(|id| Some(*id) != kept) {
+            let Some(node) = self.nodes.get_mut(id as usize).filter(|node| !node.removed) else {
+                continue;
+            };
+            node.removed = true;
+            any = true;
+            let name = node.name.clone();
+            self.index.remove(&(parent, name));
+        }
+        any
+    }
+
+    /// Takes a child without children away, so that it comes last when it is entered again.
+    pub(super) fn renew(&mut self, parent: u32, name: &str) {
+        let known = self.find(parent, name).and_then(|id| self.nodes.get(id as usize));
+        if known.is_some_and(|node| node.children.is_empty()) {
+            self.remove(parent, name);
+        }
+    }
+
+    /// Gives a child another name; `false` when it does not exist, or one of that name does.
+    pub(super) fn rename(&mut self, parent: u32, name: &str, new: &str) -> bool {
+        if self.find(parent, new).is_some() {
+            return false;
+        }
+        let Some(id) = self.index.remove(&(parent, Box::from(name))) else { return false };
+        self.index.insert((parent, new.into()), id);
+        if let Some(node) = self.nodes.get_mut(id as usize) {
+            node.name = new.into();
+        }
+        true
+    }
+
     /// Moves a child among its siblings; `false` when it, or the sibling named, does not exist, or
     /// [`MAX_REORDERINGS`] is reached.
     pub(super) fn reorder(&mut self, parent: u32, name: &str, to: Destination<'_>) -> bool {

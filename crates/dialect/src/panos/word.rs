@@ -57,8 +57,9 @@ impl<'t> Words<'t> {
             if self.rest().is_empty() || self.rest().starts_with('\n') {
                 return Some(words);
             }
-            let command = words.first().is_none_or(|first: &Word<'_>| {
-                matches!(first.text.as_ref(), "set" | "delete" | "move")
+            let mut said = words.iter().filter(|word: &&Word<'_>| !is_prompt(&word.text));
+            let command = said.next().is_none_or(|first| {
+                matches!(first.text.as_ref(), "set" | "delete" | "move" | "rename" | "copy")
             });
             words.extend(self.word(command, problems));
         }
@@ -130,4 +131,9 @@ impl<'t> Words<'t> {
         let rest = self.rest();
         self.at += rest.find(|c| !belongs(c)).unwrap_or(rest.len());
     }
+}
+
+/// Whether a word is the prompt of a recorded session, such as `admin@fw#`.
+pub(super) fn is_prompt(word: &str) -> bool {
+    word.contains('@') && word.ends_with(['>', '#'])
 }

@@ -1,5 +1,7 @@
 //! The XML form: a running configuration, an export, or the answer of the XML API.
 
+use std::borrow::Cow;
+
 use parefeu_policy::{Diagnostics, Span};
 use roxmltree::{Document, Error, Node, ParsingOptions};
 
@@ -18,7 +20,8 @@ pub(super) fn read(text: &str, problems: &mut Diagnostics) -> Option<Tree> {
         problems.error("too-many-elements", Span::new(0, 0), message);
         return None;
     }
-    let document = match Document::parse_with_options(text, ParsingOptions::default()) {
+    let parsed = without_late_declaration(text);
+    let document = match Document::parse_with_options(&parsed, ParsingOptions::default()) {
         Ok(document) => document,
         Err(error) => {
             let at = place(text, error.pos());
@@ -49,6 +52,21 @@ pub(super) fn read(text: &str, problems: &mut Diagnostics) -> Option<Tree> {
         places[node.id().get_usize()] = (id, depth + 1);
     }
     Some(builder.finish())
+}
+
+/// The text with blanks in place of an XML declaration that has white space before it, as pasted
+/// and recorded texts have: XML allows one at the very beginning only. Places stay what they were.
+fn without_late_declaration(text: &str) -> Cow<'_, str> {
+    let rest = text.trim_start_matches(|c: char| c.is_whitespace() || c == '\u{feff}');
+    let start = text.len() - rest.len();
+    let declaration = rest.find("?>").filter(|_| start > 0 && rest.starts_with("<?xml "));
+    let split = declaration.and_then(|end| rest.split_at_checked(end + 2));
+    let (Some((declaration, after)), Some(before)) = (split, text.get(..start)) else {
+        return Cow::Borrowed(text);
+    };
+    let blank = |byte: u8| if byte == b'\n' { '\n' } else { ' ' };
+    let blanks: String = declaration.bytes().map(blank).collect();
+    Cow::Owned([before, blanks.as_str(), after].concat())
 }
 
 /// Adds one element; a section that is written twice is one section, an entry written twice is two.
