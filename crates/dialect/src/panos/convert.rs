@@ -29,6 +29,14 @@ pub(super) struct Converter<'t> {
     pub(super) templates_overlap: bool,
     /// For which connections the first rule that chooses ports does.
     pub(super) nat_mapping: Option<NatMapping>,
+    /// Rule bases that rules jump to, and no layer begins with.
+    pub(super) inner: Vec<RuleBase>,
+    /// Rules of other policies that are told already.
+    pub(super) told: BTreeSet<Span>,
+    /// Schedules whose times are not understood, with what they say.
+    pub(super) untold_schedules: BTreeMap<String, String>,
+    /// Whether overlapping wildcard addresses leave the order of rules as it is.
+    pub(super) wildcards_in_order: bool,
 }
 
 /// Where a rule stands: what its names mean.
@@ -57,7 +65,12 @@ pub(super) fn convert(tree: &Tree, source: Source) -> (Firewall, Diagnostics) {
         category_matches: BTreeMap::new(),
         templates_overlap: false,
         nat_mapping: None,
+        inner: Vec::new(),
+        told: BTreeSet::new(),
+        untold_schedules: BTreeMap::new(),
+        wildcards_in_order: false,
     };
+    converter.note_wildcard_mode(&sections);
     let local = sections.vsys.iter().flat_map(|vsys| &vsys.parts).any(|part| part.has("rulebase"));
     converter.convert_settings(&sections.deviceconfig);
     let systems = sections.vsys.iter().flat_map(|vsys| &vsys.parts);
@@ -67,6 +80,7 @@ pub(super) fn convert(tree: &Tree, source: Source) -> (Firewall, Diagnostics) {
     } else {
         converter.convert_panorama(&sections);
     }
+    converter.firewall.rule_bases.append(&mut converter.inner);
     converter.complete_applications();
     (converter.firewall, converter.problems)
 }
@@ -104,6 +118,7 @@ impl<'t> Converter<'t> {
         self.convert_zones(&domains);
         let first = scopes.first().copied().unwrap_or(shared);
         self.convert_network(&sections.network, first);
+        self.convert_zone_protection(&sections.network);
 
         let several = domains.len() > 1;
         for (number, ((name, parts), scope)) in systems.iter().zip(scopes).enumerate() {
@@ -117,7 +132,7 @@ impl<'t> Converter<'t> {
                 (at(parts, "post-rulebase"), own),
                 (at(&sections.pushed, "post-rulebase"), pushed),
             ];
-            let rules = self.system_rules(&written);
+            let rules = self.system_rules(name, &written);
             let at = parts.first().map_or(super::IMPLIED, |part| part.at());
             let rule_base = RuleBase { name: name.clone(), rules, default: None, at };
             self.firewall.rule_bases.push(rule_base);
@@ -127,7 +142,7 @@ impl<'t> Converter<'t> {
 
     /// The security rules of the rule bases given, in order, with the default rules; their NAT
     /// rules are added as well.
-    fn system_rules(&mut self, written: &[(Vec<Element<'t>>, Place)]) -> Vec<Rule> {
+    fn system_rules(&mut self, name: &str, written: &[(Vec<Element<'t>>, Place)]) -> Vec<Rule> {
         let mut rules = Vec::new();
         let mut defaults = Vec::new();
         for (rule_bases, place) in written {
@@ -138,6 +153,19 @@ impl<'t> Converter<'t> {
             }
         }
         rules.extend(self.default_rules(&defaults));
+        self.complete_rules(name, rules, &defaults)
+    }
+
+    /// Puts what comes before the security rules in front of them, once NAT rules are read.
+    fn complete_rules(
+        &mut self,
+        name: &str,
+        mut rules: Vec<Rule>,
+        written: &[(Element<'t>, Place)],
+    ) -> Vec<Rule> {
+        self.order_wildcards(name, &mut rules);
+        let front = self.front_rules(name, written);
+        rules.splice(0..0, front);
         rules
     }
 
@@ -186,6 +214,7 @@ impl<'t> Converter<'t> {
                 defaults.extend(part.rule_bases.into_iter().map(|it| (it, place)));
             }
             rules.extend(self.default_rules(&defaults));
+            let rules = self.complete_rules(&group.name, rules, &defaults);
             let (name, at) = (group.name.clone(), group.element.at());
             self.firewall.rule_bases.push(RuleBase { name, rules, default: None, at });
         }
@@ -206,7 +235,9 @@ impl<'t> Converter<'t> {
         let systems = section("vsys").into_iter().flat_map(Element::children).collect();
         self.zones.implicit = templates.is_empty();
         self.convert_zones(&[(name.to_owned(), systems)]);
-        self.convert_network(&section("network"), shared);
+        let networks = section("network");
+        self.convert_network(&networks, shared);
+        self.convert_zone_protection(&networks);
         // Rules may name zones that only other templates define.
         self.zones.implicit = true;
     }

@@ -69,9 +69,15 @@ impl Commands<'_> {
                 // One value, or a list; then the words go on where the keyword stood.
                 match words.as_slice().first() {
                     Some(value) if !value.is("[") => {
-                        self.enter(id, value, value.at);
+                        let entered = self.enter(id, value, value.at);
                         words.next();
-                        path.leave_leaf();
+                        let next = words.as_slice().first();
+                        let goes_on = next.is_some_and(|it| !path.leaves.contains(&&*it.text));
+                        if goes_on && holds_more(&word.text, &value.text) {
+                            path.ids.push(entered);
+                        } else {
+                            path.leave_leaf();
+                        }
                     }
                     _ => {}
                 }
@@ -145,6 +151,16 @@ impl Path {
         if !self.leaves.is_empty() && self.ids.len() > 1 {
             self.ids.pop();
         }
+    }
+}
+
+/// Whether what a keyword says has values of its own: the ends and the action of rules for
+/// forwarding and for DoS protection.
+fn holds_more(keyword: &str, value: &str) -> bool {
+    match keyword {
+        "from" | "to" => matches!(value, "zone" | "interface"),
+        "action" => matches!(value, "forward" | "forward-to-vsys"),
+        _ => false,
     }
 }
 
