@@ -2,9 +2,12 @@
 
 use std::collections::BTreeSet;
 
-use parefeu_policy::{Action, AddressMatch, At, Match, Names, ResetSide, Rule, ZoneRelation};
+use parefeu_policy::{
+    Action, AddressItem, AddressMatch, At, Match, Names, ResetSide, Rule, ZoneRelation,
+};
 
 use super::convert::{Converter, Place};
+use super::literal;
 use super::profile::written;
 use super::scope::Kind;
 use super::tree::Element;
@@ -52,7 +55,10 @@ impl<'t> Converter<'t> {
             _ => self.zones_to(rule, place, &mut unknown),
         };
         let src = self.addresses_of(rule, "source", place, &mut unknown);
-        let dst = self.addresses_of(rule, "destination", place, &mut unknown);
+        let mut dst = self.addresses_of(rule, "destination", place, &mut unknown);
+        if self.is_for_groups(rule, place) {
+            keep_to_groups(&mut dst);
+        }
         let services: Vec<_> = self
             .required(rule, "service", &mut unknown)
             .into_iter()
@@ -152,6 +158,14 @@ impl<'t> Converter<'t> {
         let others: Vec<&str> = rule.under("to").map(Element::name).collect();
         unknown.push(At::new(format!("destination zone {}", others.join(", ")), named.at()));
         Names::Any
+    }
+
+    /// Whether the predefined zone for groups is the only one a rule leads to.
+    fn is_for_groups(&self, rule: Element<'t>, place: Place) -> bool {
+        let mut zones = rule.under("to").map(Element::name).peekable();
+        zones.peek().is_some()
+            && zones.all(|zone| zone == MULTICAST)
+            && !self.zones.knows(place.domain, MULTICAST)
     }
 
     pub(super) fn addresses_of(
@@ -403,6 +417,16 @@ const FIELDS: &[&str] = &[
 /// The fields of a security rule that change nothing about who may talk to whom.
 const IRRELEVANT: &[&str] =
     &["tag", "group-tag", "log-setting", "qos", "option", "icmp-unreachable", "uuid", "loc", "id"];
+
+/// Makes any destination any group (RFC 5771, RFC 4291 §2.7).
+fn keep_to_groups(addresses: &mut AddressMatch) {
+    if addresses.negated || addresses.items.iter().all(|it| it.value != AddressItem::Any) {
+        return;
+    }
+    let at = addresses.items.first().map(|it| it.at).unwrap_or_default();
+    let groups = ["224.0.0.0/4", "ff00::/8"].into_iter().filter_map(literal::network);
+    addresses.items = groups.map(|it| At::new(AddressItem::Network(it), at)).collect();
+}
 
 /// The predefined zone of traffic to groups of receivers.
 const MULTICAST: &str = "multicast";

@@ -394,7 +394,8 @@ fn what_a_zone_says_besides_is_named() {
 fn the_predefined_zone_of_groups_is_a_condition() {
     let config = with_network(&rule("m", "from trust to multicast action allow"));
     let group = "trust 10.0.0.5 239.1.1.1 udp 5000";
-    check_both(&config, &["unsupported multicast"], &[(group, "unknown m")]);
+    let flows = [(group, "unknown m"), (WEB, "deny interzone-default")];
+    check_both(&config, &["unsupported multicast"], &flows);
     let defined = config + "set zone multicast network layer3 ethernet1/9\n";
     check(&defined, &[(group, "deny interzone-default")]);
 }
