@@ -36,6 +36,14 @@ pub(super) struct Converter<'t> {
     pub(super) either: Vec<Either>,
     /// Interfaces in a virtual wire.
     pub(super) wired: Vec<At<String>>,
+    /// Rule bases that rules jump to, and no layer begins with.
+    pub(super) inner: Vec<RuleBase>,
+    /// Rules of other policies that are told already.
+    pub(super) told: BTreeSet<Span>,
+    /// Schedules whose times are not understood, with what they say.
+    pub(super) untold_schedules: BTreeMap<String, String>,
+    /// Whether overlapping wildcard addresses leave the order of rules as it is.
+    pub(super) wildcards_in_order: bool,
 }
 
 /// Where a rule stands: what its names mean.
@@ -72,7 +80,12 @@ pub(super) fn convert(
         first_rules: Vec::new(),
         either: Vec::new(),
         wired: Vec::new(),
+        inner: Vec::new(),
+        told: BTreeSet::new(),
+        untold_schedules: BTreeMap::new(),
+        wildcards_in_order: false,
     };
+    converter.note_wildcard_mode(&sections);
     let has_rules = |vsys: &Vsys<'_>| {
         !vsys.pushed.is_empty() || vsys.parts.iter().any(|part| part.has("rulebase"))
     };
@@ -87,6 +100,7 @@ pub(super) fn convert(
     }
     converter.convert_ipv6(&sections.deviceconfig);
     converter.add_first_rules();
+    converter.firewall.rule_bases.append(&mut converter.inner);
     converter.split_ways();
     converter.complete_applications();
     (converter.firewall, converter.problems)
@@ -127,6 +141,7 @@ impl<'t> Converter<'t> {
         let first = scopes.first().copied().unwrap_or(shared);
         let parts: Vec<Element<'t>> = systems.iter().flat_map(|it| it.parts.clone()).collect();
         self.convert_network(&sections.network, &parts, first);
+        self.convert_zone_protection(&sections.network);
 
         let several = domains.len() > 1;
         for (number, (Vsys { name, parts, pushed: alone }, scope)) in
@@ -144,7 +159,7 @@ impl<'t> Converter<'t> {
                 (at(alone, "post-rulebase"), own),
                 (at(&sections.pushed, "post-rulebase"), pushed),
             ];
-            let rules = self.system_rules(&written);
+            let rules = self.system_rules(name, &written);
             let first = parts.iter().chain(alone).next();
             let at = first.map_or(super::IMPLIED, |part| part.at());
             let rule_base = RuleBase { name: name.clone(), rules, default: None, at };
@@ -155,7 +170,7 @@ impl<'t> Converter<'t> {
 
     /// The security rules of the rule bases given, in order, with the default rules; their NAT
     /// rules are added as well.
-    fn system_rules(&mut self, written: &[(Vec<Element<'t>>, Place)]) -> Vec<Rule> {
+    fn system_rules(&mut self, name: &str, written: &[(Vec<Element<'t>>, Place)]) -> Vec<Rule> {
         let mut rules = Vec::new();
         let mut defaults = Vec::new();
         for (rule_bases, place) in written {
@@ -166,6 +181,19 @@ impl<'t> Converter<'t> {
             }
         }
         rules.extend(self.default_rules(&defaults));
+        self.complete_rules(name, rules, &defaults)
+    }
+
+    /// Puts what comes before the security rules in front of them, once NAT rules are read.
+    fn complete_rules(
+        &mut self,
+        name: &str,
+        mut rules: Vec<Rule>,
+        written: &[(Element<'t>, Place)],
+    ) -> Vec<Rule> {
+        self.order_wildcards(name, &mut rules);
+        let front = self.front_rules(name, written);
+        rules.splice(0..0, front);
         rules
     }
 
@@ -227,6 +255,7 @@ impl<'t> Converter<'t> {
                 defaults.extend(part.rule_bases.into_iter().map(|it| (it, place)));
             }
             rules.extend(self.default_rules(&defaults));
+            let rules = self.complete_rules(&group.name, rules, &defaults);
             let (name, at) = (group.name.clone(), group.element.at());
             self.firewall.rule_bases.push(RuleBase { name, rules, default: None, at });
         }
@@ -248,7 +277,9 @@ impl<'t> Converter<'t> {
             section("vsys").into_iter().flat_map(Element::children).collect();
         self.zones.implicit = templates.is_empty();
         self.convert_zones(&[(name.to_owned(), systems.clone())]);
-        self.convert_network(&section("network"), &systems, shared);
+        let networks = section("network");
+        self.convert_network(&networks, &systems, shared);
+        self.convert_zone_protection(&networks);
         // Rules may name zones that only other templates define.
         self.zones.implicit = true;
     }

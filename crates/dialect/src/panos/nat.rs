@@ -12,6 +12,8 @@ use parefeu_policy::{
 
 use super::convert::{Converter, Place};
 use super::literal;
+use super::profile::written;
+use super::rule::target_of;
 use super::scope::{Kind, ScopeId};
 use super::tree::Element;
 
@@ -87,6 +89,18 @@ impl<'t> Converter<'t> {
             self.unknown_element(field, "NAT rule");
             unknown.push(At::new(format!("NAT rule field {}", field.name()), field.at()));
         }
+        if target_of(rule, &mut unknown) {
+            let message = "which device the rule is for is not evaluated";
+            self.problems.unsupported("rule-target", rule.at(), message);
+        }
+        // Of two active devices, the one or ones that apply the rule.
+        let binding = rule.value("active-active-device-binding");
+        if let Some(device) = binding.filter(|it| it.name() != "both") {
+            let message = "which device of a cluster applies a rule is not evaluated";
+            self.problems.unsupported("device-binding", rule.at(), message);
+            let text = format!("this is the active device {}", device.name());
+            unknown.push(At::new(text, device.at()));
+        }
         let kind = NatType::of(rule);
         if kind == NatType::Other
             && let Some(written) = rule.value("nat-type")
@@ -140,6 +154,9 @@ impl<'t> Converter<'t> {
         if nat_type == NatType::Other {
             return unknown_translation(kind);
         }
+        if !rule.says_yes("disabled") {
+            self.report_source_fields(kind);
+        }
         match kind.name() {
             "dynamic-ip-and-port" | "persistent-dynamic-ip-and-port" => {
                 let dynamic = PortRange::new(FIRST_DYNAMIC_PORT, u16::MAX);
@@ -163,6 +180,55 @@ impl<'t> Converter<'t> {
         }
     }
 
+    /// What a source translation says besides the addresses it chooses from.
+    fn report_source_fields(&mut self, kind: Element<'t>) {
+        for field in kind.children() {
+            match field.name() {
+                "translated-address" | "interface-address" | "bi-directional" => {}
+                "fallback" => {
+                    let message = format!(
+                        "what translates once every address is taken is not modelled: {}",
+                        written(field, field.name())
+                    );
+                    self.problems.unsupported("nat-fallback", field.at(), message);
+                }
+                _ => self.unknown_element(field, "source translation"),
+            }
+        }
+        let interface = kind.child("interface-address");
+        for field in interface.into_iter().flat_map(Element::children) {
+            if !["interface", "ip", "ipv6", "floating-ip"].contains(&field.name()) {
+                self.unknown_element(field, "source translation");
+            }
+        }
+    }
+
+    /// What a destination translation says besides the address and the port.
+    fn report_destination_fields(&mut self, translation: Element<'t>) {
+        for field in translation.children() {
+            match field.name() {
+                "translated-address" | "translated-port" => {}
+                "dns-rewrite" => {
+                    let message = format!(
+                        "answers of DNS are not rewritten: {}",
+                        written(field, field.name())
+                    );
+                    self.problems.unsupported("dns-rewrite", field.at(), message);
+                }
+                "distribution" => {
+                    if let Some(method) = field.children().last() {
+                        let message = format!(
+                            "which address a session gets is not chosen as by {}",
+                            method.name()
+                        );
+                        self.problems.unsupported("nat-distribution", field.at(), message);
+                    }
+                }
+                _ => self.unknown_element(field, "destination translation"),
+            }
+        }
+    }
+
     fn destination_translation(
         &mut self,
         rule: Element<'t>,
@@ -171,22 +237,25 @@ impl<'t> Converter<'t> {
     ) -> Translation {
         let fixed = rule.child("destination-translation");
         let dynamic = rule.child("dynamic-destination-translation");
-        let Some(written) = fixed.or(dynamic) else {
+        let Some(translation) = fixed.or(dynamic) else {
             return match nat_type {
                 NatType::Nat64 => self.embedded(rule, place),
                 _ => Translation::Keep,
             };
         };
-        let Some(address) = written.value("translated-address") else {
-            return match written.children().next() {
+        if !rule.says_yes("disabled") {
+            self.report_destination_fields(translation);
+        }
+        let Some(address) = translation.value("translated-address") else {
+            return match translation.children().next() {
                 None => Translation::Keep,
-                Some(_) => self.not_translated(written),
+                Some(_) => self.not_translated(translation),
             };
         };
         if nat_type == NatType::Other {
-            return unknown_translation(written);
+            return unknown_translation(translation);
         }
-        let port = match written.value("translated-port") {
+        let port = match translation.value("translated-port") {
             None => PortTranslation::Keep,
             Some(port) => {
                 let Ok(to) = port.name().parse::<u16>() else {
@@ -241,9 +310,10 @@ impl<'t> Converter<'t> {
         if to.is_empty() { self.not_translated(kind) } else { Translation::Pool { to, port } }
     }
 
-    /// The address of an interface: the one written, else its first IPv4 address.
+    /// The address of an interface: the one written, be it one that floats between two devices,
+    /// else its first IPv4 address.
     fn interface_pool(&mut self, written: Element<'t>, place: Place) -> At<AddressItem> {
-        let stated = written.value("ip");
+        let stated = ["ip", "floating-ip"].into_iter().find_map(|field| written.value(field));
         if let Some(network) = stated.and_then(|ip| self.network_of(place.scope, ip.name(), 0)) {
             let host = IpNet::from(network.addr());
             return At::new(AddressItem::Network(host), written.at());
@@ -261,7 +331,13 @@ impl<'t> Converter<'t> {
     /// A one-to-one translation to a host or prefix; to anything else it is not modelled.
     fn fixed(&mut self, address: Element<'t>, port: PortTranslation, place: Place) -> Translation {
         if let Some(to) = self.network_of(place.scope, address.name(), 0) {
-            return Translation::Prefix { to: to.trunc(), port };
+            if to.addr() != to.trunc().addr() {
+                let message = "a translation to a host written with the length of its network is \
+                               not modelled";
+                self.problems.unsupported("static-translation", address.at(), message);
+                return unknown_translation(address);
+            }
+            return Translation::Prefix { to, port };
         }
         let item = self.resolve_address(place.scope, address);
         if matches!(item.value, AddressItem::Unknown(_)) {
@@ -311,13 +387,22 @@ impl<'t> Converter<'t> {
             let message = "the services of the reverse of a bi-directional rule are not modelled";
             self.problems.unsupported("bi-directional-service", fixed.at(), message);
         }
-        let matches = Match {
-            from,
-            src: forward.dst,
-            dst: AddressMatch { items: vec![translated], negated: false },
-            ..forward
-        };
-        self.push_nat(rule, matches, Translation::Keep, destination);
+        let any_destination =
+            |it: &At<AddressItem>| matches!(it.value, AddressItem::Any | AddressItem::AnyV4);
+        let is_open = forward.dst.items.iter().any(any_destination) && !forward.dst.negated;
+        let dst = AddressMatch { items: vec![translated], negated: false };
+        let matches = Match { from, src: forward.dst, dst, ..forward };
+        self.push_nat(rule, matches.clone(), Translation::Keep, destination.clone());
+        if !is_open {
+            // Whether others than those the rule names are translated back is not documented.
+            let message = "whom a bi-directional rule translates back for is not modelled";
+            self.problems.unsupported("bi-directional-destination", fixed.at(), message);
+            let mut others = Match { src: AddressMatch::any(), ..matches };
+            keep_to_ipv4(&mut others.src);
+            let text = "bi-directional rules translate back for everyone".to_owned();
+            others.unknown.push(At::new(text, fixed.at()));
+            self.push_nat(rule, others, Translation::Keep, destination);
+        }
     }
 
     /// The one prefix a name stands for, hosts included.

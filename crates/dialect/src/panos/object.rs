@@ -12,6 +12,7 @@ use parefeu_policy::{
 use super::convert::Converter;
 use super::filter::TagFilter;
 use super::literal;
+use super::profile::written;
 use super::scope::{Kind, Object, ScopeId};
 use super::tree::Element;
 
@@ -239,6 +240,7 @@ impl<'t> Converter<'t> {
             "sctp" => Some(Protocol::SCTP),
             _ => None,
         };
+        self.report_service_fields(protocol);
         let dst = protocol.value("port");
         let src = protocol.value("source-port");
         let (Some(number), Some(dst)) = (number, dst) else {
@@ -257,6 +259,27 @@ impl<'t> Converter<'t> {
             _ => ServiceItem::Unknown(format!("ports {}", dst.name())),
         };
         At::new(item, at)
+    }
+
+    /// What a service says besides its ports.
+    fn report_service_fields(&mut self, protocol: Element<'t>) {
+        for field in protocol.children() {
+            match field.name() {
+                "port" | "source-port" => {}
+                // Its own timers, or `no`.
+                "override" => {
+                    if let Some(timers) = field.child("yes").filter(|it| it.children().count() > 0)
+                    {
+                        let message = format!(
+                            "timers of a service of its own are not modelled: {}",
+                            written(timers, "override")
+                        );
+                        self.problems.unsupported("service-timers", field.at(), message);
+                    }
+                }
+                _ => self.unknown_element(field, "service object"),
+            }
+        }
     }
 
     fn port_set(&mut self, value: Element<'t>) -> Option<PortSet> {

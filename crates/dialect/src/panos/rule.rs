@@ -2,9 +2,13 @@
 
 use std::collections::BTreeSet;
 
-use parefeu_policy::{Action, AddressMatch, At, Match, Names, ResetSide, Rule, ZoneRelation};
+use parefeu_policy::{
+    Action, AddressItem, AddressMatch, At, Match, Names, ResetSide, Rule, ZoneRelation,
+};
 
 use super::convert::{Converter, Place};
+use super::literal;
+use super::profile::written;
 use super::scope::Kind;
 use super::tree::Element;
 
@@ -30,7 +34,7 @@ impl<'t> Converter<'t> {
         let mut unknown = Vec::new();
         for field in rule.children() {
             let name = field.name();
-            if !FIELDS.contains(&name) && !IRRELEVANT.contains(&name) {
+            if !FIELDS.contains(&name) && !IRRELEVANT.contains(&name) && !is_idle(field) {
                 self.unknown_element(field, "security rule");
                 unknown.push(At::new(format!("security rule field {name}"), field.at()));
             }
@@ -48,10 +52,13 @@ impl<'t> Converter<'t> {
         let to = match relation {
             // An intrazone rule has no destination zone of its own.
             ZoneRelation::Intrazone => Names::Any,
-            _ => self.zones_of(rule, "to", place, &mut unknown),
+            _ => self.zones_to(rule, place, &mut unknown),
         };
         let src = self.addresses_of(rule, "source", place, &mut unknown);
-        let dst = self.addresses_of(rule, "destination", place, &mut unknown);
+        let mut dst = self.addresses_of(rule, "destination", place, &mut unknown);
+        if self.is_for_groups(rule, place) {
+            keep_to_groups(&mut dst);
+        }
         let services: Vec<_> = self
             .required(rule, "service", &mut unknown)
             .into_iter()
@@ -62,8 +69,9 @@ impl<'t> Converter<'t> {
         unknown.extend(applied.unknown);
         let url_categories = self.categories_of(rule, place, &mut unknown);
         let users = self.users_of(rule, &mut unknown);
+        let from = self.zones_with_users(rule, from, place, &mut unknown);
         self.conditions_of(rule, &mut unknown);
-        let schedule = rule.value("schedule").map(|it| self.schedule_named(it, place));
+        let schedule = self.schedule_of(rule, place, &mut unknown);
         Rule {
             name: rule.name().to_owned(),
             at: rule.at(),
@@ -85,9 +93,20 @@ impl<'t> Converter<'t> {
             },
             action: self.action_of(rule),
             log: logs(rule),
-            profiles: self.profiles_of(rule, place),
+            profiles: self.inspection_of(rule, place),
             description: rule.value("description").map_or("", Element::name).to_owned(),
         }
+    }
+
+    /// What inspects the traffic of a rule, and whether it leaves answers out.
+    fn inspection_of(&mut self, rule: Element<'t>, place: Place) -> Vec<String> {
+        let mut profiles = self.profiles_of(rule, place);
+        let option = "disable-server-response-inspection";
+        let option = rule.child("option").filter(|it| it.says_yes(option)).map(|_| option);
+        if !profiles.is_empty() {
+            profiles.extend(option.map(str::to_owned));
+        }
+        profiles
     }
 
     /// The values of a field without which PAN-OS refuses the rule; absent, it is an unknown
@@ -116,6 +135,37 @@ impl<'t> Converter<'t> {
     ) -> Names {
         let members = self.required(rule, field, unknown);
         if members.is_empty() { Names::Any } else { self.resolve_zones(place.domain, &members) }
+    }
+
+    /// The destination zones. `multicast` is one that PAN-OS predefines for traffic to groups
+    /// ("Configure IP Multicast", PAN-OS Networking Administrator's Guide); which packets reach it
+    /// is not told here.
+    fn zones_to(
+        &mut self,
+        rule: Element<'t>,
+        place: Place,
+        unknown: &mut Vec<At<String>>,
+    ) -> Names {
+        let group = |it: &Element<'t>| it.name() == MULTICAST;
+        let Some(named) = rule.under("to").find(group) else {
+            return self.zones_of(rule, "to", place, unknown);
+        };
+        if self.zones.knows(place.domain, MULTICAST) {
+            return self.zones_of(rule, "to", place, unknown);
+        }
+        let message = "which packets go to groups of receivers is not modelled";
+        self.problems.unsupported("multicast", named.at(), message);
+        let others: Vec<&str> = rule.under("to").map(Element::name).collect();
+        unknown.push(At::new(format!("destination zone {}", others.join(", ")), named.at()));
+        Names::Any
+    }
+
+    /// Whether the predefined zone for groups is the only one a rule leads to.
+    fn is_for_groups(&self, rule: Element<'t>, place: Place) -> bool {
+        let mut zones = rule.under("to").map(Element::name).peekable();
+        zones.peek().is_some()
+            && zones.all(|zone| zone == MULTICAST)
+            && !self.zones.knows(place.domain, MULTICAST)
     }
 
     pub(super) fn addresses_of(
@@ -198,20 +248,27 @@ impl<'t> Converter<'t> {
             self.problems.unsupported("host-information", rule.at(), message);
             unknown.push(At::new(format!("{field} {}", listed.join(", ")), rule.at()));
         }
-        let Some(target) = rule.child("target") else { return };
-        let mut listed: Vec<&str> = target.under("devices").map(Element::name).collect();
-        listed.sort_unstable();
-        if !listed.is_empty() {
-            let except = if target.says_yes("negate") { "all devices but " } else { "" };
+        if target_of(rule, unknown) {
             let message = "which device the rule is for is not evaluated";
-            self.problems.unsupported("rule-target", target.at(), message);
-            unknown.push(At::new(format!("target {except}{}", listed.join(", ")), target.at()));
+            self.problems.unsupported("rule-target", rule.at(), message);
         }
     }
 
-    fn schedule_named(&mut self, name: Element<'t>, place: Place) -> At<String> {
+    /// The schedule of a rule; one whose times are not understood is an unknown condition.
+    pub(super) fn schedule_of(
+        &mut self,
+        rule: Element<'t>,
+        place: Place,
+        unknown: &mut Vec<At<String>>,
+    ) -> Option<At<String>> {
+        let name = rule.value("schedule")?;
         let found = self.scopes.find(Kind::Schedule, place.scope, name.name());
-        At::new(found.map_or(name.name(), |object| &object.name).to_owned(), name.at())
+        let meant = found.map_or(name.name(), |object| &object.name);
+        if let Some(times) = self.untold_schedules.get(meant) {
+            unknown.push(At::new(times.clone(), name.at()));
+            return None;
+        }
+        Some(At::new(meant.to_owned(), name.at()))
     }
 
     fn action_of(&mut self, rule: Element<'t>) -> Action {
@@ -220,11 +277,19 @@ impl<'t> Converter<'t> {
             self.problems.suspicious("missing-action", rule.at(), message);
             return Action::Deny;
         };
-        action_named(action.name()).unwrap_or_else(|| {
-            let message = format!("`{}` is no action", action.name());
-            self.problems.error("bad-action", action.at(), message);
-            Action::Deny
-        })
+        match action_named(action.name()) {
+            // *Send ICMP Unreachable* ("Building Blocks in a Security Policy Rule", PAN-OS Web
+            // Interface Help).
+            Some(Action::Drop) if rule.says_yes("icmp-unreachable") => {
+                Action::Reset(ResetSide::SenderByIcmp)
+            }
+            Some(action) => action,
+            None => {
+                let message = format!("`{}` is no action", action.name());
+                self.problems.error("bad-action", action.at(), message);
+                Action::Deny
+            }
+        }
     }
 
     /// `intrazone-default` and `interzone-default`, as the first of `rule_bases` that says so
@@ -264,48 +329,46 @@ impl<'t> Converter<'t> {
         })
     }
 
-    /// Policies beside the security rules that change what happens to traffic.
+    /// Policies beside the security rules that are not modelled; others come in front of them.
     fn report_policies(&mut self, rule_base: Element<'t>) {
         for section in rule_base.children() {
-            let (code, message) = match section.name() {
-                "pbf" => ("policy-based-forwarding", "policy-based forwarding is not modelled"),
-                "application-override" => {
-                    ("application-override", "application override is not modelled")
-                }
-                "decryption" => ("decryption", "decryption is not modelled"),
-                "dos" => ("dos-protection", "rules that deny for DoS protection are not modelled"),
-                "authentication" | "captive-portal" => {
-                    ("authentication-policy", "authentication before access is not modelled")
-                }
-                "security"
-                | "nat"
-                | "default-security-rules"
-                | "qos"
-                | "tunnel-inspect"
-                | "sdwan"
-                | "network-packet-broker" => continue,
-                _ => {
+            if section.name() != "decryption" {
+                if !POLICIES.contains(&section.name()) {
                     self.unknown_element(section, "rule base");
-                    continue;
                 }
-            };
+                continue;
+            }
             let rules = section.under("rules").filter(|rule| !rule.says_yes("disabled"));
-            for rule in rules.filter(|rule| changes_verdicts(section.name(), *rule)) {
-                self.problems.unsupported(code, rule.at(), message);
+            let acts =
+                |it: &Element<'_>| it.value("action").map(Element::name) != Some("no-decrypt");
+            for rule in rules.filter(acts) {
+                let message = "decryption is not modelled";
+                self.problems.unsupported("decryption", rule.at(), message);
             }
         }
     }
 }
 
-/// Whether a rule of another policy can change a verdict.
-fn changes_verdicts(policy: &str, rule: Element<'_>) -> bool {
-    let action = rule.value("action").map_or("", Element::name);
-    match policy {
-        "decryption" => action != "no-decrypt",
-        // The action of DoS rules is an element: `deny`, `allow` or `protect`.
-        "dos" => action == "deny" || rule.path(&["action", "deny"]).is_some(),
-        _ => true,
+/// Whether a rule is for some devices only, and which: by serial number and virtual system, or
+/// by tag.
+pub(super) fn target_of(rule: Element<'_>, unknown: &mut Vec<At<String>>) -> bool {
+    let Some(target) = rule.child("target") else { return false };
+    let lists = ["devices", "tags"].into_iter().filter_map(|list| target.child(list));
+    let lists = lists.filter(|list| list.children().next().is_some());
+    let listed: Vec<String> = lists.map(|list| written(list, list.name())).collect();
+    if listed.is_empty() {
+        return false;
     }
+    let except = if target.says_yes("negate") { "all but " } else { "" };
+    unknown.push(At::new(format!("target {except}{}", listed.join(" ")), target.at()));
+    true
+}
+
+/// Whether a field excludes nothing: it says any, or no.
+fn is_idle(field: Element<'_>) -> bool {
+    let mut values = field.children().map(Element::name).peekable();
+    let Some(first) = values.peek().copied() else { return false };
+    matches!(first, "any" | "no") && values.all(|value| value == first)
 }
 
 fn action_named(name: &str) -> Option<Action> {
@@ -354,3 +417,32 @@ const FIELDS: &[&str] = &[
 /// The fields of a security rule that change nothing about who may talk to whom.
 const IRRELEVANT: &[&str] =
     &["tag", "group-tag", "log-setting", "qos", "option", "icmp-unreachable", "uuid", "loc", "id"];
+
+/// Makes any destination any group (RFC 5771, RFC 4291 §2.7).
+fn keep_to_groups(addresses: &mut AddressMatch) {
+    if addresses.negated || addresses.items.iter().all(|it| it.value != AddressItem::Any) {
+        return;
+    }
+    let at = addresses.items.first().map(|it| it.at).unwrap_or_default();
+    let groups = ["224.0.0.0/4", "ff00::/8"].into_iter().filter_map(literal::network);
+    addresses.items = groups.map(|it| At::new(AddressItem::Network(it), at)).collect();
+}
+
+/// The predefined zone of traffic to groups of receivers.
+const MULTICAST: &str = "multicast";
+
+/// The policies of a rule base that are read elsewhere, or that change no verdict.
+const POLICIES: &[&str] = &[
+    "security",
+    "nat",
+    "default-security-rules",
+    "qos",
+    "sdwan",
+    "network-packet-broker",
+    "tunnel-inspect",
+    "dos",
+    "pbf",
+    "authentication",
+    "captive-portal",
+    "application-override",
+];

@@ -4,6 +4,7 @@ use parefeu_net::Timestamp;
 use parefeu_policy::Schedule;
 
 use super::convert::Converter;
+use super::profile::written;
 use super::scope::Kind;
 use super::tree::Element;
 
@@ -22,6 +23,14 @@ impl Converter<'_> {
                 self.firewall.schedules.push(schedule);
                 continue;
             };
+            if let Some(range) = ranges_of_days(kind).into_iter().find(|it| runs_past_midnight(*it))
+            {
+                let message = "whether times run past midnight is not documented";
+                self.problems.unsupported("overnight", range.at(), message);
+                let times = format!("schedule {}", written(kind, "times"));
+                self.untold_schedules.insert(schedule.name, times);
+                continue;
+            }
             for range in kind.child("recurring").into_iter().flat_map(|it| it.under("daily")) {
                 match weekly(range) {
                     Some((first, last)) => {
@@ -59,6 +68,19 @@ impl Converter<'_> {
         let message = format!("`{}` is no range of times", range.name());
         self.problems.error("bad-time", range.at(), message);
     }
+}
+
+/// The ranges of hours, of every day or of one.
+fn ranges_of_days(kind: Element<'_>) -> Vec<Element<'_>> {
+    let Some(recurring) = kind.child("recurring") else { return Vec::new() };
+    let weekly = recurring.under("weekly").flat_map(Element::children);
+    recurring.under("daily").chain(weekly).collect()
+}
+
+/// Whether a range ends before it begins, or where it does.
+fn runs_past_midnight(range: Element<'_>) -> bool {
+    let Some((first, last)) = range.name().split_once('-') else { return false };
+    clock(first).zip(clock(last)).is_some_and(|(first, last)| first >= last)
 }
 
 /// `HH:MM-HH:MM` as seconds of a day.

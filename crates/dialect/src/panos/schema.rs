@@ -98,11 +98,13 @@ pub(super) static CONFIG: Fields = container(
         (Inside(&CONFIG), &["config"]),
         (Inside(&READONLY), &["readonly"]),
         (Inside(&POLICY), &["policy"]),
+        (Inside(&PUSHED), &["panorama"]),
     ],
     Some(&VSYS),
 );
 static OPEN: Fields = container(&[], None);
 static POLICY: Fields = container(&[(Inside(&VSYS), &["panorama"])], None);
+static PUSHED: Fields = container(&[(Entries(&VSYS), &["vsys"])], None);
 static TEMPLATE: Fields = container(
     &[
         (Inside(&CONFIG), &["config"]),

@@ -167,6 +167,11 @@ impl<'t> Scopes<'t> {
         }
     }
 
+    /// The elements that hold the definitions.
+    pub(super) fn parts(&self) -> impl Iterator<Item = Element<'t>> {
+        self.list.iter().flat_map(|scope| scope.parts.iter().copied())
+    }
+
     /// Every definition of a kind.
     pub(super) fn all(&self, kind: Kind) -> &[Object<'t>] {
         self.objects.get(&kind).map(Vec::as_slice).unwrap_or_default()

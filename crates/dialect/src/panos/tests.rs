@@ -13,6 +13,7 @@ use proptest::{prop_assert, proptest};
 use crate::panos;
 
 mod network;
+mod rules;
 mod set;
 
 fn linked(config: &str) -> (Option<LinkedFirewall>, Diagnostics) {
@@ -590,7 +591,9 @@ fn what_is_not_modelled_is_named_and_doubted() {
         ("action allow colour blue", "unsupported unknown-element"),
         ("application saas action allow", "unsupported application-filter"),
     ] {
-        let config = with_network(&rule("x", fields)) + "set application-filter saas risk 5\n";
+        let config = with_network(&rule("x", fields))
+            + "set application-filter saas risk 5\n\
+               set zone trust enable-user-identification yes\n";
         check_problems(&config, &[code]);
         let firewall = linked(&config).0.unwrap();
         let found = judge(&firewall, "trust 10.0.0.5 192.0.2.1 tcp 80");

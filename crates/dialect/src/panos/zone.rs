@@ -4,7 +4,8 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use parefeu_policy::{At, Names, Span, Zone};
 
-use super::convert::Converter;
+use super::convert::{Converter, Place};
+use super::profile::written;
 use super::tree::Element;
 
 /// A virtual system or shared gateway: what has zones of its own.
@@ -25,6 +26,20 @@ pub(super) struct Zones {
     pub(super) implicit: bool,
     /// Zones already declared because a rule names them.
     declared: BTreeSet<String>,
+    /// For which addresses of a zone users are known.
+    users: BTreeMap<String, Users>,
+    /// Zone protection profiles by the zone they protect.
+    pub(super) protection: Vec<(String, At<String>)>,
+    /// The zones that have a rule base for what protects them.
+    pub(super) protecting: Vec<At<String>>,
+}
+
+/// For which addresses of a zone the firewall applies what it knows of users.
+enum Users {
+    None,
+    All,
+    /// Not all; the text names which.
+    Some(String),
 }
 
 struct Domain {
@@ -55,6 +70,11 @@ impl Zones {
 
     pub(super) fn of_interface(&self, interface: &str) -> Option<&At<String>> {
         self.of_interface.get(interface)
+    }
+
+    /// Whether a domain defines a zone of that name.
+    pub(super) fn knows(&self, domain: DomainId, name: &str) -> bool {
+        self.meanings.contains_key(&(domain, name.to_owned()))
     }
 
     /// The zones of a domain as a match.
@@ -106,11 +126,15 @@ impl<'t> Converter<'t> {
         for kind in zone.under("network") {
             let interfaces = match kind.name() {
                 "layer3" | "layer2" | "virtual-wire" | "tap" => Some(kind),
-                "zone-protection-profile"
-                | "enable-packet-buffer-protection"
-                | "log-setting"
-                | "tunnel"
-                | "net-inspection" => None,
+                "zone-protection-profile" => {
+                    let profile = kind.children().last().map(Element::named);
+                    let protected = profile.map(|profile| (unique.clone(), profile));
+                    self.zones.protection.extend(protected);
+                    None
+                }
+                "enable-packet-buffer-protection" | "log-setting" | "tunnel" | "net-inspection" => {
+                    None
+                }
                 _ => {
                     self.unknown_element(kind, "zone");
                     None
@@ -127,6 +151,10 @@ impl<'t> Converter<'t> {
                 }
             }
         }
+        for field in zone.children().filter(|it| !FIELDS.contains(&it.name())) {
+            self.unknown_element(field, "zone");
+        }
+        self.zones.users.insert(unique.clone(), users_of(zone));
         let meaning = (domain, zone.name().to_owned());
         self.zones.meanings.insert(meaning, vec![unique.clone()]);
         if let Some(domain) = self.zones.domains.get_mut(domain.0) {
@@ -188,6 +216,54 @@ impl<'t> Converter<'t> {
         Names::OneOf(names)
     }
 
+    /// The zones from which a rule that names users can match: without user identification a zone
+    /// has none ("Building Blocks of Security Zones", PAN-OS Web Interface Help).
+    pub(super) fn zones_with_users(
+        &mut self,
+        rule: Element<'t>,
+        from: Names,
+        place: Place,
+        unknown: &mut Vec<At<String>>,
+    ) -> Names {
+        let listed: Vec<&str> = rule.under("source-user").map(Element::name).collect();
+        // Users who are not known are those of a zone without identification as well.
+        let open = |user: &str| user == "any" || user == "unknown";
+        if listed.is_empty() || listed.iter().any(|user| open(user)) {
+            return from;
+        }
+        let at = rule.at();
+        let zones = match &from {
+            Names::Any if self.zones.implicit => return from,
+            Names::Any => self.zones.all_of(place.domain, at),
+            _ => from.clone(),
+        };
+        let users = |zone: &At<String>| self.zones.users.get(&zone.value);
+        let without = |zone: &At<String>| matches!(users(zone), Some(Users::None));
+        let some = zones.listed().iter().filter_map(|zone| match users(zone)? {
+            Users::Some(text) => Some(format!("zone {} {text}", zone.value)),
+            _ => None,
+        });
+        let mut some: Vec<String> = some.collect();
+        if !some.is_empty() {
+            some.sort_unstable();
+            let message = "for which addresses of a zone users are known is not evaluated";
+            self.problems.unsupported("user-acl", at, message);
+            unknown.push(At::new(format!("users known in {}", some.join(", ")), at));
+        }
+        let (silent, speaking): (Vec<_>, Vec<_>) =
+            zones.listed().iter().cloned().partition(|zone| without(zone));
+        if silent.is_empty() {
+            return from;
+        }
+        if from != Names::Any || speaking.is_empty() {
+            let names: Vec<String> = silent.into_iter().map(|zone| zone.value).collect();
+            let names = names.join(", ");
+            let message = format!("no users are known in {names}: the rule does not match there");
+            self.problems.suspicious("no-user-identification", at, message);
+        }
+        Names::OneOf(speaking)
+    }
+
     /// Declares the zone of interfaces that are in none.
     pub(super) fn add_zone_of_absence(&mut self) {
         if self.firewall.zones.iter().all(|zone| zone.name != NO_ZONE) {
@@ -195,3 +271,28 @@ impl<'t> Converter<'t> {
         }
     }
 }
+
+fn users_of(zone: Element<'_>) -> Users {
+    if !zone.says_yes("enable-user-identification") {
+        return Users::None;
+    }
+    let lists = zone.child("user-acl").filter(|acl| {
+        ["include-list", "exclude-list"].iter().any(|list| acl.under(list).next().is_some())
+    });
+    lists.map_or(Users::All, |acl| Users::Some(written(acl, "user-acl")))
+}
+
+/// The fields of a zone that are read, or that change nothing about who may talk to whom.
+const FIELDS: &[&str] = &[
+    "network",
+    "enable-user-identification",
+    "enable-device-identification",
+    "user-acl",
+    "device-acl",
+    "description",
+    "tag",
+    "id",
+    "loc",
+    "uuid",
+    "color",
+];

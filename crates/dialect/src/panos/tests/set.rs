@@ -192,7 +192,7 @@ fn interfaces_and_objects_are_read_in_one_line() {
                  create-default-route no\n\
                  set network virtual-router default interface ethernet1/4 routing-table ip \
                  static-route s destination 198.51.100.0/24 nexthop ip-address 10.4.0.9\n\
-                 set zone lab network layer3 ethernet1/4 zone-protection-profile p\n\
+                 set zone lab network layer3 ethernet1/4 enable-user-identification yes\n\
                  set address a description d ip-netmask 198.51.100.7 tag [ t u ]\n\
                  set service s protocol tcp port 80 source-port 1-65535 override no tag t\n";
     let allow = rule("x", "to lab destination a service s action allow");
