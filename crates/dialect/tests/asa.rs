@@ -62,7 +62,10 @@ fn the_demonstration_is_understood_to_the_last_line() {
     let (linked, firewall) = (linked.unwrap(), import.firewall.unwrap());
     let nat = [&firewall.destination_nat, &firewall.source_nat].map(|table| table.rules.len());
     let layers: Vec<_> = linked.layers.iter().map(|layer| layer.name.as_ref()).collect();
-    assert_eq!((firewall.name.as_str(), nat, layers), ("fw-web-01", [13, 17], vec!["ingress"]));
+    assert_eq!(
+        (firewall.name.as_str(), nat, layers),
+        ("fw-web-01", [13, 17], vec!["translation", "ingress"])
+    );
     for (packet, expected) in [
         // The public address of a shop, by its static translation.
         (

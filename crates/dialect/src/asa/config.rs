@@ -1,6 +1,6 @@
 //! What a configuration says, in the vendor's words.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::net::IpAddr;
 use std::time::Duration;
 
@@ -225,6 +225,8 @@ pub(super) enum AccessPlace {
 pub(super) struct InterfacePair {
     pub(super) real: Option<At<String>>,
     pub(super) mapped: Option<At<String>>,
+    /// Whether routes decide where untranslated packets leave, whatever interfaces are named.
+    pub(super) route_lookup: bool,
 }
 
 /// Whether addresses are mapped one to one or hidden.
@@ -322,6 +324,8 @@ pub(super) struct Names<'a> {
     /// `name ADDRESS TEXT`.
     pub(super) addresses: HashMap<&'a str, IpAddr>,
     pub(super) groups: HashMap<&'a str, GroupKind>,
+    /// `object network NAME`.
+    pub(super) objects: HashSet<&'a str>,
     /// Before 9.0 `any` in an access list means IPv4 only.
     pub(super) any_is_v4: bool,
 }

@@ -44,6 +44,9 @@ fn scan(text: &str) -> Names<'_> {
                     names.addresses.insert(name, address);
                 }
             }
+            "object" if word() == "network" => {
+                names.objects.insert(word());
+            }
             "object-group" => {
                 let (kind, name, protocol) = (word(), word(), word());
                 if let Some(kind) = group_kind(kind, protocol) {
@@ -167,7 +170,7 @@ impl<'a> Reader<'a> {
                 self.block = Block::Interface;
             }
             "nat" if !translation::is_before_8_3(&words) => {
-                let (nat, refusal) = translation::manual_nat(&self.names, &mut words);
+                let (nat, refusal) = translation::manual_nat(&mut words);
                 self.config.manual_nat.push(nat);
                 refusal.map_or(Ok(()), Err)?;
             }
@@ -226,7 +229,10 @@ impl<'a> Reader<'a> {
                 let message = "a configuration states what is; this line takes something away";
                 self.problems.unsupported("not-modelled", line.at, message);
             }
-            ("nat", _) => self.not_modelled(line, ignored::not_modelled("static", "", "")),
+            ("nat" | "static" | "global" | "alias", _) => {
+                self.not_modelled(line, ignored::not_modelled("static", "", ""));
+                self.config.manual_nat.push(translation::unknown(line, AddressItem::Any));
+            }
             ("crypto", "map" | "dynamic-map") if line.has("match") => {
                 let message = "which traffic goes through VPN tunnels is not modelled";
                 self.problems.unsupported("vpn", line.at, message);

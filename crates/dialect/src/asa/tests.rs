@@ -1,5 +1,7 @@
 //! Small configurations, one idea each.
 
+mod nat;
+
 use std::fmt::Write as _;
 use std::net::IpAddr;
 
@@ -320,7 +322,7 @@ access-list in extended permit tcp any host 10.0.50.10
 access-group in in interface outside
 ";
     check(lines, "outside tcp 198.51.100.1 999 203.0.113.10 443", "allow 4 to 10.0.50.10:443");
-    check(lines, "outside tcp 198.51.100.1 999 10.0.50.10 443", "allow 4");
+    check(lines, "outside tcp 198.51.100.1 999 10.0.50.10 443", "deny 3");
     check(lines, "dmz tcp 10.0.50.10 999 198.51.100.1 443", "allow 0 from 203.0.113.10:999");
     check(lines, "dmz tcp 10.0.50.11 999 198.51.100.1 443", "allow 0");
 }

@@ -3,7 +3,9 @@
 use ipnet::IpNet;
 use parefeu_policy::{AddressItem, At};
 
-use super::config::{InterfacePair, ManualNat, Mapped, Names, NatKind, ObjectNat, Section};
+use super::config::{
+    GroupKind, InterfacePair, ManualNat, Mapped, Names, NatKind, ObjectNat, Section,
+};
 use super::line::{Line, Parsed, Refusal, Word, Words, normalised};
 use super::{names, term};
 
@@ -19,7 +21,7 @@ fn interfaces(words: &mut Words<'_>) -> Parsed<InterfacePair> {
         return Err(Refusal::is_no(first, "pair of interfaces"));
     };
     let side = |name: &str| (name != "any").then(|| At::new(name.to_owned(), first.at));
-    Ok(InterfacePair { real: side(real), mapped: side(mapped) })
+    Ok(InterfacePair { real: side(real), mapped: side(mapped), route_lookup: false })
 }
 
 /// Whether a line is the `nat (INTERFACE) ID …` of 8.2 and earlier.
@@ -35,18 +37,19 @@ pub(super) fn object_nat(
     words: &mut Words<'_>,
 ) -> Parsed<ObjectNat> {
     let at = words.line().at;
-    let interfaces = if words.peek_text().starts_with('(') {
+    let mut interfaces = if words.peek_text().starts_with('(') {
         interfaces(words)?
     } else {
         InterfacePair::default()
     };
     let kind = kind(words)?;
-    let mapped = mapped(names, words)?;
+    let mapped = mapped(words, |word| object_or_address(names, word))?;
     let fallback = fallback(words);
     let mut service = None;
     while let Some(word) = words.next() {
         match word.text {
-            "dns" | "no-proxy-arp" | "route-lookup" | "net-to-net" => {}
+            "dns" | "no-proxy-arp" | "net-to-net" => {}
+            "route-lookup" => interfaces.route_lookup = true,
             "service" => {
                 let protocol = words.expect("a protocol")?;
                 let number = names::protocol(protocol.text).filter(|it| it.has_ports());
@@ -69,8 +72,8 @@ fn kind(words: &mut Words<'_>) -> Parsed<NatKind> {
     }
 }
 
-/// What addresses become: `interface`, `pat-pool NAME`, an address, a prefix or an object.
-fn mapped(names: &Names<'_>, words: &mut Words<'_>) -> Parsed<Mapped> {
+/// What addresses become: `interface`, `pat-pool NAME`, or what `read` makes of a word.
+fn mapped(words: &mut Words<'_>, read: impl Fn(Word<'_>) -> At<AddressItem>) -> Parsed<Mapped> {
     let word = words.expect("a mapped address")?;
     let mapped = match word.text {
         "interface" => {
@@ -79,11 +82,11 @@ fn mapped(names: &Names<'_>, words: &mut Words<'_>) -> Parsed<Mapped> {
         }
         "pat-pool" => {
             let pool = words.expect("a pool")?;
-            let pool = Mapped::PatPool(object_or_address(names, pool));
+            let pool = Mapped::PatPool(read(pool));
             pool_options(words);
             pool
         }
-        _ => Mapped::To(object_or_address(names, word)),
+        _ => Mapped::To(read(word)),
     };
     Ok(mapped)
 }
@@ -108,10 +111,15 @@ fn pool_options(words: &mut Words<'_>) {
     }
 }
 
+/// The mapped side of object NAT. What is the name of an object is that object, whether or not it
+/// looks like an address or is a `name` too.
 fn object_or_address(names: &Names<'_>, word: Word<'_>) -> At<AddressItem> {
-    let item = if word.text == "any" {
-        AddressItem::Any
-    } else if let Ok(network) = word.text.parse::<IpNet>() {
+    let is_object = names.objects.contains(word.text)
+        || names.groups.get(word.text) == Some(&GroupKind::Network);
+    if is_object || word.text == "any" {
+        return object(word);
+    }
+    let item = if let Ok(network) = word.text.parse::<IpNet>() {
         AddressItem::Network(network)
     } else if let Ok(address) = term::ip(names, word) {
         AddressItem::Network(IpNet::from(address))
@@ -121,12 +129,22 @@ fn object_or_address(names: &Names<'_>, word: Word<'_>) -> At<AddressItem> {
     At::new(item, word.at)
 }
 
+/// An end of twice NAT, which takes *any*, objects and groups only (CLI guide, "Twice NAT": objects
+/// are required unless `any` or `interface` is written).
+fn object(word: Word<'_>) -> At<AddressItem> {
+    let item = match word.text {
+        "any" => AddressItem::Any,
+        name => AddressItem::Object(name.to_owned()),
+    };
+    At::new(item, word.at)
+}
+
 /// Twice NAT; the word `nat` already read. A line that is not understood comes back as one that
 /// perhaps matches.
-pub(super) fn manual_nat(names: &Names<'_>, words: &mut Words<'_>) -> (ManualNat, Option<Refusal>) {
+pub(super) fn manual_nat(words: &mut Words<'_>) -> (ManualNat, Option<Refusal>) {
     let line = words.line();
     let mut nat = unknown(line, AddressItem::Any);
-    let refusal = fill(&mut nat, names, words).err();
+    let refusal = fill(&mut nat, words).err();
     if refusal.is_none() {
         nat.unknown = None;
     }
@@ -153,7 +171,7 @@ pub(super) fn unknown(line: Line<'_>, real: AddressItem) -> ManualNat {
     }
 }
 
-fn fill(nat: &mut ManualNat, names: &Names<'_>, words: &mut Words<'_>) -> Parsed<()> {
+fn fill(nat: &mut ManualNat, words: &mut Words<'_>) -> Parsed<()> {
     if words.peek_text().starts_with('(') {
         nat.interfaces = interfaces(words)?;
     }
@@ -170,8 +188,8 @@ fn fill(nat: &mut ManualNat, names: &Names<'_>, words: &mut Words<'_>) -> Parsed
     }
     nat.kind = kind(words)?;
     let real = words.expect("a real address")?;
-    nat.real_src = object_or_address(names, real);
-    nat.mapped_src = mapped(names, words)?;
+    nat.real_src = object(real);
+    nat.mapped_src = mapped(words, object)?;
     nat.fallback = fallback(words);
     while let Some(word) = words.next() {
         match word.text {
@@ -183,10 +201,10 @@ fn fill(nat: &mut ManualNat, names: &Names<'_>, words: &mut Words<'_>) -> Parsed
                 let shown = words.expect("a mapped address")?;
                 let shown = match shown.text {
                     "interface" => Mapped::Interface,
-                    _ => Mapped::To(object_or_address(names, shown)),
+                    _ => Mapped::To(object(shown)),
                 };
                 let real = words.expect("a real address")?;
-                nat.dst = Some((shown, object_or_address(names, real)));
+                nat.dst = Some((shown, object(real)));
             }
             "service" => {
                 let (real, mapped) = (words.expect("a service")?, words.expect("a service")?);
@@ -195,7 +213,8 @@ fn fill(nat: &mut ManualNat, names: &Names<'_>, words: &mut Words<'_>) -> Parsed
             }
             "unidirectional" => nat.unidirectional = true,
             "inactive" => nat.inactive = true,
-            "dns" | "no-proxy-arp" | "route-lookup" | "net-to-net" => {}
+            "route-lookup" => nat.interfaces.route_lookup = true,
+            "dns" | "no-proxy-arp" | "net-to-net" => {}
             "description" => return Ok(()),
             _ => return Err(Refusal::unexpected(word)),
         }

@@ -42,8 +42,18 @@ impl Run {
     }
 
     /// How many addresses follow the first one.
-    const fn span(self) -> u128 {
+    pub(super) const fn span(self) -> u128 {
         self.last - self.first
+    }
+
+    /// Whether every address of another run belongs.
+    pub(super) const fn covers(self, other: Self) -> bool {
+        self.v6 == other.v6 && self.first <= other.first && other.last <= self.last
+    }
+
+    /// Whether the runs share an address.
+    pub(super) const fn overlaps(self, other: Self) -> bool {
+        self.v6 == other.v6 && self.first <= other.last && other.first <= self.last
     }
 }
 

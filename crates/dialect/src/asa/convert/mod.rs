@@ -2,10 +2,13 @@
 
 mod filter;
 mod group;
+mod halves;
 mod inspection;
 mod mapping;
 mod nat;
 mod pipeline;
+mod reverse;
+mod route;
 mod schedule;
 mod translate;
 

@@ -4,23 +4,26 @@
 //! object NAT in an order of its own (section 2), twice NAT after it (section 3); first match wins.
 //! A static rule works both ways: it gives the destination table a rule for connections from the
 //! mapped side. The device picks the egress interface of a translated packet from the rule; here
-//! the route to the real address does.
+//! the route to the real address does, and where the two differ the answer is not known.
 
 use parefeu_policy::set::{PortSet, ProtocolSet};
 use parefeu_policy::{AddressItem, At, Diagnostics, Firewall, NatTable, Sees, ServiceTerm, Span};
 
 use super::super::config::{Config, InterfacePair, ManualNat, Mapped, NatKind, ObjectNat, Section};
+use super::halves;
 use super::mapping::{self, Objects};
+use super::route::Routes;
 use super::translate::Translator;
 
 /// Adds both tables.
 pub(super) fn tables(config: &Config, firewall: &mut Firewall, problems: &mut Diagnostics) {
     let objects = Objects::new(&config.addresses);
+    let routes = Routes::new(firewall);
     let (before, after) = (
         section(config, Section::BeforeObjects, problems),
         section(config, Section::AfterObjects, problems),
     );
-    let mut tables = Translator::new(config, &objects, problems);
+    let mut tables = Translator::new(config, (&objects, &routes), problems);
     for (index, nat) in before.into_iter().enumerate() {
         tables.add(&Rule::manual(nat, format!("nat {}", index + 1)));
     }
@@ -30,8 +33,18 @@ pub(super) fn tables(config: &Config, firewall: &mut Firewall, problems: &mut Di
     for (index, nat) in after.into_iter().enumerate() {
         tables.add(&Rule::manual(nat, format!("nat after-auto {}", index + 1)));
     }
-    firewall.destination_nat = NatTable { rules: tables.dst, sees: Sees::Original };
-    firewall.source_nat = NatTable { rules: tables.src, sees: Sees::Translated };
+    let Translator { arrivals, src, refusals, .. } = tables;
+    let Some(sources) = halves::sources(&arrivals, src) else {
+        let at = config.manual_nat.first().map(|nat| nat.at);
+        let at = at.or(config.object_nat.first().map(|nat| nat.at)).unwrap_or_default();
+        let message = "rules that translate one packet together are too many";
+        problems.error("too-many-translations", at, message);
+        return;
+    };
+    refusals.apply(&arrivals, firewall);
+    let rules = arrivals.into_iter().map(|arrival| arrival.rule).collect();
+    firewall.destination_nat = NatTable { rules, sees: Sees::Original };
+    firewall.source_nat = NatTable { rules: sources, sees: Sees::Original };
 }
 
 /// A section takes this many rules that ask for a place before others; each moves what follows.

@@ -11,8 +11,11 @@ use parefeu_policy::{
 };
 
 use super::super::config::{Config, Mapped, NatKind, any_term};
+use super::halves::{Arrival, Source, WayOut, meet};
 use super::mapping::{self, Objects, Run};
 use super::nat::{Rule, Service};
+use super::reverse::{Cited, Refusals};
+use super::route::Routes;
 
 /// Why a rule is not modelled.
 type Refused = &'static str;
@@ -23,10 +26,13 @@ pub(super) struct Translator<'a> {
     objects: &'a Objects<'a>,
     /// Service objects that hold one term, by name.
     services: HashMap<&'a str, &'a ServiceTerm>,
-    /// The destination table.
-    pub(super) dst: Vec<NatRule>,
-    /// The source table.
+    routes: &'a Routes,
+    /// The destination table, with what becomes of the sources of what it matches.
+    pub(super) arrivals: Vec<Arrival>,
+    /// Rules that translate the source alone.
     pub(super) src: Vec<NatRule>,
+    /// What is refused on account of translations.
+    pub(super) refusals: Refusals,
     problems: &'a mut Diagnostics,
 }
 
@@ -58,7 +64,7 @@ enum Field {
 impl<'a> Translator<'a> {
     pub(super) fn new(
         config: &'a Config,
-        objects: &'a Objects<'a>,
+        (objects, routes): (&'a Objects<'a>, &'a Routes),
         problems: &'a mut Diagnostics,
     ) -> Self {
         let services = config.services.iter().filter_map(|object| match object.items.as_slice() {
@@ -66,7 +72,16 @@ impl<'a> Translator<'a> {
             _ => None,
         });
         let services = services.collect();
-        Self { config, objects, services, dst: Vec::new(), src: Vec::new(), problems }
+        Self {
+            config,
+            objects,
+            services,
+            routes,
+            arrivals: Vec::new(),
+            src: Vec::new(),
+            refusals: Refusals::default(),
+            problems,
+        }
     }
 
     /// Adds what a rule translates. What is not modelled is reported, and kept as a rule that
@@ -88,12 +103,26 @@ impl<'a> Translator<'a> {
     }
 
     fn add_unknown(&mut self, rule: &Rule<'_>, text: String) {
-        let unknown = vec![At::new(text, rule.at)];
-        let src = one(&rule.real);
-        let matches = Match { unknown: unknown.clone(), ..Match::default() };
-        self.dst.push(nat_rule(rule, matches, Translation::Keep));
-        let matches = Match { unknown, src, ..Match::default() };
-        self.src.push(nat_rule(rule, matches, Translation::Keep));
+        let unknown = vec![At::new(text.clone(), rule.at)];
+        let of = |matches: Match| Match { unknown: unknown.clone(), ..matches };
+        if rule.kind == NatKind::Dynamic && rule.dst.is_none() {
+            let matches = Match { dst: one(&rule.real), ..turned(rule, Match::default()) };
+            self.refusals.perhaps_reverse(rule.cited(), text.clone(), matches);
+        } else {
+            let matches = of(Match::default());
+            let rule_of_dst = nat_rule(rule, matches, Translation::Keep);
+            self.arrivals.push(Arrival { rule: rule_of_dst, source: Source::Open });
+            self.refusals.perhaps(rule.cited(), text.clone(), Match::default());
+        }
+        let matches = of(Match {
+            ingress: names(rule.interfaces.real.as_ref()),
+            egress: names(rule.interfaces.mapped.as_ref()),
+            src: one(&rule.real),
+            ..Match::default()
+        });
+        let to = vec![At::new(AddressItem::Unknown(text), rule.at)];
+        let translation = Translation::Pool { to, port: PortTranslation::Keep };
+        self.src.push(nat_rule(rule, matches, translation));
     }
 
     fn add_modelled(&mut self, rule: &Rule<'_>) -> Result<(), Refused> {
@@ -101,44 +130,122 @@ impl<'a> Translator<'a> {
         let peer = self.peer(rule)?;
         if rule.kind == NatKind::Dynamic {
             let (real, translation) = self.dynamic(rule)?;
-            self.add_forward_dst(rule, &ports, &real, &peer)?;
-            let matches = outbound(rule, &ports, &real, &peer);
-            self.src.push(nat_rule(rule, matches, translation));
+            let base = outbound(rule, &ports, &real, &peer);
+            let sources = vec![nat_rule(rule, base.clone(), translation)];
+            self.add_forward(rule, &ports, (base, sources), &peer)?;
+            self.add_reverse_path(rule, &ports, (&real, false), &peer);
             return Ok(());
         }
         let own = self.fixed(&rule.real, rule.mapped, rule.interfaces.mapped.as_ref())?;
-        self.add_forward_dst(rule, &ports, &own.real, &peer)?;
         let base = outbound(rule, &ports, &own.real, &peer);
-        let new = translated(rule, &base, Field::Src, &own.pairs_if(&ports.src), &ports.src)?;
-        self.src.extend(new);
+        let pairs = own.pairs_if(&ports.src);
+        let sources = translated(rule, &base, Field::Src, &pairs, &ports.src)?;
+        self.add_forward(rule, &ports, (base, sources), &peer)?;
+        self.add_reverse_path(rule, &ports, (&own.real, pairs.is_empty()), &peer);
         if !rule.unidirectional {
             self.add_reverse(rule, &ports, &own, &peer)?;
         }
         Ok(())
     }
 
-    /// Connections from the real side, whose destination is shown under another address or port.
-    fn add_forward_dst(
+    /// Connections from the real side. Where the rule says something of their destination too, both
+    /// halves hold together.
+    fn add_forward(
         &mut self,
         rule: &Rule<'_>,
         ports: &Ports,
-        real: &AddressMatch,
+        (base, sources): (Match, Vec<NatRule>),
         peer: &Fixed,
     ) -> Result<(), Refused> {
-        if rule.dst.is_none() && matches!(ports.dst, PortTranslation::Keep) {
+        if rule.is_one_sided(ports) {
+            self.src.extend(sources);
             return Ok(());
         }
-        let base = Match {
-            ingress: names(rule.interfaces.real.as_ref()),
-            src: real.clone(),
-            dst: peer.real.clone(),
-            services: service(rule, ports.real.clone()),
-            ..Match::default()
-        };
         let pairs = swapped(peer.pairs_if(&ports.dst));
-        let new = translated(rule, &base, Field::Dst, &pairs, &ports.dst)?;
-        self.dst.extend(new);
+        let rules = translated(rule, &base, Field::Dst, &pairs, &ports.dst)?;
+        self.add_earlier(rule, &base);
+        self.arrive(rules, Source::Tied(sources));
+        if rule.dst.is_some() && rule.diverts(peer) {
+            self.add_way_out(rule, rule.interfaces.mapped.as_ref(), base, (&peer.real, true));
+        }
         Ok(())
+    }
+
+    /// A packet that a rule above matches, which says nothing of its destination, is not asked
+    /// about further (CLI guide, "NAT Rule Order").
+    fn add_earlier(&mut self, rule: &Rule<'_>, base: &Match) {
+        let real = self.objects.runs(&rule.real.value);
+        let mut found = Vec::new();
+        for earlier in &self.src {
+            let runs = earlier.matches.src.items.iter().map(|item| self.objects.runs(&item.value));
+            let runs: Option<Vec<Run>> = runs.collect::<Option<Vec<_>>>().map(|it| it.concat());
+            let may_meet = runs.zip(real.as_ref()).is_none_or(|(runs, real)| {
+                runs.iter().any(|run| real.iter().any(|other| run.overlaps(*other)))
+            });
+            if let Some(matches) = meet(base, &earlier.matches).filter(|_| may_meet) {
+                let kept = NatRule { matches, ..earlier.clone() };
+                let source = Source::Tied(vec![kept.clone()]);
+                let rule = NatRule { translation: Translation::Keep, ..kept };
+                found.push(Arrival { rule, source });
+            }
+        }
+        self.arrivals.extend(found);
+    }
+
+    /// Rules of the destination table that together have one say about sources.
+    fn arrive(&mut self, rules: Vec<NatRule>, source: Source) {
+        let sources = std::iter::once(source).chain(std::iter::repeat_with(|| Source::AsBefore));
+        let arrivals = rules.into_iter().zip(sources);
+        self.arrivals.extend(arrivals.map(|(rule, source)| Arrival { rule, source }));
+    }
+
+    /// The device sends what it untranslates out of the interface the rule names (CLI guide,
+    /// "Determining the Egress Interface"); here routes decide. Where these differ, nothing is
+    /// known of what becomes of the packet.
+    fn add_way_out(
+        &mut self,
+        rule: &Rule<'_>,
+        interface: Option<&At<String>>,
+        matches: Match,
+        (real, is_tied): (&AddressMatch, bool),
+    ) {
+        let Some(interface) = interface.filter(|_| !rule.interfaces.route_lookup || is_tied) else {
+            return;
+        };
+        let every = [IpNet::V4(Ipv4Net::default()), IpNet::V6(Ipv6Net::default())];
+        let runs = real.items.iter().flat_map(|item| match &item.value {
+            AddressItem::Any => every.map(Run::of).into(),
+            item => self.objects.runs(item).unwrap_or_else(|| every.map(Run::of).into()),
+        });
+        if self.routes.lead_elsewhere(&runs.collect::<Vec<_>>(), &interface.value) {
+            let text = format!("asa: packets leave by {}, not as routes say", interface.value);
+            let egress = Names::NoneOf(vec![interface.clone()]);
+            self.refusals.perhaps(rule.cited(), text, Match { egress, ..matches });
+        }
+    }
+
+    /// Connections to the real side that nothing translated, by what their reverse flow meets.
+    fn add_reverse_path(
+        &mut self,
+        rule: &Rule<'_>,
+        ports: &Ports,
+        (real, keeps): (&AddressMatch, bool),
+        peer: &Fixed,
+    ) {
+        let (src_ports, dst_ports) = (&ports.mapped.dst_ports, &ports.real.src_ports);
+        let (src_ports, dst_ports) = (src_ports.clone(), dst_ports.clone());
+        let term = ServiceTerm { src_ports, dst_ports, ..ports.real.clone() };
+        let (src, dst) = (peer.real.clone(), real.clone());
+        let services = service(rule, term);
+        let matches = turned(rule, Match { src, dst, services, ..Match::default() });
+        match (keeps, rule.unidirectional) {
+            (true, false) => self.refusals.keep(rule.cited(), matches),
+            (true, true) => {
+                let text = format!("asa: reverse path of {}", rule.name);
+                self.refusals.perhaps_reverse(rule.cited(), text, matches);
+            }
+            (false, _) => self.refusals.refuse(rule.cited(), matches),
+        }
     }
 
     /// Connections from the mapped side of a static rule: their destination is the mapped source,
@@ -150,33 +257,61 @@ impl<'a> Translator<'a> {
         own: &Fixed,
         peer: &Fixed,
     ) -> Result<(), Refused> {
-        let turned = |dst_ports: &PortSet| {
-            let (src_ports, dst_ports) = (ports.mapped.dst_ports.clone(), dst_ports.clone());
-            service(rule, ServiceTerm { src_ports, dst_ports, ..ports.mapped.clone() })
-        };
+        let src_ports = ports.mapped.dst_ports.clone();
+        let dst_ports = ports.mapped.src_ports.clone();
+        let services = service(rule, ServiceTerm { src_ports, dst_ports, ..ports.mapped.clone() });
+        let real = rule.interfaces.real.as_ref();
         let base = Match {
             ingress: names(rule.interfaces.mapped.as_ref()),
+            egress: if rule.diverts(own) { Names::Any } else { names(real) },
             src: peer.real.clone(),
-            dst: own.real.clone(),
-            services: turned(&ports.mapped.src_ports),
+            dst: own.shown(),
+            services,
             ..Match::default()
         };
         let port = reversed(&ports.src);
         let pairs = swapped(own.pairs_if(&port));
-        let new = translated(rule, &base, Field::Dst, &pairs, &port)?;
-        self.dst.extend(new);
-        if rule.dst.is_none() && matches!(ports.dst, PortTranslation::Keep) {
-            return Ok(());
+        let rules = translated(rule, &base, Field::Dst, &pairs, &port)?;
+        let is_tied = !rule.is_one_sided(ports);
+        if is_tied {
+            let port = reversed(&ports.dst);
+            let pairs = peer.pairs_if(&port);
+            let sources = translated(rule, &base, Field::Src, &pairs, &port)?;
+            self.arrive(rules, Source::Tied(sources));
+        } else {
+            self.arrive_alone(rule, rules, own, &base);
         }
-        let base = Match {
-            egress: names(rule.interfaces.real.as_ref()),
-            services: turned(&ports.real.src_ports),
-            ..base
-        };
-        let port = reversed(&ports.dst);
-        let new = translated(rule, &base, Field::Src, &peer.pairs_if(&port), &port)?;
-        self.src.extend(new);
+        if rule.diverts(own) {
+            self.add_way_out(rule, real, base, (&own.real, is_tied));
+        }
         Ok(())
+    }
+
+    /// Rules that translate the destination alone.
+    fn arrive_alone(&mut self, rule: &Rule<'_>, rules: Vec<NatRule>, own: &Fixed, base: &Match) {
+        let named = rule.interfaces.real.as_ref().filter(|_| !rule.interfaces.route_lookup);
+        let by = |name: &str| WayOut::By(name.to_owned());
+        let way_to = |real: &[Run]| match named {
+            Some(name) => WayOut::By(name.value.clone()),
+            None => self.routes.way_out(real).map_or(WayOut::Unknown, by),
+        };
+        let keeps = |it: &NatRule| it.translation == Translation::Keep;
+        if named.is_none() && rules.iter().all(keeps) {
+            self.arrive(rules, Source::Other(WayOut::AsArrived, Box::new(base.clone())));
+            return;
+        }
+        let reals: Vec<Run> = own.pairs.iter().map(|(real, _)| Run::of(*real)).collect();
+        match way_to(&reals) {
+            WayOut::Unknown => {
+                let ways: Vec<WayOut> = reals.iter().map(|real| way_to(&[*real])).collect();
+                let arrivals = rules.into_iter().zip(ways).map(|(rule, way)| {
+                    let source = Source::Other(way, Box::new(rule.matches.clone()));
+                    Arrival { rule, source }
+                });
+                self.arrivals.extend(arrivals);
+            }
+            way => self.arrive(rules, Source::Other(way, Box::new(base.clone()))),
+        }
     }
 
     /// The other end of the connection; any address without a `destination`.
@@ -319,6 +454,16 @@ impl Fixed {
         }
         self.pairs.clone()
     }
+
+    /// The addresses as the other side sees them.
+    fn shown(&self) -> AddressMatch {
+        if self.identity || self.pairs.is_empty() {
+            return self.real.clone();
+        }
+        let at = self.real.items.first().map(|item| item.at).unwrap_or_default();
+        let item = |(_, mapped): &(IpNet, IpNet)| At::new(AddressItem::Network(*mapped), at);
+        AddressMatch { items: self.pairs.iter().map(item).collect(), negated: false }
+    }
 }
 
 /// Every address, as it is.
@@ -327,17 +472,41 @@ fn everything(real: AddressMatch) -> Fixed {
     Fixed { real, pairs: vec![(v4, v4), (v6, v6)], identity: true }
 }
 
-/// Connections from the real side, seen with their real destination.
+impl Rule<'_> {
+    /// Whether the rule says nothing of the other end.
+    fn is_one_sided(&self, ports: &Ports) -> bool {
+        self.dst.is_none() && matches!(ports.dst, PortTranslation::Keep)
+    }
+
+    /// Whether the rule decides where packets leave that are addressed to `end`: identity NAT can
+    /// leave that to routes (CLI guide, "Determining the Egress Interface").
+    const fn diverts(&self, end: &Fixed) -> bool {
+        !(end.identity && self.interfaces.route_lookup)
+    }
+
+    fn cited(&self) -> Cited<'_> {
+        Cited { name: &self.name, at: self.at, disabled: self.inactive }
+    }
+}
+
+/// Connections from the real side, as they arrive.
 fn outbound(rule: &Rule<'_>, ports: &Ports, real: &AddressMatch, peer: &Fixed) -> Match {
-    let dst_ports = ports.mapped.dst_ports.clone();
+    let diverts = rule.dst.is_some() && rule.diverts(peer);
+    let mapped = rule.interfaces.mapped.as_ref();
     Match {
         ingress: names(rule.interfaces.real.as_ref()),
-        egress: names(rule.interfaces.mapped.as_ref()),
+        egress: if diverts { Names::Any } else { names(mapped) },
         src: real.clone(),
-        dst: peer.real.clone(),
-        services: service(rule, ServiceTerm { dst_ports, ..ports.real.clone() }),
+        dst: peer.shown(),
+        services: service(rule, ports.real.clone()),
         ..Match::default()
     }
+}
+
+/// What is matched from the mapped to the real side.
+fn turned(rule: &Rule<'_>, matches: Match) -> Match {
+    let (real, mapped) = (rule.interfaces.real.as_ref(), rule.interfaces.mapped.as_ref());
+    Match { ingress: names(mapped), egress: names(real), ..matches }
 }
 
 /// One rule for each pair of prefixes; without pairs, one that keeps addresses and ports.
