@@ -86,8 +86,12 @@ impl<'a> Definitions<'a> {
         let first = index.lines.partition_point(|entry| entry.line.at.end <= at.start);
         let touched = index.lines.iter().enumerate().skip(first);
         for (number, _) in touched.take_while(|(_, entry)| entry.line.at.start < at.end) {
+            if self.is_spent() {
+                return Some(format!("{:016x}", self.whole()).into());
+            }
             self.context(number, &mut gathered);
         }
+        self.spend(gathered.texts.iter().map(|text| text.len()).sum());
         self.digest(&gathered).map(String::into_boxed_str)
     }
 
@@ -153,9 +157,13 @@ impl<'a> Definitions<'a> {
         if let Some(known) = self.actions.borrow().get(&key) {
             return *known;
         }
+        if self.is_spent() {
+            return self.whole();
+        }
         let mut gathered = Gathered::default();
         let mut class = "";
         for line in index.policy_maps.get(map).into_iter().flatten() {
+            self.spend(line.len());
             let [first, second, ..] = words_of(line);
             if first == "class" {
                 class = second;
@@ -170,6 +178,19 @@ impl<'a> Definitions<'a> {
         let digest = self.sum(&gathered);
         self.actions.borrow_mut().insert(key, digest);
         digest
+    }
+
+    fn spend(&self, bytes: usize) {
+        self.followed_bytes.set(self.followed_bytes.get().saturating_add(bytes));
+    }
+
+    fn is_spent(&self) -> bool {
+        self.followed_bytes.get() > MAX_FOLLOWED_BYTES
+    }
+
+    /// What everything in the text comes to.
+    fn whole(&self) -> u64 {
+        *self.whole.get_or_init(|| sum(self.text))
     }
 
     fn digest(&self, gathered: &Gathered<'a>) -> Option<String> {
@@ -204,15 +225,14 @@ impl<'a> Definitions<'a> {
         gathered.names.insert(name);
         let mut open = vec![name];
         let mut said: Vec<(&str, String)> = Vec::new();
-        let mut followed_bytes = self.followed_bytes.get();
         while let Some(name) = open.pop() {
-            if followed_bytes > MAX_FOLLOWED_BYTES {
-                return *self.whole.get_or_init(|| sum(self.text));
+            if self.is_spent() {
+                return self.whole();
             }
             let Some(definition) = index.names.get(name) else { continue };
             let mut texts: Vec<String> = Vec::new();
             for text in &definition.texts {
-                followed_bytes += text.len();
+                self.spend(text.len());
                 let mut found = Gathered::default();
                 index.names_in(text, &mut found);
                 gathered.interfaces.extend(found.interfaces);
@@ -224,7 +244,6 @@ impl<'a> Definitions<'a> {
                 texts.dedup();
             }
             said.push((name, texts.join("\n")));
-            self.followed_bytes.set(followed_bytes);
         }
         said.sort_unstable();
         let texts = said.into_iter().map(|(name, text)| Cow::Owned(format!("{name}\n{text}")));
@@ -344,8 +363,7 @@ impl<'a> Index<'a> {
                 }
                 last
             }
-            ("object" | "object-group", _)
-            | ("name", _)
+            ("object" | "object-group" | "name", _)
             | ("ipv6", "access-list" | "prefix-list")
             | ("crypto", "dynamic-map")
             | ("ldap", "attribute-map")

@@ -21,12 +21,14 @@ pub(super) fn traffic(text: &str, definitions: &Definitions<'_>) -> Vec<At<Strin
         match words[..] {
             ["ssh" | "telnet" | "http", address, ref more @ ..]
                 if address.contains(':') || more.first().is_some_and(is_mask) => {}
-            ["icmp", "permit" | "deny", ..] | ["ipv6", "icmp", "permit" | "deny", ..] => {}
-            // The servers and VPN endpoints of the device.
+            ["icmp", "permit" | "deny", ..]
+            | ["ipv6", "icmp", "permit" | "deny", ..]
+            | ["http", "server", "enable", ..]
+            | ["snmp-server", "host", ..]
+            | ["crypto", "ikev1" | "ikev2" | "isakmp", "enable", ..]
+            | ["dhcpd" | "dhcprelay", "enable", ..]
+            | ["management-access", ..] => {}
             ["enable", _, ..] if in_webvpn => {}
-            ["http", "server", "enable", ..] | ["snmp-server", "host", ..] => {}
-            ["crypto", "ikev1" | "ikev2" | "isakmp", "enable", ..] => {}
-            ["dhcpd" | "dhcprelay", "enable", ..] | ["management-access", ..] => {}
             ["access-group", list, .., "control-plane"] => guards.push(list),
             _ => continue,
         }
