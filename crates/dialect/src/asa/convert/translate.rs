@@ -89,12 +89,15 @@ impl<'a> Translator<'a> {
     }
 
     fn add_unknown(&mut self, rule: &Rule<'_>, text: String) {
-        let unknown = vec![At::new(text, rule.at)];
+        let unknown = vec![At::new(text.clone(), rule.at)];
         let src = one(&rule.real);
         let matches = Match { unknown: unknown.clone(), ..Match::default() };
         self.dst.push(nat_rule(rule, matches, Translation::Keep));
         let matches = Match { unknown, src, ..Match::default() };
-        self.src.push(nat_rule(rule, matches, Translation::Keep));
+        // What the line makes of a source is a matter of what it says.
+        let to = vec![At::new(AddressItem::Unknown(text), rule.at)];
+        let translation = Translation::Pool { to, port: PortTranslation::Keep };
+        self.src.push(nat_rule(rule, matches, translation));
     }
 
     fn add_modelled(&mut self, rule: &Rule<'_>) -> Result<(), Refused> {
