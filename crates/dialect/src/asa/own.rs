@@ -7,7 +7,8 @@ use parefeu_policy::{At, Span};
 
 use super::definition::Definitions;
 
-/// Who may manage the device, what it serves, ICMP to it, and the access lists that guard it, in order.
+/// Who may manage the device, what it serves, ICMP to it, and the access lists that guard it, in
+/// order.
 pub(super) fn traffic(text: &str, definitions: &Definitions<'_>) -> Vec<At<String>> {
     let mut found = Vec::new();
     let mut guards = Vec::new();
