@@ -135,6 +135,13 @@ fn refused(code: &'static str, message: String, dialect: Option<Dialect>) -> Imp
         _ => None,
     };
     let help = help.map(str::to_owned);
-    problems.push(Diagnostic { severity: Severity::Error, code, message, at: None, help });
+    problems.push(Diagnostic {
+        severity: Severity::Error,
+        code,
+        message,
+        at: None,
+        help,
+        definitions: None,
+    });
     Import { firewall: None, problems, dialect, sources: Sources::default() }
 }

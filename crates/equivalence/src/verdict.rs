@@ -1,6 +1,6 @@
 //! What a comparison comes to, and what it rests on.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use parefeu_policy::{
     At, Diagnostic, Diagnostics, LinkedAddresses, LinkedFirewall, LinkedMatch, Severity, Span,
@@ -208,7 +208,7 @@ fn identical(old: &LinkedFirewall, new: &LinkedFirewall, pairing: &Pairing) -> b
 /// The lines of one firewall that are not modelled and that no condition stands for, as the
 /// assumptions that they decide nothing. What they mean is not compared with another text.
 pub fn unread(stated: Stated<'_>, side: Side) -> Vec<Assumption> {
-    let lines = lost(&stated).map(|it| Draft::ignoring(it, side));
+    let lines = lost(&stated, false).map(|it| Draft::ignoring(it, side));
     let mut drafts: Vec<Draft> = lines.chain(Draft::uncounted(&stated, side)).collect();
     drafts.sort();
     drafts.dedup();
@@ -268,13 +268,21 @@ fn ignored(sides: [Stated<'_>; 2]) -> Vec<Draft> {
     let [old, new] = sides;
     for (side, stated, other) in [(Side::Old, old, new), (Side::New, new, old)] {
         let mut others: BTreeMap<_, u32> = BTreeMap::new();
-        for it in lost(&other).filter(|_| one_dialect) {
-            *others.entry(reading(&other, it)).or_default() += 1;
+        for it in lost(&other, one_dialect).filter(|_| one_dialect) {
+            *others.entry((reading(&other, it), it.definitions.as_deref())).or_default() += 1;
         }
-        for it in lost(&stated) {
-            match others.get_mut(&reading(&stated, it)) {
+        let readings: BTreeSet<_> = others.keys().map(|(reading, _)| *reading).collect();
+        for it in lost(&stated, one_dialect) {
+            let reading = reading(&stated, it);
+            match others.get_mut(&(reading, it.definitions.as_deref())) {
                 Some(left) if *left > 0 => *left -= 1,
-                _ => found.push(Draft::ignoring(it, side)),
+                left => {
+                    let mut draft = Draft::ignoring(it, side);
+                    if left.is_none() && readings.contains(&reading) {
+                        draft.text.push_str("; the other side defines what it names differently");
+                    }
+                    found.push(draft);
+                }
             }
         }
         found.extend(Draft::uncounted(&stated, side));
@@ -290,8 +298,9 @@ fn reading<'a>(stated: &Stated<'a>, it: &'a Diagnostic) -> (&'static str, &'a st
     (it.code, &it.message, text.unwrap_or_default())
 }
 
-/// What is not modelled and has no condition that stands for it.
-fn lost<'a>(stated: &Stated<'a>) -> impl Iterator<Item = &'a Diagnostic> {
+/// What is not modelled and has no condition that stands for it; `compared` with what is told only
+/// where another text does not say the same.
+fn lost<'a>(stated: &Stated<'a>, compared: bool) -> impl Iterator<Item = &'a Diagnostic> {
     let firewall = stated.firewall;
     let atoms = firewall.atoms.iter().map(|atom| atom.at);
     let rules = firewall.rules.iter().filter(|rule| has_atoms(&rule.matches)).map(|rule| rule.at);
@@ -300,7 +309,8 @@ fn lost<'a>(stated: &Stated<'a>) -> impl Iterator<Item = &'a Diagnostic> {
     let translations = translations.filter(|rule| has_atoms(&rule.matches)).map(|rule| rule.at);
     let stood_for: Vec<Span> = atoms.chain(rules).chain(translations).collect();
     let unsupported = stated.problems.iter().filter(|it| it.severity == Severity::Unsupported);
-    unsupported.filter(move |it| {
+    let others = stated.problems.only_compared().filter(move |_| compared);
+    unsupported.chain(others).filter(move |it| {
         let meets = |a: &Span, b: Span| a.source == b.source && a.start < b.end && b.start < a.end;
         !it.at.is_some_and(|at| stood_for.iter().any(|span| meets(span, at)))
     })

@@ -37,12 +37,18 @@ pub struct Diagnostic {
     pub at: Option<Span>,
     /// What to do about it.
     pub help: Option<String>,
+    /// A digest of what the place says beyond its own words, in definitions it names and in the
+    /// block around it, where a reader gathers that: two problems of texts that are compared are
+    /// one only where it is the same.
+    pub definitions: Option<Box<str>>,
 }
 
 /// Every problem found, in the order of the text once [`Diagnostics::sort`] was called.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct Diagnostics {
     entries: Vec<Diagnostic>,
+    /// What is told only where another text does not say the same.
+    compared: Vec<Diagnostic>,
     dropped: usize,
 }
 
@@ -87,8 +93,32 @@ impl Diagnostics {
         }
     }
 
+    /// Adds something that is not modelled and that every configuration has, such as what a device
+    /// is delivered with: it is not listed, and counts where two texts of one dialect are compared.
+    pub fn compared(&mut self, code: &'static str, at: Span, message: impl Into<String>) {
+        if self.compared.len() < Self::MAX {
+            let mut message = message.into();
+            shorten(&mut message);
+            let (severity, at) = (Severity::Unsupported, Some(at));
+            let help = None;
+            let it = Diagnostic { severity, code, message, at, help, definitions: None };
+            self.compared.push(it);
+        } else {
+            self.dropped += 1;
+        }
+    }
+
+    /// Gives whatever is not modelled the digest of what its place says beyond its own words.
+    pub fn define(&mut self, of: impl Fn(Span) -> Option<Box<str>>) {
+        let listed = self.entries.iter_mut().chain(&mut self.compared);
+        for entry in listed.filter(|entry| entry.severity == Severity::Unsupported) {
+            entry.definitions = entry.at.and_then(&of);
+        }
+    }
+
     fn add(&mut self, severity: Severity, code: &'static str, at: Span, message: String) {
-        self.push(Diagnostic { severity, code, message, at: Some(at), help: None });
+        let at = Some(at);
+        self.push(Diagnostic { severity, code, message, at, help: None, definitions: None });
     }
 
     /// Takes over every entry of `other`.
@@ -97,6 +127,9 @@ impl Diagnostics {
         for entry in other.entries {
             self.push(entry);
         }
+        let room = Self::MAX.saturating_sub(self.compared.len());
+        self.dropped += other.compared.len().saturating_sub(room);
+        self.compared.extend(other.compared.into_iter().take(room));
     }
 
     /// Orders the entries by place, then severity and code, and keeps one of several that say the
@@ -121,6 +154,11 @@ impl Diagnostics {
     /// The entries kept.
     pub fn iter(&self) -> std::slice::Iter<'_, Diagnostic> {
         self.entries.iter()
+    }
+
+    /// What is told only where another text does not say the same: [`Diagnostics::compared`].
+    pub fn only_compared(&self) -> std::slice::Iter<'_, Diagnostic> {
+        self.compared.iter()
     }
 
     /// How many problems were found, kept or not.

@@ -19,11 +19,11 @@ pub(crate) fn unread(inputs: [&Input<'_>; 2]) -> BTreeSet<String> {
     let alike = inputs[0].dialect == inputs[1].dialect;
     for (side, (own, other)) in [("old", (inputs[0], inputs[1])), ("new", (inputs[1], inputs[0]))] {
         let mut repeated: BTreeMap<Said<'_>, usize> = BTreeMap::new();
-        for it in unexplained(other).filter(|_| alike) {
+        for it in unexplained(other, alike).filter(|_| alike) {
             *repeated.entry(said(other, it)).or_default() += 1;
         }
         let mut left: BTreeSet<(Span, &str, &str)> = BTreeSet::new();
-        for it in unexplained(own) {
+        for it in unexplained(own, alike) {
             match repeated.get_mut(&said(own, it)) {
                 Some(times @ 1..) => *times -= 1,
                 _ => {
@@ -47,18 +47,19 @@ pub(crate) fn unread(inputs: [&Input<'_>; 2]) -> BTreeSet<String> {
     found
 }
 
-/// The problem, and the words it is about.
-type Said<'a> = (&'a str, &'a str, &'a str);
+/// The problem, the words it is about, and a digest of what these words name.
+type Said<'a> = (&'a str, &'a str, &'a str, Option<&'a str>);
 
 fn said<'a>(input: &Input<'a>, it: &'a Diagnostic) -> Said<'a> {
     let at = it.at.unwrap_or_default();
     let source = it.at.and_then(|at| input.firewall.sources.of(at));
     let words = source.and_then(|source| source.text().get(at.start as usize..at.end as usize));
-    (it.code, &it.message, words.unwrap_or_default())
+    (it.code, &it.message, words.unwrap_or_default(), it.definitions.as_deref())
 }
 
-/// What is not modelled outside of the lines of atoms, and of rules that compare one.
-fn unexplained<'a>(input: &Input<'a>) -> impl Iterator<Item = &'a Diagnostic> {
+/// What is not modelled outside of the lines of atoms, and of rules that compare one; `compared`
+/// with what is told only where the other file does not say the same.
+fn unexplained<'a>(input: &Input<'a>, compared: bool) -> impl Iterator<Item = &'a Diagnostic> {
     let firewall = input.firewall;
     let mut spans: Vec<Span> = firewall.atoms.iter().map(|atom| atom.at).collect();
     let rules = firewall.rules.iter().map(|rule| (&rule.matches, rule.at));
@@ -68,7 +69,8 @@ fn unexplained<'a>(input: &Input<'a>) -> impl Iterator<Item = &'a Diagnostic> {
     let all = rules.chain(translations.map(|rule| (&rule.matches, rule.at)));
     spans.extend(all.filter(|(matches, _)| compares_atom(matches)).map(|(_, at)| at));
     let problems = input.problems.iter().filter(|it| it.severity == Severity::Unsupported);
-    problems.filter(move |it| {
+    let others = input.problems.only_compared().filter(move |_| compared);
+    problems.chain(others).filter(move |it| {
         let Some(at) = it.at else { return true };
         let overlaps = |span: &Span| {
             span.source == at.source && span.start.max(at.start) < span.end.min(at.end)

@@ -42,11 +42,11 @@ pub(super) fn access_list(names: &Names<'_>, words: &mut Words<'_>) -> (Option<u
         "webtype" | "ethertype" => Addition::Nothing,
         "standard" => {
             words.next();
-            rule(words, |words| standard(names, words))
+            rule(names, words, |words| standard(names, words))
         }
         "extended" | "permit" | "deny" => {
             words.accept("extended");
-            rule(words, |words| extended(names, words))
+            rule(names, words, |words| extended(names, words))
         }
         _ => {
             let message = "this kind of access list is not understood".to_owned();
@@ -56,8 +56,13 @@ pub(super) fn access_list(names: &Names<'_>, words: &mut Words<'_>) -> (Option<u
     (position, addition)
 }
 
-fn rule<'a>(words: &mut Words<'a>, parse: impl FnOnce(&mut Words<'a>) -> Parsed<Ace>) -> Addition {
+fn rule<'a>(
+    names: &Names<'_>,
+    words: &mut Words<'a>,
+    parse: impl FnOnce(&mut Words<'a>) -> Parsed<Ace>,
+) -> Addition {
     let at = words.line().at;
+    let said = words.rest();
     let action = match words.next().map(|word| word.text) {
         Some("permit") => Action::Allow,
         Some("deny") => Action::Deny,
@@ -70,7 +75,7 @@ fn rule<'a>(words: &mut Words<'a>, parse: impl FnOnce(&mut Words<'a>) -> Parsed<
         Ok(ace) => Addition::Rule(Box::new(Ace { action, ..ace })),
         Err(refusal) => {
             let atom = format!("asa: {}", normalised(words.line().text));
-            let atoms = vec![At::new(atom, at)];
+            let atoms = vec![At::new(names.definitions.qualified(atom, said), at)];
             Addition::Unknown(Box::new(Ace { action, atoms, ..blank(at) }), refusal)
         }
     }
@@ -108,14 +113,14 @@ fn extended(names: &Names<'_>, words: &mut Words<'_>) -> Parsed<Ace> {
     let mut ace = blank(words.line().at);
     ace.service = term::protocols(names, words)?;
     users(words, &mut ace)?;
-    security_group("source", words, &mut ace)?;
+    security_group(names, "source", words, &mut ace)?;
     ace.src = term::address(names, words)?;
     if let AceService::Spec(spec) = &mut ace.service
         && has_ports(spec)
     {
         spec.src = term::ports(names, words)?;
     }
-    security_group("destination", words, &mut ace)?;
+    security_group(names, "destination", words, &mut ace)?;
     ace.dst = term::address(names, words)?;
     if let AceService::Spec(spec) = &mut ace.service {
         if has_ports(spec) {
@@ -159,7 +164,12 @@ fn users(words: &mut Words<'_>, ace: &mut Ace) -> Parsed<()> {
 }
 
 /// `security-group {name N | tag N}` and `object-group-security N`: tags of Cisco TrustSec.
-fn security_group(side: &str, words: &mut Words<'_>, ace: &mut Ace) -> Parsed<()> {
+fn security_group(
+    names: &Names<'_>,
+    side: &str,
+    words: &mut Words<'_>,
+    ace: &mut Ace,
+) -> Parsed<()> {
     while let Some(word) = words.peek() {
         let text = match word.text {
             "security-group" => {
@@ -173,7 +183,8 @@ fn security_group(side: &str, words: &mut Words<'_>, ace: &mut Ace) -> Parsed<()
             }
             _ => return Ok(()),
         };
-        ace.atoms.push(At::new(format!("{side} security-group {text}"), word.at));
+        let text = format!("{side} security-group {text}");
+        ace.atoms.push(At::new(names.definitions.qualified(text.clone(), &text), word.at));
     }
     Ok(())
 }

@@ -11,6 +11,8 @@ use parefeu_policy::{
     Action, AddressItem, AddressObject, At, IcmpMatch, Route, ServiceObject, ServiceTerm, Span,
 };
 
+use super::definition::Definitions;
+
 /// A whole configuration. Lists keep the order of the text.
 #[derive(Debug, Default)]
 pub(super) struct Config {
@@ -34,6 +36,10 @@ pub(super) struct Config {
     pub(super) inter_interface: Option<Span>,
     /// `same-security-traffic permit intra-interface`.
     pub(super) intra_interface: Option<Span>,
+    /// What each `nat` line says, as the name of an atom, by where it begins.
+    pub(super) nat_atoms: HashMap<u32, String>,
+    /// `no forward interface PORT`: the port whose block it is, and the one named.
+    pub(super) no_forward: Vec<(String, At<String>)>,
     /// Twice NAT, in the order of the text.
     pub(super) manual_nat: Vec<ManualNat>,
     /// Object NAT, in the order of the text.
@@ -328,6 +334,8 @@ pub(super) struct Names<'a> {
     pub(super) objects: HashSet<&'a str>,
     /// Before 9.0 `any` in an access list means IPv4 only.
     pub(super) any_is_v4: bool,
+    /// What a line that is not modelled says by the names in it.
+    pub(super) definitions: Definitions<'a>,
 }
 
 /// A service term of no particular kind: every packet.

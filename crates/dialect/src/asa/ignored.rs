@@ -162,6 +162,29 @@ pub(super) fn is_ignored(first: &str) -> bool {
     IGNORED.binary_search(&first).is_ok() || first.starts_with("Cryptochecksum:")
 }
 
+/// Whether `no` before these words takes away what decides on packets.
+pub(super) fn takes_away(first: &str, second: &str) -> bool {
+    match first {
+        "access-list"
+        | "access-group"
+        | "class-map"
+        | "interface"
+        | "name"
+        | "nat"
+        | "object"
+        | "object-group"
+        | "policy-map"
+        | "route"
+        | "route-map"
+        | "same-security-traffic"
+        | "service-policy"
+        | "time-range" => true,
+        "crypto" => matches!(second, "map" | "dynamic-map"),
+        "ipv6" if second == "route" => true,
+        _ => not_modelled(first, second, "").is_some(),
+    }
+}
+
 /// Why a statement that changes what is forwarded is not modelled: a stable code and a message.
 pub(super) fn not_modelled(
     first: &str,
@@ -196,6 +219,10 @@ pub(super) fn not_modelled(
         ("fragment", "chain") => {
             ("not-modelled", "how many fragments a datagram may have is not modelled")
         }
+        ("wccp", _) if third == "redirect" || second == "interface" => {
+            ("not-modelled", "redirection to a web cache is not modelled")
+        }
+        ("scansafe", _) => ("not-modelled", "filtering by a web proxy is not modelled"),
         ("dynamic-filter", _) => ("not-modelled", "the botnet traffic filter is not modelled"),
         ("shun", _) => ("not-modelled", "shunned hosts are not modelled"),
         ("zone", _) => ("not-modelled", "traffic zones are not modelled"),

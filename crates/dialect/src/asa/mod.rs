@@ -10,6 +10,7 @@
 mod access_list;
 mod config;
 mod convert;
+mod definition;
 mod ignored;
 mod interface;
 mod line;
@@ -28,9 +29,10 @@ use parefeu_policy::{Diagnostics, Firewall, Source, Sources};
 
 /// Reads a configuration.
 pub(crate) fn read(source: Source) -> (Option<Firewall>, Diagnostics) {
-    let (config, mut problems) = statement::read(source.text());
-    let mut firewall = convert::convert(config, &mut problems);
-    firewall.own_traffic = own::traffic(source.text());
+    let (config, definitions, mut problems) = statement::read(source.text());
+    let mut firewall = convert::convert(config, &definitions, &mut problems);
+    firewall.own_traffic = own::traffic(source.text(), &definitions);
+    problems.define(|at| definitions.at(at));
     firewall.sources = Sources::one(source);
     (Some(firewall), problems)
 }

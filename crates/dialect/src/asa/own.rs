@@ -5,17 +5,31 @@ use std::net::Ipv4Addr;
 
 use parefeu_policy::{At, Span};
 
-/// Who may manage the device, ICMP to it, and the access lists that guard it, in order.
-pub(super) fn traffic(text: &str) -> Vec<At<String>> {
+use super::definition::Definitions;
+
+/// Who may manage the device, what it serves, ICMP to it, and the access lists that guard it, in
+/// order.
+pub(super) fn traffic(text: &str, definitions: &Definitions<'_>) -> Vec<At<String>> {
     let mut found = Vec::new();
     let mut guards = Vec::new();
+    let mut in_webvpn = false;
     for (line, at) in lines(text) {
+        if !line.starts_with([' ', '\t']) {
+            in_webvpn = line == "webvpn";
+        }
         let words: Vec<&str> = line.split_ascii_whitespace().collect();
         let is_mask = |word: &&str| word.parse::<Ipv4Addr>().is_ok();
         match words[..] {
             ["ssh" | "telnet" | "http", address, ref more @ ..]
                 if address.contains(':') || more.first().is_some_and(is_mask) => {}
-            ["icmp", "permit" | "deny", ..] | ["ipv6", "icmp", "permit" | "deny", ..] => {}
+            ["icmp", "permit" | "deny", ..]
+            | ["ipv6", "icmp", "permit" | "deny", ..]
+            | ["http", "server", "enable", ..]
+            | ["snmp-server", "host", ..]
+            | ["crypto", "ikev1" | "ikev2" | "isakmp", "enable", ..]
+            | ["dhcpd" | "dhcprelay", "enable", ..]
+            | ["management-access", ..] => {}
+            ["enable", _, ..] if in_webvpn => {}
             ["access-group", list, .., "control-plane"] => guards.push(list),
             _ => continue,
         }
@@ -23,11 +37,11 @@ pub(super) fn traffic(text: &str) -> Vec<At<String>> {
     }
     for (line, at) in lines(text).filter(|_| !guards.is_empty()) {
         let words: Vec<&str> = line.split_ascii_whitespace().collect();
-        if let ["access-list", name, kind, ..] = words[..]
+        if let ["access-list", name, ref more @ ..] = words[..]
             && guards.contains(&name)
-            && kind != "remark"
+            && more.first() != Some(&"remark")
         {
-            found.push(At::new(words.join(" "), at));
+            found.push(At::new(definitions.qualified(words.join(" "), &more.join(" ")), at));
         }
     }
     found
@@ -56,9 +70,10 @@ mod tests {
                     access-list CP remark guard\naccess-list CP extended deny ip any any\n\
                     access-group IN in interface outside\n\
                     access-group CP in interface outside control-plane\n";
-        let found = traffic(text);
+        let found = traffic(text, &Definitions::new(text));
         let expected = [
             "ssh 192.0.2.0 255.255.255.0 inside",
+            "http server enable",
             "http 2001:db8::/64 inside",
             "icmp deny any outside",
             "access-group CP in interface outside control-plane",

@@ -12,6 +12,7 @@ use super::config::{
     AccessList, Config, Entry, Group, GroupKind, Inspected, Inspection, InterfaceBlock, Member,
     Names, PolicyMap, PortGroup, ServicePolicy, TimeRange,
 };
+use super::definition::Definitions;
 use super::ignored;
 use super::interface;
 use super::line::{Line, Parsed, Refusal, Words, lines, normalised};
@@ -20,12 +21,12 @@ use super::{term, time, translation};
 
 /// Reads a whole text. Linear in its length, except for `line N` insertions, which are bounded by
 /// [`MAX_INSERTIONS`].
-pub(super) fn read(text: &str) -> (Config, Diagnostics) {
+pub(super) fn read(text: &str) -> (Config, Definitions<'_>, Diagnostics) {
     let mut reader = Reader { names: scan(text), ..Reader::default() };
     for line in lines(text) {
         reader.line(line);
     }
-    (reader.config, reader.problems)
+    (reader.config, reader.names.definitions, reader.problems)
 }
 
 /// An access list takes this many `line N` insertions before its end; each moves what follows.
@@ -33,7 +34,7 @@ const MAX_INSERTIONS: usize = 1_000;
 
 /// Names and kinds of groups, found before the lines that use them are read.
 fn scan(text: &str) -> Names<'_> {
-    let mut names = Names::default();
+    let mut names = Names { definitions: Definitions::new(text), ..Names::default() };
     for line in lines(text).filter(|line| !line.indented) {
         let mut words = line.words();
         let mut word = || words.next().map_or("", |word| word.text);
@@ -170,7 +171,9 @@ impl<'a> Reader<'a> {
                 self.block = Block::Interface;
             }
             "nat" if !translation::is_before_8_3(&words) => {
-                let (nat, refusal) = translation::manual_nat(&mut words);
+                let (mut nat, refusal) = translation::manual_nat(&mut words);
+                let atom = self.nat_atom(line);
+                nat.unknown = nat.unknown.map(|_| atom);
                 self.config.manual_nat.push(nat);
                 refusal.map_or(Ok(()), Err)?;
             }
@@ -222,18 +225,17 @@ impl<'a> Reader<'a> {
                 self.config.utc_offset_secs = time::timezone(words)?;
             }
             ("clock", "summer-time") => self.config.summer_time = Some(line.at),
-            (
-                "no",
-                "access-list" | "access-group" | "object" | "object-group" | "nat" | "route",
-            ) => {
+            ("no", _) if ignored::takes_away(second, third) => {
                 let message = "a configuration states what is; this line takes something away";
                 self.problems.unsupported("not-modelled", line.at, message);
             }
             ("nat" | "static" | "global" | "alias", _) => {
                 self.not_modelled(line, ignored::not_modelled("static", "", ""));
-                self.config.manual_nat.push(translation::unknown(line, AddressItem::Any));
+                let mut nat = translation::unknown(line, AddressItem::Any);
+                nat.unknown = Some(self.nat_atom(line));
+                self.config.manual_nat.push(nat);
             }
-            ("crypto", "map" | "dynamic-map") if line.has("match") => {
+            ("crypto", "map" | "dynamic-map") if line.has("match") || line.has("dynamic") => {
                 let message = "which traffic goes through VPN tunnels is not modelled";
                 self.problems.unsupported("vpn", line.at, message);
             }
@@ -442,6 +444,7 @@ impl<'a> Reader<'a> {
 
     /// A line inside a block.
     fn inner(&mut self, line: Line<'a>) -> Parsed<()> {
+        self.beside(line);
         let mut words = line.words();
         let words = &mut words;
         let (names, config) = (&self.names, &mut self.config);
@@ -490,10 +493,34 @@ impl<'a> Reader<'a> {
         Ok(())
     }
 
+    /// What is not modelled inside blocks that are passed over, or read for something else.
+    fn beside(&mut self, line: Line<'a>) {
+        let mut words = line.words();
+        let mut word = || words.next().map_or("", |word| word.text);
+        let message = match (word(), word()) {
+            ("vpn-filter", list) if list != "none" => "filters of VPN tunnels are not modelled",
+            ("address-pool" | "address-pools", _) => {
+                "what VPN clients send is not modelled: access lists may not decide on it"
+            }
+            ("tunnel", "protection") => "traffic out of a tunnel interface is not modelled",
+            ("no", "forward") => {
+                let port = |text: &str| text.replace(' ', "");
+                let head = self.names.definitions.head(line);
+                let from = port(head.trim_start_matches("interface"));
+                let to = port(words.rest().trim_start_matches("interface"));
+                self.config.no_forward.push((from, At::new(to, line.at)));
+                return;
+            }
+            _ => return,
+        };
+        self.problems.unsupported("vpn", line.at, message);
+    }
+
     /// Reports a line inside a block, and keeps it as a member of unknown content.
     fn inner_refused(&mut self, line: Line<'a>, refusal: Refusal) {
         self.refuse(refusal);
-        let (text, at) = (format!("asa: {}", normalised(line.text)), line.at);
+        let text = format!("asa: {}", normalised(line.text));
+        let (text, at) = (self.names.definitions.qualified(text, line.text), line.at);
         let config = &mut self.config;
         match self.block {
             Block::Network(index) | Block::NetworkGroup(index) => {
@@ -524,6 +551,7 @@ impl<'a> Reader<'a> {
     fn object_nat(&mut self, index: usize, words: &mut Words<'a>) {
         let line = words.line();
         let name = self.config.addresses[index].name.clone();
+        let atom = self.nat_atom(line);
         match translation::object_nat(&self.names, &name, words) {
             Ok(nat) => {
                 let list = &mut self.config.object_nat;
@@ -536,10 +564,18 @@ impl<'a> Reader<'a> {
             }
             Err(refusal) => {
                 self.refuse(refusal);
-                let nat = translation::unknown(line, AddressItem::Object(name));
+                let mut nat = translation::unknown(line, AddressItem::Object(name));
+                nat.unknown = Some(atom);
                 self.config.manual_nat.push(nat);
             }
         }
+    }
+
+    /// The atom that stands for a translation which is not modelled.
+    fn nat_atom(&mut self, line: Line<'a>) -> String {
+        let atom = self.names.definitions.atom(line);
+        self.config.nat_atoms.insert(line.at.start, atom.clone());
+        atom
     }
 
     fn open_policy_map(&mut self, words: &mut Words<'a>) -> Parsed<()> {
@@ -579,20 +615,40 @@ impl<'a> Reader<'a> {
         match words.next().map_or("", |word| word.text) {
             "class" => {
                 // The class of default traffic holds what each inspection is meant for by its port.
+                // A text that does not say what the class is leaves it as a device is delivered.
                 let name = words.expect("a name")?.text;
-                map.in_whole_class = matches!(name, "inspection_default" | "class-default");
+                let known = self.names.definitions.is_whole_class(name);
+                map.in_whole_class =
+                    name == "class-default" || known.unwrap_or(name == "inspection_default");
             }
             "inspect" => {
-                let of = match (words.next().map_or("", |word| word.text), words.peek_text()) {
-                    ("ftp", _) => Inspected::Ftp,
-                    ("tftp", _) => Inspected::Tftp,
-                    ("sip", _) => Inspected::Sip,
-                    ("icmp", "") => Inspected::Icmp,
+                let inspected = words.next().map_or("", |word| word.text);
+                let is_plain = words.peek().is_none();
+                let of = match inspected {
+                    "ftp" => Some(Inspected::Ftp),
+                    "tftp" => Some(Inspected::Tftp),
+                    "sip" => Some(Inspected::Sip),
                     // `inspect icmp error` translates errors of hops on the way; it lets none pass.
-                    _ => return Ok(()),
+                    "icmp" => Some(Inspected::Icmp).filter(|_| is_plain),
+                    _ => None,
                 };
-                let inspection = Inspection { of, in_whole_class: map.in_whole_class };
-                map.inspections.push(At::new(inspection, at));
+                if let Some(of) = of {
+                    let inspection = Inspection { of, in_whole_class: map.in_whole_class };
+                    map.inspections.push(At::new(inspection, at));
+                }
+                // The device is delivered with a dozen of them.
+                if of.is_none() || !is_plain {
+                    let message = "what this inspection lets in, alters or refuses is not modelled";
+                    self.problems.compared("inspection", at, message);
+                }
+            }
+            "no" => {
+                let message = "a configuration states what is; this line takes something away";
+                self.problems.unsupported("not-modelled", at, message);
+            }
+            "sfr" | "ips" | "csc" | "cxsc" => {
+                let message = "what a module drops of the traffic it is shown is not modelled";
+                self.problems.unsupported("not-modelled", at, message);
             }
             "police" => self.payload_action(at),
             "set" if words.accept("connection") && words.peek_text() != "decrement-ttl" => {

@@ -1,5 +1,6 @@
 //! Small configurations, one idea each.
 
+mod named;
 mod nat;
 
 use std::fmt::Write as _;
@@ -9,7 +10,7 @@ use parefeu_net::{Protocol, TcpFlags, Timestamp};
 use parefeu_policy::reference::judge;
 use parefeu_policy::{
     Answer, Behaviour, ConnectionState, Diagnostics, Firewall, Hit, Knowledge, PacketKey, Preset,
-    Source, link,
+    Severity, Source, link,
 };
 
 /// Three interfaces, so that rules and translations have somewhere to stand.
@@ -148,7 +149,8 @@ fn check_service(lines: &str, expected: &str) {
             .services
             .atoms
             .iter()
-            .map(|atom| format!("unknown {}", linked.atoms[atom.index()].text)),
+            .map(|atom| &*linked.atoms[atom.index()].text)
+            .map(|text| format!("unknown {}", text.split(" (definitions").next().unwrap())),
     );
     assert_eq!(found.join("; "), expected, "\n{lines}\n{problems:?}");
 }

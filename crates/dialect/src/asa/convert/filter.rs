@@ -13,10 +13,11 @@ use super::super::config::{
     AccessList, Ace, AceService, Config, Entry, IcmpType, IcmpTypes, Member, Ports, Protocols,
     ServiceSpec,
 };
+use super::super::definition::Definitions;
 use super::group::Groups;
 
 /// Turns access lists into rule bases, flattening each group once.
-pub(super) struct Filter<'a> {
+pub(super) struct Filter<'a, 't> {
     ports: Groups<'a, PortRange>,
     port_protocols: HashMap<&'a str, ProtocolSet>,
     protocols: Groups<'a, Protocol>,
@@ -24,6 +25,7 @@ pub(super) struct Filter<'a> {
     users: Groups<'a, String>,
     /// Time ranges that are not modelled.
     opaque_times: &'a BTreeSet<String>,
+    definitions: &'a Definitions<'t>,
 }
 
 /// Ports of one side of an entry.
@@ -34,8 +36,12 @@ struct SidePorts {
     unknown: Vec<At<String>>,
 }
 
-impl<'a> Filter<'a> {
-    pub(super) fn new(config: &'a Config, opaque_times: &'a BTreeSet<String>) -> Self {
+impl<'a, 't> Filter<'a, 't> {
+    pub(super) fn new(
+        config: &'a Config,
+        opaque_times: &'a BTreeSet<String>,
+        definitions: &'a Definitions<'t>,
+    ) -> Self {
         let port_protocols =
             config.port_groups.iter().map(|group| (group.ports.name.as_str(), group.protocols));
         Self {
@@ -45,6 +51,7 @@ impl<'a> Filter<'a> {
             icmp: Groups::new(&config.icmp_groups),
             users: Groups::new(&config.user_groups),
             opaque_times,
+            definitions,
         }
     }
 
@@ -71,7 +78,8 @@ impl<'a> Filter<'a> {
         let mut schedule = None;
         if let Some(time) = &ace.time_range {
             if self.opaque_times.contains(&time.value) {
-                unknown.push(At::new(format!("time-range {}", time.value), time.at));
+                let text = format!("time-range {}", time.value);
+                unknown.push(At::new(self.definitions.qualified(text, &time.value), time.at));
             } else {
                 schedule = Some(time.clone());
             }
@@ -216,6 +224,7 @@ impl<'a> Filter<'a> {
                     let message = "a group of services stands where only ports can";
                     problems.unsupported("not-understood", name.at, message);
                     let text = format!("ports of {}", name.value);
+                    let text = self.definitions.qualified(text, &name.value);
                     return SidePorts { unknown: vec![At::new(text, at)], ..of(PortSet::none()) };
                 };
                 let flat = self.ports.flatten(name, problems);

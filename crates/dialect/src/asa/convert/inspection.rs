@@ -38,6 +38,7 @@ fn assume(problems: &mut Diagnostics) {
             .to_owned(),
         at: None,
         help: Some("add the `policy-map` and `service-policy` lines of the device".to_owned()),
+        definitions: None,
     });
 }
 

@@ -1,6 +1,7 @@
 //! What a configuration means: the vendor-neutral firewall.
 
 mod filter;
+mod forward;
 mod group;
 mod halves;
 mod inspection;
@@ -20,10 +21,15 @@ use parefeu_policy::{
 };
 
 use super::config::{Config, Member};
+use super::definition::Definitions;
 use super::names;
 
 /// Converts a configuration; what it cannot model is reported.
-pub(super) fn convert(config: Config, problems: &mut Diagnostics) -> Firewall {
+pub(super) fn convert(
+    config: Config,
+    definitions: &Definitions<'_>,
+    problems: &mut Diagnostics,
+) -> Firewall {
     report_whole(&config, problems);
     let schedules = schedule::schedules(&config, problems);
     let mut firewall = Firewall {
@@ -34,10 +40,11 @@ pub(super) fn convert(config: Config, problems: &mut Diagnostics) -> Firewall {
         ..Firewall::default()
     };
     interfaces(&config, &mut firewall);
-    let mut lists = filter::Filter::new(&config, &schedules.opaque);
+    let mut lists = filter::Filter::new(&config, &schedules.opaque, definitions);
     let rule_bases = config.access_lists.iter().map(|list| lists.rule_base(list, problems));
     firewall.rule_bases = rule_bases.collect::<Vec<RuleBase>>();
     pipeline::layers(&config, &mut firewall, problems);
+    forward::refuse(&config, &mut firewall);
     nat::tables(&config, &mut firewall, problems);
     firewall.services = services(&config);
     firewall.addresses = config.addresses;

@@ -98,7 +98,8 @@ impl<'a> Translator<'a> {
         if let Err(message) = self.add_modelled(rule) {
             self.problems.unsupported("not-modelled", rule.at, message);
             self.problems.help("the translation is kept as one that matches perhaps");
-            self.add_unknown(rule, format!("asa: translation of {}", rule.name));
+            let said = self.config.nat_atoms.get(&rule.at.start).cloned();
+            self.add_unknown(rule, said.unwrap_or_else(|| format!("asa: {}", rule.name)));
         }
     }
 
