@@ -15,8 +15,10 @@ pub(super) enum Addition {
     Remark(String),
     /// A rule.
     Rule(Box<Ace>),
-    /// Nothing that filters packets: a list for web pages, for frames, a logging limit.
+    /// Nothing that filters packets: a list for web pages, a logging limit.
     Nothing,
+    /// A line of a list for frames, and whether it denies those of IP.
+    Frames(bool),
     /// A rule that is not understood: it matches perhaps.
     Unknown(Box<Ace>, Refusal),
     /// Neither a rule nor understood.
@@ -39,7 +41,11 @@ pub(super) fn access_list(names: &Names<'_>, words: &mut Words<'_>) -> (Option<u
             words.next();
             Addition::Remark(words.rest().to_owned())
         }
-        "webtype" | "ethertype" => Addition::Nothing,
+        "webtype" => Addition::Nothing,
+        "ethertype" => {
+            words.next();
+            Addition::Frames(denies_ip(words))
+        }
         "standard" => {
             words.next();
             rule(names, words, |words| standard(names, words))
@@ -54,6 +60,16 @@ pub(super) fn access_list(names: &Names<'_>, words: &mut Words<'_>) -> (Option<u
         }
     };
     (position, addition)
+}
+
+/// Whether a line for frames denies those of IP: "if you explicitly deny all traffic with an
+/// EtherType ACE, then IP and ARP traffic is denied", which the implicit deny at the end does not
+/// do (CLI guide, "EtherType ACLs").
+fn denies_ip(words: &mut Words<'_>) -> bool {
+    let types = ["any", "arp", "0800", "800", "0806", "806", "86dd"];
+    let is_denied = words.accept("deny");
+    let kind = words.peek_text().to_ascii_lowercase();
+    is_denied && types.contains(&kind.strip_prefix("0x").unwrap_or(&kind))
 }
 
 fn rule<'a>(
@@ -156,7 +172,14 @@ fn users(words: &mut Words<'_>, ace: &mut Ace) -> Parsed<()> {
         };
         words.next();
         let name = words.expect("a user")?;
-        let text = name.text.to_owned();
+        // Not users of that name: "any to match all users with user credentials, or none to match
+        // addresses that are not mapped to usernames" (firewall CLI guide, "Access Control Lists").
+        let text = match (word.text, name.text) {
+            ("user", "any") => "known-user",
+            ("user", "none") => "unknown",
+            (_, text) => text,
+        };
+        let text = text.to_owned();
         let member = if group { Member::Group(text) } else { Member::Value(text) };
         ace.users.push(At::new(member, name.at));
     }
@@ -263,6 +286,7 @@ pub(super) fn access_group(words: &mut Words<'_>) -> Parsed<Option<AccessGroup>>
     if words.accept("control-plane") {
         return Ok(None);
     }
+    let per_user = words.accept("per-user-override");
     words.finish()?;
-    Ok(Some(AccessGroup { list, place, at }))
+    Ok(Some(AccessGroup { list, place, per_user, at }))
 }

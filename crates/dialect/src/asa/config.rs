@@ -32,6 +32,13 @@ pub(super) struct Config {
     pub(super) user_groups: Vec<Group<String>>,
     pub(super) access_lists: Vec<AccessList>,
     pub(super) access_groups: Vec<AccessGroup>,
+    /// Names of access lists for frames (`ethertype`), and whether one denies those of IP.
+    pub(super) frame_lists: HashMap<String, bool>,
+    /// Names of `ipv6 access-list`, as written before release 9.0.
+    pub(super) v6_lists: HashSet<String>,
+    pub(super) shuns: Vec<Shun>,
+    /// Whether connections that pass are authenticated (`aaa authentication match`).
+    pub(super) authenticates: bool,
     /// `same-security-traffic permit inter-interface`.
     pub(super) inter_interface: Option<Span>,
     /// `same-security-traffic permit intra-interface`.
@@ -54,6 +61,26 @@ pub(super) struct Config {
     /// `policy-map NAME`, not those of a type.
     pub(super) policy_maps: Vec<PolicyMap>,
     pub(super) service_policies: Vec<ServicePolicy>,
+}
+
+impl Config {
+    /// Whether a list is bound that is not one for IPv4, or since 9.0 for both families.
+    pub(super) fn is_of_another_type(&self, group: &AccessGroup) -> bool {
+        let name = group.list.value.as_str();
+        let is_named = |list: &AccessList| list.name == name;
+        (self.frame_lists.contains_key(name) || self.v6_lists.contains(name))
+            && !self.access_lists.iter().any(is_named)
+    }
+}
+
+/// `shun ADDRESS …`.
+#[derive(Debug)]
+pub(super) struct Shun {
+    pub(super) src: IpAddr,
+    /// Where the host is; anywhere without both.
+    pub(super) interface: Option<At<String>>,
+    pub(super) vlan: Option<u16>,
+    pub(super) at: Span,
 }
 
 /// The inspections of a policy map that bear on what passes.
@@ -139,6 +166,11 @@ pub(super) struct InterfaceBlock {
     pub(super) vlan: Option<u16>,
     pub(super) shutdown: bool,
     pub(super) management_only: bool,
+    /// The EtherChannel it is a member of.
+    pub(super) channel: Option<u32>,
+    pub(super) bridge_group: Option<u32>,
+    /// Ports of a redundant interface, by [`super::interface::canonical`] name.
+    pub(super) members: Vec<String>,
     pub(super) at: Span,
 }
 
@@ -216,6 +248,8 @@ pub(super) enum IcmpTypes {
 pub(super) struct AccessGroup {
     pub(super) list: At<String>,
     pub(super) place: AccessPlace,
+    /// `per-user-override`: lists a server sends for a user come first.
+    pub(super) per_user: bool,
     pub(super) at: Span,
 }
 

@@ -224,7 +224,6 @@ pub(super) fn not_modelled(
         }
         ("scansafe", _) => ("not-modelled", "filtering by a web proxy is not modelled"),
         ("dynamic-filter", _) => ("not-modelled", "the botnet traffic filter is not modelled"),
-        ("shun", _) => ("not-modelled", "shunned hosts are not modelled"),
         ("zone", _) => ("not-modelled", "traffic zones are not modelled"),
         ("arp-inspection" | "mac-learn" | "mac-address-table" | "mac-list", _) => {
             ("not-modelled", "filters on frames are not modelled")

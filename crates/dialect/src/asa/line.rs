@@ -9,8 +9,8 @@ pub(super) struct Line<'a> {
     pub(super) text: &'a str,
     /// Where [`Line::text`] lies.
     pub(super) at: Span,
-    /// Whether the line is indented: it belongs to the statement above.
-    pub(super) indented: bool,
+    /// How far the line is indented: one further in than a statement belongs to it.
+    pub(super) indent: usize,
 }
 
 impl<'a> Line<'a> {
@@ -26,19 +26,35 @@ impl<'a> Line<'a> {
 }
 
 /// The lines of a text. `!` starts a comment line, `:` a line of the transcript.
+///
+/// A carriage return ends a line as well: a terminal goes back with it to write over what the pager
+/// asked.
 pub(super) fn lines(text: &str) -> impl Iterator<Item = Line<'_>> {
     let mut offset = 0;
-    text.split_inclusive('\n').filter_map(move |raw| {
-        let start = offset;
+    text.split_inclusive(['\n', '\r']).filter_map(move |raw| {
         offset += raw.len();
+        let raw = without_pager(raw);
+        let start = offset - raw.len();
         let text = raw.trim();
         if text.is_empty() || text.starts_with(['!', ':', '#']) {
             return None;
         }
-        let start = start + (raw.len() - raw.trim_start().len());
+        let indent = raw.len() - raw.trim_start().len();
+        let start = start + indent;
         let at = Span::new(start, start + text.len());
-        Some(Line { text, at, indented: raw.starts_with([' ', '\t']) })
+        Some(Line { text, at, indent })
     })
+}
+
+/// What a terminal shows where a page ends.
+const PAGER: &str = "<--- More --->";
+
+/// A line without the pager's question, and without the blanks and backspaces that wipe it out.
+fn without_pager(raw: &str) -> &str {
+    let Some(after) = raw.trim_start().strip_prefix(PAGER) else { return raw };
+    let after = after.trim_start_matches('\u{8}');
+    let blanks = after.bytes().take_while(|byte| *byte == b' ').count().min(PAGER.len());
+    after.split_at(blanks).1.trim_start_matches('\u{8}')
 }
 
 /// A word and its place.

@@ -4,7 +4,8 @@ use std::collections::HashMap;
 
 use parefeu_policy::set::ProtocolSet;
 use parefeu_policy::{
-    AddressItem, AddressObject, At, Diagnostics, ServiceItem, ServiceObject, Span,
+    AddressItem, AddressObject, At, Diagnostic, Diagnostics, ServiceItem, ServiceObject, Severity,
+    Span,
 };
 
 use super::access_list::{self, Addition};
@@ -26,6 +27,16 @@ pub(super) fn read(text: &str) -> (Config, Definitions<'_>, Diagnostics) {
     for line in lines(text) {
         reader.line(line);
     }
+    if !reader.has_begun {
+        reader.problems.push(Diagnostic {
+            severity: Severity::Error,
+            code: "no-statement",
+            message: "the text holds no statement".to_owned(),
+            at: None,
+            help: None,
+            definitions: None,
+        });
+    }
     (reader.config, reader.names.definitions, reader.problems)
 }
 
@@ -35,7 +46,7 @@ const MAX_INSERTIONS: usize = 1_000;
 /// Names and kinds of groups, found before the lines that use them are read.
 fn scan(text: &str) -> Names<'_> {
     let mut names = Names { definitions: Definitions::new(text), ..Names::default() };
-    for line in lines(text).filter(|line| !line.indented) {
+    for line in lines(text) {
         let mut words = line.words();
         let mut word = || words.next().map_or("", |word| word.text);
         match word() {
@@ -86,10 +97,12 @@ fn version(text: &str) -> Option<(u32, u32)> {
 /// The statement the indented lines belong to, with its index in the list it went to.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 enum Block {
-    /// A statement that is passed over, or has been reported as a whole.
+    /// No statement, or one that has no lines of its own.
     #[default]
+    Closed,
+    /// A statement that is passed over, or has been reported as a whole.
     PassedOver,
-    Interface,
+    Interface(usize),
     Network(usize),
     NetworkGroup(usize),
     Service(usize),
@@ -110,28 +123,55 @@ struct Reader<'a> {
     config: Config,
     problems: Diagnostics,
     block: Block,
+    /// Whether a statement was met.
+    has_begun: bool,
+    /// How far the last statement is indented.
+    indent: usize,
+    /// How far the first line inside it is.
+    inner_indent: Option<usize>,
     /// Objects and groups share one name space.
     objects: HashMap<String, Block>,
     /// Whether the open block names an object that was opened before.
     opened_again: bool,
     lists: HashMap<String, usize>,
+    /// Interface blocks by the canonical name of their port.
+    ports: HashMap<String, usize>,
     insertions: usize,
     nat_of: HashMap<String, usize>,
 }
 
 impl<'a> Reader<'a> {
     fn line(&mut self, line: Line<'a>) {
-        if line.indented || self.continues_block(line) {
+        let is_further_in = self.is_further_in(line);
+        if is_further_in || self.continues_block(line) {
+            if is_further_in {
+                self.inner_indent.get_or_insert(line.indent);
+            }
             self.widen(line);
             if let Err(refusal) = self.inner(line) {
                 self.inner_refused(line, refusal);
             }
         } else {
-            self.block = Block::PassedOver;
+            (self.has_begun, self.block) = (true, Block::Closed);
+            (self.indent, self.inner_indent) = (line.indent, None);
             if let Err(refusal) = self.statement(line) {
                 self.refuse(refusal);
+                if self.block == Block::Closed && has_lines(line) {
+                    self.block = Block::PassedOver;
+                }
             }
         }
+    }
+
+    /// Whether a line is inside the last statement by its indentation. What counts is how far in
+    /// the statement stands itself: a whole text may be indented, as in a mail, or all of it but
+    /// the line a selection began with. The device, which goes by the words alone, ends a block at
+    /// a line the block does not know.
+    fn is_further_in(&self, line: Line<'a>) -> bool {
+        self.block != Block::Closed
+            && line.indent > self.indent
+            && self.inner_indent.is_none_or(|inner| line.indent >= inner)
+            && !begins_anew(line)
     }
 
     /// Whether a line that is not indented still belongs to the block: pasted text loses blanks.
@@ -144,7 +184,7 @@ impl<'a> Reader<'a> {
             Block::Ports(_) => matches!(first, "port-object" | "group-object"),
             Block::Protocols(_) => matches!(first, "protocol-object" | "group-object"),
             Block::IcmpTypes(_) => matches!(first, "icmp-object" | "group-object"),
-            Block::Interface => matches!(first, "nameif" | "security-level" | "shutdown"),
+            Block::Interface(_) => matches!(first, "nameif" | "security-level" | "shutdown"),
             _ => false,
         }
     }
@@ -164,12 +204,7 @@ impl<'a> Reader<'a> {
             }
             "object" => self.open_object(&mut words)?,
             "object-group" => self.open_group(&mut words)?,
-            "interface" => {
-                let hardware = words.rest().replace(' ', "");
-                let block = InterfaceBlock { hardware, at: line.at, ..InterfaceBlock::default() };
-                self.config.interfaces.push(block);
-                self.block = Block::Interface;
-            }
+            "interface" => self.open_interface(&words),
             "nat" if !translation::is_before_8_3(&words) => {
                 let (mut nat, refusal) = translation::manual_nat(&mut words);
                 let atom = self.nat_atom(line);
@@ -184,6 +219,10 @@ impl<'a> Reader<'a> {
             "ipv6" if words.accept("route") => {
                 let route = interface::route_v6(&self.names, &mut words)?;
                 self.config.routes.push(route);
+            }
+            "shun" => {
+                let shun = interface::shun(&self.names, &mut words)?;
+                self.config.shuns.push(shun);
             }
             "time-range" => {
                 let name = words.expect("a name")?.text.to_owned();
@@ -200,6 +239,18 @@ impl<'a> Reader<'a> {
             _ => self.simple_statement(line, &mut words)?,
         }
         Ok(())
+    }
+
+    /// Opens the block of an interface; one opened before goes on.
+    fn open_interface(&mut self, words: &Words<'a>) {
+        let (hardware, at) = (words.rest().replace(' ', ""), words.line().at);
+        let blocks = &mut self.config.interfaces;
+        let known = *self.ports.entry(interface::canonical(&hardware)).or_insert(blocks.len());
+        self.opened_again = known < blocks.len();
+        self.block = Block::Interface(known);
+        if !self.opened_again {
+            blocks.push(InterfaceBlock { hardware, at, ..InterfaceBlock::default() });
+        }
     }
 
     /// Statements of one line that need no block.
@@ -247,6 +298,15 @@ impl<'a> Reader<'a> {
                 let message = "hosts that are shunned because they scan are not modelled";
                 self.problems.unsupported("not-modelled", line.at, message);
             }
+            ("ipv6", "access-list") => {
+                self.config.v6_lists.insert(third.to_owned());
+                self.not_modelled(line, ignored::not_modelled(first, second, third));
+            }
+            ("aaa", _) => {
+                let reason = ignored::not_modelled(first, second, third);
+                self.config.authenticates |= reason.is_some();
+                self.not_modelled(line, reason);
+            }
             ("no" | "clock", _)
             | ("ip", "local")
             | ("ipv6", "icmp" | "unicast-routing")
@@ -254,11 +314,14 @@ impl<'a> Reader<'a> {
             | ("mode", "single") => {}
             _ => {
                 let reason = ignored::not_modelled(first, second, third);
+                self.block = Block::PassedOver;
                 if reason.is_some() {
                     self.not_modelled(line, reason);
-                } else if first != "aaa" && !ignored::is_ignored(first) {
+                } else if !ignored::is_ignored(first) {
                     let message = format!("`{first}` is no statement that is understood");
                     self.problems.unsupported("unknown-statement", line.at, message);
+                    // Nor is it known whether lines belong to it: each is told.
+                    self.block = Block::Closed;
                 }
             }
         }
@@ -280,6 +343,11 @@ impl<'a> Reader<'a> {
         let (position, addition) = access_list::access_list(&self.names, words);
         let entry = match addition {
             Addition::Nothing => return Ok(()),
+            Addition::Frames(denies_ip) => {
+                let list = self.config.frame_lists.entry(name.to_owned());
+                *list.or_default() |= denies_ip;
+                return Ok(());
+            }
             Addition::Refused(refusal) => return Err(refusal),
             Addition::Remark(text) => Entry::Remark(text),
             Addition::Rule(ace) => Entry::Rule(ace),
@@ -414,9 +482,9 @@ impl<'a> Reader<'a> {
     fn widen(&mut self, line: Line<'a>) {
         let config = &mut self.config;
         let at = match self.block {
-            Block::Interface => config.interfaces.last_mut().map(|block| &mut block.at),
             Block::TimeRange(index) => config.time_ranges.get_mut(index).map(|it| &mut it.at),
             _ if self.opened_again => None,
+            Block::Interface(index) => config.interfaces.get_mut(index).map(|it| &mut it.at),
             Block::Network(index) | Block::NetworkGroup(index) => {
                 config.addresses.get_mut(index).map(|it| &mut it.at)
             }
@@ -427,7 +495,7 @@ impl<'a> Reader<'a> {
             Block::Protocols(index) => config.protocol_groups.get_mut(index).map(|it| &mut it.at),
             Block::IcmpTypes(index) => config.icmp_groups.get_mut(index).map(|it| &mut it.at),
             Block::Users(index) => config.user_groups.get_mut(index).map(|it| &mut it.at),
-            Block::PolicyMap(_) | Block::InspectionMap | Block::PassedOver => None,
+            Block::PolicyMap(_) | Block::InspectionMap | Block::PassedOver | Block::Closed => None,
         };
         if let Some(at) = at {
             *at = at.to(line.at);
@@ -449,11 +517,9 @@ impl<'a> Reader<'a> {
         let words = &mut words;
         let (names, config) = (&self.names, &mut self.config);
         match self.block {
-            Block::PassedOver => {}
-            Block::Interface => {
-                if let Some(block) = config.interfaces.last_mut() {
-                    interface::interface_line(names, block, words)?;
-                }
+            Block::PassedOver | Block::Closed => {}
+            Block::Interface(index) => {
+                interface::interface_line(names, &mut config.interfaces[index], words)?;
             }
             Block::Network(index) if words.accept("nat") => self.object_nat(index, words),
             Block::Network(index) => {
@@ -542,7 +608,11 @@ impl<'a> Reader<'a> {
                 config.user_groups[index].members.push(At::new(Member::Unknown(text), at));
             }
             Block::TimeRange(index) => config.time_ranges[index].unknown = true,
-            Block::Interface | Block::PolicyMap(_) | Block::InspectionMap | Block::PassedOver => {}
+            Block::Interface(_)
+            | Block::PolicyMap(_)
+            | Block::InspectionMap
+            | Block::PassedOver
+            | Block::Closed => {}
         }
     }
 
@@ -671,6 +741,21 @@ impl<'a> Reader<'a> {
     fn payload_action(&mut self, at: Span) {
         let message = "actions of an inspection map on payload are not modelled";
         self.problems.unsupported("not-modelled", at, message);
+    }
+}
+
+/// Whether lines may belong to a statement that is reported as a whole.
+fn has_lines(line: Line<'_>) -> bool {
+    matches!(line.words().peek_text(), "object" | "object-group" | "policy-map" | "time-range")
+}
+
+/// Whether a line is a statement however far it is indented: no block knows a line like it.
+fn begins_anew(line: Line<'_>) -> bool {
+    let mut words = line.words();
+    match words.next().map_or("", |word| word.text) {
+        "interface" | "access-list" | "access-group" | "object-group" => true,
+        "object" => matches!(words.peek_text(), "network" | "service"),
+        _ => false,
     }
 }
 

@@ -63,7 +63,7 @@ pub(super) fn time_range_line(range: &mut TimeRange, words: &mut Words<'_>) -> P
             while let Some(word) = words.next() {
                 match word.text {
                     "start" => start = Some(date(words)?),
-                    "end" => end = Some(date(words)?),
+                    "end" => end = Some(date(words)? + i64::from(END_SECS)),
                     _ => return Err(Refusal::unexpected(word)),
                 }
             }
@@ -111,11 +111,9 @@ fn clock_time(words: &mut Words<'_>) -> Parsed<u32> {
     secs.filter(|secs| *secs <= DAY_SECS).ok_or_else(|| Refusal::is_no(word, "time of day"))
 }
 
-/// The end of a range. 23:59 is the last minute that can be written: it stands for midnight.
-fn end_time(words: &mut Words<'_>) -> Parsed<u32> {
-    let secs = clock_time(words)?;
-    Ok(if secs == DAY_SECS - 60 { DAY_SECS } else { secs })
-}
+/// The minute a range ends with is part of it: "if the specified end time is 3:50, because the end
+/// time is inclusive", the range ends at 3:51 (firewall CLI guide, "Configure Time Ranges").
+const END_SECS: u32 = 60;
 
 /// `periodic DAYS hh:mm to [DAY] hh:mm`.
 fn periodic(range: &mut TimeRange, words: &mut Words<'_>) -> Parsed<()> {
@@ -140,7 +138,7 @@ fn periodic(range: &mut TimeRange, words: &mut Words<'_>) -> Parsed<()> {
     if end_day.is_some() {
         words.next();
     }
-    let end = end_time(words)?;
+    let end = clock_time(words)?;
     words.finish()?;
     for day in days {
         let from = day * DAY_SECS + start;
@@ -151,7 +149,7 @@ fn periodic(range: &mut TimeRange, words: &mut Words<'_>) -> Parsed<()> {
             Some(_) => to + WEEK_SECS,
             None => to + DAY_SECS,
         };
-        range.weekly.push((from, to));
+        range.weekly.push((from, to + END_SECS));
     }
     Ok(())
 }

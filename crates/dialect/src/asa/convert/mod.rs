@@ -1,5 +1,6 @@
 //! What a configuration means: the vendor-neutral firewall.
 
+mod fence;
 mod filter;
 mod forward;
 mod group;
@@ -8,6 +9,7 @@ mod inspection;
 mod mapping;
 mod nat;
 mod pipeline;
+mod port;
 mod reverse;
 mod route;
 mod schedule;
@@ -16,8 +18,8 @@ mod translate;
 use std::collections::HashSet;
 
 use parefeu_policy::{
-    At, Behaviour, Diagnostics, Firewall, Interface, Preset, RuleBase, ServiceItem, ServiceObject,
-    ServiceTerm, Zone,
+    At, Behaviour, Diagnostics, Firewall, Interface, Preset, Route, RuleBase, ServiceItem,
+    ServiceObject, ServiceTerm, Zone,
 };
 
 use super::config::{Config, Member};
@@ -39,7 +41,7 @@ pub(super) fn convert(
         behaviour: behaviour(&config, problems),
         ..Firewall::default()
     };
-    interfaces(&config, &mut firewall);
+    interfaces(&config, &mut firewall, problems);
     let mut lists = filter::Filter::new(&config, &schedules.opaque, definitions);
     let rule_bases = config.access_lists.iter().map(|list| lists.rule_base(list, problems));
     firewall.rule_bases = rule_bases.collect::<Vec<RuleBase>>();
@@ -47,7 +49,8 @@ pub(super) fn convert(
     forward::refuse(&config, &mut firewall);
     nat::tables(&config, &mut firewall, problems);
     firewall.services = services(&config);
-    firewall.addresses = config.addresses;
+    let made = std::mem::replace(&mut firewall.addresses, config.addresses);
+    firewall.addresses.extend(made);
     firewall
 }
 
@@ -75,28 +78,52 @@ fn behaviour(config: &Config, problems: &mut Diagnostics) -> Behaviour {
 ///
 /// The device knows no zones: each interface makes one of its own name, so that questions asked by
 /// zone work on both sides of a comparison.
-fn interfaces(config: &Config, firewall: &mut Firewall) {
-    let mut down = HashSet::new();
+fn interfaces(config: &Config, firewall: &mut Firewall, problems: &mut Diagnostics) {
+    let down = port::down(config);
+    let apart = management_interfaces(config);
+    let router = |name: &str| if apart.contains(name) { MANAGEMENT } else { "" }.to_owned();
     for block in &config.interfaces {
         let Some(name) = &block.nameif else { continue };
+        let is_down = down.contains(name.value.as_str());
         firewall.zones.push(Zone { name: name.value.clone(), at: name.at });
-        if block.shutdown {
-            down.insert(name.value.as_str());
-        }
         firewall.interfaces.push(Interface {
             name: name.value.clone(),
             aliases: vec![block.hardware.clone()],
             zone: Some(name.clone()),
-            addresses: if block.shutdown { Vec::new() } else { block.addresses.clone() },
+            addresses: if is_down { Vec::new() } else { block.addresses.clone() },
             vlan: block.vlan,
-            router: String::new(),
+            router: router(&name.value),
             at: block.at,
         });
     }
-    let up = config.routes.iter().filter(|route| {
-        route.interface.as_ref().is_none_or(|interface| !down.contains(interface.value.as_str()))
-    });
-    firewall.routes = up.cloned().collect();
+    for route in &config.routes {
+        let Some(interface) = &route.interface else {
+            firewall.routes.push(route.clone());
+            continue;
+        };
+        if down.contains(interface.value.as_str()) {
+            continue;
+        }
+        let router = router(&interface.value);
+        if !router.is_empty() && config.version.is_none() {
+            let message = "the version is not stated: the route is taken to be one for management \
+                           alone, as it is since 9.5";
+            problems.suspicious("management-route", route.at, message);
+        }
+        firewall.routes.push(Route { router, ..route.clone() });
+    }
+}
+
+/// The routing table of interfaces for management.
+const MANAGEMENT: &str = "management-only";
+
+/// Names of interfaces for management whose networks and routes lead no other traffic: since
+/// 9.5(1) they have a table of their own (CLI book 1, "Routing Overview", "Routing Table for
+/// Management Traffic"). Before, there was one table, and what it led there was refused.
+fn management_interfaces(config: &Config) -> HashSet<&str> {
+    let is_apart = config.version.as_ref().is_none_or(|version| version.value >= (9, 5));
+    let blocks = config.interfaces.iter().filter(|block| is_apart && block.management_only);
+    blocks.filter_map(|block| Some(block.nameif.as_ref()?.value.as_str())).collect()
 }
 
 /// Service objects, service groups and groups of ports: one name space.

@@ -12,7 +12,7 @@ use parefeu_policy::{
 };
 
 use super::super::config::{AccessPlace, Config};
-use super::filter;
+use super::{fence, filter};
 
 /// Adds the rule bases that apply access lists to interfaces, and the layers.
 ///
@@ -42,7 +42,8 @@ pub(super) fn layers(config: &Config, firewall: &mut Firewall, problems: &mut Di
             rule_base.default = Some(Action::Allow);
         }
     }
-    let ingress = ingress_rules(config, &ports, &applied);
+    let mut ingress = fence::ingress(config, firewall);
+    ingress.extend(ingress_rules(config, &ports, &applied));
     add_layer(firewall, "ingress", "interface-acls", ingress);
 }
 
@@ -63,6 +64,17 @@ impl<'a> Applied<'a> {
         let mut found = Self { ingress: Vec::new(), egress: Vec::new(), global: None };
         let mut places = HashMap::new();
         for group in &config.access_groups {
+            if group.per_user && config.authenticates {
+                let message = "access lists that a server sends for a user are not modelled";
+                problems.unsupported("not-modelled", group.at, message);
+            }
+            if config.is_of_another_type(group) {
+                if config.frame_lists.contains_key(&group.list.value) {
+                    let message = "filters on frames are not modelled";
+                    problems.unsupported("not-modelled", group.at, message);
+                }
+                continue;
+            }
             let (interface, list) = match &group.place {
                 AccessPlace::Global => {
                     found.global = Some((&group.list, group.at));
@@ -181,7 +193,7 @@ fn ingress(interface: &At<String>) -> Match {
     Match { ingress: Names::OneOf(vec![interface.clone()]), ..Match::default() }
 }
 
-fn implied(name: &str, at: Span, matches: Match, action: Action) -> Rule {
+pub(super) fn implied(name: &str, at: Span, matches: Match, action: Action) -> Rule {
     Rule { name: name.to_owned(), at, implied: true, matches, action, ..Rule::default() }
 }
 

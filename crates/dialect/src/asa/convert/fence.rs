@@ -1,0 +1,162 @@
+//! What no access list can lift, and what is not modelled before one is asked: the first rules of
+//! the layers.
+
+use ipnet::IpNet;
+use parefeu_policy::{
+    Action, AddressItem, AddressMatch, AddressObject, At, Firewall, Match, Names, Route, Rule,
+};
+
+use super::super::config::{AccessPlace, Config, InterfaceBlock};
+use super::pipeline::implied;
+use super::port;
+
+/// The rules every packet meets first, in the layer for the interface it enters by.
+pub(super) fn ingress(config: &Config, firewall: &mut Firewall) -> Vec<Rule> {
+    let mut rules = Vec::new();
+    shut(config, &mut rules);
+    shunned(config, &mut rules);
+    nowhere(firewall, &mut rules);
+    bridged(config, &mut rules);
+    other_lists(config, &mut rules);
+    rules
+}
+
+/// An interface that is down neither takes packets nor sends any.
+fn shut(config: &Config, rules: &mut Vec<Rule>) {
+    let down = port::down(config);
+    for name in config.interfaces.iter().filter_map(|block| block.nameif.as_ref()) {
+        if down.contains(name.value.as_str()) {
+            for matches in both_ways(name) {
+                rules.push(implied("shutdown", name.at, matches, Action::Drop));
+            }
+        }
+    }
+}
+
+/// Everything from a shunned host is dropped. The further words name a connection that is cut when
+/// the line is entered: "the shun remains in place for all future connections from the source IP
+/// address, regardless of destination parameters" (command reference, `shun`).
+fn shunned(config: &Config, rules: &mut Vec<Rule>) {
+    let of_vlan = |vlan: u16| {
+        let block = config.interfaces.iter().find(|block| block.vlan == Some(vlan))?;
+        block.nameif.clone()
+    };
+    for shun in &config.shuns {
+        let interface = match (&shun.interface, shun.vlan) {
+            (Some(name), _) => Some(name.clone()),
+            (None, None) => None,
+            (None, Some(vlan)) => match of_vlan(vlan) {
+                Some(name) => Some(name),
+                // Nothing enters by a VLAN that no interface has.
+                None => continue,
+            },
+        };
+        let ingress = interface.map_or(Names::Any, |name| Names::OneOf(vec![name]));
+        let src = AddressMatch::one(AddressItem::Network(shun.src.into()), shun.at);
+        let matches = Match { ingress, src, ..Match::default() };
+        rules.push(implied("shun", shun.at, matches, Action::Drop));
+    }
+}
+
+/// What a route to `Null0` leads is dropped; longer prefixes, and the same one by a lower metric,
+/// lead elsewhere.
+fn nowhere(firewall: &mut Firewall, rules: &mut Vec<Rule>) {
+    let leads_nowhere = |route: &&Route| {
+        route.interface.is_none() && route.next_hop.is_none() && route.next_router.is_none()
+    };
+    let mut objects: Vec<AddressObject> = Vec::new();
+    for route in firewall.routes.iter().filter(leads_nowhere) {
+        let prefix = route.destination;
+        let connected = firewall.interfaces.iter().filter(|it| it.router.is_empty());
+        let connected = connected.flat_map(|it| &it.addresses).map(|address| (*address, 0));
+        let others = firewall.routes.iter().filter(|it| it.router.is_empty());
+        let others = others.filter(|other| !leads_nowhere(other));
+        let others = connected.chain(others.map(|other| (other.destination, other.metric)));
+        let others: Vec<_> = others.filter(|(other, _)| prefix.contains(other)).collect();
+        let is_same = |other: &IpNet| other.prefix_len() == prefix.prefix_len();
+        if others.iter().any(|(other, metric)| is_same(other) && *metric < route.metric) {
+            continue;
+        }
+        let longer = others.iter().map(|(other, _)| *other).filter(|other| !is_same(other));
+        let item = |network: IpNet| At::new(AddressItem::Network(network.trunc()), route.at);
+        let name = format!("Null0 {}", prefix.trunc());
+        if objects.iter().any(|object| object.name == name) {
+            continue;
+        }
+        objects.push(AddressObject {
+            name: name.clone(),
+            items: vec![item(prefix)],
+            except: longer.map(item).collect(),
+            at: route.at,
+        });
+        let dst = AddressMatch::one(AddressItem::Object(name), route.at);
+        rules.push(implied("Null0", route.at, Match { dst, ..Match::default() }, Action::Drop));
+    }
+    firewall.addresses.extend(objects);
+}
+
+/// A bridge group whose bridge interface has a name has rules of its members and of its own
+/// (firewall CLI guide, "Access Rules": inbound "the member access rules are evaluated first, then
+/// the BVI access rules"), and which member leads to a host is not known: not modelled.
+fn bridged(config: &Config, rules: &mut Vec<Rule>) {
+    let bridge = |block: &InterfaceBlock| {
+        let number = block.hardware.get(3..)?.parse::<u32>().ok()?;
+        let is_bridge = block.hardware.get(..3)?.eq_ignore_ascii_case("bvi");
+        (is_bridge && block.nameif.is_some()).then_some(number)
+    };
+    let groups: Vec<u32> = config.interfaces.iter().filter_map(bridge).collect();
+    for block in &config.interfaces {
+        let (Some(name), Some(group)) = (&block.nameif, bridge(block).or(block.bridge_group))
+        else {
+            continue;
+        };
+        if groups.contains(&group) {
+            for matches in both_ways(name) {
+                let text = format!("bridge-group {group}");
+                perhaps("bridge group", &At::new(text, name.at), &matches, rules);
+            }
+        }
+    }
+}
+
+/// Lists of other types, of which an interface takes one beside the one that is modelled: for
+/// frames, and before 9.0 for IPv6.
+fn other_lists(config: &Config, rules: &mut Vec<Rule>) {
+    for group in config.access_groups.iter().filter(|group| config.is_of_another_type(group)) {
+        let list = group.list.value.as_str();
+        let matches = match &group.place {
+            AccessPlace::Global => Match::default(),
+            AccessPlace::In(name) => both_ways(name)[0].clone(),
+            AccessPlace::Out(name) => both_ways(name)[1].clone(),
+        };
+        match config.frame_lists.get(list) {
+            Some(true) => {
+                let unknown = vec![At::new(format!("asa: ethertype {list}"), group.at)];
+                let matches = Match { unknown, ..matches };
+                rules.push(implied("frames", group.at, matches, Action::Deny));
+            }
+            Some(false) => {}
+            None => {
+                let dst = AddressMatch::one(AddressItem::AnyV6, group.at);
+                let text = At::new(format!("ipv6 access-list {list}"), group.at);
+                perhaps("IPv6 rules", &text, &Match { dst, ..matches }, rules);
+            }
+        }
+    }
+}
+
+/// What enters by an interface, and what leaves by it.
+fn both_ways(name: &At<String>) -> [Match; 2] {
+    let names = || Names::OneOf(vec![name.clone()]);
+    let enters = Match { ingress: names(), ..Match::default() };
+    [enters, Match { egress: names(), ..Match::default() }]
+}
+
+/// Rules that perhaps deny and perhaps allow.
+fn perhaps(name: &str, text: &At<String>, matches: &Match, rules: &mut Vec<Rule>) {
+    for action in [Action::Deny, Action::Allow] {
+        let unknown = vec![At::new(format!("asa: {}", text.value), text.at)];
+        let matches = Match { unknown, ..matches.clone() };
+        rules.push(implied(name, text.at, matches, action));
+    }
+}
