@@ -15,13 +15,16 @@
 mod condition;
 mod convert;
 mod matching;
+mod memory;
 mod names;
 mod nat;
 mod own;
 mod rule;
 mod script;
+mod store;
 mod target;
 mod time;
+mod untracked;
 mod value;
 mod word;
 
