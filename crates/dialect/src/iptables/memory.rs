@@ -31,7 +31,10 @@ const FORWARD_PATH: [(&str, &str); 8] = [
 const OTHER_CHAINS: [&str; 2] = ["INPUT", "OUTPUT"];
 
 /// More rules and conditions than this, counted each time one is reached, are not followed.
-const MAX_WORK: usize = 2_000_000;
+const MAX_WORK: usize = 500_000;
+
+/// More pairs of rules than this are not looked at.
+const MAX_PAIRS: usize = 10_000_000;
 
 /// Jumps deeper than this are a cycle, or refused like one.
 const MAX_DEPTH: usize = 64;
@@ -69,6 +72,14 @@ pub(super) fn digests(ruleset: &Ruleset, family: Family) -> BTreeMap<Span, Strin
     let touching = ruleset.chains.iter().map(|chain| (chain.table, chain.name.as_str())).collect();
     let mut walk = Walk::new(ruleset, family, &touching, None);
     walk.hook("raw", "PREROUTING");
+    if walk.at_limit {
+        let raw = ruleset.chains.iter().filter(|it| it.family == family && it.table == "raw");
+        let mut digest = Digest::default();
+        for chain in raw.clone() {
+            digest.add(&digest_below(ruleset, chain));
+        }
+        return raw.flat_map(|chain| &chain.rules).map(|rule| (rule.at, digest.hex())).collect();
+    }
     let mut found: BTreeMap<Span, Digest> = BTreeMap::new();
     for event in &walk.events {
         found.entry(event.at).or_default().add(&event.digest);
@@ -104,8 +115,7 @@ pub(super) fn translates(ruleset: &Ruleset, family: Family) -> bool {
     let chains = ruleset.chains.iter();
     let rules =
         chains.filter(|it| it.family == family && it.table == "nat").flat_map(|it| &it.rules);
-    let targets = rules.filter_map(|rule| rule.target.as_ref());
-    let mut targets = targets;
+    let mut targets = rules.filter_map(|rule| rule.target.as_ref());
     targets.any(|target| {
         let is_chain = ruleset.chain(family, "nat", &target.name).is_some();
         !is_chain && !matches!(&*target.name, "ACCEPT" | "RETURN") && !target::goes_on(&target.name)
@@ -188,29 +198,33 @@ struct Known {
 
 impl Known {
     fn of(events: Vec<Event>, translates: bool) -> Self {
+        let mut next: BTreeMap<&Store, BTreeSet<&Store>> = BTreeMap::new();
+        for event in &events {
+            next.entry(&event.store).or_default().extend(&event.reads);
+        }
         let mut closures = BTreeMap::new();
-        for store in events.iter().map(|event| &event.store) {
-            let mut found = BTreeSet::from([store.clone()]);
-            loop {
-                let before = found.len();
-                let of_them = events.iter().filter(|event| found.contains(&event.store));
-                let more: Vec<Store> = of_them.flat_map(|event| event.reads.clone()).collect();
-                found.extend(more);
-                if found.len() == before {
-                    break;
+        for store in next.keys() {
+            let (mut found, mut left) = (BTreeSet::new(), vec![*store]);
+            while let Some(store) = left.pop() {
+                if found.insert(store.clone()) {
+                    left.extend(next.get(store).into_iter().flatten());
                 }
             }
-            closures.insert(store.clone(), found);
-            if closures.len() > MAX_DEPTH * MAX_DEPTH {
-                break;
-            }
+            closures.insert((*store).clone(), found);
         }
         Self { events, closures, translates }
+    }
+
+    fn are_written(&self, stores: &BTreeSet<Store>) -> bool {
+        stores.iter().any(|store| self.closures.contains_key(store))
     }
 
     /// What stands behind the text of a match on these stores, where `passed` of the events that
     /// forwarded packets meet have been met.
     fn told(&self, stores: &BTreeSet<Store>, passed: usize) -> Option<String> {
+        if !self.are_written(stores) {
+            return None;
+        }
         let mut all = stores.clone();
         for store in stores {
             all.extend(self.closures.get(store).into_iter().flatten().cloned());
@@ -236,6 +250,8 @@ struct Escape {
     conditions: Vec<Condition>,
     reads: BTreeSet<Store>,
     scope: Scope,
+    /// A digest of the chain that does it.
+    below: String,
     hook: (&'static str, &'static str),
 }
 
@@ -268,8 +284,10 @@ struct Walk<'a> {
     /// How often a counter was asked.
     counters: BTreeMap<String, usize>,
     made: BTreeMap<(&'static str, String), Vec<Made>>,
+    digests: BTreeMap<(&'static str, String), String>,
     forwarded: bool,
     work: usize,
+    pairs: usize,
     at_limit: bool,
 }
 
@@ -291,8 +309,10 @@ impl<'a> Walk<'a> {
             hook: ("", ""),
             counters: BTreeMap::new(),
             made: BTreeMap::new(),
+            digests: BTreeMap::new(),
             forwarded: true,
             work: 0,
+            pairs: 0,
             at_limit: false,
         }
     }
@@ -300,10 +320,6 @@ impl<'a> Walk<'a> {
     fn forward(&mut self) {
         for (table, name) in FORWARD_PATH {
             self.hook(table, name);
-            // Routing takes one off the time to live (`ip_forward`, `ip6_forward`).
-            if (table, name) == ("nat", "PREROUTING") {
-                self.write(Store::TimeToLive, Span::default(), &[], "routing");
-            }
         }
     }
 
@@ -332,7 +348,7 @@ impl<'a> Walk<'a> {
         let mut signature = String::new();
         for rule in &chain.rules {
             self.work += 1 + path.len() + rule.conditions.len();
-            if depth > MAX_DEPTH || self.work > MAX_WORK {
+            if depth > MAX_DEPTH || self.work > MAX_WORK || self.pairs > MAX_PAIRS {
                 self.at_limit = true;
                 return chain.name.clone();
             }
@@ -356,7 +372,9 @@ impl<'a> Walk<'a> {
                 let atoms = new.conditions.iter().map(|condition| format!("{:?}", condition.kind));
                 let atoms: Vec<String> = atoms.collect();
                 let target = new.target.as_ref().map_or("", |target| &target.name);
-                signature.push_str(&format!("{} {target}\n", atoms.join(" ")));
+                for word in [&*atoms.join(" "), " ", target, "\n"] {
+                    signature.push_str(word);
+                }
             } else {
                 signature.push('\n');
             }
@@ -402,6 +420,11 @@ impl<'a> Walk<'a> {
                 name = Some(self.chain(called, &conditions, depth + 1));
             } else if self.escapes_from(called, depth + 1) {
                 self.escape(conditions.clone(), Scope::Hook);
+                // Which packets, its rules tell.
+                let below = self.below(called);
+                if let Some(escape) = self.escapes.last_mut() {
+                    escape.below = below;
+                }
             }
             if target.goto {
                 self.escape(conditions, Scope::Chain(depth));
@@ -436,9 +459,22 @@ impl<'a> Walk<'a> {
         })
     }
 
+    /// A digest of a chain that neither writes nor reads anything.
+    fn below(&mut self, chain: &Chain) -> String {
+        let key = (chain.table, chain.name.clone());
+        let below = self.digests.entry(key);
+        below.or_insert_with(|| digest_below(self.ruleset, chain)).clone()
+    }
+
     fn escape(&mut self, conditions: Vec<Condition>, scope: Scope) {
         let reads = stores_of(&conditions);
-        self.escapes.push(Escape { conditions, reads, scope, hook: self.hook });
+        self.escapes.push(Escape {
+            conditions,
+            reads,
+            scope,
+            below: String::new(),
+            hook: self.hook,
+        });
     }
 
     fn write(&mut self, store: Store, at: Span, conditions: &[Condition], what: &str) {
@@ -450,13 +486,13 @@ impl<'a> Walk<'a> {
         let (table, hook) = self.hook;
         let mut lines = BTreeSet::new();
         for escape in &self.escapes {
-            self.work += 1 + escape.conditions.len();
+            self.pairs += 1;
             let counts = escape.scope != Scope::End || store.lasts();
             // Elsewhere the same words may compare another address.
             let apart = escape.hook == self.hook && store::disjoint(&escape.conditions, conditions);
             if counts && !apart {
                 reads.extend(escape.reads.clone());
-                lines.insert(canonical(&escape.conditions));
+                lines.insert(format!("{} {}", canonical(&escape.conditions), escape.below));
             }
         }
         let mut digest = Digest::default();
@@ -478,7 +514,7 @@ impl<'a> Walk<'a> {
             if read.is_nothing() {
                 continue;
             }
-            self.work += known.events.len();
+            self.pairs += usize::from(known.are_written(&read.stores)) * known.events.len();
             let mut notes = Vec::new();
             notes.extend(known.told(&read.stores, self.passed));
             if let Some(text) = read.counter.filter(|_| counted) {
@@ -495,6 +531,10 @@ impl<'a> Walk<'a> {
             }
             if read.destination && hook == "PREROUTING" && known.translates {
                 notes.push("before translation".to_owned());
+            }
+            // Routing takes one off the time to live (`ip_forward`, `ip6_forward`).
+            if read.stores.contains(&Store::TimeToLive) && hook == "PREROUTING" {
+                notes.push("before routing".to_owned());
             }
             if notes.is_empty() {
                 continue;
@@ -519,7 +559,7 @@ fn canonical(conditions: &[Condition]) -> String {
     texts.into_iter().collect::<Vec<_>>().join(" and ")
 }
 
-/// FNV-1a: the same on every machine and in every release.
+/// The upper 48 bits of FNV-1a: the same on every machine and in every release.
 struct Digest(u64);
 
 impl Default for Digest {
@@ -536,6 +576,6 @@ impl Digest {
     }
 
     fn hex(&self) -> String {
-        format!("{:016x}", self.0)
+        format!("{:012x}", self.0 >> 16)
     }
 }

@@ -9,7 +9,8 @@
 //!
 //! Interfaces are those the rules mention, the stand-in `+` for every other one, and `ppp+` for
 //! every further interface a wildcard covers. A match that is not modelled (`limit`, `recent`,
-//! `set`, `mark`, …) is an atom of its rule, named by its text. Order of evaluation and which
+//! `set`, `mark`, …) is an atom of its rule, named by its text and by the
+//! rules that write what it reads. Order of evaluation and which
 //! address each chain sees: iptables(8), iptables-extensions(8), `linux/netfilter_ipv4.h`.
 
 mod condition;
@@ -34,7 +35,7 @@ use parefeu_policy::{Diagnostics, Firewall, Source, Sources, Span};
 ///
 /// Error codes: `syntax`, `bad-value`, `unknown-table`, `unknown-chain`, `duplicate-chain`,
 /// `listing`, `no-rules`. Unsupported: `unknown-line`, `unknown-match`, `unknown-target`,
-/// `untracked`, `helper`, `redirect`, `port-range`, `nat-too-large`, `host-name`. Suspicious:
+/// `untracked`, `zone`, `helper`, `order-too-large`, `redirect`, `port-range`, `nat-too-large`, `host-name`. Suspicious:
 /// `no-commit`, `no-forward-chain`, `missing-module`, `empty-match`.
 pub(crate) fn read(source: Source) -> (Option<Firewall>, Diagnostics) {
     let mut problems = Diagnostics::default();

@@ -55,12 +55,11 @@ impl Ruleset {
     /// Adds a chain, or replaces the one of its name.
     pub(super) fn put(&mut self, chain: Chain) {
         let key = (chain.family, chain.table, chain.name.clone());
-        match self.index.get(&key).and_then(|id| self.chains.get_mut(*id)) {
-            Some(old) => *old = chain,
-            None => {
-                self.index.insert(key, self.chains.len());
-                self.chains.push(chain);
-            }
+        if let Some(old) = self.index.get(&key).and_then(|id| self.chains.get_mut(*id)) {
+            *old = chain;
+        } else {
+            self.index.insert(key, self.chains.len());
+            self.chains.push(chain);
         }
     }
 

@@ -53,8 +53,7 @@ impl Read {
 /// What a condition reads.
 pub(super) fn read(kind: &Kind) -> Read {
     match kind {
-        Kind::Atom(text) => read_atom(text),
-        Kind::States { or: Some(text), .. } => read_atom(text),
+        Kind::Atom(text) | Kind::States { or: Some(text), .. } => read_atom(text),
         Kind::Dst(items) => {
             let destination = items.iter().any(|it| matches!(it, AddressItem::Unknown(_)));
             Read { destination, ..Read::default() }

@@ -42,17 +42,20 @@ fn a_mark_is_named_by_the_rules_that_set_it() {
     ] {
         assert!(atoms(&marked(&same, &filter)).contains(&name), "{same}\n{filter}");
     }
+    let mut names = std::collections::BTreeSet::from([name]);
     for other in [
         "-A PREROUTING -s 192.168.0.0/16 -j MARK --set-xmark 0x1/0xffffffff".to_owned(),
         "-A PREROUTING -s 10.0.0.0/8 -j MARK --set-xmark 0x2/0xffffffff".to_owned(),
         format!("-A PREROUTING -s 10.1.0.0/16 -j RETURN\n{base}"),
-        format!("-A PREROUTING -s 10.1.0.0/16 -j ACCEPT\n{base}"),
+        format!("-A PREROUTING -s 10.2.0.0/16 -j ACCEPT\n{base}"),
         format!("-A PREROUTING -p udp -j x\n-A x -j ACCEPT\n{base}"),
+        format!("-A PREROUTING -p tcp -j x\n-A x -s 10.9.0.0/16 -j ACCEPT\n{base}"),
+        format!("-A PREROUTING -p tcp -j x\n-A x -s 10.8.0.0/16 -j ACCEPT\n{base}"),
         format!("{base}\n{base}"),
         "-A PREROUTING -p tcp -j x\n-A x -s 10.0.0.0/8 -j MARK --set-xmark 0x1/0xffffffff".into(),
         format!("{base}\n-A FORWARD -j CONNMARK --restore-mark"),
     ] {
-        assert_ne!(atom(&marked(&other, read)), name, "{other}");
+        assert!(names.insert(atom(&marked(&other, read))), "{other}");
     }
 }
 
@@ -106,6 +109,30 @@ fn what_else_is_written_names_what_reads_it() {
     let (dscp, read) = ("-A PREROUTING -j DSCP --set-dscp 0x2e", "-A FORWARD -m dscp --dscp 0x2e");
     let read = format!("{read} -j DROP");
     assert_ne!(atom(&marked(dscp, &read)), atom(&marked("", &read)));
+}
+
+#[test]
+fn the_time_to_live_is_another_before_routing() {
+    let filter = "-A FORWARD -m ttl --ttl-eq 1 -j DROP";
+    let both = atoms(&marked("-A PREROUTING -m ttl --ttl-eq 1 -j DROP", filter));
+    let plain = "iptables: -m ttl --ttl-eq 1";
+    assert_eq!(both, [format!("{plain} [before routing]"), plain.to_owned()]);
+}
+
+#[test]
+fn jumps_without_end_are_named_by_everything() {
+    let chains: Vec<String> = (0..40).map(|n| format!(":c{n} - [0:0]")).collect();
+    let jumps: Vec<String> =
+        (0..39).map(|n| format!("-A c{n} -j c{0}\n-A c{n} -j c{0}", n + 1)).collect();
+    let text = format!(
+        "*filter\n:FORWARD DROP [0:0]\n{}\n-A FORWARD -j c0\n{}\n\
+         -A c39 -m recent --update --name a -j DROP\nCOMMIT\n",
+        chains.join("\n"),
+        jumps.join("\n")
+    );
+    let (_, problems) = import(&text);
+    assert!(problems.iter().any(|it| it.contains("unsupported order-too-large")), "{problems:?}");
+    assert!(atom(&text).contains("[among all rules, "));
 }
 
 #[test]
