@@ -344,6 +344,7 @@ impl<'a> Walk<'a> {
 
     /// Follows a chain; the answer is what it is called, as it reads here.
     fn chain(&mut self, chain: &Chain, path: &[Condition], depth: usize) -> String {
+        let entry = self.escapes.len();
         let mut rules = Vec::with_capacity(chain.rules.len());
         let mut signature = String::new();
         for rule in &chain.rules {
@@ -380,7 +381,9 @@ impl<'a> Walk<'a> {
             }
             rules.push(changed.map_or_else(|| Rc::clone(rule), Rc::new));
         }
-        self.escapes.retain(|escape| escape.scope != Scope::Chain(depth));
+        let mut later = self.escapes.split_off(entry.min(self.escapes.len()));
+        later.retain(|escape| escape.scope != Scope::Chain(depth));
+        self.escapes.append(&mut later);
         self.keep(chain, rules, signature)
     }
 
@@ -467,6 +470,10 @@ impl<'a> Walk<'a> {
     }
 
     fn escape(&mut self, conditions: Vec<Condition>, scope: Scope) {
+        // Only the first time round it matters who gets to the rules that write.
+        if self.known.is_some() {
+            return;
+        }
         let reads = stores_of(&conditions);
         self.escapes.push(Escape {
             conditions,

@@ -35,8 +35,8 @@ use parefeu_policy::{Diagnostics, Firewall, Source, Sources, Span};
 ///
 /// Error codes: `syntax`, `bad-value`, `unknown-table`, `unknown-chain`, `duplicate-chain`,
 /// `listing`, `no-rules`. Unsupported: `unknown-line`, `unknown-match`, `unknown-target`,
-/// `untracked`, `zone`, `helper`, `order-too-large`, `redirect`, `port-range`, `nat-too-large`, `host-name`. Suspicious:
-/// `no-commit`, `no-forward-chain`, `missing-module`, `empty-match`.
+/// `untracked`, `zone`, `helper`, `order-too-large`, `redirect`, `port-range`, `nat-too-large`,
+/// `host-name`. Suspicious: `no-commit`, `no-forward-chain`, `missing-module`, `empty-match`.
 pub(crate) fn read(source: Source) -> (Option<Firewall>, Diagnostics) {
     let mut problems = Diagnostics::default();
     let ruleset = script::read_ruleset(source.text(), &mut problems);
