@@ -34,7 +34,7 @@ const OTHER_CHAINS: [&str; 2] = ["INPUT", "OUTPUT"];
 const MAX_WORK: usize = 500_000;
 
 /// More pairs of rules than this are not looked at.
-const MAX_PAIRS: usize = 10_000_000;
+const MAX_PAIRS: usize = 5_000_000;
 
 /// Jumps deeper than this are a cycle, or refused like one.
 const MAX_DEPTH: usize = 64;
@@ -250,8 +250,8 @@ struct Escape {
     conditions: Vec<Condition>,
     reads: BTreeSet<Store>,
     scope: Scope,
-    /// A digest of the chain that does it.
-    below: String,
+    /// Its conditions, and a digest of the chain that does it.
+    line: String,
     hook: (&'static str, &'static str),
 }
 
@@ -426,7 +426,7 @@ impl<'a> Walk<'a> {
                 // Which packets, its rules tell.
                 let below = self.below(called);
                 if let Some(escape) = self.escapes.last_mut() {
-                    escape.below = below;
+                    escape.line.push_str(&below);
                 }
             }
             if target.goto {
@@ -475,13 +475,8 @@ impl<'a> Walk<'a> {
             return;
         }
         let reads = stores_of(&conditions);
-        self.escapes.push(Escape {
-            conditions,
-            reads,
-            scope,
-            below: String::new(),
-            hook: self.hook,
-        });
+        let line = canonical(&conditions);
+        self.escapes.push(Escape { conditions, reads, scope, line, hook: self.hook });
     }
 
     fn write(&mut self, store: Store, at: Span, conditions: &[Condition], what: &str) {
@@ -492,20 +487,20 @@ impl<'a> Walk<'a> {
         let mut reads = stores_of(conditions);
         let (table, hook) = self.hook;
         let mut lines = BTreeSet::new();
+        self.pairs += self.escapes.len();
         for escape in &self.escapes {
-            self.pairs += 1;
             let counts = escape.scope != Scope::End || store.lasts();
             // Elsewhere the same words may compare another address.
             let apart = escape.hook == self.hook && store::disjoint(&escape.conditions, conditions);
             if counts && !apart {
                 reads.extend(escape.reads.clone());
-                lines.insert(format!("{} {}", canonical(&escape.conditions), escape.below));
+                lines.insert(escape.line.as_str());
             }
         }
         let mut digest = Digest::default();
         digest.add(&format!("{table} {hook} {what} {}", canonical(conditions)));
         for line in lines {
-            digest.add(&line);
+            digest.add(line);
         }
         let (digest, forwarded) = (digest.hex(), self.forwarded);
         self.events.push(Event { at, store, reads, digest, forwarded });
