@@ -9,9 +9,12 @@ use parefeu_policy::{
 
 use super::condition::{self, Condition, Family, Kind};
 use super::matching::{Context, Interfaces, Matches};
+use super::memory;
 use super::nat;
 use super::script::{Chain, Policy, Ruleset};
+use super::store;
 use super::target::{Effect, effect, policy_action};
+use super::untracked::{self, Way};
 
 /// The chains a forwarded packet passes, in order, with the destination they see; the source is the
 /// original one everywhere, because it is translated last (`NF_IP_PRI_*` in
@@ -27,6 +30,7 @@ const FORWARD_PATH: [(&str, &str, Sees); 6] = [
 
 /// Converts everything that bears on forwarding.
 pub(super) fn convert(ruleset: &Ruleset, problems: &mut Diagnostics) -> Firewall {
+    let ruleset = &memory::named(ruleset, problems);
     let mut interfaces = Interfaces::default();
     for rule in ruleset.chains.iter().flat_map(|chain| &chain.rules) {
         interfaces.mention(&rule.conditions);
@@ -34,8 +38,12 @@ pub(super) fn convert(ruleset: &Ruleset, problems: &mut Diagnostics) -> Firewall
     let mut firewall = Firewall { dialect: "iptables", ..Firewall::default() };
     firewall.interfaces = interfaces.finish().iter().map(interface).collect();
     let mut schedules = BTreeMap::new();
+    let untracked = untracked::ways(ruleset);
     let mut converter = Converter {
         ruleset,
+        untracked: &untracked,
+        is_copy: false,
+        digests: Family::BOTH.map(|family| memory::digests(ruleset, family)),
         context: Context { interfaces: &interfaces, schedules: &mut schedules },
         problems,
         reported: BTreeSet::new(),
@@ -51,7 +59,7 @@ pub(super) fn convert(ruleset: &Ruleset, problems: &mut Diagnostics) -> Firewall
         FORWARD_PATH.iter().position(|(table, hook, _)| base_name(table, hook) == layer.name)
     };
     firewall.layers.sort_by_key(place);
-    nat::convert(ruleset, &mut converter.context, &mut firewall, converter.problems);
+    nat::convert(ruleset, &untracked, &mut converter.context, &mut firewall, converter.problems);
     firewall.schedules = schedules.into_values().collect();
     firewall
 }
@@ -62,6 +70,12 @@ fn interface(name: &At<String>) -> Interface {
 
 struct Converter<'a> {
     ruleset: &'a Ruleset,
+    /// The packets that are not tracked.
+    untracked: &'a BTreeMap<Family, Vec<Way>>,
+    /// Whether what is converted is asked about these.
+    is_copy: bool,
+    /// What decides when rules of raw set something, by family.
+    digests: [BTreeMap<Span, String>; 2],
     context: Context<'a>,
     problems: &'a mut Diagnostics,
     /// Lines whose problems were told already: a line may belong to both families.
@@ -77,6 +91,7 @@ impl Converter<'_> {
                     self.effect(chain, rule),
                     Effect::Log
                         | Effect::Helper(_)
+                        | Effect::Zone(_)
                         | Effect::Act(
                             Action::Allow
                                 | Action::Continue
@@ -96,7 +111,9 @@ impl Converter<'_> {
         for chain in chains_of(ruleset, table) {
             for rule in &chain.rules {
                 let effect = self.effect(chain, rule);
-                if matches!(effect, Effect::Helper(_)) && self.reported.insert(rule.at) {
+                if matches!(effect, Effect::Helper(_) | Effect::Zone(_))
+                    && self.reported.insert(rule.at)
+                {
                     let matches = self.context.matches(&rule.conditions, chain.family);
                     self.report(&effect, rule, &matches);
                 }
@@ -109,7 +126,21 @@ impl Converter<'_> {
             let target = self.ruleset.chain(chain.family, chain.table, name);
             target.is_some_and(|target| target.policy.is_none())
         };
-        effect(rule.target.as_ref(), chain.policy, is_chain, |name| base_name(chain.table, name))
+        effect(rule.target.as_ref(), chain.policy, is_chain, |name| self.name(chain.table, name))
+    }
+
+    /// What the rule base of a chain is called.
+    fn name(&self, table: &str, chain: &str) -> String {
+        let name = base_name(table, chain);
+        if self.is_copy { format!("{name} (untracked)") } else { name }
+    }
+
+    /// Whether rules of a table ask for states that packets may not have for want of tracking.
+    fn asks_for_states(&self, table: &str) -> bool {
+        let rules = chains_of(self.ruleset, table).flat_map(|chain| &chain.rules);
+        let mut conditions = rules.flat_map(|rule| &rule.conditions);
+        let is_asked = conditions.any(|it| matches!(it.kind, Kind::States { .. }));
+        is_asked && table != "raw" && !self.untracked.is_empty()
     }
 
     fn table(&mut self, table: &'static str, firewall: &mut Firewall) {
@@ -136,12 +167,41 @@ impl Converter<'_> {
                 before_sessions: table == "raw",
             });
         }
-        let mut done = BTreeSet::new();
-        for chain in chains_of(ruleset, table) {
-            if done.insert(&chain.name) {
-                let name = &chain.name;
-                let chains = Family::BOTH.map(|family| ruleset.chain(family, table, name));
-                firewall.rule_bases.push(self.rule_base(base_name(table, name), &chains));
+        let copies: &[bool] = if self.asks_for_states(table) { &[false, true] } else { &[false] };
+        for is_copy in copies {
+            self.is_copy = *is_copy;
+            let mut done = BTreeSet::new();
+            for chain in chains_of(ruleset, table) {
+                if done.insert(&chain.name) {
+                    let name = &chain.name;
+                    let chains = Family::BOTH.map(|family| ruleset.chain(family, table, name));
+                    firewall.rule_bases.push(self.rule_base(self.name(table, name), &chains));
+                }
+            }
+        }
+        self.is_copy = false;
+    }
+
+    /// Sends what is not tracked to the chain that knows it.
+    fn divert(&mut self, chain: &Chain, rules: &mut Vec<Rule>) {
+        let hook = FORWARD_PATH.iter().find(|(table, name, _)| {
+            (*table, *name) == (chain.table, chain.name.as_str()) && !self.is_copy
+        });
+        let Some((_, _, sees)) = hook.filter(|_| self.asks_for_states(chain.table)) else { return };
+        let translates =
+            *sees == Sees::Translated && memory::translates(self.ruleset, chain.family);
+        for (rule, way) in self.untracked.get(&chain.family).into_iter().flatten() {
+            let way = untracked::after_translation(way, translates);
+            for matches in self.context.matches(&way, chain.family).alternatives {
+                let to = format!("{} (untracked)", base_name(chain.table, &chain.name));
+                rules.push(Rule {
+                    name: format!("{} untracked", chain.family.name()),
+                    at: rule.at,
+                    implied: true,
+                    matches,
+                    action: Action::Goto(to),
+                    ..Rule::default()
+                });
             }
         }
     }
@@ -161,6 +221,7 @@ impl Converter<'_> {
         for chain in chains.iter().flatten() {
             rule_base.at = chain.at;
             self.guard(chain, &mut rule_base.rules);
+            self.divert(chain, &mut rule_base.rules);
             for (index, rule) in chain.rules.iter().enumerate() {
                 let mut name = format!("{} {}", rule_base.name, index + 1);
                 if several {
@@ -224,13 +285,19 @@ impl Converter<'_> {
     ) {
         let effect = self.effect(chain, rule);
         let matches = match chain.table {
-            "raw" => before_tracking(&rule.conditions)
+            // There no packet has a state yet, which is to be `INVALID` (`xt_conntrack`, measured).
+            "raw" => in_state(&rule.conditions, ConnectionState::Invalid)
+                .map(|conditions| self.context.matches(&conditions, chain.family)),
+            _ if self.is_copy => in_state(&rule.conditions, ConnectionState::Untracked)
                 .map(|conditions| self.context.matches(&conditions, chain.family)),
             _ => Some(self.context.matches(&rule.conditions, chain.family)),
         };
         let matches = matches.unwrap_or_default();
         if self.reported.insert(rule.at) {
             self.report(&effect, rule, &matches);
+        }
+        if matches!(effect, Effect::Helper(_) | Effect::Zone(_)) {
+            return;
         }
         let acts = actions(&effect, chain, rule, policies_differ);
         for matches in matches.alternatives {
@@ -254,7 +321,7 @@ impl Converter<'_> {
         if *effect != Effect::Log && *effect != Effect::Act(Action::Continue) {
             report_unmodelled(matches, &rule.conditions, self.problems);
         }
-        if matches.alternatives.is_empty() {
+        if matches.alternatives.is_empty() && !self.is_copy {
             let message = "the conditions contradict each other: the rule matches nothing";
             self.problems.suspicious("empty-match", rule.at, message);
         }
@@ -267,14 +334,30 @@ impl Converter<'_> {
                 "unknown-target",
                 format!("target `{text}` is not modelled: it may accept or drop"),
             ),
-            Effect::Helper(name) => (
-                "helper",
-                format!("connections that `{name}` announces are not followed: they are RELATED"),
-            ),
+            Effect::Helper(name) => {
+                let message = format!(
+                    "connections that `{name}` announces are not followed: they are RELATED"
+                );
+                ("helper", message)
+            }
+            Effect::Zone(zone) => {
+                let message = format!("connections of zone `{zone}` are not told from others");
+                ("zone", message)
+            }
             Effect::Untracked => {
-                let message = "packets taken out of tracking are judged as if they were tracked";
+                let message = "answers to packets taken out of tracking are judged as if those \
+                               were tracked";
                 ("untracked", message.to_owned())
             }
+        };
+        // What leads there counts as well, where two texts are compared.
+        let digests = self.digests.iter().filter_map(|of_family| of_family.get(&rule.at));
+        let digests: Vec<&str> = digests.map(String::as_str).collect();
+        let message = match *effect {
+            Effect::Helper(_) | Effect::Zone(_) | Effect::Untracked if !digests.is_empty() => {
+                format!("{message} [{}]", digests.join(" "))
+            }
+            _ => message,
         };
         self.problems.unsupported(code, target_place(rule), message);
     }
@@ -284,14 +367,13 @@ fn target_place(rule: &condition::Rule) -> Span {
     rule.target.as_ref().map_or(rule.at, |target| target.at)
 }
 
-/// Conditions where no packet has a state yet, which is to be `INVALID` (`xt_conntrack`, measured);
-/// `None` where they never hold.
-fn before_tracking(conditions: &[Condition]) -> Option<Vec<Condition>> {
+/// Conditions where every packet has this state; `None` where they never hold.
+pub(super) fn in_state(conditions: &[Condition], state: ConnectionState) -> Option<Vec<Condition>> {
     let mut left = Vec::with_capacity(conditions.len());
     for condition in conditions {
         match &condition.kind {
             Kind::States { states, .. } => {
-                let holds = states.contains(ConnectionState::Invalid) != condition.negated;
+                let holds = states.contains(state) != condition.negated;
                 holds.then_some(())?;
             }
             _ => left.push(condition.clone()),
@@ -316,7 +398,9 @@ fn actions(
             vec![(Action::Jump(to.clone()), None), (policy, None)]
         }
         Effect::Act(action) => vec![(action.clone(), None)],
-        Effect::Log | Effect::Untracked | Effect::Helper(_) => vec![(Action::Continue, None)],
+        Effect::Log | Effect::Untracked | Effect::Helper(_) | Effect::Zone(_) => {
+            vec![(Action::Continue, None)]
+        }
         Effect::Outside(text) => {
             let accepts = atom(format!("iptables: {text} accepts"));
             vec![(Action::Allow, accepts), (Action::Drop, None)]
@@ -341,7 +425,7 @@ pub(super) fn report_unmodelled(
     problems: &mut Diagnostics,
 ) {
     for atom in &matches.unmodelled {
-        let message = format!("match `{}` is not modelled", atom.value);
+        let message = format!("match `{}` is not modelled", store::plain(&atom.value));
         problems.unsupported("unknown-match", atom.at, message);
         problems.help("answers that depend on it read unknown");
     }
@@ -349,7 +433,7 @@ pub(super) fn report_unmodelled(
         let (Kind::Src(items) | Kind::Dst(items)) = &condition.kind else { continue };
         for item in items {
             if let AddressItem::Unknown(name) = item {
-                let message = format!("the addresses of `{name}` are not known");
+                let message = format!("the addresses of `{}` are not known", store::plain(name));
                 problems.unsupported("host-name", condition.at, message);
                 problems.help("`iptables-save` prints the addresses the kernel holds");
             }

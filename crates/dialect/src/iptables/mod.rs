@@ -9,19 +9,23 @@
 //!
 //! Interfaces are those the rules mention, the stand-in `+` for every other one, and `ppp+` for
 //! every further interface a wildcard covers. A match that is not modelled (`limit`, `recent`,
-//! `set`, `mark`, …) is an atom of its rule, named by its text. Order of evaluation and which
+//! `set`, `mark`, …) is an atom of its rule, named by its text and by the
+//! rules that write what it reads. Order of evaluation and which
 //! address each chain sees: iptables(8), iptables-extensions(8), `linux/netfilter_ipv4.h`.
 
 mod condition;
 mod convert;
 mod matching;
+mod memory;
 mod names;
 mod nat;
 mod own;
 mod rule;
 mod script;
+mod store;
 mod target;
 mod time;
+mod untracked;
 mod value;
 mod word;
 
@@ -31,8 +35,8 @@ use parefeu_policy::{Diagnostics, Firewall, Source, Sources, Span};
 ///
 /// Error codes: `syntax`, `bad-value`, `unknown-table`, `unknown-chain`, `duplicate-chain`,
 /// `listing`, `no-rules`. Unsupported: `unknown-line`, `unknown-match`, `unknown-target`,
-/// `untracked`, `helper`, `redirect`, `port-range`, `nat-too-large`, `host-name`. Suspicious:
-/// `no-commit`, `no-forward-chain`, `missing-module`, `empty-match`.
+/// `untracked`, `zone`, `helper`, `order-too-large`, `redirect`, `port-range`, `nat-too-large`,
+/// `host-name`. Suspicious: `no-commit`, `no-forward-chain`, `missing-module`, `empty-match`.
 pub(crate) fn read(source: Source) -> (Option<Firewall>, Diagnostics) {
     let mut problems = Diagnostics::default();
     let ruleset = script::read_ruleset(source.text(), &mut problems);

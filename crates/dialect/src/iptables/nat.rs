@@ -3,7 +3,7 @@
 //! The model's tables have no jumps. A jump passes its conditions on to every rule of the chain it
 //! leads to; a rule that returns leaves the rules after it to packets that do not match it.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use ipnet::IpNet;
 use parefeu_net::PortRange;
@@ -16,8 +16,10 @@ use parefeu_policy::{
 use super::condition::{Condition, Family, Rule, Target};
 use super::convert::report_unmodelled;
 use super::matching::{Context, both};
+use super::memory;
 use super::script::{Chain, Policy, Ruleset};
 use super::target::written;
+use super::untracked::{Way, after_translation};
 use super::value::{read_ports, read_range};
 
 /// More conditions than this, counted each time a rule is reached, are not followed: jumps that
@@ -32,6 +34,7 @@ const MAX_WAYS: usize = 64;
 
 pub(super) fn convert(
     ruleset: &Ruleset,
+    untracked: &BTreeMap<Family, Vec<Way>>,
     context: &mut Context<'_>,
     firewall: &mut Firewall,
     problems: &mut Diagnostics,
@@ -53,7 +56,15 @@ pub(super) fn convert(
                 source: hook == "POSTROUTING",
                 reported: BTreeSet::new(),
                 work: 0,
+                digests: BTreeMap::new(),
             };
+            // What is not tracked is not translated.
+            let translates = sees == Sees::Translated && memory::translates(ruleset, family);
+            for (rule, way) in untracked.get(&family).into_iter().flatten() {
+                let way = after_translation(way, translates);
+                flattener.reported.insert(rule.at);
+                flattener.emit("untracked", rule, vec![way], |_| Translation::Keep);
+            }
             flattener.chain(chain, vec![Vec::new()], 0);
         }
     }
@@ -71,16 +82,19 @@ struct Flattener<'a, 'c> {
     reported: BTreeSet<Span>,
     /// Conditions followed so far.
     work: usize,
+    /// The digests of chains that were given up.
+    digests: BTreeMap<String, String>,
 }
 
 impl Flattener<'_, '_> {
     /// Follows a chain that is reached when one of `ways` holds.
     fn chain(&mut self, chain: &Chain, mut ways: Vec<Vec<Condition>>, depth: usize) {
+        let entry = ways.clone();
         for (index, rule) in chain.rules.iter().enumerate() {
             self.work +=
                 ways.iter().map(|way| way.len() + rule.conditions.len() + 1).sum::<usize>();
             if depth > MAX_DEPTH || ways.len() > MAX_WAYS || self.work > MAX_WORK {
-                self.give_up(chain, rule, &ways);
+                self.give_up(chain, rule, entry);
                 return;
             }
             let Some(target) = &rule.target else { continue };
@@ -114,15 +128,19 @@ impl Flattener<'_, '_> {
         }
     }
 
-    /// From here on translation is not known.
-    fn give_up(&mut self, chain: &Chain, rule: &Rule, ways: &[Vec<Condition>]) {
-        if !self.reported.insert(rule.at) {
-            return;
+    /// For what reaches the chain translation is not known.
+    fn give_up(&mut self, chain: &Chain, rule: &Rule, entry: Vec<Vec<Condition>>) {
+        if self.reported.insert(rule.at) {
+            let message =
+                format!("the jumps and returns around chain `{}` are too many", chain.name);
+            self.problems.unsupported("nat-too-large", rule.at, message);
         }
-        let message = format!("the jumps and returns around chain `{}` are too many", chain.name);
-        self.problems.unsupported("nat-too-large", rule.at, message);
-        let way = ways.first().cloned().unwrap_or_default();
-        self.emit("nat", rule, vec![way], |_| unknown("nat chains", rule.at));
+        let digest = self
+            .digests
+            .entry(chain.name.clone())
+            .or_insert_with(|| memory::digest_below(self.ruleset, chain));
+        let text = format!("translation by chain {} [{digest}]", chain.name);
+        self.emit("nat", rule, entry, |_| unknown(&text, rule.at));
     }
 
     fn rule(&mut self, name: &str, rule: &Rule, target: &Target, ways: Vec<Vec<Condition>>) {
@@ -228,13 +246,13 @@ impl Flattener<'_, '_> {
 /// The text of the atom for a destination port that only the session table knows.
 const VAGUE_PORTS: &str = "iptables: a destination port chosen by the kernel";
 
-fn extended(way: &[Condition], by: &[Condition]) -> Vec<Condition> {
+pub(super) fn extended(way: &[Condition], by: &[Condition]) -> Vec<Condition> {
     way.iter().chain(by).cloned().collect()
 }
 
 /// The ways that do not fulfil all of `conditions`: the first one fails, or the first holds and the
 /// second fails, and so on.
-fn avoiding(way: &[Condition], conditions: &[Condition]) -> Vec<Vec<Condition>> {
+pub(super) fn avoiding(way: &[Condition], conditions: &[Condition]) -> Vec<Vec<Condition>> {
     (0..conditions.len())
         .filter_map(|index| {
             let (held, rest) = conditions.split_at(index);

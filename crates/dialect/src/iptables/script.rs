@@ -40,7 +40,7 @@ pub(super) struct Chain {
 }
 
 /// Every chain, in the order of first mention.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Ruleset {
     pub(super) chains: Vec<Chain>,
     index: BTreeMap<(Family, &'static str, String), usize>,
@@ -50,6 +50,17 @@ impl Ruleset {
     pub(super) fn chain(&self, family: Family, table: &str, name: &str) -> Option<&Chain> {
         let table = TABLES.iter().find(|known| **known == table)?;
         self.chains.get(*self.index.get(&(family, *table, name.to_owned()))?)
+    }
+
+    /// Adds a chain, or replaces the one of its name.
+    pub(super) fn put(&mut self, chain: Chain) {
+        let key = (chain.family, chain.table, chain.name.clone());
+        if let Some(old) = self.index.get(&key).and_then(|id| self.chains.get_mut(*id)) {
+            *old = chain;
+        } else {
+            self.index.insert(key, self.chains.len());
+            self.chains.push(chain);
+        }
     }
 
     /// Whether anything was said about a family.

@@ -20,10 +20,12 @@ pub(super) enum Effect {
     Helper(String),
     /// The packet is no longer tracked, which changes the state later rules see.
     Untracked,
+    /// The packet belongs to connections that are told apart from others.
+    Zone(String),
 }
 
-/// Targets that change a packet or its marks and go on with the next rule. A mark is seen again
-/// only by `-m mark`, which is an atom.
+/// Targets that change a packet or its marks and go on with the next rule. What they write
+/// is read again only by matches that are atoms, whose names tell of it.
 const CONTINUING: [&str; 24] = [
     "AUDIT",
     "CHECKSUM",
@@ -73,11 +75,12 @@ pub(super) fn effect(
         "LOG" | "NFLOG" | "ULOG" | "TRACE" => Effect::Log,
         "NOTRACK" => Effect::Untracked,
         "CT" => {
-            let tracked = target.option("--notrack").is_none() && target.option("--zone").is_none();
-            match target.option("--helper") {
-                _ if !tracked => Effect::Untracked,
-                Some(helper) => Effect::Helper(helper.to_owned()),
-                None => Effect::Act(Action::Continue),
+            let zone = target.options.iter().find(|(name, _)| name.starts_with("--zone"));
+            match (zone, target.option("--helper")) {
+                _ if target.option("--notrack").is_some() => Effect::Untracked,
+                (Some((_, zone)), _) => Effect::Zone(zone.clone()),
+                (None, Some(helper)) => Effect::Helper(helper.to_owned()),
+                (None, None) => Effect::Act(Action::Continue),
             }
         }
         "NFQUEUE" | "QUEUE" => Effect::Outside(written(target)),
@@ -86,6 +89,12 @@ pub(super) fn effect(
         name if CONTINUING.contains(&name) => Effect::Act(Action::Continue),
         _ => Effect::Unknown(written(target)),
     }
+}
+
+/// Whether a packet always goes on with the next rule.
+pub(super) fn goes_on(name: &str) -> bool {
+    const LOGS: [&str; 4] = ["LOG", "NFLOG", "ULOG", "TRACE"];
+    matches!(name, "NOTRACK" | "CT") || LOGS.contains(&name) || CONTINUING.contains(&name)
 }
 
 pub(super) const fn policy_action(policy: Policy) -> Action {
