@@ -5,6 +5,7 @@ use parefeu_policy::set::ProtocolSet;
 use parefeu_policy::{AddressItem, ConnectionState, Diagnostics, Span, StateSet};
 
 use super::condition::{Condition, Family, Kind, Rule, Target};
+use super::names::PROTOCOLS;
 use super::time::TimeOptions;
 use super::value::{read_address, read_flags, read_icmp, read_mac, read_ports, read_range};
 use super::word::Word;
@@ -153,6 +154,9 @@ impl Reader<'_, '_> {
             "-f" | "--fragment" => self.push(option, Kind::Atom("--fragment".to_owned())),
             // The default, which older versions print.
             "--utc" => {}
+            name @ ("--contiguous" | "--kerneltz" | "--localtz") => {
+                self.time.option(name, "", option.negated, option.at);
+            }
             "--syn" => self.push(option, Kind::Flags { mask: 0x17, value: 0x02 }),
             "--tcp-flags" => self.tcp_flags(option, joined),
             "-v" | "--verbose" | "-n" | "--numeric" | "-w" | "--wait" | "-x" | "--exact" => {
@@ -252,7 +256,7 @@ impl Reader<'_, '_> {
     fn valued(&mut self, option: &mut Written, joined: Option<String>) {
         let Some(value) = self.value(option, joined) else { return };
         let kind = match option.name.as_str() {
-            "-p" | "--protocol" | "--proto" => read_protocol(&value).map(Kind::Protocol),
+            "-p" | "--protocol" | "--proto" => read_protocol(&value),
             "-s" | "--source" | "--src" => read_addresses(&value).map(Kind::Src),
             "-d" | "--destination" | "--dst" => read_addresses(&value).map(Kind::Dst),
             "-i" | "--in-interface" => Some(Kind::Ingress(value.clone())),
@@ -382,12 +386,22 @@ fn is_valued(name: &str) -> bool {
     NAMES.contains(&name)
 }
 
-fn read_protocol(text: &str) -> Option<ProtocolSet> {
-    match text.to_ascii_lowercase().as_str() {
-        "all" | "0" | "ip" => Some(ProtocolSet::ALL),
-        "mh" | "ipv6-mh" | "mobility-header" => Some(ProtocolSet::single(Protocol(135))),
-        name => Protocol::from_name(name).map(ProtocolSet::single),
+/// A protocol by number or name. Number 0 is no protocol of its own here, but any.
+fn read_protocol(text: &str) -> Option<Kind> {
+    let lower = text.to_ascii_lowercase();
+    let any = matches!(lower.as_str(), "all" | "0" | "ip" | "hopopt");
+    // Its number, 262, does not fit in a header.
+    if lower == "mptcp" {
+        return Some(Kind::Atom("-p mptcp".to_owned()));
     }
+    let named = PROTOCOLS.iter().find(|(name, _)| *name == lower);
+    let protocol = match named {
+        _ if any => return Some(Kind::Protocol(ProtocolSet::ALL)),
+        Some((_, number)) => Protocol(*number),
+        None => Protocol::from_name(&lower)?,
+    };
+    let any = protocol == Protocol(0);
+    Some(Kind::Protocol(if any { ProtocolSet::ALL } else { ProtocolSet::single(protocol) }))
 }
 
 fn read_addresses(text: &str) -> Option<Vec<AddressItem>> {

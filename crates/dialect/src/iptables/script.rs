@@ -5,11 +5,11 @@ use std::rc::Rc;
 
 use parefeu_net::Protocol;
 use parefeu_policy::set::ProtocolSet;
-use parefeu_policy::{Diagnostics, Span};
+use parefeu_policy::{AddressItem, Diagnostics, Span};
 
 use super::condition::{Family, Kind, Rule};
 use super::rule::read_rule;
-use super::value::read_address;
+use super::value::{MASKED_V6, read_address};
 use super::word::{Line, Word, lines};
 
 /// The tables of the kernel.
@@ -76,7 +76,7 @@ pub(super) fn read_ruleset(text: &str, problems: &mut Diagnostics) -> Ruleset {
         script.problems.suspicious("no-commit", at, message);
     }
     let Script { statements, .. } = script;
-    let families = Families::of(&statements);
+    let families = Families::of(&statements, problems);
     let mut ruleset = Ruleset::default();
     for statement in statements {
         let several = families.of_statement(&statement);
@@ -321,7 +321,7 @@ struct Families {
 }
 
 impl Families {
-    fn of(statements: &[Statement]) -> Self {
+    fn of(statements: &[Statement], problems: &mut Diagnostics) -> Self {
         let mut scopes: BTreeMap<usize, [bool; 2]> = BTreeMap::new();
         for statement in statements.iter().filter(|statement| statement.label.is_none()) {
             let found = scopes.entry(statement.scope).or_default();
@@ -332,8 +332,47 @@ impl Families {
             }
         }
         let any = |index: usize| scopes.values().any(|found| found[index]);
-        let default = if any(1) && !any(0) { Family::V6 } else { Family::V4 };
+        let default = match [any(0), any(1)] {
+            [false, true] => Family::V6,
+            [false, false] => Self::by_protocol(statements, problems),
+            _ => Family::V4,
+        };
+        let lone = |found: &[bool; 2]| found[0] != found[1];
+        let tables = statements.iter().filter(|statement| statement.label.is_none());
+        for statement in tables {
+            let found = scopes.get(&statement.scope).copied().unwrap_or_default();
+            let (table, at) = (statement.table, statement.at);
+            let differs = |other: &[bool; 2]| lone(other) && lone(&found) && *other != found;
+            if any(0) && any(1) && found == [false, false] {
+                let message = format!(
+                    "nothing tells whether table `{table}` is for IPv4 or IPv6: it is read as {}",
+                    default.name()
+                );
+                problems.suspicious("family-guessed", at, message);
+                break;
+            }
+            if scopes.range(..statement.scope).any(|(_, other)| differs(other)) {
+                let message = format!(
+                    "table `{table}` holds only {} rules, a table before it only {} rules",
+                    if found[0] { "IPv4" } else { "IPv6" },
+                    if found[0] { "IPv6" } else { "IPv4" }
+                );
+                problems.suspicious("mixed-families", at, message);
+                break;
+            }
+        }
         Self { scopes, default }
+    }
+
+    /// The family of a text in which only protocols hint at one.
+    fn by_protocol(statements: &[Statement], problems: &mut Diagnostics) -> Family {
+        let mut unlabelled = statements.iter().filter(|statement| statement.label.is_none());
+        let Some(found) = unlabelled.find(|statement| names_icmpv6(statement)) else {
+            return Family::V4;
+        };
+        let message = "only the protocol ICMPv6 tells that the rules are for IPv6";
+        problems.suspicious("family-guessed", found.at, message);
+        Family::V6
     }
 
     fn of_statement(&self, statement: &Statement) -> Vec<Family> {
@@ -352,16 +391,28 @@ impl Families {
     }
 }
 
-/// The family only which can load the statement.
+/// Whether the statement names ICMPv6. Both families can load that, IPv4 hardly means it.
+fn names_icmpv6(statement: &Statement) -> bool {
+    let (Command::Append { rule, .. } | Command::Insert { rule, .. }) = &statement.command else {
+        return false;
+    };
+    rule.conditions
+        .iter()
+        .any(|condition| condition.kind == Kind::Protocol(ProtocolSet::single(Protocol::ICMPV6)))
+}
+
+/// The family only which can load the statement. A protocol is no evidence: the kernel takes
+/// `-p ipv6-icmp` for IPv4 as well.
 fn evidence(statement: &Statement) -> Option<Family> {
     let (Command::Append { rule, .. } | Command::Insert { rule, .. }) = &statement.command else {
         return None;
     };
     let of_conditions = rule.conditions.iter().find_map(|condition| match &condition.kind {
-        Kind::Src(items) | Kind::Dst(items) => items.iter().find_map(Family::of),
+        Kind::Src(items) | Kind::Dst(items) => items.iter().find_map(|item| match item {
+            AddressItem::Unknown(text) if text.starts_with(MASKED_V6) => Some(Family::V6),
+            item => Family::of(item),
+        }),
         Kind::Icmp { v6, .. } => Some(if *v6 { Family::V6 } else { Family::V4 }),
-        Kind::Protocol(set) if *set == ProtocolSet::single(Protocol::ICMP) => Some(Family::V4),
-        Kind::Protocol(set) if *set == ProtocolSet::single(Protocol::ICMPV6) => Some(Family::V6),
         _ => None,
     });
     let of_target = || {

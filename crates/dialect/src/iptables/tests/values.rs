@@ -1,0 +1,126 @@
+//! Values of options, and commands that change what stands before them.
+
+use parefeu_policy::{Names, Source};
+
+use super::{check, check_problems, dump, import, read};
+
+#[test]
+fn a_mask_with_holes_stays_beside_another_condition_on_the_address() {
+    for rule in [
+        "-s 10.2.0.9/255.255.0.255 -m iprange --src-range 0.0.0.0-255.255.255.255 -j ACCEPT",
+        "-m iprange --src-range 0.0.0.0-255.255.255.255 -s 10.2.0.9/255.255.0.255 -j ACCEPT",
+    ] {
+        check(
+            &dump(&format!("-A FORWARD {rule}")),
+            &[
+                ("tcp 10.2.77.9@1 192.0.2.1@80", "allow 3"),
+                ("tcp 10.2.77.8@1 192.0.2.1@80", "drop 2"),
+            ],
+        );
+    }
+}
+
+#[test]
+fn what_is_none_of_some_interfaces_may_have_no_name() {
+    let rules = dump("-A FORWARD ! -i eth+ -j ACCEPT\n-A FORWARD -i eth0 -j REJECT");
+    let (firewall, _) = read(Source::new("t", &rules));
+    let rule_bases = firewall.map(|firewall| firewall.rule_bases).unwrap_or_default();
+    let mut rules_of = rule_bases.iter().flat_map(|rule_base| &rule_base.rules);
+    let listed = rules_of.find_map(|rule| match &rule.matches.ingress {
+        Names::NoneOf(names) => Some(names.iter().map(|name| &*name.value).collect::<Vec<_>>()),
+        _ => None,
+    });
+    assert_eq!(listed, Some(vec!["eth+", "eth0"]));
+    check(
+        &rules,
+        &[
+            ("tcp 192.0.2.1@1 192.0.2.2@80 +>+", "allow 3"),
+            ("tcp 192.0.2.1@1 192.0.2.2@80 eth+>+", "drop 2"),
+            ("tcp 192.0.2.1@1 192.0.2.2@80 eth0>+", "reset 4"),
+        ],
+    );
+}
+
+#[test]
+fn names_of_protocols_are_those_of_the_system() {
+    let rules = dump(
+        "-A FORWARD -p ipip -j ACCEPT\n-A FORWARD -p ipencap -j REJECT\n\
+         -A FORWARD -p icmp -m icmp --icmp-type 255/0 -j ACCEPT\n-A FORWARD -p isis -j ACCEPT\n\
+         -A FORWARD -s 192.0.2.9 -p hopopt -j ACCEPT",
+    );
+    check(
+        &rules,
+        &[
+            ("94 192.0.2.1 192.0.2.2", "allow 3"),
+            ("4 192.0.2.1 192.0.2.2", "reset 4"),
+            ("icmp 192.0.2.1@0 192.0.2.2@8", "allow 5"),
+            ("124 192.0.2.1 192.0.2.2", "allow 6"),
+            ("udp 192.0.2.9@1 192.0.2.2@2", "allow 7"),
+            ("udp 192.0.2.1@1 192.0.2.2@2", "drop 2"),
+        ],
+    );
+    check_problems(
+        &dump("-A FORWARD -s 010.1.1.2 -j ACCEPT"),
+        &["3 error bad-value: `010.1.1.2` is no value for `-s`"],
+    );
+    check_problems(
+        &dump("-A FORWARD -p mptcp -j ACCEPT"),
+        &["3 unsupported unknown-match: match `-p mptcp` is not modelled"],
+    );
+}
+
+#[test]
+fn an_ipv6_mask_with_holes_is_not_modelled() {
+    let rules = dump("-A FORWARD -d ::2/::ffff:ffff:ffff:ffff -j ACCEPT");
+    check(&rules, &[("tcp 2001:db8::1@1 2001:db8::2@80", "unknown 3")]);
+    assert_eq!(import(&rules).1.len(), 1, "{:?}", import(&rules).1);
+}
+
+#[test]
+fn a_time_that_is_not_that_of_a_day_is_not_modelled() {
+    for option in ["--contiguous", "--kerneltz"] {
+        let rules = dump(&format!(
+            "-A FORWARD -m time --timestart 01:00 --timestop 02:00 {option} -j ACCEPT"
+        ));
+        check(&rules, &[("tcp 192.0.2.1@1 192.0.2.2@80", "unknown 3")]);
+    }
+}
+
+#[test]
+fn dates_that_are_printed_for_none_are_none() {
+    let rules = "-A FORWARD -m time --weekdays Mo,Th --datestart 1970 \
+                 --datestop 2038-01-19T03:14:07 -j ACCEPT";
+    // The epoch is a Thursday.
+    check(&dump(rules), &[("tcp 192.0.2.1@1 192.0.2.2@80", "allow 3")]);
+    let rules = rules.replace("Th", "Fr");
+    check(&dump(&rules), &[("tcp 192.0.2.1@1 192.0.2.2@80", "drop 2")]);
+    let dated = rules.replace("1970", "2026-02");
+    let dated = dated.replace("--weekdays Mo,Fr", "");
+    check(&dump(&dated), &[("tcp 192.0.2.1@1 192.0.2.2@80", "drop 2")]);
+}
+
+#[test]
+fn a_protocol_does_not_tell_the_family_of_a_table() {
+    let rules = "*nat\n-A POSTROUTING -s 10.0.0.0/8 -o eth1 -j MASQUERADE\nCOMMIT\n*filter\n\
+                 :FORWARD DROP [0:0]\n-A FORWARD -p ipv6-icmp -j ACCEPT\n\
+                 -A FORWARD -p tcp -j ACCEPT\nCOMMIT\n";
+    check(
+        rules,
+        &[("udp 10.0.0.1@1 192.0.2.2@80", "drop 5"), ("tcp 10.0.0.1@1 192.0.2.2@80", "allow 7")],
+    );
+    assert_eq!(import(rules).1, Vec::<String>::new());
+    check_problems(
+        &dump("-A FORWARD -p ipv6-icmp -j ACCEPT"),
+        &[
+            "3 suspicious family-guessed: only the protocol ICMPv6 tells that the rules are for IPv6",
+        ],
+    );
+    check_problems(
+        &format!(
+            "*nat\n-A POSTROUTING -s 2001:db8::1 -j ACCEPT\nCOMMIT\n{}",
+            dump("-A FORWARD -s 10.0.0.0/8 -j ACCEPT")
+        ),
+        &["5 suspicious mixed-families: table `filter` holds only IPv4 rules, a table before it \
+           only IPv6 rules"],
+    );
+}
