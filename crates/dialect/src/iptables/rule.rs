@@ -188,7 +188,8 @@ impl Reader<'_, '_> {
             return joined;
         }
         let mut word = self.take();
-        if word.as_ref().is_some_and(|word| word.text == "!") {
+        let turned = !is_prose(&option.name) && word.as_ref().is_some_and(|it| it.text == "!");
+        if turned {
             option.negated = !option.negated;
             word = self.take();
         }
@@ -259,6 +260,10 @@ impl Reader<'_, '_> {
             "-p" | "--protocol" | "--proto" => read_protocol(&value),
             "-s" | "--source" | "--src" => read_addresses(&value).map(Kind::Src),
             "-d" | "--destination" | "--dst" => read_addresses(&value).map(Kind::Dst),
+            // The shell would put something in place of `$LAN`.
+            "-i" | "--in-interface" | "-o" | "--out-interface" if value.contains(['$', '`']) => {
+                None
+            }
             "-i" | "--in-interface" => Some(Kind::Ingress(value.clone())),
             "-o" | "--out-interface" => Some(Kind::Egress(value.clone())),
             "--sport" | "--source-port" | "--sports" | "--source-ports" => {
@@ -298,9 +303,39 @@ impl Reader<'_, '_> {
         }
     }
 
+    /// Writes out an option of the target: `getopt_long` takes any beginning that fits one only.
+    fn complete(&self, option: &mut Written) {
+        let target = self.rule.target.as_ref().map(|target| target.name.as_str());
+        let known: &[&str] = match target {
+            Some("DNAT") => &["--to-destination", "--random", "--persistent"],
+            Some("SNAT") => &["--to-source", "--random", "--random-fully", "--persistent"],
+            Some("MASQUERADE") => &["--to-ports", "--random", "--random-fully"],
+            Some("REDIRECT") => &["--to-ports", "--random"],
+            Some("REJECT") => &["--reject-with"],
+            _ => return,
+        };
+        let mut fitting = known.iter().filter(|name| name.starts_with(&option.name));
+        if option.name.len() > 2
+            && !known.contains(&option.name.as_str())
+            && let (Some(name), None) = (fitting.next(), fitting.next())
+        {
+            (*name).clone_into(&mut option.name);
+        }
+    }
+
     /// An option that is not known by itself goes to the target or match module before it.
     fn belongs_to_owner(&mut self, option: &mut Written, joined: Option<String>) {
+        if matches!(self.owner, Owner::Target) {
+            self.complete(option);
+        }
         let mut values: Vec<String> = joined.into_iter().collect();
+        if is_prose(&option.name)
+            && values.is_empty()
+            && let Some(word) = self.take()
+        {
+            option.at = option.at.to(word.at);
+            values.push(quoted(&word.text));
+        }
         while let Some(word) = self.peek() {
             let next_option = word.text.len() > 1 && word.text.starts_with('-');
             if word.text == "!" || next_option && word.text.parse::<f64>().is_err() {
@@ -340,6 +375,19 @@ impl Reader<'_, '_> {
             }
         }
     }
+}
+
+/// Options whose value is any word, also one that looks like an option.
+fn is_prose(name: &str) -> bool {
+    const NAMES: [&str; 6] = [
+        "--comment",
+        "--log-prefix",
+        "--nflog-prefix",
+        "--ulog-prefix",
+        "--string",
+        "--hex-string",
+    ];
+    NAMES.contains(&name)
 }
 
 /// Options with exactly one value that is read here.

@@ -7,7 +7,7 @@ use parefeu_net::Protocol;
 use parefeu_policy::set::ProtocolSet;
 use parefeu_policy::{AddressItem, Diagnostics, Span};
 
-use super::condition::{Family, Kind, Rule};
+use super::condition::{Condition, Family, Kind, Rule};
 use super::rule::read_rule;
 use super::value::{MASKED_V6, read_address};
 use super::word::{Line, Word, lines};
@@ -83,7 +83,8 @@ pub(super) fn read_ruleset(text: &str, problems: &mut Diagnostics) -> Ruleset {
         for (nth, family) in several.iter().enumerate() {
             let mut unheard = Diagnostics::default();
             let problems = if nth == 0 { &mut *problems } else { &mut unheard };
-            Apply { ruleset: &mut ruleset, family: *family, statement: &statement, problems }.run();
+            let (ruleset, statement) = (&mut ruleset, &statement);
+            Apply { text, ruleset, family: *family, statement, problems }.run();
         }
     }
     ruleset
@@ -101,6 +102,8 @@ struct Statement {
 }
 
 enum Command {
+    /// `*TABLE`: `iptables-restore` flushes the table here.
+    Begin,
     /// `:CHAIN POLICY`, or `-P`.
     Policy {
         chain: String,
@@ -118,6 +121,20 @@ enum Command {
         chain: String,
         position: usize,
         rule: Rc<Rule>,
+    },
+    Delete {
+        chain: String,
+        rule: Rc<Rule>,
+    },
+    /// Position from 0; without a rule the one there is deleted.
+    Replace {
+        chain: String,
+        position: usize,
+        rule: Option<Rc<Rule>>,
+    },
+    Rename {
+        from: String,
+        to: String,
     },
     Flush(Option<String>),
     Remove(Option<String>),
@@ -180,6 +197,9 @@ impl Script<'_> {
             self.problems.suspicious("no-commit", place, message);
         }
         self.table = self.known_table(name, at).map(|table| (table, at));
+        if let Some((table, at)) = self.table {
+            self.add(Some(table), self.label, at, Some(Command::Begin));
+        }
     }
 
     fn known_table(&mut self, name: &str, at: Span) -> Option<&'static str> {
@@ -246,6 +266,7 @@ impl Script<'_> {
             }
         }
         let mut table = self.table.map(|(table, _)| table);
+        joined_options(&mut words);
         if let Some(at) = words.iter().position(|it| it.text == "-t" || it.text == "--table") {
             let Some(name) = words.get(at + 1).cloned() else {
                 self.problems.error("syntax", words[at].at, "`-t` needs a table");
@@ -257,9 +278,26 @@ impl Script<'_> {
                 return;
             }
         }
-        while words.first().is_some_and(|word| matches!(&*word.text, "-w" | "--wait" | "-v")) {
-            words.remove(0);
+        while let Some(word) = words.first() {
+            let numbered = |word: &Word| word.text.parse::<f64>().is_ok();
+            let waits = word.text.strip_prefix("--wait").or(word.text.strip_prefix("-w"));
+            match waits {
+                Some("") => {
+                    words.remove(0);
+                    while words.first().is_some_and(numbered) {
+                        words.remove(0);
+                    }
+                }
+                Some(value) if value.trim_start_matches('=').parse::<f64>().is_ok() => {
+                    words.remove(0);
+                }
+                _ if word.text == "-v" => {
+                    words.remove(0);
+                }
+                _ => break,
+            }
         }
+        joined_options(&mut words);
         let command = self.read_command(&words, at);
         self.add(table, label, at, command);
     }
@@ -279,6 +317,33 @@ impl Script<'_> {
                 let rule = Rc::new(read_rule(words, at, self.problems));
                 let position = number.unwrap_or(1).saturating_sub(1);
                 Some(Command::Insert { chain, position, rule })
+            }
+            ("-D" | "--delete", Some(chain)) => {
+                let words = self.without_shell(after);
+                if let [number] = words
+                    && let Ok(number) = number.text.parse::<usize>()
+                {
+                    let position = number.checked_sub(1)?;
+                    return Some(Command::Replace { chain, position, rule: None });
+                }
+                let rule = Rc::new(read_rule(words, at, self.problems));
+                Some(Command::Delete { chain, rule })
+            }
+            ("-R" | "--replace", Some(chain)) => {
+                let number = after.first().and_then(|word| word.text.parse::<usize>().ok());
+                let Some(position) = number.and_then(|number| number.checked_sub(1)) else {
+                    self.problems.error("syntax", at, "`-R` needs the number of a rule");
+                    return None;
+                };
+                let rule = Rc::new(read_rule(after.get(1..)?, at, self.problems));
+                Some(Command::Replace { chain, position, rule: Some(rule) })
+            }
+            ("-E" | "--rename-chain", Some(from)) => {
+                let Some(to) = after.first() else {
+                    self.problems.error("syntax", at, "`-E` needs two names");
+                    return None;
+                };
+                Some(Command::Rename { from, to: to.text.clone() })
             }
             ("-P" | "--policy", Some(chain)) => {
                 let Some(word) = after.first() else {
@@ -310,6 +375,41 @@ impl Script<'_> {
             }
         }
     }
+}
+
+impl Script<'_> {
+    /// The words before what the shell takes for itself: scripts often delete a rule that need not
+    /// be there, and throw away what iptables says of it.
+    fn without_shell<'w>(&mut self, words: &'w [Word]) -> &'w [Word] {
+        let shell = |word: &Word| {
+            matches!(&*word.text, "||" | "&&" | "|" | ";" | "&")
+                || word.text.trim_start_matches(['1', '2', '&']).starts_with('>')
+        };
+        let end = words.iter().position(shell).unwrap_or(words.len());
+        let (own, rest) = words.split_at(end);
+        let harmless = |word: &&Word| {
+            matches!(&*word.text, "||" | "true" | ":" | ";" | "/dev/null")
+                || word.text.trim_start_matches(['1', '2', '&']).starts_with('>')
+        };
+        if let Some(word) = rest.iter().find(|word| !harmless(word)) {
+            let message = format!("`{}` is not a command that is understood", word.text);
+            self.problems.unsupported("unknown-line", word.at, message);
+        }
+        own
+    }
+}
+
+/// Takes a command or table apart from its value where it is written as one word with it: `-tnat`,
+/// `--table=nat`, `-AFORWARD`.
+fn joined_options(words: &mut Vec<Word>) {
+    let Some(first) = words.first().cloned() else { return };
+    let joined = first.text.split_at_checked(2).filter(|(option, value)| {
+        ["-A", "-D", "-I", "-R", "-P", "-N", "-F", "-X", "-E", "-t"].contains(option)
+            && !value.is_empty()
+    });
+    let Some((option, value)) = joined.or(first.text.split_once('=')) else { return };
+    let part = |text: &str| Word { text: text.to_owned(), at: first.at };
+    words.splice(..1, [part(option), part(value)]);
 }
 
 /// Which families the statements without a label belong to.
@@ -391,11 +491,20 @@ impl Families {
     }
 }
 
+/// The rule a command is about.
+fn rule_of(command: &Command) -> Option<&Rule> {
+    match command {
+        Command::Append { rule, .. }
+        | Command::Insert { rule, .. }
+        | Command::Delete { rule, .. }
+        | Command::Replace { rule: Some(rule), .. } => Some(rule),
+        _ => None,
+    }
+}
+
 /// Whether the statement names ICMPv6. Both families can load that, IPv4 hardly means it.
 fn names_icmpv6(statement: &Statement) -> bool {
-    let (Command::Append { rule, .. } | Command::Insert { rule, .. }) = &statement.command else {
-        return false;
-    };
+    let Some(rule) = rule_of(&statement.command) else { return false };
     rule.conditions
         .iter()
         .any(|condition| condition.kind == Kind::Protocol(ProtocolSet::single(Protocol::ICMPV6)))
@@ -404,9 +513,7 @@ fn names_icmpv6(statement: &Statement) -> bool {
 /// The family only which can load the statement. A protocol is no evidence: the kernel takes
 /// `-p ipv6-icmp` for IPv4 as well.
 fn evidence(statement: &Statement) -> Option<Family> {
-    let (Command::Append { rule, .. } | Command::Insert { rule, .. }) = &statement.command else {
-        return None;
-    };
+    let rule = rule_of(&statement.command)?;
     let of_conditions = rule.conditions.iter().find_map(|condition| match &condition.kind {
         Kind::Src(items) | Kind::Dst(items) => items.iter().find_map(|item| match item {
             AddressItem::Unknown(text) if text.starts_with(MASKED_V6) => Some(Family::V6),
@@ -435,6 +542,7 @@ fn evidence(statement: &Statement) -> Option<Family> {
 
 /// Runs one statement on one family's chains.
 struct Apply<'a> {
+    text: &'a str,
     ruleset: &'a mut Ruleset,
     family: Family,
     statement: &'a Statement,
@@ -463,6 +571,23 @@ impl Apply<'_> {
                     chain.rules.insert(position, Rc::clone(rule));
                 }
             }
+            Command::Begin => self.begin(),
+            Command::Delete { chain, rule } => self.delete(chain, rule),
+            Command::Replace { chain, position, rule } => {
+                let found = self.existing(chain).filter(|chain| *position < chain.rules.len());
+                match (found, rule) {
+                    (Some(chain), Some(rule)) => {
+                        if let Some(place) = chain.rules.get_mut(*position) {
+                            *place = Rc::clone(rule);
+                        }
+                    }
+                    (Some(chain), None) => {
+                        chain.rules.remove(*position);
+                    }
+                    (None, _) => self.no_such_rule(chain),
+                }
+            }
+            Command::Rename { from, to } => self.rename(from, to),
             Command::Flush(name) => self.each_chain(name.as_deref(), |chain| chain.rules.clear()),
             // The chain stays, empty and undefined: indices into the list stay true.
             Command::Remove(name) => self.each_chain(name.as_deref(), |chain| {
@@ -470,6 +595,94 @@ impl Apply<'_> {
                     chain.defined = false;
                 }
             }),
+        }
+    }
+
+    /// Without `--noflush` a table that begins is empty, but for policies, which legacy iptables
+    /// keeps and the nftables variant resets: which rules stand is not known.
+    fn begin(&mut self) {
+        let (family, table) = (self.family, self.statement.table);
+        let here = |chain: &Chain| chain.family == family && chain.table == table;
+        if !self.ruleset.chains.iter().any(here) {
+            return;
+        }
+        let message = format!("table `{table}` begins a second time");
+        self.problems.error("duplicate-table", self.statement.at, message);
+        self.problems.help("two dumps in one text are read only when their families differ");
+        self.each_chain(None, |chain| {
+            chain.rules.clear();
+            chain.defined = false;
+        });
+    }
+
+    fn existing(&mut self, name: &str) -> Option<&mut Chain> {
+        let key = (self.family, self.statement.table, name.to_owned());
+        let Ruleset { chains, index } = &mut *self.ruleset;
+        chains.get_mut(*index.get(&key)?)
+    }
+
+    fn no_such_rule(&mut self, chain: &str) {
+        let message = format!("chain `{chain}` has no such rule: iptables refuses the line");
+        self.problems.suspicious("no-such-rule", self.statement.at, message);
+    }
+
+    /// Deletes the first rule that says the same in the same words. Whether iptables takes one in
+    /// other words for the same is not known.
+    fn delete(&mut self, name: &str, wanted: &Rule) {
+        if wanted.family.is_some_and(|family| family != self.family) {
+            return;
+        }
+        let text = self.text;
+        let words = specification(text, wanted);
+        let mut found = false;
+        if let Some(chain) = self.existing(name) {
+            let first = chain.rules.iter().position(|rule| rule.says_the_same(wanted));
+            found = first.is_some();
+            let same = |rule: &Rule| specification(text, rule) == words;
+            match first.filter(|at| chain.rules.get(*at).is_some_and(|rule| same(rule))) {
+                Some(first) => {
+                    chain.rules.remove(first);
+                }
+                None => {
+                    let kind = Kind::Atom(format!("not deleted by `-D {}`", words.join(" ")));
+                    let left = Condition { kind, negated: false, at: wanted.at };
+                    let alike = chain.rules.iter_mut().filter(|rule| rule.says_the_same(wanted));
+                    alike.for_each(|rule| Rc::make_mut(rule).conditions.push(left.clone()));
+                }
+            }
+        }
+        if !found {
+            self.no_such_rule(name);
+        }
+    }
+
+    /// Jumps to the chain go to it by its new name.
+    fn rename(&mut self, from: &str, to: &str) {
+        let (family, table) = (self.family, self.statement.table);
+        let key = |name: &str| (family, table, name.to_owned());
+        let Ruleset { chains, index } = &mut *self.ruleset;
+        let known = |name: &str| {
+            let chain = index.get(&key(name)).and_then(|id| chains.get(*id));
+            chain.is_some_and(|chain| chain.defined)
+        };
+        if BASE_CHAINS.contains(&from) || !known(from) || known(to) || BASE_CHAINS.contains(&to) {
+            let message = format!("chain `{from}` of table `{table}` cannot become `{to}`");
+            self.problems.error("unknown-chain", self.statement.at, message);
+            return;
+        }
+        if let Some(id) = index.remove(&key(from)) {
+            if let Some(chain) = chains.get_mut(id) {
+                to.clone_into(&mut chain.name);
+            }
+            index.insert(key(to), id);
+        }
+        let here = chains.iter_mut().filter(|chain| chain.family == family && chain.table == table);
+        for rule in here.flat_map(|chain| &mut chain.rules) {
+            if rule.target.as_ref().is_some_and(|target| target.name == from)
+                && let Some(target) = &mut Rc::make_mut(rule).target
+            {
+                to.clone_into(&mut target.name);
+            }
         }
     }
 
@@ -525,4 +738,22 @@ impl Apply<'_> {
         // The index only ever holds positions of the list, which only grows.
         &mut chains[id]
     }
+}
+
+/// The words of a rule's line after its chain and number.
+fn specification(text: &str, rule: &Rule) -> Vec<String> {
+    let line = text.get(rule.at.start as usize..rule.at.end as usize).unwrap_or_default();
+    let mut words = lines(line).flat_map(|line| line.words).map(|word| word.text);
+    let verb = words.by_ref().find(|word| {
+        let long = ["--append", "--insert", "--delete", "--replace"];
+        long.contains(&word.as_str())
+            || ["-A", "-I", "-D", "-R"].iter().any(|verb| word.starts_with(verb))
+    });
+    // `-AFORWARD` holds the chain.
+    if verb.is_some_and(|verb| verb.len() == 2 || verb.starts_with("--")) {
+        words.next();
+    }
+    let number = |word: &String| word.parse::<usize>().is_ok();
+    let shell = |word: &String| word == "||" || word.contains('>');
+    words.skip_while(number).take_while(|word| !shell(word)).collect()
 }

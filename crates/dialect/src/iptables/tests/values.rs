@@ -120,7 +120,63 @@ fn a_protocol_does_not_tell_the_family_of_a_table() {
             "*nat\n-A POSTROUTING -s 2001:db8::1 -j ACCEPT\nCOMMIT\n{}",
             dump("-A FORWARD -s 10.0.0.0/8 -j ACCEPT")
         ),
-        &["5 suspicious mixed-families: table `filter` holds only IPv4 rules, a table before it \
+        &["4 suspicious mixed-families: table `filter` holds only IPv4 rules, a table before it \
            only IPv6 rules"],
+    );
+}
+
+#[test]
+fn a_table_that_begins_again_is_refused() {
+    check_problems(
+        "*filter\n:FORWARD DROP\n-A FORWARD -p tcp -j ACCEPT\nCOMMIT\n*filter\n\
+         -A FORWARD -p udp -j ACCEPT\nCOMMIT\n",
+        &["5 error duplicate-table: table `filter` begins a second time"],
+    );
+}
+
+#[test]
+fn rules_are_deleted_and_replaced_and_chains_renamed() {
+    let rules = "iptables -P FORWARD DROP\niptables -N web\n\
+                 iptables -A FORWARD -p tcp --dport 80 -j web\niptables -A web -j ACCEPT\n\
+                 iptables -A FORWARD -p udp -j ACCEPT\niptables -A FORWARD -p sctp -j ACCEPT\n\
+                 iptables -w 5 -AFORWARD -p gre -j ACCEPT\n\
+                 iptables -D FORWARD -p udp -j ACCEPT 2>/dev/null || true\n\
+                 iptables -R FORWARD 2 -p esp -j ACCEPT\niptables -D FORWARD 3\n\
+                 iptables -E web site\n";
+    check(
+        rules,
+        &[
+            ("tcp 192.0.2.1@1 192.0.2.2@80", "allow 4"),
+            ("udp 192.0.2.1@1 192.0.2.2@80", "drop 1"),
+            ("sctp 192.0.2.1@1 192.0.2.2@80", "drop 1"),
+            ("gre 192.0.2.1 192.0.2.2", "drop 1"),
+            ("esp 192.0.2.1 192.0.2.2", "allow 9"),
+        ],
+    );
+    assert_eq!(import(rules).1, Vec::<String>::new());
+    let unlike = "-P FORWARD DROP\n-A FORWARD -p tcp -m multiport --dports 80 -j ACCEPT\n\
+                  -D FORWARD -p tcp --dport 80 -j ACCEPT\n-D FORWARD -p udp -j ACCEPT\n";
+    check(unlike, &[("tcp 192.0.2.1@1 192.0.2.2@80", "unknown 2")]);
+    assert_eq!(
+        import(unlike).1,
+        [
+            "3 unsupported unknown-match: match `not deleted by `-D -p tcp --dport 80 -j ACCEPT`` \
+             is not modelled",
+            "4 suspicious no-such-rule: chain `FORWARD` has no such rule: iptables refuses the line",
+        ]
+    );
+}
+
+#[test]
+fn options_may_be_cut_short_and_prose_may_look_like_one() {
+    let rules = "*nat\n-A PREROUTING -d 192.0.2.9 -j DNAT --to 10.0.0.1\n\
+                 -A POSTROUTING -s 10.0.0.0/8 -j SNAT --to 192.0.2.9\nCOMMIT\n*filter\n\
+                 :FORWARD DROP\n-A FORWARD -j LOG --log-prefix -s\n\
+                 -A FORWARD -d 10.0.0.1 -m comment --comment \"!\" -j ACCEPT\nCOMMIT\n";
+    check(rules, &[("tcp 192.0.2.1@1 192.0.2.9@80", "allow 8")]);
+    assert_eq!(import(rules).1, Vec::<String>::new());
+    check_problems(
+        "-A FORWARD -i $LAN -j ACCEPT\n",
+        &["1 error bad-value: `$LAN` is no value for `-i`"],
     );
 }
