@@ -22,12 +22,18 @@ pub(super) fn read_rule(words: &[Word], at: Span, problems: &mut Diagnostics) ->
         owner: Owner::Nobody,
         protocol_module: None,
         time: TimeOptions::default(),
+        stray: None,
         problems,
     };
     while let Some(word) = reader.take() {
         reader.read_option(&word);
     }
     reader.refuse_missing_protocol();
+    // Where there is a target, the atom the option has become is reported.
+    if let (Some((name, at)), None) = (reader.stray.take(), &reader.rule.target) {
+        let message = format!("option `{name}` belongs to no match and no target");
+        reader.problems.unsupported("unknown-option", at, message);
+    }
     if let Some(condition) = reader.time.condition() {
         reader.rule.conditions.push(condition);
     }
@@ -52,6 +58,8 @@ struct Reader<'w, 'p> {
     /// Where the module of a protocol is named, which only works beside `-p`.
     protocol_module: Option<Span>,
     time: TimeOptions,
+    /// The first option that belongs to nobody.
+    stray: Option<(String, Span)>,
     problems: &'p mut Diagnostics,
 }
 
@@ -133,8 +141,10 @@ impl Reader<'_, '_> {
         let mut option = Written { name, negated, at };
         if let Some((name, value)) = joined {
             option.name = name;
+            self.complete_general(&mut option);
             self.dispatch(&mut option, Some(value));
         } else {
+            self.complete_general(&mut option);
             self.dispatch(&mut option, None);
         }
     }
@@ -303,6 +313,27 @@ impl Reader<'_, '_> {
         }
     }
 
+    /// Writes out an option of iptables itself, where no match or target is named before it.
+    fn complete_general(&self, option: &mut Written) {
+        const NAMES: [&str; 8] = [
+            "--protocol",
+            "--source",
+            "--destination",
+            "--in-interface",
+            "--out-interface",
+            "--jump",
+            "--goto",
+            "--match",
+        ];
+        let mut fitting = NAMES.iter().filter(|name| name.starts_with(&option.name));
+        if matches!(self.owner, Owner::Nobody)
+            && option.name.len() > 4
+            && let (Some(name), None) = (fitting.next(), fitting.next())
+        {
+            (*name).clone_into(&mut option.name);
+        }
+    }
+
     /// Writes out an option of the target: `getopt_long` takes any beginning that fits one only.
     fn complete(&self, option: &mut Written) {
         let target = self.rule.target.as_ref().map(|target| target.name.as_str());
@@ -366,9 +397,11 @@ impl Reader<'_, '_> {
                 }
             }
             owner => {
-                let module = match owner {
-                    Owner::Module(name) => format!("-m {name} "),
-                    _ => String::new(),
+                let module = if let Owner::Module(name) = owner {
+                    format!("-m {name} ")
+                } else {
+                    self.stray.get_or_insert_with(|| (option.name.clone(), option.at));
+                    String::new()
                 };
                 let kind = Kind::Atom(format!("{module}{text}"));
                 self.rule.conditions.push(Condition { kind, negated: false, at: option.at });

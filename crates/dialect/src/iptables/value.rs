@@ -37,14 +37,12 @@ fn read_v6(address: Ipv6Addr, mask: Option<&str>) -> Option<AddressItem> {
         Some(mask) => match mask.parse::<Ipv6Addr>() {
             Ok(mask) => {
                 let bits = mask.to_bits();
-                match contiguous(bits.leading_ones(), bits.count_ones()) {
-                    Some(length) => length,
-                    // The model has patterns with holes for IPv4 only.
-                    None => {
-                        let masked = Ipv6Addr::from_bits(address.to_bits() & bits);
-                        return Some(AddressItem::Unknown(format!("{MASKED_V6}{masked}/{mask}")));
-                    }
-                }
+                // The model has patterns with holes for IPv4 only.
+                let Some(length) = contiguous(bits.leading_ones(), bits.count_ones()) else {
+                    let masked = Ipv6Addr::from_bits(address.to_bits() & bits);
+                    return Some(AddressItem::Unknown(format!("{MASKED_V6}{masked}/{mask}")));
+                };
+                length
             }
             Err(_) => decimal(mask)?,
         },
