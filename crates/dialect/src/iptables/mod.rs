@@ -31,10 +31,9 @@ use parefeu_policy::{Diagnostics, Firewall, Source, Sources, Span};
 ///
 /// Error codes: `syntax`, `bad-value`, `unknown-table`, `unknown-chain`, `duplicate-chain`,
 /// `duplicate-table`, `listing`, `no-rules`. Unsupported: `unknown-line`, `unknown-match`,
-/// `unknown-option`, `unknown-target`, `other-tables`,
-/// `untracked`, `helper`, `redirect`, `port-range`, `nat-too-large`, `host-name`. Suspicious:
-/// `no-commit`, `no-forward-chain`, `missing-module`, `empty-match`, `family-guessed`, `mixed-families`,
-/// `no-such-rule`.
+/// `unknown-option`, `unknown-target`, `other-tables`, `untracked`, `helper`, `redirect`,
+/// `port-range`, `nat-too-large`, `host-name`. Suspicious: `no-commit`, `no-forward-chain`,
+/// `missing-module`, `empty-match`, `family-guessed`, `mixed-families`, `no-such-rule`.
 pub(crate) fn read(source: Source) -> (Option<Firewall>, Diagnostics) {
     let mut problems = Diagnostics::default();
     let ruleset = script::read_ruleset(source.text(), &mut problems);

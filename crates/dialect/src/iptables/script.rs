@@ -453,7 +453,8 @@ fn joined_options(words: &mut Vec<Word>) {
         ["-A", "-D", "-I", "-R", "-P", "-N", "-F", "-X", "-E", "-t"].contains(option)
             && !value.is_empty()
     });
-    let Some((option, value)) = joined.or(first.text.split_once('=')) else { return };
+    let long = first.text.split_once('=').filter(|(option, _)| option.starts_with("--"));
+    let Some((option, value)) = joined.or(long) else { return };
     let part = |text: &str| Word { text: text.to_owned(), at: first.at };
     words.splice(..1, [part(option), part(value)]);
 }
