@@ -129,13 +129,8 @@ fn new_file(folder: &Path, old: Option<&Metadata>) -> io::Result<NamedTempFile> 
 }
 
 impl Write for Sink {
-    /// Writes text. What is no character of it, as an escape that a name in a configuration holds,
-    /// becomes a space: a terminal would obey it.
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        let is_control = |byte: &u8| byte.is_ascii_control() && !matches!(byte, b'\t'..=b'\r');
-        let clean = bytes.iter().take_while(|byte| !is_control(byte)).count();
-        let clean = if clean == 0 && !bytes.is_empty() { &b" "[..] } else { &bytes[..clean] };
-        self.run(|writer| writer.write(clean), clean.len())
+        self.run(|writer| writer.write(bytes), bytes.len())
     }
 
     fn flush(&mut self) -> io::Result<()> {

@@ -200,7 +200,10 @@ fn cell(value: &Value) -> String {
 
 /// `text` as a spreadsheet shows it and does not compute it.
 fn inert(text: String) -> String {
-    if text.starts_with(['=', '+', '-', '@', '\t', '\r']) { format!("'{text}") } else { text }
+    let computed = text.starts_with(['=', '+', '-', '@', '\t', '\r']);
+    let obeyed = |it: char| it.is_control() && !matches!(it, '\t' | '\r' | '\n');
+    let text = if text.contains(obeyed) { text.replace(obeyed, " ") } else { text };
+    if computed { format!("'{text}") } else { text }
 }
 
 fn line(cells: impl Iterator<Item = String>) -> String {

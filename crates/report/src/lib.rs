@@ -35,7 +35,7 @@ pub use page::{Language, diff_page};
 pub use rule::{RuleLine, rule_line};
 pub use search::{FLOW_COLUMNS, SearchReport, search_document, search_table};
 pub use session::SessionDocument;
-pub use table::{diff_table, session_table};
+pub use table::{diff_table, plain, session_table};
 pub use witnesses::{APART, Application, WitnessFormat, witness_frame, write_witnesses};
 
 use parefeu_equivalence::{

@@ -60,7 +60,7 @@ pub fn diff_table(report: &DiffReport<'_>, width: u16) -> String {
         }
     }
     let _ = writeln!(text, "{}", conclusion(report));
-    text
+    plain(text)
 }
 
 /// What a replay found: sessions by class, then groups of those not treated alike.
@@ -413,7 +413,14 @@ pub fn session_table(sessions: &[SessionSummary], firewall: &LinkedFirewall, wid
         ]);
     }
     right(&mut table, &[0, 6, 7]);
-    format!("{table}\n")
+    plain(format!("{table}\n"))
+}
+
+/// A text as a terminal shows it and does not obey it: what names hold of escapes and the like
+/// becomes blanks.
+pub fn plain(text: String) -> String {
+    let obeyed = |it: char| it.is_control() && it != '\n';
+    if text.contains(obeyed) { text.replace(obeyed, " ") } else { text }
 }
 
 pub(crate) fn plain_table(header: &[&str], width: u16) -> Table {

@@ -8,7 +8,7 @@ use parefeu_classify::{CompileLimits, CompiledPolicy};
 use parefeu_engine::judge;
 use parefeu_policy::reference::Judgement;
 use parefeu_policy::{Answer, Hit, LinkedFirewall};
-use parefeu_report::{ANSWER_COLUMNS, csv_header, csv_row};
+use parefeu_report::{ANSWER_COLUMNS, csv_header, csv_row, plain};
 use serde_json::{Value, json};
 
 use crate::Status;
@@ -118,7 +118,7 @@ impl Reply {
             "translated": leaves_as(verdict, &judgement),
             "assumptions": assumptions(firewall, &judgement),
         });
-        let text = text(&json, firewall, hit);
+        let text = plain(text(&json, firewall, hit));
         Ok(Self { json, text, status })
     }
 }

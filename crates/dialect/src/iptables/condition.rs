@@ -64,6 +64,27 @@ pub(super) struct Rule {
     pub(super) family: Option<Family>,
 }
 
+impl Rule {
+    /// Whether two rules have the same conditions, target and comment.
+    pub(super) fn says_the_same(&self, other: &Self) -> bool {
+        let within = |a: &Self, b: &Self| {
+            a.conditions.iter().all(|condition| {
+                let same =
+                    |it: &Condition| it.kind == condition.kind && it.negated == condition.negated;
+                b.conditions.iter().any(same)
+            })
+        };
+        let target = |rule: &Self| {
+            let target = rule.target.as_ref();
+            target.map(|target| (target.name.clone(), target.goto, target.options.clone()))
+        };
+        within(self, other)
+            && within(other, self)
+            && target(self) == target(other)
+            && self.comment == other.comment
+    }
+}
+
 /// A single match.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub(super) struct Condition {

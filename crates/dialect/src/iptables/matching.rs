@@ -45,20 +45,21 @@ impl Interfaces {
 
     /// The names that fulfil every condition, each a pattern and whether it is turned round.
     fn select(&self, conditions: &[(&str, bool, Span)]) -> Names {
+        // Every interface fulfils the bare `+`, and a packet without one does as well.
+        let conditions: Vec<_> = conditions.iter().filter(|(it, ..)| *it != "+").collect();
+        let Some((_, _, at)) = conditions.first() else { return Names::Any };
         let fits = |name: &str| {
             conditions.iter().all(|(pattern, negated, _)| covers(pattern, name) != *negated)
         };
-        let Some((_, _, at)) = conditions.first() else { return Names::Any };
         let exact = |pattern: &str| !pattern.ends_with('+');
-        if conditions.iter().all(|(pattern, negated, _)| *pattern == "+" && !negated) {
-            return Names::Any;
-        }
         let place = |name: &str| At::new(name.to_owned(), *at);
         if let Some((name, ..)) = conditions.iter().find(|(it, negated, _)| exact(it) && !negated) {
             return Names::OneOf(fits(name).then(|| place(name)).into_iter().collect());
         }
-        if conditions.iter().all(|(pattern, negated, _)| exact(pattern) && *negated) {
-            return Names::NoneOf(conditions.iter().map(|(name, ..)| place(name)).collect());
+        // What is none of some names may have no name at all.
+        if conditions.iter().all(|(_, negated, _)| *negated) {
+            let others = self.names.iter().filter(|name| !fits(&name.value));
+            return Names::NoneOf(others.map(|name| place(&name.value)).collect());
         }
         let chosen = self.names.iter().filter(|name| fits(&name.value));
         Names::OneOf(chosen.map(|name| place(&name.value)).collect())
@@ -326,7 +327,8 @@ fn ranges(set: &AddressSet, at: Span) -> Vec<At<AddressItem>> {
         let (first, last) = (Ipv6Addr::from_bits(*first), Ipv6Addr::from_bits(*last));
         AddressItem::Range(first.into(), last.into())
     });
-    v4.chain(v6).map(|item| At::new(item, at)).collect()
+    let masked = set.masked().iter().copied().map(AddressItem::Masked);
+    v4.chain(v6).chain(masked).map(|item| At::new(item, at)).collect()
 }
 
 /// More conditions on "source or destination port" than this make a rule unmodelled.

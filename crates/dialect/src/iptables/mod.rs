@@ -34,9 +34,11 @@ use parefeu_policy::{Diagnostics, Firewall, Source, Sources, Span};
 /// Reads a rule set. `None` when nothing in the text is one, or a statement is wrong.
 ///
 /// Error codes: `syntax`, `bad-value`, `unknown-table`, `unknown-chain`, `duplicate-chain`,
-/// `listing`, `no-rules`. Unsupported: `unknown-line`, `unknown-match`, `unknown-target`,
-/// `untracked`, `zone`, `helper`, `order-too-large`, `redirect`, `port-range`, `nat-too-large`,
-/// `host-name`. Suspicious: `no-commit`, `no-forward-chain`, `missing-module`, `empty-match`.
+/// `duplicate-table`, `listing`, `no-rules`. Unsupported: `unknown-line`, `unknown-match`,
+/// `unknown-option`, `unknown-target`, `other-tables`, `untracked`, `zone`, `helper`,
+/// `order-too-large`, `redirect`, `port-range`, `nat-too-large`, `host-name`. Suspicious:
+/// `no-commit`, `no-forward-chain`, `missing-module`, `empty-match`, `family-guessed`,
+/// `mixed-families`, `no-such-rule`.
 pub(crate) fn read(source: Source) -> (Option<Firewall>, Diagnostics) {
     let mut problems = Diagnostics::default();
     let ruleset = script::read_ruleset(source.text(), &mut problems);

@@ -5,6 +5,7 @@ use parefeu_policy::set::ProtocolSet;
 use parefeu_policy::{AddressItem, ConnectionState, Diagnostics, Span, StateSet};
 
 use super::condition::{Condition, Family, Kind, Rule, Target};
+use super::names::PROTOCOLS;
 use super::time::TimeOptions;
 use super::value::{read_address, read_flags, read_icmp, read_mac, read_ports, read_range};
 use super::word::Word;
@@ -21,12 +22,18 @@ pub(super) fn read_rule(words: &[Word], at: Span, problems: &mut Diagnostics) ->
         owner: Owner::Nobody,
         protocol_module: None,
         time: TimeOptions::default(),
+        stray: None,
         problems,
     };
     while let Some(word) = reader.take() {
         reader.read_option(&word);
     }
     reader.refuse_missing_protocol();
+    // Where there is a target, the atom the option has become is reported.
+    if let (Some((name, at)), None) = (reader.stray.take(), &reader.rule.target) {
+        let message = format!("option `{name}` belongs to no match and no target");
+        reader.problems.unsupported("unknown-option", at, message);
+    }
     if let Some(condition) = reader.time.condition() {
         reader.rule.conditions.push(condition);
     }
@@ -51,6 +58,8 @@ struct Reader<'w, 'p> {
     /// Where the module of a protocol is named, which only works beside `-p`.
     protocol_module: Option<Span>,
     time: TimeOptions,
+    /// The first option that belongs to nobody.
+    stray: Option<(String, Span)>,
     problems: &'p mut Diagnostics,
 }
 
@@ -132,8 +141,10 @@ impl Reader<'_, '_> {
         let mut option = Written { name, negated, at };
         if let Some((name, value)) = joined {
             option.name = name;
+            self.complete_general(&mut option);
             self.dispatch(&mut option, Some(value));
         } else {
+            self.complete_general(&mut option);
             self.dispatch(&mut option, None);
         }
     }
@@ -153,6 +164,9 @@ impl Reader<'_, '_> {
             "-f" | "--fragment" => self.push(option, Kind::Atom("--fragment".to_owned())),
             // The default, which older versions print.
             "--utc" => {}
+            name @ ("--contiguous" | "--kerneltz" | "--localtz") => {
+                self.time.option(name, "", option.negated, option.at);
+            }
             "--syn" => self.push(option, Kind::Flags { mask: 0x17, value: 0x02 }),
             "--tcp-flags" => self.tcp_flags(option, joined),
             "-v" | "--verbose" | "-n" | "--numeric" | "-w" | "--wait" | "-x" | "--exact" => {
@@ -184,7 +198,8 @@ impl Reader<'_, '_> {
             return joined;
         }
         let mut word = self.take();
-        if word.as_ref().is_some_and(|word| word.text == "!") {
+        let turned = !is_prose(&option.name) && word.as_ref().is_some_and(|it| it.text == "!");
+        if turned {
             option.negated = !option.negated;
             word = self.take();
         }
@@ -252,9 +267,13 @@ impl Reader<'_, '_> {
     fn valued(&mut self, option: &mut Written, joined: Option<String>) {
         let Some(value) = self.value(option, joined) else { return };
         let kind = match option.name.as_str() {
-            "-p" | "--protocol" | "--proto" => read_protocol(&value).map(Kind::Protocol),
+            "-p" | "--protocol" | "--proto" => read_protocol(&value),
             "-s" | "--source" | "--src" => read_addresses(&value).map(Kind::Src),
             "-d" | "--destination" | "--dst" => read_addresses(&value).map(Kind::Dst),
+            // The shell would put something in place of `$LAN`.
+            "-i" | "--in-interface" | "-o" | "--out-interface" if value.contains(['$', '`']) => {
+                None
+            }
             "-i" | "--in-interface" => Some(Kind::Ingress(value.clone())),
             "-o" | "--out-interface" => Some(Kind::Egress(value.clone())),
             "--sport" | "--source-port" | "--sports" | "--source-ports" => {
@@ -294,9 +313,60 @@ impl Reader<'_, '_> {
         }
     }
 
+    /// Writes out an option of iptables itself, where no match or target is named before it.
+    fn complete_general(&self, option: &mut Written) {
+        const NAMES: [&str; 8] = [
+            "--protocol",
+            "--source",
+            "--destination",
+            "--in-interface",
+            "--out-interface",
+            "--jump",
+            "--goto",
+            "--match",
+        ];
+        let mut fitting = NAMES.iter().filter(|name| name.starts_with(&option.name));
+        if matches!(self.owner, Owner::Nobody)
+            && option.name.len() > 4
+            && let (Some(name), None) = (fitting.next(), fitting.next())
+        {
+            (*name).clone_into(&mut option.name);
+        }
+    }
+
+    /// Writes out an option of the target: `getopt_long` takes any beginning that fits one only.
+    fn complete(&self, option: &mut Written) {
+        let target = self.rule.target.as_ref().map(|target| target.name.as_str());
+        let known: &[&str] = match target {
+            Some("DNAT") => &["--to-destination", "--random", "--persistent"],
+            Some("SNAT") => &["--to-source", "--random", "--random-fully", "--persistent"],
+            Some("MASQUERADE") => &["--to-ports", "--random", "--random-fully"],
+            Some("REDIRECT") => &["--to-ports", "--random"],
+            Some("REJECT") => &["--reject-with"],
+            _ => return,
+        };
+        let mut fitting = known.iter().filter(|name| name.starts_with(&option.name));
+        if option.name.len() > 2
+            && !known.contains(&option.name.as_str())
+            && let (Some(name), None) = (fitting.next(), fitting.next())
+        {
+            (*name).clone_into(&mut option.name);
+        }
+    }
+
     /// An option that is not known by itself goes to the target or match module before it.
     fn belongs_to_owner(&mut self, option: &mut Written, joined: Option<String>) {
+        if matches!(self.owner, Owner::Target) {
+            self.complete(option);
+        }
         let mut values: Vec<String> = joined.into_iter().collect();
+        if is_prose(&option.name)
+            && values.is_empty()
+            && let Some(word) = self.take()
+        {
+            option.at = option.at.to(word.at);
+            values.push(quoted(&word.text));
+        }
         while let Some(word) = self.peek() {
             let next_option = word.text.len() > 1 && word.text.starts_with('-');
             if word.text == "!" || next_option && word.text.parse::<f64>().is_err() {
@@ -327,15 +397,30 @@ impl Reader<'_, '_> {
                 }
             }
             owner => {
-                let module = match owner {
-                    Owner::Module(name) => format!("-m {name} "),
-                    _ => String::new(),
+                let module = if let Owner::Module(name) = owner {
+                    format!("-m {name} ")
+                } else {
+                    self.stray.get_or_insert_with(|| (option.name.clone(), option.at));
+                    String::new()
                 };
                 let kind = Kind::Atom(format!("{module}{text}"));
                 self.rule.conditions.push(Condition { kind, negated: false, at: option.at });
             }
         }
     }
+}
+
+/// Options whose value is any word, also one that looks like an option.
+fn is_prose(name: &str) -> bool {
+    const NAMES: [&str; 6] = [
+        "--comment",
+        "--log-prefix",
+        "--nflog-prefix",
+        "--ulog-prefix",
+        "--string",
+        "--hex-string",
+    ];
+    NAMES.contains(&name)
 }
 
 /// Options with exactly one value that is read here.
@@ -382,12 +467,22 @@ fn is_valued(name: &str) -> bool {
     NAMES.contains(&name)
 }
 
-fn read_protocol(text: &str) -> Option<ProtocolSet> {
-    match text.to_ascii_lowercase().as_str() {
-        "all" | "0" | "ip" => Some(ProtocolSet::ALL),
-        "mh" | "ipv6-mh" | "mobility-header" => Some(ProtocolSet::single(Protocol(135))),
-        name => Protocol::from_name(name).map(ProtocolSet::single),
+/// A protocol by number or name. Number 0 is no protocol of its own here, but any.
+fn read_protocol(text: &str) -> Option<Kind> {
+    let lower = text.to_ascii_lowercase();
+    let any = matches!(lower.as_str(), "all" | "0" | "ip" | "hopopt");
+    // Its number, 262, does not fit in a header.
+    if lower == "mptcp" {
+        return Some(Kind::Atom("-p mptcp".to_owned()));
     }
+    let named = PROTOCOLS.iter().find(|(name, _)| *name == lower);
+    let protocol = match named {
+        _ if any => return Some(Kind::Protocol(ProtocolSet::ALL)),
+        Some((_, number)) => Protocol(*number),
+        None => Protocol::from_name(&lower)?,
+    };
+    let any = protocol == Protocol(0);
+    Some(Kind::Protocol(if any { ProtocolSet::ALL } else { ProtocolSet::single(protocol) }))
 }
 
 fn read_addresses(text: &str) -> Option<Vec<AddressItem>> {

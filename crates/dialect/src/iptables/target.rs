@@ -83,6 +83,7 @@ pub(super) fn effect(
                 (None, None) => Effect::Act(Action::Continue),
             }
         }
+        "TTL" | "HL" if may_end(target) => Effect::Unknown(written(target)),
         "NFQUEUE" | "QUEUE" => Effect::Outside(written(target)),
         name if is_chain(name) && target.goto => Effect::Act(Action::Goto(chain_name(name))),
         name if is_chain(name) => Effect::Act(Action::Jump(chain_name(name))),
@@ -95,6 +96,13 @@ pub(super) fn effect(
 pub(super) fn goes_on(name: &str) -> bool {
     const LOGS: [&str; 4] = ["LOG", "NFLOG", "ULOG", "TRACE"];
     matches!(name, "NOTRACK" | "CT") || LOGS.contains(&name) || CONTINUING.contains(&name)
+}
+
+/// Whether a packet may have no hop left: the kernel then drops it where it would be forwarded.
+fn may_end(target: &Target) -> bool {
+    let decreases = target.option("--ttl-dec").or(target.option("--hl-dec")).is_some();
+    let set = target.option("--ttl-set").or(target.option("--hl-set"));
+    decreases || set.is_some_and(|set| set.parse::<u8>().map_or(true, |hops| hops < 2))
 }
 
 pub(super) const fn policy_action(policy: Policy) -> Action {

@@ -513,3 +513,5 @@ fn severities_are_sorted_out() {
     let (_, problems) = read(Source::new("t", &dump("-A FORWARD -m owner --uid-owner 0 -j DROP")));
     assert_eq!(problems.worst(), Some(Severity::Unsupported));
 }
+
+mod values;

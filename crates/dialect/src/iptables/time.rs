@@ -6,7 +6,12 @@ use parefeu_policy::Span;
 use super::condition::{Condition, Kind};
 
 const DAY: u32 = 86_400;
-const DAYS: [&str; 7] = ["mon", "tue", "wed", "thu", "fri", "sat", "sun"];
+/// A name is told by its first two letters.
+const DAYS: [&str; 7] = ["mo", "tu", "we", "th", "fr", "sa", "su"];
+
+/// The end of a rule that is given none, 2038-01-19T03:14:07; `iptables-save` 1.8 prints it
+/// (`libxt_time`).
+const NO_END: u64 = 0x7fff_ffff;
 
 /// What a rule says about time, gathered from several options.
 #[derive(Default)]
@@ -28,14 +33,20 @@ impl TimeOptions {
         self.at = Some(self.at.map_or(at, |first| first.to(at)));
         let not = if negated { "! " } else { "" };
         let space = if self.text.is_empty() { "" } else { " " };
-        self.text = format!("{}{space}{not}{name} {value}", self.text);
+        let gap = if value.is_empty() { "" } else { " " };
+        self.text = format!("{}{space}{not}{name}{gap}{value}", self.text);
         self.odd |= negated && name != "--weekdays";
         match name {
             "--timestart" => read_time(value).map(|time| self.start = Some(time)).is_some(),
             "--timestop" => read_time(value).map(|time| self.stop = Some(time)).is_some(),
             "--weekdays" => read_days(value, negated).map(|days| self.days = Some(days)).is_some(),
-            "--datestart" => read_date(value).map(|date| self.from = Some(date)).is_some(),
-            "--datestop" => read_date(value).map(|date| self.to = Some(date)).is_some(),
+            "--datestart" => {
+                read_date(value).map(|date| self.from = (date != 0).then_some(date)).is_some()
+            }
+            "--datestop" => {
+                let date = read_date(value);
+                date.map(|date| self.to = (date != NO_END).then_some(date)).is_some()
+            }
             _ => {
                 self.odd = true;
                 true
@@ -58,7 +69,7 @@ impl TimeOptions {
             } else {
                 Vec::new()
             };
-            let weekly = if daily { self.weekly() } else { Vec::new() };
+            let weekly = if dated { Vec::new() } else { self.weekly() };
             Kind::Time { text: self.text, weekly, absolute }
         };
         Some(Condition { kind, negated: false, at })
@@ -94,23 +105,27 @@ fn read_days(text: &str, negated: bool) -> Option<[bool; 7]> {
     let mut days = [negated; 7];
     for part in text.split(',') {
         let lower = part.to_ascii_lowercase();
-        let named = lower.get(..3).and_then(|short| DAYS.iter().position(|day| *day == short));
+        let named = lower.get(..2).and_then(|short| DAYS.iter().position(|day| *day == short));
         let numbered = part.parse::<usize>().ok().and_then(|number| number.checked_sub(1));
         *days.get_mut(named.or(numbered)?)? = !negated;
     }
     Some(days)
 }
 
-/// `2026-12-24` or `2026-12-24T18:00:00`, in seconds since the epoch.
+/// `2026-12-24T18:00:00`, of which the end may be left out, in seconds since the epoch.
 fn read_date(text: &str) -> Option<u64> {
-    let full = match text.split_once('T') {
-        None => format!("{text}T00:00:00Z"),
-        Some((date, time)) => {
-            let time = read_time(time)?;
-            let (hours, minutes, seconds) = (time / 3600, time / 60 % 60, time % 60);
-            format!("{date}T{hours:02}:{minutes:02}:{seconds:02}Z")
-        }
+    let (date, time) = text.split_once('T').unwrap_or((text, "0"));
+    let time = if time.contains(':') { time.to_owned() } else { format!("{time}:00") };
+    let time = read_time(&time)?;
+    let date: Vec<&str> = date.split('-').collect();
+    let (year, month, day) = match *date.as_slice() {
+        [year] => (year, "1", "1"),
+        [year, month] => (year, month, "1"),
+        [year, month, day] => (year, month, day),
+        _ => return None,
     };
+    let (hours, minutes, seconds) = (time / 3600, time / 60 % 60, time % 60);
+    let full = format!("{year:0>4}-{month:0>2}-{day:0>2}T{hours:02}:{minutes:02}:{seconds:02}Z");
     Timestamp::parse_rfc3339(&full).ok().map(|time| time.as_nanos() / 1_000_000_000)
 }
 

@@ -35,8 +35,16 @@ fn read_v6(address: Ipv6Addr, mask: Option<&str>) -> Option<AddressItem> {
     let length = match mask {
         None => 128,
         Some(mask) => match mask.parse::<Ipv6Addr>() {
-            Ok(mask) => contiguous(mask.to_bits().leading_ones(), mask.to_bits().count_ones())?,
-            Err(_) => mask.parse().ok()?,
+            Ok(mask) => {
+                let bits = mask.to_bits();
+                // The model has patterns with holes for IPv4 only.
+                let Some(length) = contiguous(bits.leading_ones(), bits.count_ones()) else {
+                    let masked = Ipv6Addr::from_bits(address.to_bits() & bits);
+                    return Some(AddressItem::Unknown(format!("{MASKED_V6}{masked}/{mask}")));
+                };
+                length
+            }
+            Err(_) => decimal(mask)?,
         },
     };
     let network = IpNet::new(address.into(), length).ok()?;
@@ -54,10 +62,21 @@ fn read_masked(address: Ipv4Addr, mask: Option<&str>) -> Option<AddressItem> {
                 None => return Some(AddressItem::Masked(MaskedAddress::new(address, mask))),
             }
         }
-        Some(length) => length.parse().ok()?,
+        Some(length) => decimal(length)?,
     };
     let network = IpNet::new(address.into(), length).ok()?;
     Some(if length == 0 { AddressItem::AnyV4 } else { AddressItem::Network(network.trunc()) })
+}
+
+/// How the text of an IPv6 pattern whose mask has holes begins.
+pub(super) const MASKED_V6: &str = "IPv6 addresses ";
+
+/// A decimal number. iptables takes a leading zero for an octal number, which nobody who writes one
+/// means, so there is no such number here.
+fn decimal<T: std::str::FromStr>(text: &str) -> Option<T> {
+    let digits = text.bytes().all(|byte| byte.is_ascii_digit());
+    let octal = text.len() > 1 && text.starts_with('0');
+    (digits && !octal).then(|| text.parse().ok())?
 }
 
 fn contiguous(leading: u32, count: u32) -> Option<u8> {
@@ -69,7 +88,7 @@ fn read_v4(text: &str) -> Option<Ipv4Addr> {
     let mut octets = [0; 4];
     let mut parts = text.split('.');
     for (octet, part) in octets.iter_mut().zip(&mut parts) {
-        *octet = part.parse().ok()?;
+        *octet = decimal(part)?;
     }
     parts.next().is_none().then(|| octets.into())
 }
@@ -99,7 +118,7 @@ pub(super) fn read_ports(text: &str, dash: char) -> Option<PortSet> {
 
 fn read_port(text: &str) -> Option<u16> {
     let named = || SERVICES.iter().find(|(name, _)| *name == text).map(|(_, port)| *port);
-    text.parse().ok().or_else(named)
+    decimal(text).or_else(named)
 }
 
 /// An ICMP type by number or name.
@@ -113,12 +132,12 @@ pub(super) fn read_icmp(text: &str, v6: bool) -> Option<IcmpType> {
         return Some(IcmpType::Is(IcmpMatch { kind: *kind, code: *code }));
     }
     let (kind, code) = match text.split_once('/') {
-        Some((kind, code)) => (kind, Some(code.parse().ok()?)),
+        Some((kind, code)) => (kind, Some(decimal(code)?)),
         None => (text, None),
     };
-    // 255 stands for any type of IPv4: RFC 792 leaves it unused.
-    match kind.parse().ok()? {
-        255 if !v6 && code.is_none() => Some(IcmpType::Any),
+    // 255 stands for any type of IPv4, whatever the code (`icmp_type_code_match` in the kernel).
+    match decimal(kind)? {
+        255 if !v6 => Some(IcmpType::Any),
         kind => Some(IcmpType::Is(IcmpMatch { kind, code })),
     }
 }
@@ -172,6 +191,12 @@ mod tests {
             ("::/0", Some(AddressItem::AnyV6)),
             ("WWW.example.com", Some(AddressItem::Unknown("fqdn www.example.com".to_owned()))),
             ("192.0.2.300", None),
+            ("010.1.1.2", None),
+            ("10.0.0.0/08", None),
+            (
+                "::2/::ffff:ffff:ffff:ffff",
+                Some(AddressItem::Unknown("IPv6 addresses ::2/::ffff:ffff:ffff:ffff".to_owned())),
+            ),
             ("192.0.2.0/33", None),
             ("$LAN", None),
             ("", None),
@@ -188,6 +213,7 @@ mod tests {
             (":1023", Some("0-1023")),
             ("1024:", Some("1024-65535")),
             ("9:8", None),
+            ("010", None),
             ("65536", None),
             ("", None),
         ] {
@@ -204,6 +230,8 @@ mod tests {
         assert_eq!(read_icmp("3/4", false), kind(3, Some(4)));
         assert_eq!(read_icmp("any", true), Some(IcmpType::Any));
         assert_eq!(read_icmp("255", false), Some(IcmpType::Any));
+        assert_eq!(read_icmp("255/0", false), Some(IcmpType::Any));
+        assert_eq!(read_icmp("255/0", true), kind(255, Some(0)));
         assert_eq!(read_icmp("300", false), None);
     }
 }

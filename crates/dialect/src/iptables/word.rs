@@ -22,6 +22,7 @@ pub(super) struct Line<'t> {
 /// The logical lines of a text: a backslash before a line break joins two lines, as in the shell.
 pub(super) fn lines(text: &str) -> impl Iterator<Item = Line<'_>> {
     let mut start = 0;
+    let mut restored = false;
     std::iter::from_fn(move || {
         if start >= text.len() {
             return None;
@@ -36,15 +37,19 @@ pub(super) fn lines(text: &str) -> impl Iterator<Item = Line<'_>> {
                 break;
             }
         }
-        let line = split(&rest[..end], start);
+        let text = rest[..end].trim();
+        restored = text.starts_with('*') || restored && text != "COMMIT";
+        let line = split(&rest[..end], start, restored);
         start += end;
         Some(line)
     })
 }
 
-/// Splits one logical line into words. `"…"` keeps white space and takes `\` as an escape, `'…'`
-/// keeps everything, as `iptables-restore` and the shell do.
-fn split(raw: &str, offset: usize) -> Line<'_> {
+/// Splits one logical line into words. `"…"` keeps white space and takes `\` as an escape. In the
+/// shell `'…'` keeps everything and `\` is an escape outside quotes as well; `iptables-restore`,
+/// which reads what stands between `*table` and `COMMIT`, takes both for ordinary characters
+/// (`add_param_to_argv`).
+fn split(raw: &str, offset: usize, restored: bool) -> Line<'_> {
     let text = raw.trim_end_matches(['\n', '\r']);
     let trimmed = text.trim();
     let lead = text.len() - text.trim_start().len();
@@ -62,7 +67,9 @@ fn split(raw: &str, offset: usize) -> Line<'_> {
             continue;
         }
         let (_, collected) = word.get_or_insert_with(|| (index, String::new()));
+        let joins = text[index..].starts_with("\\\n") || text[index..].starts_with("\\\r");
         match (character, quote) {
+            ('\\' | '\'', None) if restored && !joins => collected.push(character),
             ('\\', None | Some('"')) => match characters.next() {
                 // A joined line: the break is white space.
                 Some((next, '\n' | '\r')) if quote.is_none() => {
@@ -111,6 +118,10 @@ mod tests {
         check("-A x \\\n  -j y\n-N z", &[&["-A", "x", "-j", "y"], &["-N", "z"]]);
         check("# \"a\\\n\n-N z", &[&[], &[], &["-N", "z"]]);
         check("a\\", &[&["a"]]);
+        check(
+            "*nat\nit's a\\b \"a b\"\nCOMMIT\n'a b'",
+            &[&["*nat"], &["it's", "a\\b", "a b"], &["COMMIT"], &["a b"]],
+        );
     }
 
     #[test]

@@ -115,7 +115,7 @@ fn a_page_of_traffic_is_in_one_language() {
 fn a_page_of_regions_is_in_one_language() {
     let names = names(&[exact::OLD, exact::NEW])
         + " net <team> retired | moved clients waivers.toml \
-                 intents.toml ssh <in> no ssh old fw.toml new.toml CHG";
+                 intents.toml ssh <in> no ssh old fw.toml new.toml CHG (other)";
     check(|language| Compared::of(exact::OLD, exact::NEW).told().page(language), &names);
     let asa = format!("behaviour = \"asa\"\n{}", exact::OLD);
     let settings = format!("{names} {}", Behaviour::SWITCHES.join(" "));
