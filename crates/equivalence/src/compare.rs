@@ -31,8 +31,8 @@ pub struct Request {
     pub protocols: Vec<ProtocolClass>,
     /// Only packets that enter by a place of this name, on either side.
     pub from: Option<Box<str>>,
-    /// Only packets that leave by a place of this name, on either side, where routes or the question
-    /// tell; those that may be translated first are kept.
+    /// Only packets that leave by a place of this name, on either side, where routes or the
+    /// question tell; those that may be translated first are kept.
     pub to: Option<Box<str>>,
     /// How many parts of the question are answered at once; the answer is the same.
     pub threads: NonZeroUsize,

@@ -10,8 +10,8 @@ use crate::flatten::Place;
 /// The places of a firewall that share a name: a zone with its interfaces, or one interface.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Gate {
-    /// The zone's name, or the interface's, or [`Gate::OTHERS`]; `None` for a firewall that names no
-    /// place.
+    /// The zone's name, or the interface's, or [`Gate::OTHERS`]; `None` for a firewall that names
+    /// no place.
     pub name: Option<Box<str>>,
     /// The places; never empty.
     pub places: Vec<Place>,
