@@ -424,27 +424,8 @@ fn goes_on(to: RuleBaseId, at: Span) -> LinkedRule {
 }
 
 fn implied(action: LinkedAction, terms: Vec<LinkedService>, at: Span) -> LinkedRule {
-    let any = LinkedAddresses { set: parefeu_policy::set::AddressSet::all(), ..Default::default() };
-    let matches = LinkedMatch {
-        ingress: IdSet::Any,
-        egress: IdSet::Any,
-        from: IdSet::Any,
-        to: IdSet::Any,
-        relation: ZoneRelation::Any,
-        src: any.clone(),
-        dst: any,
-        services: LinkedServices { terms, ..LinkedServices::default() },
-        states: StateSet::ALL,
-        tcp_flags: Vec::new(),
-        applications: IdSet::Any,
-        implicit_applications: IdSet::Any,
-        url_categories: IdSet::Any,
-        opaque_category: false,
-        users: IdSet::Any,
-        devices: Vec::new(),
-        schedule: None,
-        atoms: Vec::new(),
-    };
+    let services = LinkedServices { terms, ..LinkedServices::default() };
+    let matches = LinkedMatch { services, ..LinkedMatch::anything() };
     let (disabled, implied, log) = (false, true, false);
     let (name, profiles) = ("implied".into(), Vec::new());
     LinkedRule { name, at, disabled, implied, matches, action, log, profiles }

@@ -267,6 +267,20 @@ fn what_one_side_has_no_route_for_and_another_way_out_are_taken_for_granted_and_
 }
 
 #[test]
+fn what_a_route_discards_is_refused_whatever_rules_say() {
+    let discard = "[[route]]\ndestination = \"192.0.2.128/25\"\n";
+    let rule = "[[rule_base.rule]]\nname = \"it\"\naction = \"allow\"\n";
+    for to in ["", "to = [\"outside\"]\n"] {
+        let [old, new] = [discard, ""].map(|route| zoned(&format!("{rule}{to}{route}")));
+        let found = found(&old, &new);
+        let [only] = &found[..] else { panic!("{found:#?}") };
+        assert_eq!((only.change, only.certain), (Change::Opened, true));
+        assert_eq!(only.sets[&Field::Dst].as_slice(), [(0xc000_0280, 0xc000_02ff)]);
+        assert!(!only.is_contradicted(), "{only:#?}");
+    }
+}
+
+#[test]
 fn a_question_about_a_way_out_leaves_out_what_routes_send_elsewhere() {
     let rule = |port: u16| {
         let rule = "[[rule_base.rule]]\nname = \"it\"\nto = [\"inside\", \"outside\"]\n\

@@ -330,6 +330,39 @@ pub struct LinkedMatch {
     pub atoms: Vec<AtomId>,
 }
 
+impl LinkedMatch {
+    /// A match of every packet.
+    pub fn anything() -> Self {
+        let any = LinkedAddresses { set: AddressSet::all(), ..LinkedAddresses::default() };
+        let every = LinkedService {
+            protocols: ProtocolSet::ALL,
+            src_ports: PortSet::all(),
+            dst_ports: PortSet::all(),
+            icmp: None,
+        };
+        Self {
+            ingress: IdSet::Any,
+            egress: IdSet::Any,
+            from: IdSet::Any,
+            to: IdSet::Any,
+            relation: ZoneRelation::Any,
+            src: any.clone(),
+            dst: any,
+            services: LinkedServices { terms: vec![every], ..LinkedServices::default() },
+            states: StateSet::ALL,
+            tcp_flags: Vec::new(),
+            applications: IdSet::Any,
+            implicit_applications: IdSet::Any,
+            url_categories: IdSet::Any,
+            opaque_category: false,
+            users: IdSet::Any,
+            devices: Vec::new(),
+            schedule: None,
+            atoms: Vec::new(),
+        }
+    }
+}
+
 /// Addresses a rule matches.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct LinkedAddresses {

@@ -5,6 +5,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use ipnet::IpNet;
 
 use crate::InterfaceId;
+use crate::set::AddressSet;
 
 /// Routing tables by number; table 0 is the default one.
 #[derive(Clone, Debug, Default)]
@@ -66,15 +67,46 @@ impl RouteTable {
     ///
     /// `O(distinct prefix lengths × log routes)`.
     pub fn lookup(&self, table: u32, address: IpAddr) -> Option<InterfaceId> {
+        match self.end(table, address)? {
+            RouteTarget::Interface(interface) => Some(interface),
+            RouteTarget::Table(_) | RouteTarget::Discard => None,
+        }
+    }
+
+    /// Where routes lead in the end.
+    fn end(&self, table: u32, address: IpAddr) -> Option<RouteTarget> {
         let mut table = table;
         for _ in 0..Self::MAX_TABLE_HOPS {
             match self.tables.get(table as usize)?.longest(address)? {
-                RouteTarget::Interface(interface) => return Some(interface),
                 RouteTarget::Table(next) => table = next,
-                RouteTarget::Discard => return None,
+                end => return Some(end),
             }
         }
         None
+    }
+
+    /// The addresses that routes discard, for packets routed by this table.
+    pub fn discarded(&self, table: u32) -> AddressSet {
+        let mut found = AddressSet::default();
+        for is_v4 in [true, false] {
+            let last = if is_v4 { u128::from(u32::MAX) } else { u128::MAX };
+            let mut starts = vec![0];
+            for (first, end) in self.ranges(is_v4) {
+                starts.push(bits(first));
+                starts.extend(bits(end).checked_add(1).filter(|next| *next <= last));
+            }
+            starts.sort_unstable();
+            starts.dedup();
+            let ends = starts.iter().skip(1).map(|next| next - 1).chain([last]);
+            for (start, end) in starts.iter().zip(ends) {
+                let [start, end] = [*start, end].map(|bits| address(bits, is_v4));
+                if self.end(table, start) == Some(RouteTarget::Discard) {
+                    // They are in order, and of one family.
+                    let _ = found.insert_range(start, end);
+                }
+            }
+        }
+        found
     }
 
     /// The interface of the first table that routes `address`.

@@ -3,6 +3,7 @@
 mod address;
 mod application;
 mod cycle;
+mod discard;
 mod network;
 mod objects;
 mod rule;
@@ -52,7 +53,7 @@ pub fn link(firewall: &Firewall, problems: &mut Diagnostics) -> Option<LinkedFir
     cycle::refuse_cycles(firewall, problems, &mut found);
     let failed = found.has_errors();
     problems.append(found);
-    (!failed).then(|| LinkedFirewall {
+    let mut linked = LinkedFirewall {
         name: firewall.name.as_str().into(),
         dialect: firewall.dialect,
         sources: firewall.sources.clone(),
@@ -73,7 +74,9 @@ pub fn link(firewall: &Firewall, problems: &mut Diagnostics) -> Option<LinkedFir
         source_nat,
         behaviour: firewall.behaviour.clone(),
         own_traffic: firewall.own_traffic.clone(),
-    })
+    };
+    discard::add(&mut linked, firewall);
+    (!failed).then_some(linked)
 }
 
 struct Linker<'a> {

@@ -76,7 +76,8 @@ impl Turn {
 
     /// Whether the rule surely has its turn, and whether it perhaps has.
     fn comes(&self, key: &PacketKey, known: &Knowledge<'_>) -> (bool, bool) {
-        let layer = &self.firewall.layers[0];
+        // What routes discard may be a layer in front.
+        let layer = &self.firewall.layers[self.firewall.layers.len() - 1];
         let found = reference::evaluate_layer(&self.firewall, layer, key, known);
         let surely = !found.decided.allows();
         // A refusal by no rule stands for paths too many to follow.

@@ -1,21 +1,17 @@
 //! What no access list can lift, and what is not modelled before one is asked: the first rules of
 //! the layers.
 
-use ipnet::IpNet;
-use parefeu_policy::{
-    Action, AddressItem, AddressMatch, AddressObject, At, Firewall, Match, Names, Route, Rule,
-};
+use parefeu_policy::{Action, AddressItem, AddressMatch, At, Match, Names, Rule};
 
 use super::super::config::{AccessPlace, Config, InterfaceBlock};
 use super::pipeline::implied;
 use super::port;
 
 /// The rules every packet meets first, in the layer for the interface it enters by.
-pub(super) fn ingress(config: &Config, firewall: &mut Firewall) -> Vec<Rule> {
+pub(super) fn ingress(config: &Config) -> Vec<Rule> {
     let mut rules = Vec::new();
     shut(config, &mut rules);
     shunned(config, &mut rules);
-    nowhere(firewall, &mut rules);
     bridged(config, &mut rules);
     other_lists(config, &mut rules);
     rules
@@ -56,43 +52,6 @@ fn shunned(config: &Config, rules: &mut Vec<Rule>) {
         let matches = Match { ingress, src, ..Match::default() };
         rules.push(implied("shun", shun.at, matches, Action::Drop));
     }
-}
-
-/// What a route to `Null0` leads is dropped; longer prefixes, and the same one by a lower metric,
-/// lead elsewhere.
-fn nowhere(firewall: &mut Firewall, rules: &mut Vec<Rule>) {
-    let leads_nowhere = |route: &&Route| {
-        route.interface.is_none() && route.next_hop.is_none() && route.next_router.is_none()
-    };
-    let mut objects: Vec<AddressObject> = Vec::new();
-    for route in firewall.routes.iter().filter(leads_nowhere) {
-        let prefix = route.destination;
-        let connected = firewall.interfaces.iter().filter(|it| it.router.is_empty());
-        let connected = connected.flat_map(|it| &it.addresses).map(|address| (*address, 0));
-        let others = firewall.routes.iter().filter(|it| it.router.is_empty());
-        let others = others.filter(|other| !leads_nowhere(other));
-        let others = connected.chain(others.map(|other| (other.destination, other.metric)));
-        let others: Vec<_> = others.filter(|(other, _)| prefix.contains(other)).collect();
-        let is_same = |other: &IpNet| other.prefix_len() == prefix.prefix_len();
-        if others.iter().any(|(other, metric)| is_same(other) && *metric < route.metric) {
-            continue;
-        }
-        let longer = others.iter().map(|(other, _)| *other).filter(|other| !is_same(other));
-        let item = |network: IpNet| At::new(AddressItem::Network(network.trunc()), route.at);
-        let name = format!("Null0 {}", prefix.trunc());
-        if objects.iter().any(|object| object.name == name) {
-            continue;
-        }
-        objects.push(AddressObject {
-            name: name.clone(),
-            items: vec![item(prefix)],
-            except: longer.map(item).collect(),
-            at: route.at,
-        });
-        let dst = AddressMatch::one(AddressItem::Object(name), route.at);
-        rules.push(implied("Null0", route.at, Match { dst, ..Match::default() }, Action::Drop));
-    }
-    firewall.addresses.extend(objects);
 }
 
 /// A bridge group whose bridge interface has a name has rules of its members and of its own

@@ -49,8 +49,7 @@ pub(super) fn convert(
     forward::refuse(&config, &mut firewall);
     nat::tables(&config, &mut firewall, problems);
     firewall.services = services(&config);
-    let made = std::mem::replace(&mut firewall.addresses, config.addresses);
-    firewall.addresses.extend(made);
+    firewall.addresses = config.addresses;
     firewall
 }
 

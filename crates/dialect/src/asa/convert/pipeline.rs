@@ -42,7 +42,7 @@ pub(super) fn layers(config: &Config, firewall: &mut Firewall, problems: &mut Di
             rule_base.default = Some(Action::Allow);
         }
     }
-    let mut ingress = fence::ingress(config, firewall);
+    let mut ingress = fence::ingress(config);
     ingress.extend(ingress_rules(config, &ports, &applied));
     add_layer(firewall, "ingress", "interface-acls", ingress);
 }
