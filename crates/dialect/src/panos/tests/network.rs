@@ -60,7 +60,7 @@ fn what_panorama_pushed_to_a_system_surrounds_its_rules() {
 }
 
 #[test]
-fn what_panorama_pushed_to_one_system_is_not_anothers() {
+fn what_panorama_pushed_to_one_system_stays_there() {
     let config = "
 set network interface ethernet ethernet1/1 layer3 ip 10.1.0.1/24
 set network interface ethernet ethernet1/2 layer3 ip 10.2.0.1/24
