@@ -81,6 +81,10 @@ impl<'a> Near<'a> {
         let narrow: Vec<Vec<&[u64]>> = dimensions
             .filter_map(|((rows, area), shift)| {
                 let met = buckets(area, *shift).filter(|_| !rows.is_empty())?;
+                // A product with a part in every bucket leaves no entry out.
+                if (met.len() + 1) * words == rows.len() {
+                    return None;
+                }
                 let met = met.into_iter().map(|bucket| bucket + 1);
                 let row = |at: usize| &rows[at * words..][..words];
                 Some([0].into_iter().chain(met).map(row).collect())
