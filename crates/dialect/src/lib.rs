@@ -21,6 +21,7 @@
 
 mod asa;
 mod classbench;
+mod digest;
 mod encoding;
 mod iptables;
 mod panos;

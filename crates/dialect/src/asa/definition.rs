@@ -11,7 +11,8 @@ use std::collections::{BTreeSet, HashMap};
 use std::fmt::Write as _;
 
 use parefeu_policy::Span;
-use sha2::{Digest, Sha256};
+
+use crate::digest::Digest;
 
 use super::line::{Line, lines, normalised};
 
@@ -190,7 +191,7 @@ impl<'a> Definitions<'a> {
 
     /// What everything in the text comes to.
     fn whole(&self) -> u64 {
-        *self.whole.get_or_init(|| sum(self.text))
+        *self.whole.get_or_init(|| Digest::of(self.text).number())
     }
 
     fn digest(&self, gathered: &Gathered<'a>) -> Option<String> {
@@ -212,7 +213,7 @@ impl<'a> Definitions<'a> {
         for name in &gathered.names {
             let _ = writeln!(text, "{name} = {:016x}", self.closure(name));
         }
-        sum(&text)
+        Digest::of(&text).number()
     }
 
     /// What a name means, with all that it names. A name met again adds nothing.
@@ -256,12 +257,6 @@ impl<'a> Definitions<'a> {
         self.closures.borrow_mut().insert(name, digest);
         digest
     }
-}
-
-/// The first 64 bits of the SHA-256 digest.
-fn sum(text: &str) -> u64 {
-    let digest = Sha256::digest(text.as_bytes());
-    digest.iter().take(8).fold(0, |sum, byte| sum << 8 | u64::from(*byte))
 }
 
 /// A line, and the statement it belongs to: an index into the lines; its own for a statement.

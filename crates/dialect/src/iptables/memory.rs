@@ -10,6 +10,8 @@ use std::rc::Rc;
 
 use parefeu_policy::{Diagnostics, Span};
 
+use crate::digest::Digest;
+
 use super::condition::{Condition, Family, Rule};
 use super::script::{Chain, Policy, Ruleset};
 use super::store::{self, Store};
@@ -78,7 +80,10 @@ pub(super) fn digests(ruleset: &Ruleset, family: Family) -> BTreeMap<Span, Strin
         for chain in raw.clone() {
             digest.add(&digest_below(ruleset, chain));
         }
-        return raw.flat_map(|chain| &chain.rules).map(|rule| (rule.at, digest.hex())).collect();
+        return raw
+            .flat_map(|chain| &chain.rules)
+            .map(|rule| (rule.at, digest.clone().hex()))
+            .collect();
     }
     let mut found: BTreeMap<Span, Digest> = BTreeMap::new();
     for event in &walk.events {
@@ -559,25 +564,4 @@ fn canonical(conditions: &[Condition]) -> String {
     let text = |it: &Condition| format!("{}{:?}", if it.negated { "! " } else { "" }, it.kind);
     let texts: BTreeSet<String> = conditions.iter().map(text).collect();
     texts.into_iter().collect::<Vec<_>>().join(" and ")
-}
-
-/// The upper 48 bits of FNV-1a: the same on every machine and in every release.
-struct Digest(u64);
-
-impl Default for Digest {
-    fn default() -> Self {
-        Self(0xcbf2_9ce4_8422_2325)
-    }
-}
-
-impl Digest {
-    fn add(&mut self, text: &str) {
-        for byte in text.bytes().chain([0]) {
-            self.0 = (self.0 ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3);
-        }
-    }
-
-    fn hex(&self) -> String {
-        format!("{:012x}", self.0 >> 16)
-    }
 }

@@ -98,7 +98,7 @@ fn check_problems(rules: &str, expected: &[&str]) {
 /// A message without what tells lines apart by the way to them.
 fn without_digest(text: &str) -> &str {
     let told = text.strip_suffix(']').and_then(|text| text.rsplit_once(" ["));
-    told.filter(|(_, digest)| digest.len() == 12).map_or(text, |(message, _)| message)
+    told.filter(|(_, digest)| digest.len() == 16).map_or(text, |(message, _)| message)
 }
 
 /// A dump whose FORWARD chain drops by policy (line 2) and begins on line 3.

@@ -14,6 +14,8 @@ use parefeu_policy::{
     Translation,
 };
 
+use crate::digest::Digest;
+
 use super::convert::{Converter, Place};
 use super::literal;
 use super::profile::written;
@@ -182,9 +184,7 @@ impl<'t> Converter<'t> {
             }
             // The zone it leads to is judged by rules that no other packet of these addresses
             // meets: that they are the same is part of the condition.
-            ("pbf", _) => {
-                Effect::Untold(format!("{text} under rules {:032x}", self.rules_digest()))
-            }
+            ("pbf", _) => Effect::Untold(format!("{text} under rules {}", self.rules_digest())),
             ("application-override", _) => Effect::Untold(text),
             ("authentication", _) => self.authentication(rule, place, text),
             ("tunnel-inspect", _) if !drops_tunnels(rule) => Effect::Pass,
@@ -216,13 +216,11 @@ impl<'t> Converter<'t> {
         rules.any(|rule| !rule.disabled && rule.translation != Translation::Keep)
     }
 
-    /// A number that two configurations share when they say the same of rules, objects and zones.
-    fn rules_digest(&self) -> u128 {
-        self.scopes.parts().fold(FNV_OFFSET, |digest, part| {
-            let text = written(part, "");
-            let mix = |sum: u128, byte: u8| (sum ^ u128::from(byte)).wrapping_mul(FNV_PRIME);
-            text.bytes().fold(digest, mix)
-        })
+    /// What two configurations share when they say the same of rules, objects and zones.
+    fn rules_digest(&self) -> String {
+        let mut digest = Digest::default();
+        self.scopes.parts().for_each(|part| digest.add(&written(part, "")));
+        digest.hex()
     }
 
     /// The packets a rule is for. What is not compared here is a condition.
@@ -389,7 +387,3 @@ const HARMLESS: &[&str] = &[
     "log-authentication-timeout",
     "timeout",
 ];
-
-/// FNV-1a of 128 bits (RFC 9923).
-const FNV_OFFSET: u128 = 0x6c62_272e_07bb_0142_62b8_2175_6295_c58d;
-const FNV_PRIME: u128 = 0x0000_0000_0100_0000_0000_0000_0000_013b;

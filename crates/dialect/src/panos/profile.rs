@@ -14,7 +14,7 @@ use super::scope::{Kind, ScopeId};
 use super::tree::Element;
 
 /// The kinds of profiles a rule, or a group, may list.
-const KINDS: &[&str] = &[
+pub(super) const KINDS: &[&str] = &[
     "virus",
     "spyware",
     "vulnerability",

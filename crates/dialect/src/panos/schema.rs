@@ -7,6 +7,8 @@
 
 use Shape::{Entries, Inside, OneOf, Value, Values};
 
+use super::profile::KINDS;
+
 /// What follows a keyword.
 #[derive(Clone, Copy)]
 pub(super) enum Shape {
@@ -234,43 +236,10 @@ static IMPORT_NETWORK: Fields =
 static ALG_OVERRIDE: Fields = part(&[(Entries(&ALG), &["application"])]);
 static ALG: Fields = entry(&[(Value, &["alg-disabled"])]);
 
-static PROFILE_KINDS: Known = &[(
-    Values,
-    &[
-        "virus",
-        "spyware",
-        "vulnerability",
-        "url-filtering",
-        "file-blocking",
-        "wildfire-analysis",
-        "data-filtering",
-        "gtp",
-        "sctp",
-        "ai-security",
-        "mobile-network-protection",
-    ],
-)];
+static PROFILE_KINDS: Known = &[(Values, KINDS)];
 static PROFILE_GROUP: Fields = entry(PROFILE_KINDS);
 static PROFILES: Fields = container(
-    &[
-        (
-            Entries(&PROFILE),
-            &[
-                "virus",
-                "spyware",
-                "vulnerability",
-                "url-filtering",
-                "file-blocking",
-                "wildfire-analysis",
-                "data-filtering",
-                "gtp",
-                "sctp",
-                "ai-security",
-                "mobile-network-protection",
-            ],
-        ),
-        (Entries(&URL_CATEGORY), &["custom-url-category"]),
-    ],
+    &[(Entries(&PROFILE), KINDS), (Entries(&URL_CATEGORY), &["custom-url-category"])],
     None,
 );
 static URL_CATEGORY: Fields =
