@@ -24,6 +24,7 @@
 //! assert_eq!(table.find(&Sought::new(0, flow.reverse())).unwrap().0, id);
 //! ```
 
+mod plain;
 mod port;
 mod sctp;
 mod session;

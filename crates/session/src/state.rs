@@ -2,11 +2,12 @@
 
 use std::time::Duration;
 
-use parefeu_net::{Direction, Packet, Protocol, SctpHeader, Transport, icmp_across};
+use parefeu_net::{Direction, Packet, Protocol, SctpHeader, Transport};
 use parefeu_policy::{Behaviour, ConnectionState, Timers};
 use serde::{Deserialize, Serialize};
 
 use crate::EndReason;
+use crate::plain::Plain;
 use crate::sctp::{Association, SctpPacket, SctpStep};
 use crate::step::{InvalidReason, Step};
 use crate::tcp::{Rules, TcpConnection, TcpState, TcpStep};
@@ -15,121 +16,21 @@ use crate::tcp::{Rules, TcpConnection, TcpState, TcpStep};
 #[derive(Clone, Copy, Debug, Deserialize, Serialize)]
 pub(crate) enum Tracker {
     Tcp(TcpConnection),
-    Udp {
-        replied: bool,
-        /// Whether the last packet came after the first answer.
-        lasting: bool,
-    },
-    Icmp {
-        /// The type of the message that opened it.
-        opening: u8,
-        replied: bool,
-    },
     Sctp(Association),
-    Gre {
-        replied: bool,
-        /// Whether the last packet came after the first answer.
-        lasting: bool,
-    },
-    Other {
-        replied: bool,
-    },
-    /// A refused flow, kept to drop silently.
-    Refused {
-        protocol: Protocol,
-        /// The type of the ICMP message that opened it.
-        opening: u8,
-    },
+    Plain(Plain),
 }
 
 /// SCTP takes no more room than TCP does.
 const _: () = assert!(size_of::<Association>() <= size_of::<TcpConnection>());
 
-/// A tracker other than that of TCP and SCTP, in two bytes.
-#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
-pub(crate) struct Plain {
-    /// What kind it is, and what was seen.
-    bits: u8,
-    /// The type of the ICMP message that opened it.
-    opening: u8,
-}
-
-impl Plain {
-    const UDP: u8 = 1;
-    const ICMP: u8 = 2;
-    const KIND: u8 = 3;
-    const REPLIED: u8 = 4;
-    const LASTING: u8 = 8;
-    const REFUSED: u8 = 3;
-
-    /// Whether it is that of a refused flow.
-    pub(crate) const fn is_refused(self) -> bool {
-        self.bits & Self::KIND == Self::REFUSED
-    }
-
-    /// The same, of a flow that is refused from now on.
-    pub(crate) const fn refused(self) -> Self {
-        Self { bits: Self::REFUSED, ..self }
-    }
-
-    /// Whether a session of ICMP holds a message of this type in a direction.
-    pub(crate) const fn carries(self, direction: Direction, kind: u8) -> bool {
-        match direction {
-            Direction::Original => kind == self.opening,
-            Direction::Reply => kind == answer_to(self.opening),
-        }
-    }
-
-    const fn new(kind: u8, replied: bool) -> Self {
-        Self { bits: kind | if replied { Self::REPLIED } else { 0 }, opening: 0 }
-    }
-}
-
 impl Tracker {
-    /// In two bytes, where that is all there is to it.
-    pub(crate) const fn plain(&self) -> Option<Plain> {
-        Some(match *self {
-            Self::Tcp(_) | Self::Sctp(_) => return None,
-            Self::Udp { replied, lasting } => {
-                let plain = Plain::new(Plain::UDP, replied);
-                let lasting = if lasting { Plain::LASTING } else { 0 };
-                Plain { bits: plain.bits | lasting, ..plain }
-            }
-            Self::Icmp { opening, replied } => {
-                Plain { opening, ..Plain::new(Plain::ICMP, replied) }
-            }
-            Self::Gre { replied, lasting } => {
-                let plain = Plain::new(0, replied);
-                let lasting = if lasting { Plain::LASTING } else { 0 };
-                Plain { bits: plain.bits | lasting, ..plain }
-            }
-            Self::Other { replied } => Plain::new(0, replied),
-            Self::Refused { opening, .. } => Plain { bits: Plain::REFUSED, opening },
-        })
-    }
-
-    /// What [`Tracker::plain`] made two bytes of.
-    pub(crate) const fn from_plain(plain: Plain, protocol: Protocol) -> Self {
-        let Plain { bits, opening } = plain;
-        let replied = bits & Plain::REPLIED != 0;
-        match bits & Plain::KIND {
-            Plain::UDP => Self::Udp { replied, lasting: bits & Plain::LASTING != 0 },
-            Plain::ICMP => Self::Icmp { opening, replied },
-            0 if protocol.0 == Protocol::GRE.0 => {
-                Self::Gre { replied, lasting: bits & Plain::LASTING != 0 }
-            }
-            0 => Self::Other { replied },
-            _ => Self::Refused { protocol, opening },
-        }
-    }
-
     /// Of a flow that is refused from its first packet.
     pub(crate) const fn refused(packet: &Packet<'_>, protocol: Protocol) -> Self {
         let opening = match &packet.transport {
             Transport::Icmp(message) => message.kind,
             _ => 0,
         };
-        Self::Refused { protocol, opening }
+        Self::Plain(Plain::icmp(opening).refused(protocol))
     }
 
     pub(crate) fn open(packet: &Packet<'_>, behaviour: &Behaviour) -> Result<Self, InvalidReason> {
@@ -145,16 +46,14 @@ impl Tracker {
                 let lone = message.id.is_none() && !behaviour.filter_every_packet;
                 let unpaired = message.id.is_some() && !behaviour.icmp_sessions;
                 let opens = message.request || lone || unpaired;
-                let opened = Self::Icmp { opening: message.kind, replied: false };
+                let opened = Self::Plain(Plain::icmp(message.kind));
                 opens.then_some(opened).ok_or(InvalidReason::NotOpening)
             }
             (Transport::Sctp(header), _) => {
                 Association::open(sctp_packet(header, packet)).map(Self::Sctp)
             }
-            (_, Protocol::UDP) => Ok(Self::Udp { replied: false, lasting: false }),
-            (_, Protocol::GRE) => Ok(Self::Gre { replied: false, lasting: false }),
             (_, Protocol::TCP) => Err(InvalidReason::NotOpening),
-            _ => Ok(Self::Other { replied: false }),
+            (_, protocol) => Ok(Self::Plain(Plain::of(protocol))),
         }
     }
 
@@ -164,12 +63,12 @@ impl Tracker {
         packet: &Packet<'_>,
         behaviour: &Behaviour,
     ) -> Progress {
-        let reply = direction == Direction::Reply;
         let state = match (&mut *self, &packet.transport) {
+            (Self::Plain(plain), _) => return plain.step(direction, packet, behaviour),
             (Self::Tcp(connection), Transport::Tcp(segment)) => {
-                let answered = connection.answered;
+                let answered = connection.answered || direction == Direction::Reply;
                 let step = connection.step(direction, segment, rules(behaviour));
-                let state = state_of(reply || answered);
+                let state = state_of(answered);
                 return match step {
                     TcpStep::Accept => Progress::counted(state),
                     TcpStep::Ignore => Progress::uncounted(Step::Accept(state)),
@@ -190,28 +89,7 @@ impl Tracker {
                     SctpStep::Invalid(reason) => return Progress::invalid(reason),
                 }
             }
-            (Self::Icmp { opening, replied }, Transport::Icmp(message))
-                if message.id.is_some() && behaviour.icmp_sessions =>
-            {
-                let answer = answer_to(*opening);
-                let kinds = [Some(answer), icmp_across(answer)];
-                let answers = reply && !message.request && kinds.contains(&Some(message.kind));
-                if !answers && (reply || !message.request) {
-                    return Progress::invalid(InvalidReason::UnexpectedFlags);
-                }
-                *replied |= reply;
-                state_of(*replied)
-            }
-            (Self::Udp { replied, lasting } | Self::Gre { replied, lasting }, _) => {
-                *lasting = *replied;
-                *replied |= reply;
-                state_of(*replied)
-            }
-            (Self::Icmp { replied, .. } | Self::Other { replied }, _) => {
-                *replied |= reply;
-                state_of(*replied)
-            }
-            (Self::Sctp(_) | Self::Refused { .. }, _) => ConnectionState::New,
+            (Self::Sctp(_), _) => ConnectionState::New,
         };
         Progress::counted(state)
     }
@@ -221,11 +99,7 @@ impl Tracker {
         match self {
             Self::Tcp(connection) => connection.answered,
             Self::Sctp(association) => association.answered,
-            Self::Udp { replied, .. }
-            | Self::Icmp { replied, .. }
-            | Self::Gre { replied, .. }
-            | Self::Other { replied } => *replied,
-            Self::Refused { .. } => false,
+            Self::Plain(plain) => plain.is_answered(),
         }
     }
 
@@ -233,19 +107,8 @@ impl Tracker {
     pub(crate) fn timeout(&self, timers: &Timers, age: impl FnOnce() -> Duration) -> Duration {
         match self {
             Self::Tcp(connection) => tcp_timeout(connection, timers),
-            Self::Udp { replied, lasting } => {
-                let after = timers.udp_stream_after;
-                let is_stream = if after.is_zero() { *replied } else { *lasting && age() > after };
-                if is_stream { timers.udp_stream } else { timers.udp }
-            }
-            Self::Icmp { .. } => timers.icmp,
             Self::Sctp(association) => association.timeout(timers),
-            Self::Gre { lasting: true, .. } => timers.gre_stream,
-            Self::Gre { .. } => timers.gre,
-            Self::Other { .. } => timers.other,
-            Self::Refused { protocol: Protocol::TCP, .. } => timers.discard_tcp,
-            Self::Refused { protocol: Protocol::UDP, .. } => timers.discard_udp,
-            Self::Refused { .. } => timers.discard_other,
+            Self::Plain(plain) => plain.timeout(timers, age),
         }
     }
 
@@ -258,7 +121,7 @@ impl Tracker {
                 (TcpState::LastAck | TcpState::TimeWait, _) => EndReason::TcpFin,
                 _ => EndReason::AgedOut,
             },
-            Self::Refused { .. } => EndReason::PolicyDeny,
+            Self::Plain(plain) if plain.is_refused() => EndReason::PolicyDeny,
             _ => EndReason::AgedOut,
         }
     }
@@ -314,7 +177,7 @@ pub(crate) enum Timer {
 }
 
 impl Progress {
-    const fn counted(state: ConnectionState) -> Self {
+    pub(crate) const fn counted(state: ConnectionState) -> Self {
         Self { step: Step::Accept(state), timer: Timer::Renews }
     }
 
@@ -322,16 +185,8 @@ impl Progress {
         Self { step, timer: Timer::Stays }
     }
 
-    const fn invalid(reason: InvalidReason) -> Self {
+    pub(crate) const fn invalid(reason: InvalidReason) -> Self {
         Self::uncounted(Step::Invalid(reason))
-    }
-}
-
-/// The type of the answer to an ICMP query (RFC 792, RFC 950, RFC 4443).
-const fn answer_to(query: u8) -> u8 {
-    match query {
-        8 => 0,
-        query => query.wrapping_add(1),
     }
 }
 
@@ -345,7 +200,7 @@ fn sctp_packet<'a>(header: &SctpHeader<'a>, packet: &Packet<'_>) -> SctpPacket<'
     }
 }
 
-const fn state_of(answered: bool) -> ConnectionState {
+pub(crate) const fn state_of(answered: bool) -> ConnectionState {
     if answered { ConnectionState::Established } else { ConnectionState::New }
 }
 

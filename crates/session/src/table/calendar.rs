@@ -16,9 +16,10 @@ const DAYS: usize = 4096;
 /// Which sessions may be due, and when.
 ///
 /// A session is noted on the day of a deadline it had; where its deadline has moved on since, it is
-/// noted again when that day comes. The sessions of a day are chained through their slots: noting
-/// one, and striking out one that ended, touches two neighbours. Those due today lie in a heap, in
-/// the exact order of their deadlines.
+/// noted again when that day comes. The notes of a day are chained through the slots. A session
+/// that ends leaves its note, which the next one in its slot takes over if its own day is not
+/// sooner: opening and closing touch no neighbour. Those due today lie in a heap, in the exact order
+/// of their deadlines.
 #[derive(Debug)]
 pub(super) struct Calendar {
     /// The first slot of each day after today, by the day modulo [`DAYS`].
@@ -32,10 +33,24 @@ pub(super) struct Calendar {
     come: Vec<u32>,
 }
 
+/// Where a slot stands in the calendar.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Note {
+    /// The neighbours on its day, or what tells that it is in no chain.
+    before: u32,
+    after: u32,
+    /// Its day, modulo [`DAYS`].
+    page: u32,
+}
+
 /// What stands for the neighbour before of a session that is in no chain: it lies in the heap, or
 /// nowhere.
-pub(super) const IN_HEAP: u32 = NONE - 1;
-pub(super) const NOWHERE: u32 = NONE - 2;
+const IN_HEAP: u32 = NONE - 1;
+const NOWHERE: u32 = NONE - 2;
+
+impl Note {
+    pub(super) const NOWHERE: Self = Self { before: NOWHERE, after: NONE, page: 0 };
+}
 
 impl Calendar {
     pub(super) fn new() -> Self {
@@ -48,53 +63,63 @@ impl Calendar {
         }
     }
 
-    /// Notes a live session for its deadline.
+    /// Notes a live session for its deadline, unless it is noted for an earlier day or that one.
     pub(super) fn note<T>(&mut self, slots: &mut Slots<T>, slot: u32) {
         let Some(hot) = slots.hot(slot) else { return };
         let (deadline, generation) = (hot.deadline, hot.generation);
-        let day = deadline.as_nanos() >> DAY_BITS;
-        if day <= self.today {
-            self.due.push(Reverse((deadline, slot, generation)));
-            if let Some(cold) = slots.cold_mut(slot) {
-                cold.before = IN_HEAP;
+        let day = (deadline.as_nanos() >> DAY_BITS).min(self.today + DAYS as u64 - 1);
+        let Some(note) = slots.note_mut(slot) else { return };
+        if !matches!(note.before, IN_HEAP | NOWHERE) {
+            if self.day_of(note.page) <= day {
+                return;
             }
+            self.strike(slots, slot);
+        }
+        let Some(note) = slots.note_mut(slot) else { return };
+        if day <= self.today {
+            note.before = IN_HEAP;
+            self.due.push(Reverse((deadline, slot, generation)));
             return;
         }
-        let page = day.min(self.today + DAYS as u64 - 1) as usize % DAYS;
+        let page = day as usize % DAYS;
         let first = std::mem::replace(&mut self.first[page], slot);
         self.taken[page / 64] |= 1 << (page % 64);
-        if let Some(cold) = slots.cold_mut(slot) {
-            (cold.page, cold.before, cold.after) = (page as u32, NONE, first);
-        }
-        if first != NONE
-            && let Some(cold) = slots.cold_mut(first)
-        {
-            cold.before = slot;
+        *note = Note { before: NONE, after: first, page: page as u32 };
+        if let Some(next) = slots.note_mut(first) {
+            next.before = slot;
         }
     }
 
-    /// Strikes a session out of its day. What lies in the heap is found to be stale in its turn.
-    pub(super) fn strike<T>(&mut self, slots: &mut Slots<T>, slot: u32) {
-        let Some(&cold) = slots.cold(slot) else { return };
-        if matches!(cold.before, IN_HEAP | NOWHERE) {
+    /// The day after today that a page stands for.
+    const fn day_of(&self, page: u32) -> u64 {
+        let ahead = (page as usize + DAYS - self.today as usize % DAYS) % DAYS;
+        self.today + ahead as u64
+    }
+
+    /// A session's deadline is sooner than it was.
+    pub(super) fn renote<T>(&mut self, slots: &mut Slots<T>, slot: u32) {
+        self.strike(slots, slot);
+        self.note(slots, slot);
+    }
+
+    /// Strikes a slot out of its day. What lies in the heap is found to be stale in its turn.
+    fn strike<T>(&mut self, slots: &mut Slots<T>, slot: u32) {
+        let Some(note) = slots.note_mut(slot) else { return };
+        let Note { before, after, page } = std::mem::replace(note, Note::NOWHERE);
+        if matches!(before, IN_HEAP | NOWHERE) {
             return;
         }
-        if cold.after != NONE
-            && let Some(after) = slots.cold_mut(cold.after)
-        {
-            after.before = cold.before;
+        if let Some(next) = slots.note_mut(after) {
+            next.before = before;
         }
-        if cold.before == NONE {
-            let page = cold.page as usize % DAYS;
-            self.first[page] = cold.after;
-            if cold.after == NONE {
-                self.taken[page / 64] &= !(1 << (page % 64));
-            }
-        } else if let Some(before) = slots.cold_mut(cold.before) {
-            before.after = cold.after;
+        if let Some(last) = slots.note_mut(before) {
+            last.after = after;
+            return;
         }
-        if let Some(cold) = slots.cold_mut(slot) {
-            cold.before = NOWHERE;
+        let page = page as usize % DAYS;
+        self.first[page] = after;
+        if after == NONE {
+            self.taken[page / 64] &= !(1 << (page % 64));
         }
     }
 
@@ -111,8 +136,9 @@ impl Calendar {
             }
             self.due.pop();
             let hot = slots.hot(slot).filter(|hot| hot.generation == generation);
-            let in_heap = slots.cold(slot).is_some_and(|cold| cold.before == IN_HEAP);
-            match hot.map(|hot| hot.deadline) {
+            let real = hot.map(|hot| hot.deadline);
+            let in_heap = slots.note_mut(slot).is_some_and(|note| note.before == IN_HEAP);
+            match real {
                 Some(real) if real == deadline => return Some(slot),
                 // Its deadline has moved on: it waits for its turn, be that today.
                 Some(real) if real > deadline && in_heap => self.note(slots, slot),
@@ -134,7 +160,8 @@ impl Calendar {
         for first in come.drain(..) {
             let mut slot = first;
             while slot != NONE {
-                let after = slots.cold(slot).map_or(NONE, |cold| cold.after);
+                let Some(note) = slots.note_mut(slot) else { break };
+                let after = std::mem::replace(note, Note::NOWHERE).after;
                 self.note(slots, slot);
                 slot = after;
             }

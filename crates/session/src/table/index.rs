@@ -49,6 +49,13 @@ const fn equal_bytes(word: u64, byte: u8) -> u32 {
     ((zero >> 7).wrapping_mul(0x0102_0408_1020_4080) >> 56) as u32
 }
 
+/// Where the entries of a hash are sought, and by what they are told from others.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Home {
+    bucket: u32,
+    tag: u8,
+}
+
 /// Of a bucket's twelve ways at most this many are in use on average, in sixteenths of the whole.
 const FULL_SIXTEENTHS: usize = 12;
 
@@ -58,44 +65,43 @@ impl Index {
     }
 
     /// Where the search for a hash begins.
-    const fn home(&self, hash: u64) -> usize {
+    #[inline]
+    pub(super) const fn home(&self, hash: u64) -> Home {
         // The upper half chooses the bucket, the lowest byte is the tag.
-        (((hash >> 32) * self.buckets.len() as u64) >> 32) as usize
-    }
-
-    const fn tag(hash: u64) -> u8 {
+        let bucket = (((hash >> 32) * self.buckets.len() as u64) >> 32) as u32;
         let tag = hash as u8;
-        if tag == 0 { 1 } else { tag }
+        Home { bucket, tag: if tag == 0 { 1 } else { tag } }
     }
 
     /// Reads something of the home bucket, to have its line on the way before it is searched.
     #[inline]
-    pub(super) fn touch(&self, hash: u64) -> u8 {
-        self.buckets.get(self.home(hash)).map_or(0, |bucket| bucket.tags[0])
+    pub(super) fn touch(&self, home: Home) -> u8 {
+        self.buckets.get(home.bucket as usize).map_or(0, |bucket| bucket.tags[0])
     }
 
-    /// The ways of the home bucket that may be meant.
+    /// The ways of the home bucket that may be meant, as bits, and the place of the first one; if
+    /// there is none, some place.
     #[inline]
-    pub(super) fn ways(&self, hash: u64) -> u32 {
-        self.buckets.get(self.home(hash)).map_or(0, |bucket| bucket.with_tag(Self::tag(hash)))
-    }
-
-    /// The first place of the home bucket that may be meant, or some place.
-    #[inline]
-    pub(super) fn candidate(&self, hash: u64, ways: u32) -> u32 {
-        let way = ways.trailing_zeros() as usize % WAYS;
-        self.buckets.get(self.home(hash)).map_or(0, |bucket| bucket.places[way])
+    pub(super) fn candidate(&self, home: Home) -> (u32, u32) {
+        let Some(bucket) = self.buckets.get(home.bucket as usize) else { return (0, 0) };
+        let ways = bucket.with_tag(home.tag);
+        (ways, bucket.places[ways.trailing_zeros() as usize % WAYS])
     }
 
     /// Calls `visit` with every place whose hash may be this one, until it returns `true`.
-    pub(super) fn search(&self, hash: u64, visit: impl FnMut(u32) -> bool) {
-        self.search_from(hash, self.ways(hash), visit);
+    pub(super) fn search(&self, home: Home, visit: impl FnMut(u32) -> bool) {
+        self.search_from(home, self.candidate(home).0, visit);
     }
 
-    /// The same, with what [`Index::touch`] found.
+    /// The same, with the ways [`Index::candidate`] found.
     #[inline]
-    pub(super) fn search_from(&self, hash: u64, mut ways: u32, mut visit: impl FnMut(u32) -> bool) {
-        let mut at = self.home(hash);
+    pub(super) fn search_from(
+        &self,
+        home: Home,
+        mut ways: u32,
+        mut visit: impl FnMut(u32) -> bool,
+    ) {
+        let mut at = home.bucket as usize;
         for _ in 0..self.buckets.len() {
             let bucket = &self.buckets[at];
             while ways != 0 {
@@ -108,7 +114,7 @@ impl Index {
                 return;
             }
             at = self.next(at);
-            ways = self.buckets[at].with_tag(Self::tag(hash));
+            ways = self.buckets[at].with_tag(home.tag);
         }
     }
 
@@ -116,13 +122,19 @@ impl Index {
         if at + 1 == self.buckets.len() { 0 } else { at + 1 }
     }
 
-    /// Makes sure that two more entries fit, and grows by half where they do not, up to `most`
-    /// entries if those are enough. `hash_of` gives the hash of each entry anew.
+    /// Whether two more entries fit.
+    #[inline]
+    pub(super) const fn has_room(&self) -> bool {
+        (self.len + 2) * 16 <= self.buckets.len() * WAYS * FULL_SIXTEENTHS
+    }
+
+    /// Grows by half where two more entries do not fit, up to `most` entries if those are enough.
+    /// `entries` adds each entry anew.
     pub(super) fn reserve(&mut self, most: usize, mut entries: impl FnMut(&mut Self)) {
-        let needed = self.len + 2;
-        if needed * 16 <= self.buckets.len() * WAYS * FULL_SIXTEENTHS {
+        if self.has_room() {
             return;
         }
+        let needed = self.len + 2;
         let wished = (needed + needed / 2).max(64);
         let wished = if most >= needed { wished.min(most) } else { wished };
         let buckets = (wished * 16).div_ceil(WAYS * FULL_SIXTEENTHS);
@@ -134,7 +146,8 @@ impl Index {
 
     /// Adds a place; [`Index::reserve`] has to have made room.
     pub(super) fn insert(&mut self, hash: u64, place: u32) {
-        let (mut at, tag) = (self.home(hash), Self::tag(hash));
+        let Home { bucket, tag } = self.home(hash);
+        let mut at = bucket as usize;
         for _ in 0..self.buckets.len() {
             let bucket = &mut self.buckets[at];
             let free = bucket.with_tag(0).trailing_zeros() as usize;
@@ -150,13 +163,17 @@ impl Index {
 
     /// Takes a place out that is there under this hash.
     pub(super) fn remove(&mut self, hash: u64, place: u32) {
-        let (home, tag) = (self.home(hash), Self::tag(hash));
+        let Home { bucket: home, tag } = self.home(hash);
+        let home = home as usize;
         let mut at = home;
         for steps in 0..self.buckets.len() {
             let bucket = &mut self.buckets[at];
-            let found =
-                (0..WAYS).find(|&way| bucket.tags[way] == tag && bucket.places[way] == place);
-            if let Some(way) = found {
+            let mut ways = bucket.with_tag(tag);
+            while ways != 0 && bucket.places[ways.trailing_zeros() as usize] != place {
+                ways &= ways - 1;
+            }
+            if ways != 0 {
+                let way = ways.trailing_zeros() as usize;
                 bucket.tags[way] = 0;
                 self.len -= 1;
                 let mut passed = home;
@@ -176,7 +193,7 @@ impl Index {
     /// How many buckets a search for this hash looks at, at most.
     #[cfg(test)]
     pub(super) fn reach(&self, hash: u64) -> usize {
-        let mut at = self.home(hash);
+        let mut at = self.home(hash).bucket as usize;
         for steps in 1..=self.buckets.len() {
             if self.buckets[at].sent_on == 0 {
                 return steps;
@@ -220,7 +237,7 @@ mod tests {
 
         fn found(&self, hash: u64) -> Vec<u32> {
             let mut found = Vec::new();
-            self.index.search(hash, |place| {
+            self.index.search(self.index.home(hash), |place| {
                 found.push(place);
                 false
             });

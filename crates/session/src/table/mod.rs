@@ -14,12 +14,13 @@ use foldhash::quality::{FoldHasher, SeedableRandomState};
 use parefeu_net::{Direction, FiveTuple, Packet, Protocol, Quoted, Timestamp, Transport};
 use parefeu_policy::{Behaviour, ConnectionState};
 
+use crate::plain::Plain;
 use crate::session::{Carried, EndedSession, Opening, Session, SessionId, Sought};
 use crate::state::{Progress, Timer, Tracker};
 use crate::step::{EndReason, InvalidReason, OpenError, Step};
 use calendar::Calendar;
-use index::Index;
-use slots::{Entry, Query, Slots};
+use index::{Home, Index};
+use slots::{Entry, Query, Slots, Stepped};
 
 /// Bounds of a table.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -180,51 +181,65 @@ impl<T> SessionTable<T> {
         const BATCH: usize = 32;
         let batches = queries.chunks(BATCH).zip(found.chunks_mut(BATCH));
         for (queries, found) in batches {
-            let (mut hashes, mut ways, mut slots) = ([0; BATCH], [0; BATCH], [0; BATCH]);
-            for (hash, query) in hashes.iter_mut().zip(queries) {
-                *hash = self.place_hash(&Query::new(query));
+            let mut homes = [Home::default(); BATCH];
+            for (home, query) in homes.iter_mut().zip(queries) {
+                *home = self.index.home(self.place_hash(&Query::new(query)));
             }
-            let hashes = &hashes[..queries.len()];
+            let homes = &homes[..queries.len()];
             // A round that only asks for memory keeps all its requests under way at once; the next
             // one finds it there.
             let mut seen = 0;
-            for hash in hashes {
-                seen |= self.index.touch(*hash);
+            for home in homes {
+                seen |= self.index.touch(*home);
             }
-            for ((ways, slot), hash) in ways.iter_mut().zip(&mut slots).zip(hashes) {
-                *ways = self.index.ways(*hash);
-                *slot = self.index.candidate(*hash, *ways);
+            let mut candidates = [(0, 0); BATCH];
+            for (candidate, home) in candidates.iter_mut().zip(homes) {
+                *candidate = self.index.candidate(*home);
             }
-            for slot in &slots[..queries.len()] {
+            for (_, slot) in &candidates[..queries.len()] {
                 seen |= self.slots.touch(*slot);
             }
             std::hint::black_box(seen);
-            let known = hashes.iter().zip(&ways);
-            for ((found, query), (hash, ways)) in found.iter_mut().zip(queries).zip(known) {
-                *found = self.find_from(&Query::new(query), *hash, *ways);
+            let known = homes.iter().zip(&candidates);
+            for ((found, query), (home, candidate)) in found.iter_mut().zip(queries).zip(known) {
+                *found = self.find_from(&Query::new(query), *home, *candidate);
             }
         }
     }
 
     fn find_hashed(&self, query: &Query<'_>, hash: u64) -> Option<(SessionId, Direction)> {
-        self.find_from(query, hash, self.index.ways(hash))
+        let home = self.index.home(hash);
+        self.find_from(query, home, self.index.candidate(home))
     }
 
     #[inline]
-    fn find_from(&self, query: &Query<'_>, hash: u64, ways: u32) -> Option<(SessionId, Direction)> {
+    fn find_from(
+        &self,
+        query: &Query<'_>,
+        home: Home,
+        (ways, candidate): (u32, u32),
+    ) -> Option<(SessionId, Direction)> {
+        // The first place that may be meant most often is.
+        if ways != 0
+            && let Some((id, direction)) = self.slots.found_at(candidate, query)
+            && (direction == Direction::Original || self.are_replies_alone(query))
+        {
+            return Some((id, direction));
+        }
         let mut found = None;
-        self.index.search_from(hash, ways, |slot| {
-            let Some(hot) = self.slots.hot(slot) else { return false };
-            let (is_original, is_reply) = self.slots.matches(hot, query);
-            let id = SessionId { slot, generation: hot.generation };
-            if is_original {
-                found = Some((id, Direction::Original));
-            } else if is_reply {
-                found = Some((id, Direction::Reply));
-            }
-            is_original
+        self.index.search_from(home, ways, |slot| {
+            let Some((id, direction)) = self.slots.found_at(slot, query) else { return false };
+            found = Some((id, direction));
+            direction == Direction::Original
         });
         found
+    }
+
+    /// Whether a flow that is the reply of one session cannot be the original of another: it can be
+    /// where a session is translated, or where ICMP messages are not told apart.
+    #[inline]
+    fn are_replies_alone(&self, query: &Query<'_>) -> bool {
+        !self.slots.has_translated() && query.tells_messages()
     }
 
     /// The keyed hash of a flow.
@@ -389,8 +404,10 @@ impl<T> SessionTable<T> {
 
     /// Puts a session into a free slot and into the index, by the hash of its original flow.
     fn place(&mut self, entry: Entry<T>, hash: u64) -> SessionId {
-        let reply_hash = self.hash_of(&entry.reply);
-        self.reserve();
+        let reply_hash = if entry.is_translated() { self.hash_of(&entry.reply) } else { hash };
+        if !self.index.has_room() {
+            self.grow();
+        }
         let (slot, generation) = self.slots.insert(entry);
         self.room = self.room.map(|room| room.saturating_sub(1));
         self.index.insert(hash, slot);
@@ -415,8 +432,8 @@ impl<T> SessionTable<T> {
         self.unanswered.push_back(id);
     }
 
-    /// Makes sure that the index takes one more session.
-    fn reserve(&mut self) {
+    /// Makes the index take more sessions.
+    fn grow(&mut self) {
         let mut index = std::mem::replace(&mut self.index, Index::new());
         index.reserve(self.limits.sessions(), |index| {
             for slot in 0..self.slots.count() {
@@ -475,9 +492,9 @@ impl<T> SessionTable<T> {
     pub fn has_reply(&self, reply: &Sought) -> bool {
         let query = Query::new(reply);
         let mut has = false;
-        self.index.search(self.place_hash(&query), |slot| {
-            let hot = self.slots.hot(slot);
-            has = hot.is_some_and(|hot| self.slots.matches(hot, &query).1);
+        self.index.search(self.index.home(self.place_hash(&query)), |slot| {
+            let found = self.slots.found_at(slot, &query);
+            has = matches!(found, Some((_, Direction::Reply)));
             has
         });
         has
@@ -488,11 +505,10 @@ impl<T> SessionTable<T> {
     pub fn is_taken(&self, reply: &Sought) -> bool {
         let query = Query::new(reply);
         let mut is_taken = false;
-        self.index.search(self.place_hash(&query), |slot| {
+        self.index.search(self.index.home(self.place_hash(&query)), |slot| {
             let Some(hot) = self.slots.hot(slot) else { return false };
-            let (is_original, is_reply) =
-                self.slots.matches(hot, &Query::new(&Sought { tag: hot.tag, ..*reply }));
-            is_taken = is_original || is_reply;
+            let here = Sought { tag: hot.tag, ..*reply };
+            is_taken = self.slots.found_at(slot, &Query::new(&here)).is_some();
             is_taken
         });
         is_taken
@@ -511,14 +527,10 @@ impl<T> SessionTable<T> {
         let Self { slots, behaviour, invalid, haste, .. } = self;
         let haste = *haste;
         let timers = &behaviour.timers;
-        let Some(stepped) = slots.with_tracker(id, |tracker, start| {
-            let progress = tracker.step(direction, packet, behaviour);
-            let renews = progress.timer == Timer::Renews;
-            (progress, renews.then(|| tracker.timeout(timers, || now.since(start()))))
-        }) else {
-            return Step::Gone;
-        };
-        let ((Progress { step, timer }, timeout), hot) = stepped;
+        let Some(mut session) = slots.stepped(id) else { return Step::Gone };
+        let Progress { step, timer } = session.step(direction, packet, behaviour);
+        let renewed = (timer == Timer::Renews).then(|| session.timeout(timers, now));
+        let hot = session.hot;
         match step {
             Step::Accept(_) => {
                 hot.count(direction.index(), bytes);
@@ -527,8 +539,8 @@ impl<T> SessionTable<T> {
             Step::Invalid(reason) => invalid[reason as usize] += 1,
             Step::Reopen | Step::Gone => {}
         }
-        let deadline = match (timer, timeout) {
-            (Timer::Renews, Some(timeout)) => now + hastened(timeout, haste),
+        let deadline = match (timer, renewed) {
+            (_, Some(timeout)) => now + hastened(timeout, haste),
             (Timer::Shortens, _) if !timers.tcp_unacknowledged.is_zero() => {
                 hot.deadline.min(now + timers.tcp_unacknowledged)
             }
@@ -544,11 +556,14 @@ impl<T> SessionTable<T> {
 
     /// A TCP connection is over, as if a reset had ended it: one was sent in its name.
     pub fn end_connection(&mut self, now: Timestamp, id: SessionId) {
-        let ended = self.slots.with_tracker(id, |tracker, _| match tracker {
-            Tracker::Tcp(connection) => connection.end(),
-            _ => false,
-        });
-        let Some((true, hot)) = ended else { return };
+        let Some(Stepped { hot, tracker: Some(Tracker::Tcp(connection)), .. }) =
+            self.slots.stepped(id)
+        else {
+            return;
+        };
+        if !connection.end() {
+            return;
+        }
         hot.deadline = now + hastened(self.behaviour.timers.tcp_reset, self.haste);
         self.reschedule(id.slot);
     }
@@ -563,8 +578,7 @@ impl<T> SessionTable<T> {
     }
 
     fn reschedule(&mut self, slot: u32) {
-        self.calendar.strike(&mut self.slots, slot);
-        self.calendar.note(&mut self.slots, slot);
+        self.calendar.renote(&mut self.slots, slot);
     }
 
     /// Turns a session into a refused one, whose packets are dropped silently until its timer ends.
@@ -572,8 +586,8 @@ impl<T> SessionTable<T> {
         let hot = self.slots.hot(id.slot).filter(|hot| hot.generation == id.generation);
         let Some(protocol) = hot.map(|hot| self.slots.flows(hot).0.protocol) else { return };
         self.slots.refuse(id.slot);
-        let timers = &self.behaviour.timers;
-        let timeout = Tracker::Refused { protocol, opening: 0 }.timeout(timers, || Duration::ZERO);
+        let refused = Plain::default().refused(protocol);
+        let timeout = refused.timeout(&self.behaviour.timers, || Duration::ZERO);
         if let Some(hot) = self.slots.hot_mut(id.slot) {
             hot.deadline = now + hastened(timeout, self.haste);
         }
@@ -638,6 +652,8 @@ impl<T> SessionTable<T> {
     }
 
     fn remove(&mut self, slot: u32, reason: Option<EndReason>) {
+        // Both lines of the session are on their way before either is waited for.
+        std::hint::black_box(self.slots.touch(slot) | self.slots.touch_cold(slot));
         let Some(hot) = self.slots.hot(slot) else { return };
         let id = SessionId { slot, generation: hot.generation };
         let due = reason.is_none().then_some(hot.deadline);
@@ -645,12 +661,12 @@ impl<T> SessionTable<T> {
         let Session { original, reply, start, last, packets, bytes, .. } = session;
         let Session { is_answered, is_refused, .. } = session;
         let own = self.slots.tracker(slot).map_or(EndReason::Unknown, |it| it.end_reason());
-        let (hash, reply_hash) = (self.hash_of(&original), self.hash_of(&reply));
+        let hash = self.hash_of(&original);
+        let reply_hash = if session.is_translated() { self.hash_of(&reply) } else { hash };
         self.index.remove(hash, slot);
         if reply_hash != hash {
             self.index.remove(reply_hash, slot);
         }
-        self.calendar.strike(&mut self.slots, slot);
         let Some(data) = self.slots.remove(slot) else { return };
         self.room = self.room.map(|room| room + 1);
         self.age_by_number();
@@ -668,6 +684,9 @@ impl<T> SessionTable<T> {
 
     /// When [`SessionTable::handle_timeout`] may next have work.
     pub fn poll_timeout(&self) -> Option<Timestamp> {
+        if self.is_empty() {
+            return None;
+        }
         self.calendar.next_due()
     }
 

@@ -51,8 +51,7 @@ impl<T> SessionTable<T> {
         let SavedSession { deadline, packets, bytes, tracker, data, .. } = saved;
         let depth = depth.min(Sought::MAX_DEPTH);
         let carried = match tracker {
-            Tracker::Icmp { opening, .. } => Some(opening),
-            Tracker::Refused { opening, .. } if original.protocol.is_icmp() => Some(opening),
+            Tracker::Plain(plain) => plain.opening(original.protocol),
             _ => None,
         };
         let carried = carried.map(|kind| Carried { kind, against: false });

@@ -1,12 +1,15 @@
 //! Where sessions are kept: what every packet needs in one cache line, the rest apart.
 
 use std::net::{IpAddr, Ipv4Addr};
+use std::time::Duration;
 
-use parefeu_net::{Direction, FiveTuple, Protocol, Timestamp, icmp_across};
+use parefeu_net::{Direction, FiveTuple, Packet, Protocol, Timestamp, icmp_across};
+use parefeu_policy::{Behaviour, Timers};
 
-use super::calendar::NOWHERE;
+use super::calendar::Note;
+use crate::plain::Plain;
 use crate::session::{Carried, SessionId, Sought};
-use crate::state::{Plain, Tracker};
+use crate::state::{Progress, Tracker};
 
 /// No place.
 pub(super) const NONE: u32 = u32::MAX;
@@ -28,10 +31,11 @@ pub(super) struct Hot {
     bytes: [[u8; 6]; 2],
 }
 
-/// Addresses and ports of an IPv4 flow, the source in the upper halves.
-#[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
+/// Addresses and ports of an IPv4 flow.
+#[derive(Clone, Copy, Debug)]
 #[repr(C)]
 struct Ends {
+    /// That of the source in the upper half.
     ports: u32,
     /// In two words, for the sake of alignment.
     src: u32,
@@ -39,16 +43,19 @@ struct Ends {
 }
 
 impl Ends {
-    const fn reverse(self) -> Self {
-        Self { ports: self.ports.rotate_left(16), src: self.dst, dst: self.src }
+    /// Source and destination, an address and a port each.
+    #[inline]
+    const fn words(self) -> [u64; 2] {
+        let src = (self.src as u64) << 16 | (self.ports >> 16) as u64;
+        [src, (self.dst as u64) << 16 | (self.ports & 0xffff) as u64]
     }
 }
 
 /// A flow that sessions are compared with.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Query<'a> {
-    /// Of an IPv4 flow.
-    ends: Option<Ends>,
+    /// Source and destination of an IPv4 flow, an address and a port each.
+    ends: Option<[u64; 2]>,
     sought: &'a Sought,
 }
 
@@ -57,11 +64,10 @@ impl<'a> Query<'a> {
     pub(super) const fn new(sought: &'a Sought) -> Self {
         let flow = &sought.flow;
         let ends = match (flow.src, flow.dst) {
-            (IpAddr::V4(src), IpAddr::V4(dst)) => Some(Ends {
-                ports: (flow.src_port as u32) << 16 | flow.dst_port as u32,
-                src: src.to_bits(),
-                dst: dst.to_bits(),
-            }),
+            (IpAddr::V4(src), IpAddr::V4(dst)) => Some([
+                (src.to_bits() as u64) << 16 | flow.src_port as u64,
+                (dst.to_bits() as u64) << 16 | flow.dst_port as u64,
+            ]),
             _ => None,
         };
         Self { ends, sought }
@@ -71,13 +77,17 @@ impl<'a> Query<'a> {
         &self.sought.flow
     }
 
+    /// Whether its ICMP message is known, where it is one.
+    #[inline]
+    pub(super) const fn tells_messages(&self) -> bool {
+        self.sought.carried.is_some() || !self.sought.flow.protocol.is_icmp()
+    }
+
     /// The same two words for both directions of an IPv4 flow.
     #[inline]
     pub(super) fn words(&self) -> Option<(u64, u64)> {
-        let ends = self.ends?;
-        let ends = ends.min(ends.reverse());
-        let addresses = u64::from(ends.src) << 32 | u64::from(ends.dst);
-        Some((addresses, u64::from(ends.ports) << 8 | u64::from(self.sought.flow.protocol.0)))
+        let [src, dst] = self.ends?;
+        Some((src.min(dst), src.max(dst) << 8 | u64::from(self.sought.flow.protocol.0)))
     }
 }
 
@@ -95,15 +105,14 @@ const _: () = assert!(size_of::<Hot>() == 64);
 
 /// What few packets need.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Cold {
+pub(super) struct Cold<T> {
     pub(super) start: Timestamp,
-    /// Neighbours in the calendar, and the page they share; in a free slot, what is after it is the
-    /// next free one.
-    pub(super) before: u32,
-    pub(super) after: u32,
-    pub(super) page: u32,
-    /// Where its tracker is.
-    tracker: u32,
+    /// Where it stands in the calendar, which free slots may do as well.
+    pub(super) note: Note,
+    /// Where its tracker is; of a free slot, what the next free one is.
+    elsewhere: u32,
+    /// What the caller keeps.
+    data: Option<T>,
 }
 
 /// Both flows of a session that one does not tell.
@@ -111,6 +120,12 @@ pub(super) struct Cold {
 struct Flows {
     original: FiveTuple,
     reply: FiveTuple,
+}
+
+impl Flows {
+    fn is_translated(&self) -> bool {
+        self.reply != self.original.reverse()
+    }
 }
 
 /// A list whose elements never move: parts of doubling length, then of equal length.
@@ -210,11 +225,11 @@ impl<E> Slab<E> {
         self.places.len() as u32 - 1
     }
 
-    fn remove(&mut self, at: u32) {
-        if let Some(place) = self.places.get_mut(at) {
-            *place = Place::Free(self.free);
-            self.free = at;
-        }
+    fn remove(&mut self, at: u32) -> Option<E> {
+        let place = self.places.get_mut(at).filter(|place| matches!(place, Place::Taken(_)))?;
+        let was = std::mem::replace(place, Place::Free(self.free));
+        self.free = at;
+        if let Place::Taken(element) = was { Some(element) } else { None }
     }
 }
 
@@ -222,13 +237,14 @@ impl<E> Slab<E> {
 #[derive(Debug)]
 pub(super) struct Slots<T> {
     hot: Parts<Hot>,
-    cold: Parts<Cold>,
-    data: Parts<Option<T>>,
+    cold: Parts<Cold<T>>,
     flows: Slab<Flows>,
     trackers: Slab<Tracker>,
     /// The free slot used next; the others follow from it.
     free: u32,
     live: usize,
+    /// How many live sessions are translated.
+    translated: usize,
 }
 
 /// A session to be put into a slot.
@@ -244,16 +260,23 @@ pub(super) struct Entry<T> {
     pub(super) data: T,
 }
 
+impl<T> Entry<T> {
+    /// Whether addresses or ports are translated.
+    pub(super) fn is_translated(&self) -> bool {
+        self.reply != self.original.reverse()
+    }
+}
+
 impl<T> Slots<T> {
     pub(super) const fn new() -> Self {
         Self {
             hot: Parts::new(),
             cold: Parts::new(),
-            data: Parts::new(),
             flows: Slab::new(),
             trackers: Slab::new(),
             free: NONE,
             live: 0,
+            translated: 0,
         }
     }
 
@@ -267,7 +290,7 @@ impl<T> Slots<T> {
     }
 
     pub(super) fn bytes(&self) -> usize {
-        let kept = self.hot.bytes() + self.cold.bytes() + self.data.bytes();
+        let kept = self.hot.bytes() + self.cold.bytes();
         kept + self.flows.places.bytes() + self.trackers.places.bytes()
     }
 
@@ -275,6 +298,12 @@ impl<T> Slots<T> {
     #[inline]
     pub(super) fn touch(&self, slot: u32) -> u8 {
         self.hot.get(slot).map_or(0, |hot| hot.flags)
+    }
+
+    /// The same of what few packets need.
+    #[inline]
+    pub(super) fn touch_cold(&self, slot: u32) -> u8 {
+        self.cold.get(slot).map_or(0, |cold| cold.elsewhere as u8)
     }
 
     /// The live session of a slot.
@@ -289,34 +318,40 @@ impl<T> Slots<T> {
         self.hot.get_mut(slot).filter(|hot| hot.flags & LIVE != 0)
     }
 
-    pub(super) fn cold(&self, slot: u32) -> Option<&Cold> {
+    pub(super) fn cold(&self, slot: u32) -> Option<&Cold<T>> {
         self.cold.get(slot)
     }
 
-    pub(super) fn cold_mut(&mut self, slot: u32) -> Option<&mut Cold> {
-        self.cold.get_mut(slot)
+    /// Where a slot stands in the calendar.
+    pub(super) fn note_mut(&mut self, slot: u32) -> Option<&mut Note> {
+        self.cold.get_mut(slot).map(|cold| &mut cold.note)
     }
 
     pub(super) fn data(&self, slot: u32) -> Option<&T> {
-        self.data.get(slot)?.as_ref()
+        self.cold.get(slot)?.data.as_ref()
     }
 
     pub(super) fn data_mut(&mut self, slot: u32) -> Option<&mut T> {
-        self.data.get_mut(slot)?.as_mut()
+        self.cold.get_mut(slot)?.data.as_mut()
     }
 
     /// Puts a session into a slot, which it returns with its generation.
     pub(super) fn insert(&mut self, entry: Entry<T>) -> (u32, u32) {
+        let is_translated = entry.is_translated();
         let Entry { tag, original, reply, depth, now, deadline, bytes, tracker, data } = entry;
         let mut flags = LIVE | depth << DEPTH;
-        let ends = match Query::new(&Sought::new(tag, original)).ends {
-            Some(ends) if reply == original.reverse() => ends,
+        let ends = match (original.src, original.dst) {
+            (IpAddr::V4(src), IpAddr::V4(dst)) if !is_translated => Ends {
+                ports: u32::from(original.src_port) << 16 | u32::from(original.dst_port),
+                src: src.to_bits(),
+                dst: dst.to_bits(),
+            },
             _ => {
                 flags |= APART;
                 Ends { ports: 0, src: self.flows.insert(Flows { original, reply }), dst: 0 }
             }
         };
-        let (plain, aside) = if let Some(plain) = tracker.plain() {
+        let (plain, elsewhere) = if let Tracker::Plain(plain) = tracker {
             (plain, NONE)
         } else {
             flags |= TRACKED;
@@ -335,40 +370,40 @@ impl<T> Slots<T> {
             bytes: [[0; 6]; 2],
         };
         hot.count(0, bytes);
-        let cold = Cold { start: now, before: NOWHERE, after: NONE, page: 0, tracker: aside };
         self.live += 1;
+        self.translated += usize::from(is_translated);
         let slot = self.free;
-        if let (Some(old), Some(links), Some(kept)) =
-            (self.hot.get_mut(slot), self.cold.get_mut(slot), self.data.get_mut(slot))
-        {
-            self.free = links.after;
+        if let (Some(old), Some(cold)) = (self.hot.get_mut(slot), self.cold.get_mut(slot)) {
+            self.free = cold.elsewhere;
             hot.generation = old.generation;
-            (*old, *links, *kept) = (hot, cold, Some(data));
+            *old = hot;
+            *cold = Cold { start: now, note: cold.note, elsewhere, data: Some(data) };
             return (slot, hot.generation);
         }
         self.hot.push(hot);
-        self.cold.push(cold);
-        self.data.push(Some(data));
+        self.cold.push(Cold { start: now, note: Note::NOWHERE, elsewhere, data: Some(data) });
         (self.count() - 1, 0)
     }
 
-    /// Empties a slot and hands out what the caller kept there.
+    /// Empties a slot and hands out what the caller kept there. Where it stands in the calendar it
+    /// stays.
     pub(super) fn remove(&mut self, slot: u32) -> Option<T> {
         let hot = self.hot.get_mut(slot)?;
         if hot.flags & APART != 0 {
-            self.flows.remove(hot.ends.src);
+            let flows = self.flows.remove(hot.ends.src);
+            self.translated -= usize::from(flows.is_some_and(|flows| flows.is_translated()));
         }
         let tracked = hot.flags & TRACKED != 0;
         hot.flags = 0;
         hot.generation = hot.generation.wrapping_add(1);
         let cold = self.cold.get_mut(slot)?;
         if tracked {
-            self.trackers.remove(cold.tracker);
+            self.trackers.remove(cold.elsewhere);
         }
-        cold.after = self.free;
+        cold.elsewhere = self.free;
         self.free = slot;
         self.live -= 1;
-        self.data.get_mut(slot)?.take()
+        cold.data.take()
     }
 
     /// Both flows of a live session.
@@ -389,74 +424,76 @@ impl<T> Slots<T> {
         self.flows.get(hot.ends.src).map(|flows| (flows.original, flows.reply))
     }
 
-    /// Whether a flow, of a packet that entered at a tag, is a session's original or its reply.
+    /// The live session of a slot and the direction a flow, of a packet that entered at a tag, has
+    /// there; `None` where it is another's.
     ///
     /// A session that is its own reply has no reply direction.
     #[inline]
-    pub(super) fn matches(&self, hot: &Hot, query: &Query<'_>) -> (bool, bool) {
+    pub(super) fn found_at(&self, slot: u32, query: &Query<'_>) -> Option<(SessionId, Direction)> {
+        let hot = self.hot(slot)?;
         let Sought { tag, flow, carried, depth } = query.sought;
         if hot.flags >> DEPTH != *depth {
-            return (false, false);
+            return None;
         }
-        let (is_original, is_reply, crosses) = if hot.flags & APART == 0 {
-            let Some(ends) = query.ends else { return (false, false) };
-            if hot.protocol != flow.protocol {
-                return (false, false);
-            }
-            let back = ends.reverse();
-            (hot.ends == ends && hot.tag == *tag, hot.ends == back && back != ends, false)
-        } else {
-            let (original, reply) = self.flows(hot);
-            let is_original = original == *flow && hot.tag == *tag;
-            let crosses = reply.protocol != original.protocol;
-            (is_original, reply == *flow && reply != original, crosses)
-        };
-        let Some(Carried { kind, against }) = carried else { return (is_original, is_reply) };
-        let carries = |direction: Direction, kind| {
-            hot.plain.carries(if *against { direction.reverse() } else { direction }, kind)
-        };
-        // A ping that is translated to the other family is answered in that one.
-        let there = if crosses { icmp_across(*kind) } else { Some(*kind) };
-        let is_carried = there.is_some_and(|kind| carries(Direction::Reply, kind));
-        (is_original && carries(Direction::Original, *kind), is_reply && is_carried)
+        let id = SessionId { slot, generation: hot.generation };
+        if hot.flags & APART != 0 {
+            return self.matches_apart(hot, query.sought).map(|direction| (id, direction));
+        }
+        let [src, dst] = query.ends?;
+        let ends = hot.ends.words();
+        let (there, back) = (ends == [src, dst], ends == [dst, src]);
+        let is_of_it = (there || back) && hot.protocol == flow.protocol;
+        if !is_of_it || (there && hot.tag != *tag) {
+            return None;
+        }
+        let direction = if there { Direction::Original } else { Direction::Reply };
+        let is_it = carried.is_none_or(|carried| hot.carries(carried, direction, false));
+        is_it.then_some((id, direction))
     }
 
-    /// Works on the tracker of a live session; the second argument tells when the session began,
-    /// which few have to know.
+    /// Whether a session is translated.
     #[inline]
-    pub(super) fn with_tracker<R>(
-        &mut self,
-        id: SessionId,
-        work: impl FnOnce(&mut Tracker, &dyn Fn() -> Timestamp) -> R,
-    ) -> Option<(R, &mut Hot)> {
+    pub(super) const fn has_translated(&self) -> bool {
+        self.translated != 0
+    }
+
+    fn matches_apart(&self, hot: &Hot, sought: &Sought) -> Option<Direction> {
+        let Sought { tag, flow, carried, .. } = sought;
+        let (original, reply) = self.flows_apart(hot)?;
+        let direction = if original == *flow {
+            (hot.tag == *tag).then_some(Direction::Original)?
+        } else {
+            (reply == *flow).then_some(Direction::Reply)?
+        };
+        let crosses = reply.protocol != original.protocol;
+        let is_it = carried.is_none_or(|carried| hot.carries(carried, direction, crosses));
+        is_it.then_some(direction)
+    }
+
+    /// A live session, with its tracker where that is kept apart, and where it is told when the
+    /// session began, which few have to know.
+    #[inline]
+    pub(super) fn stepped(&mut self, id: SessionId) -> Option<Stepped<'_, T>> {
         let Self { hot, cold, trackers, .. } = self;
         let hot = hot.get_mut(id.slot)?;
         if hot.flags & LIVE == 0 || hot.generation != id.generation {
             return None;
         }
-        let last = hot.last;
-        let start = || cold.get(id.slot).map_or(last, |cold| cold.start);
-        if hot.flags & TRACKED != 0 {
-            let at = cold.get(id.slot)?.tracker;
-            let done = work(trackers.get_mut(at)?, &start);
-            return Some((done, hot));
-        }
-        let mut tracker = Tracker::from_plain(hot.plain, hot.protocol);
-        let done = work(&mut tracker, &start);
-        if let Some(plain) = tracker.plain() {
-            hot.plain = plain;
-        }
-        Some((done, hot))
+        let tracker = if hot.flags & TRACKED == 0 {
+            None
+        } else {
+            Some(trackers.get_mut(cold.get(id.slot)?.elsewhere)?)
+        };
+        Some(Stepped { hot, tracker, cold, slot: id.slot })
     }
 
     /// The tracker of a live session.
     pub(super) fn tracker(&self, slot: u32) -> Option<Tracker> {
         let hot = self.hot(slot)?;
-        if hot.flags & TRACKED != 0 {
-            let at = self.cold.get(slot)?.tracker;
-            return self.trackers.get(at).copied();
+        if hot.flags & TRACKED == 0 {
+            return Some(Tracker::Plain(hot.plain));
         }
-        Some(Tracker::from_plain(hot.plain, hot.protocol))
+        self.trackers.get(self.cold.get(slot)?.elsewhere).copied()
     }
 
     /// Turns a live session into one whose packets are dropped.
@@ -465,10 +502,46 @@ impl<T> Slots<T> {
         if hot.flags & TRACKED != 0
             && let Some(cold) = self.cold.get(slot)
         {
-            self.trackers.remove(cold.tracker);
+            self.trackers.remove(cold.elsewhere);
         }
         hot.flags &= !TRACKED;
-        hot.plain = hot.plain.refused();
+        hot.plain = hot.plain.refused(hot.protocol);
+    }
+}
+
+/// A live session about to be advanced.
+pub(super) struct Stepped<'a, T> {
+    pub(super) hot: &'a mut Hot,
+    /// That of TCP or SCTP.
+    pub(super) tracker: Option<&'a mut Tracker>,
+    cold: &'a Parts<Cold<T>>,
+    slot: u32,
+}
+
+impl<T> Stepped<'_, T> {
+    /// Steps its state by a packet.
+    #[inline]
+    pub(super) fn step(
+        &mut self,
+        direction: Direction,
+        packet: &Packet<'_>,
+        behaviour: &Behaviour,
+    ) -> Progress {
+        match &mut self.tracker {
+            None => self.hot.plain.step(direction, packet, behaviour),
+            Some(tracker) => tracker.step(direction, packet, behaviour),
+        }
+    }
+
+    /// How long it may be idle in its present state.
+    #[inline]
+    pub(super) fn timeout(&self, timers: &Timers, now: Timestamp) -> Duration {
+        let start = || self.cold.get(self.slot).map_or(self.hot.last, |cold| cold.start);
+        let age = || now.since(start());
+        match &self.tracker {
+            None => self.hot.plain.timeout(timers, age),
+            Some(tracker) => tracker.timeout(timers, age),
+        }
     }
 }
 
@@ -481,6 +554,16 @@ impl Hot {
             dst_port: self.ends.ports as u16,
             protocol: self.protocol,
         }
+    }
+
+    /// Whether a session of ICMP holds such a message in a direction; one that is translated to the
+    /// other family is answered in that one.
+    fn carries(&self, carried: Carried, direction: Direction, crosses: bool) -> bool {
+        let Carried { kind, against } = carried;
+        let is_reply = direction == Direction::Reply;
+        let kind = if crosses && is_reply { icmp_across(kind) } else { Some(kind) };
+        let direction = if against { direction.reverse() } else { direction };
+        kind.is_some_and(|kind| self.plain.carries(direction, kind))
     }
 
     /// Whether packets of the session are dropped.

@@ -111,6 +111,41 @@ fn a_flow_belongs_to_the_tag_it_entered_by() {
 }
 
 #[test]
+fn a_flow_is_rather_the_original_of_a_session_than_the_reply_of_another() {
+    let mut table = table(100, WhenFull::DropNew);
+    let others: Vec<SessionId> =
+        (2000..2040).map(|port| open(&mut table, 0, client(port), client(port)).unwrap()).collect();
+    let public = FiveTuple { src: IpAddr::from([203, 0, 113, 1]), ..client(1) };
+    let translated = open(&mut table, 0, client(1), public).unwrap();
+    // Places before that of the translated session are free again.
+    for id in others {
+        table.close(id, EndReason::AgedOut);
+    }
+    let plain = open(&mut table, 0, client(1).reverse(), client(1).reverse()).unwrap();
+    assert_eq!(table.find(&Sought::new(0, client(1))), Some((translated, Direction::Original)));
+    table.close(translated, EndReason::AgedOut);
+    assert_eq!(table.find(&Sought::new(0, client(1))), Some((plain, Direction::Reply)));
+}
+
+#[test]
+fn a_session_may_end_sooner_than_the_one_whose_place_it_takes() {
+    let mut table = table(10, WhenFull::DropNew);
+    let flow = FiveTuple { protocol: Protocol::TCP, ..client(1) };
+    let opening =
+        Opening { tag: 0, original: flow, translated: flow, data: 1, bytes: 40, refused: false };
+    let syn = packet(&flow, segment(&flow, "S", 1, 0, 0));
+    let long = table.open(NOW, &syn, opening).unwrap();
+    assert!(table.poll_timeout().is_some());
+    table.close(long, EndReason::AgedOut);
+    assert_eq!(table.poll_timeout(), None);
+    open(&mut table, 0, client(2), client(2)).unwrap();
+    while table.poll_ended().is_some() {}
+    // Linux gives a lone datagram 30 seconds, a lone SYN 120.
+    table.handle_timeout(NOW + Duration::from_secs(31));
+    assert_eq!(table.poll_ended().map(|ended| ended.session.data), Some(2));
+}
+
+#[test]
 fn an_icmp_error_finds_its_session_on_both_sides_of_translation() {
     let mut table = table(10, WhenFull::DropNew);
     let public = FiveTuple { src: IpAddr::from([203, 0, 113, 1]), src_port: 4000, ..client(1000) };
