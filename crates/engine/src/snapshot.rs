@@ -19,7 +19,7 @@ use crate::kept::Kept;
 const MAGIC: [u8; 16] = *b"parefeu snapshot";
 
 /// The form of what follows.
-const VERSION: u16 = 3;
+const VERSION: u16 = 4;
 
 /// Why a snapshot was not taken up.
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]

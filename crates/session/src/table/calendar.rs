@@ -17,9 +17,9 @@ const DAYS: usize = 4096;
 ///
 /// A session is noted on the day of a deadline it had; where its deadline has moved on since, it is
 /// noted again when that day comes. The notes of a day are chained through the slots. A session
-/// that ends leaves its note, which the next one in its slot takes over if its own day is not
-/// sooner: opening and closing touch no neighbour. Those due today lie in a heap, in the exact order
-/// of their deadlines.
+/// that ends leaves its note, which the next one in its slot takes over unless its own day is
+/// sooner: opening and closing touch no neighbour. Those due today lie in a heap, in the exact
+/// order of their deadlines.
 #[derive(Debug)]
 pub(super) struct Calendar {
     /// The first slot of each day after today, by the day modulo [`DAYS`].
