@@ -229,13 +229,25 @@ impl Tracker {
         }
     }
 
+    /// Whether the session is not given up for another one (Linux, *assured*): a connection or
+    /// association whose handshake was seen, and datagrams that go both ways for longer than a
+    /// question and its answer take. Pings, and protocols that are not followed, never are.
+    pub(crate) fn is_assured(&self, timers: &Timers, age: impl FnOnce() -> Duration) -> bool {
+        match self {
+            Self::Tcp(connection) => connection.confirmed && connection.state != TcpState::Closed,
+            Self::Sctp(association) => association.is_agreed(),
+            Self::Udp { replied, lasting } => is_stream((*replied, *lasting), timers, age),
+            Self::Gre { lasting, .. } => *lasting,
+            Self::Icmp { .. } | Self::Other { .. } | Self::Refused { .. } => false,
+        }
+    }
+
     /// How long the session, of an age that few have to tell, may be idle in its present state.
     pub(crate) fn timeout(&self, timers: &Timers, age: impl FnOnce() -> Duration) -> Duration {
         match self {
             Self::Tcp(connection) => tcp_timeout(connection, timers),
             Self::Udp { replied, lasting } => {
-                let after = timers.udp_stream_after;
-                let is_stream = if after.is_zero() { *replied } else { *lasting && age() > after };
+                let is_stream = is_stream((*replied, *lasting), timers, age);
                 if is_stream { timers.udp_stream } else { timers.udp }
             }
             Self::Icmp { .. } => timers.icmp,
@@ -262,6 +274,16 @@ impl Tracker {
             _ => EndReason::AgedOut,
         }
     }
+}
+
+/// Whether UDP goes both ways: that it was answered, and whether the last packet came after that.
+fn is_stream(
+    (replied, lasting): (bool, bool),
+    timers: &Timers,
+    age: impl FnOnce() -> Duration,
+) -> bool {
+    let after = timers.udp_stream_after;
+    if after.is_zero() { replied } else { lasting && age() > after }
 }
 
 fn tcp_timeout(connection: &TcpConnection, timers: &Timers) -> Duration {

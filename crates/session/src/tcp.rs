@@ -95,7 +95,7 @@ pub(crate) struct TcpConnection {
     /// Whether the reply direction was heard.
     pub(crate) answered: bool,
     /// Whether the handshake was completed in sight.
-    confirmed: bool,
+    pub(crate) confirmed: bool,
     /// Whether both sides sent a SYN of their own.
     crossed: bool,
     /// Whether one side began to close while the connection was open.
