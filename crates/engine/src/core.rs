@@ -350,7 +350,7 @@ impl Core {
         };
         let Standing { verdict, hit, .. } = kept.standing;
         route.translated = if verdict.passes() {
-            match self.translate(arrival.now, &route, sought) {
+            match self.translate(arrival.now, packet, &route, sought) {
                 Ok(leaving) => {
                     kept.mapping = leaving.mapping;
                     leaving.flow
@@ -438,20 +438,34 @@ impl Core {
         standing_of(&evaluate(&self.policy, route, &known), firewall.behaviour.pending)
     }
 
-    /// The flow as it leaves, with a free port where one has to be chosen.
+    /// The flow as it leaves, with a free port where one has to be chosen; where none is, perhaps
+    /// with that of a connection that gives it up, and so ends.
     fn translate(
         &mut self,
         now: Timestamp,
+        packet: &Packet<'_>,
         route: &OpenRoute,
         sought: Sought,
     ) -> Result<Leaving, Reason> {
         // The ports of sessions that have ended are free.
         self.collect_ended();
         let seed = self.sessions.hash(&sought.flow) ^ now.as_nanos();
-        let is_taken =
-            |leaves: &FiveTuple| self.sessions.is_taken(&sought.leaving_as(*leaves).reverse());
         let firewall = self.policy.firewall();
-        self.mappings.leaving(firewall, &sought, route, seed, is_taken)
+        let reply = |leaves: &FiveTuple| sought.leaving_as(*leaves).reverse();
+        let is_taken = |leaves: &FiveTuple| self.sessions.is_taken(&reply(leaves));
+        let found = self.mappings.leaving(firewall, &sought, route, seed, is_taken);
+        let Transport::Tcp(segment) = &packet.transport else { return found };
+        if found.is_ok() || !firewall.behaviour.nat_port_on_clash {
+            return found;
+        }
+        let holder = |leaves: &FiveTuple| self.sessions.gives_port_up(&reply(leaves), segment);
+        let is_held = |leaves: &FiveTuple| is_taken(leaves) && holder(leaves).is_none();
+        let leaving = self.mappings.leaving(firewall, &sought, route, seed, is_held)?;
+        if let Some(id) = holder(&leaving.flow) {
+            self.sessions.close(id, EndReason::TcpReuse);
+            self.collect_ended();
+        }
+        Ok(leaving)
     }
 
     fn continue_session(

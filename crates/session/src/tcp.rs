@@ -199,6 +199,16 @@ impl TcpConnection {
         Ok(connection)
     }
 
+    /// Whether a connection that this segment opens may have the port of this one, which is over,
+    /// or of which both sides have sent nothing but SYN.
+    pub(crate) fn gives_port_up(&self, opening: &TcpSegment<'_>) -> bool {
+        use TcpState::{Closed, SynCrossed, TimeWait};
+        let last = self.sides[Direction::Original.index()].end();
+        Kind::of(opening.flags) == Kind::Syn
+            && matches!(self.state, TimeWait | Closed | SynCrossed)
+            && after(opening.end(), last)
+    }
+
     /// Whether a reset came that did not end the connection, or nobody answered before it.
     pub(crate) fn is_doubted(&self) -> bool {
         self.noted.kind == Kind::Rst

@@ -111,6 +111,16 @@ fn translated_fragments_are_judged_as_the_kernel_does() {
 }
 
 #[test]
+fn ports_are_used_up_as_the_kernel_uses_them_up() {
+    check(&Firewall::with_few_ports(), Kinds::CROWD);
+}
+
+#[test]
+fn ports_of_sctp_are_used_up_as_well() {
+    check(&Firewall::with_few_ports(), Kinds::SCTP_CROWD);
+}
+
+#[test]
 fn sctp_and_gre_are_judged_as_the_kernel_does() {
     check(&Firewall::plain(), Kinds::SCTP);
 }

@@ -22,6 +22,7 @@ impl Kinds {
     pub(crate) const FRAGMENTS: Self = Self { fragments: true, ..Self::WHOLE };
     pub(crate) const SCTP: Self = Self { sctp: true, ..Self::WHOLE };
     pub(crate) const CROWD: Self = Self { crowd: true, ..Self::WHOLE };
+    pub(crate) const SCTP_CROWD: Self = Self { crowd: true, ..Self::SCTP };
 }
 
 #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]

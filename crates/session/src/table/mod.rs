@@ -11,7 +11,9 @@ use std::time::Duration;
 
 use foldhash::SharedSeed;
 use foldhash::quality::{FoldHasher, SeedableRandomState};
-use parefeu_net::{Direction, FiveTuple, Packet, Protocol, Quoted, Timestamp, Transport};
+use parefeu_net::{
+    Direction, FiveTuple, Packet, Protocol, Quoted, TcpSegment, Timestamp, Transport,
+};
 use parefeu_policy::{Behaviour, ConnectionState};
 
 use crate::session::{Carried, EndedSession, Opening, Session, SessionId, Sought};
@@ -513,6 +515,25 @@ impl<T> SessionTable<T> {
             has
         });
         has
+    }
+
+    /// The live session that expects such replies, if it gives its port up to a connection which
+    /// this segment opens: one whose source is translated, that is over or as good as over, and
+    /// behind whose sequence numbers the new ones begin, so that none is mistaken for an old one
+    /// (Linux, `nf_nat_used_tuple_harder`, net/netfilter/nf_nat_core.c; measured).
+    pub fn gives_port_up(&self, reply: &Sought, opening: &TcpSegment<'_>) -> Option<SessionId> {
+        let query = Query::new(reply);
+        let mut holder = None;
+        self.index.search(self.place_hash(&query), |slot| {
+            let hot = self.slots.hot(slot).filter(|hot| self.slots.matches(hot, &query).1);
+            holder = hot.map(|hot| SessionId { slot, generation: hot.generation });
+            holder.is_some()
+        });
+        let id = holder?;
+        let (original, reply) = self.flows(id)?;
+        let is_translated = (original.src, original.src_port) != (reply.dst, reply.dst_port);
+        let Some(Tracker::Tcp(connection)) = self.slots.tracker(id.slot) else { return None };
+        (is_translated && connection.gives_port_up(opening)).then_some(id)
     }
 
     /// Whether packets of such a flow belong to a live session already, as its replies or, wherever
