@@ -459,7 +459,7 @@ pub(crate) struct Traffic {
 pub(crate) enum Full {
     /// It refuses them
     DropNew,
-    /// It gives up who has waited longest for an answer
+    /// It gives up the oldest one of which no answer shows that both sides want it
     DropUnanswered,
     /// It refuses them, and halves idle timers from 80 per cent on, as PAN-OS does
     Age,

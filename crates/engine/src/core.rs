@@ -6,16 +6,16 @@ use std::sync::Arc;
 use parefeu_classify::CompiledPolicy;
 use parefeu_identify::{Changes, FlowState, Identifier, Progress};
 use parefeu_net::{
-    ChecksumVerdict, Direction, FiveTuple, IcmpMessage, Packet, Protocol, Quoted, TcpFlags,
-    TcpSegment, Timestamp, Transport, icmp_across, ip_header_checksum, transport_checksum,
+    ChecksumVerdict, Direction, FiveTuple, IcmpMessage, Packet, Protocol, TcpFlags, TcpSegment,
+    Timestamp, Transport, icmp_across, ip_header_checksum, transport_checksum,
 };
 use parefeu_policy::{
     ConnectionState, Hit, InterfaceId, Knowledge, LinkedAction, NatMapping, PacketKey, ResetSide,
     UserKnowledge,
 };
 use parefeu_session::{
-    Carried, EndReason, EndedSession, InvalidReason, OpenError, Opening, SavedSession, Session,
-    SessionId, SessionTable, Sought, Step,
+    Carried, EndReason, EndedSession, InvalidReason, OpenError, Opening, Room, SavedSession,
+    Session, SessionId, SessionTable, Sought, Step,
 };
 
 use crate::decision::{Decision, Reason, Verdict};
@@ -29,6 +29,7 @@ use crate::kept::{
 use crate::knowledge::{ApplicationTable, UserTable, url_categories};
 use crate::mapping::{Client, Leaving, Mappings};
 use crate::pipeline::{OpenRoute, evaluate, evaluate_before_sessions, open_route, route_alone};
+use crate::translated::{error_translated, is_translatable, translated, way};
 
 /// When, where and how long a frame was.
 #[derive(Clone, Copy, Debug)]
@@ -93,7 +94,7 @@ impl Core {
         }
         let verify = self.config.verify_checksums && self.policy.firewall().behaviour.checksum;
         if verify && has_bad_checksum(packet) {
-            return self.handle_bad_checksum(arrival, packet);
+            return self.handle_bad_checksum(arrival, packet, &sought);
         }
         if let Some(decision) = self.handle_error_message(arrival, packet, &sought) {
             return decision;
@@ -103,8 +104,32 @@ impl Core {
             Some(found) => self
                 .refused_before_session(arrival, packet, found)
                 .unwrap_or_else(|| self.continue_session(arrival, packet, sought, found)),
-            None => self.open_session(arrival, packet, sought),
+            None => self
+                .refused_without_room(arrival, packet)
+                .unwrap_or_else(|| self.open_session(arrival, packet, sought)),
         }
+    }
+
+    /// The refusal of a packet of no session for which there is no room, where rules see every
+    /// packet: it comes before all layers but those that are asked before sessions, also for what
+    /// then would have opened none. Linux makes the entry first.
+    fn refused_without_room(&mut self, arrival: Arrival, packet: &Packet<'_>) -> Option<Decision> {
+        if !self.policy.firewall().behaviour.filter_every_packet || self.sessions.has_room() {
+            return None;
+        }
+        let is_tracked = self.sessions.state_without_session(packet) != ConnectionState::Untracked;
+        // What has no answer gets no entry.
+        let may_pair =
+            !matches!(&packet.transport, Transport::Icmp(message) if message.id.is_none());
+        let is_refused_before = || {
+            self.policy.firewall().layers.first().is_some_and(|it| it.before_sessions)
+                && self.standing_before_sessions(arrival, packet).is_some()
+        };
+        if !is_tracked || !may_pair || is_refused_before() {
+            return None;
+        }
+        self.lacked_room = true;
+        Some(Decision::refuse(Verdict::Drop, Reason::TableFull))
     }
 
     /// The refusal of a packet that layers refuse which are asked before its session is looked up:
@@ -135,10 +160,22 @@ impl Core {
 
     /// A packet with a wrong checksum is no part of any session. Where rules are offered the state
     /// of every packet, they decide on it as on any invalid one.
-    fn handle_bad_checksum(&self, arrival: Arrival, packet: &Packet<'_>) -> Decision {
+    fn handle_bad_checksum(
+        &mut self,
+        arrival: Arrival,
+        packet: &Packet<'_>,
+        sought: &Sought,
+    ) -> Decision {
         let refused = Decision::refuse(Verdict::Drop, Reason::BadChecksum);
         if !self.policy.firewall().behaviour.filter_every_packet {
             return refused;
+        }
+        let is_icmp = matches!(packet.transport, Transport::Icmp(_));
+        if !is_icmp
+            && self.sessions.find(sought).is_none()
+            && let Some(decision) = self.refused_without_room(arrival, packet)
+        {
+            return decision;
         }
         self.judge_alone(arrival, packet, ConnectionState::Invalid).unwrap_or(refused)
     }
@@ -313,7 +350,7 @@ impl Core {
         };
         let Standing { verdict, hit, .. } = kept.standing;
         route.translated = if verdict.passes() {
-            match self.translate(arrival.now, &route, sought) {
+            match self.translate(arrival.now, packet, &route, sought) {
                 Ok(leaving) => {
                     kept.mapping = leaving.mapping;
                     leaving.flow
@@ -401,20 +438,34 @@ impl Core {
         standing_of(&evaluate(&self.policy, route, &known), firewall.behaviour.pending)
     }
 
-    /// The flow as it leaves, with a free port where one has to be chosen.
+    /// The flow as it leaves, with a free port where one has to be chosen; where none is, perhaps
+    /// with that of a connection that gives it up, and so ends.
     fn translate(
         &mut self,
         now: Timestamp,
+        packet: &Packet<'_>,
         route: &OpenRoute,
         sought: Sought,
     ) -> Result<Leaving, Reason> {
         // The ports of sessions that have ended are free.
         self.collect_ended();
         let seed = self.sessions.hash(&sought.flow) ^ now.as_nanos();
-        let is_taken =
-            |leaves: &FiveTuple| self.sessions.is_taken(&sought.leaving_as(*leaves).reverse());
         let firewall = self.policy.firewall();
-        self.mappings.leaving(firewall, &sought, route, seed, is_taken)
+        let reply = |leaves: &FiveTuple| sought.leaving_as(*leaves).reverse();
+        let is_taken = |leaves: &FiveTuple| self.sessions.is_taken(&reply(leaves));
+        let found = self.mappings.leaving(firewall, &sought, route, seed, is_taken);
+        let Transport::Tcp(segment) = &packet.transport else { return found };
+        if found.is_ok() || !firewall.behaviour.nat_port_on_clash {
+            return found;
+        }
+        let holder = |leaves: &FiveTuple| self.sessions.gives_port_up(&reply(leaves), segment);
+        let is_held = |leaves: &FiveTuple| is_taken(leaves) && holder(leaves).is_none();
+        let leaving = self.mappings.leaving(firewall, &sought, route, seed, is_held)?;
+        if let Some(id) = holder(&leaving.flow) {
+            self.sessions.close(id, EndReason::TcpReuse);
+            self.collect_ended();
+        }
+        Ok(leaving)
     }
 
     fn continue_session(
@@ -712,7 +763,7 @@ impl Core {
         error.is_some_and(|error| self.sessions.related(&error, quoted).is_some())
     }
 
-    /// The session that has waited longest for an answer, and its number.
+    /// The oldest session that is not assured, and its number.
     pub(crate) fn longest_unanswered(&mut self) -> Option<(u64, SessionId)> {
         let id = self.sessions.longest_unanswered()?;
         Some((self.sessions.data(id)?.serial, id))
@@ -724,7 +775,7 @@ impl Core {
     }
 
     /// Shares the bound of sessions with other cores.
-    pub(crate) fn set_room(&mut self, room: Option<usize>) {
+    pub(crate) fn set_room(&mut self, room: Option<Room>) {
         self.sessions.set_room(room);
     }
 
@@ -917,51 +968,6 @@ fn resets(hit: Option<Hit>, packet: &Packet<'_>) -> bool {
     let is_answered = |segment: &TcpSegment<'_>| !segment.flags.contains(TcpFlags::RST);
     side != ResetSide::SenderByIcmp
         && matches!(&packet.transport, Transport::Tcp(segment) if is_answered(segment))
-}
-
-/// The flow of a session's packet as it arrives, and as it leaves.
-fn way((original, reply): (FiveTuple, FiveTuple), direction: Direction) -> [FiveTuple; 2] {
-    match direction {
-        Direction::Original => [original, reply.reverse()],
-        Direction::Reply => [reply, original.reverse()],
-    }
-}
-
-/// The flow of a packet as it leaves, when the session translates it.
-fn translated(flows: (FiveTuple, FiveTuple), direction: Direction) -> Option<FiveTuple> {
-    let [arrives, leaves] = way(flows, direction);
-    (arrives != leaves).then_some(leaves)
-}
-
-/// The flow of an ICMP error about a translated session, as it leaves: to the sender of what it
-/// quotes, and from where that session's packets come where their sources are translated, be the
-/// error a router's or the host's own (Linux, `nf_nat_icmp_reply_translation`, from memory).
-fn error_translated<T>(
-    session: &Session<T>,
-    direction: Direction,
-    packet: &Packet<'_>,
-) -> Option<FiveTuple> {
-    let (arrives, leaves) = match direction {
-        Direction::Original => (session.original, session.translated()),
-        Direction::Reply => (session.reply, session.original.reverse()),
-    };
-    let flow = packet.five_tuple()?;
-    let src = if arrives.src == leaves.src { flow.src } else { leaves.src };
-    let protocol = if leaves.dst.is_ipv4() { Protocol::ICMP } else { Protocol::ICMPV6 };
-    Some(FiveTuple { src, dst: leaves.dst, protocol, ..flow })
-}
-
-/// Whether an error message about a translated session can be translated with it: the quote has to
-/// hold eight bytes of GRE or of a transport with ports or an identifier, and nobody is redirected
-/// to an address he does not know (`docs/semantics.md` S5.8).
-fn is_translatable(message: &IcmpMessage<'_>, quoted: &Quoted) -> bool {
-    let protocol = quoted.flow.protocol;
-    let is_read = protocol.has_ports() || protocol.is_icmp() || protocol == Protocol::GRE;
-    let transport = if is_read { 8 } else { 0 };
-    let is_v4 = quoted.flow.src.is_ipv4();
-    let length = message.payload.first().map_or(0, |byte| usize::from(byte & 15) * 4);
-    let header = if is_v4 { length } else { 40 };
-    message.payload.len() >= header + transport && !(is_v4 && message.kind == 5)
 }
 
 fn has_bad_checksum(packet: &Packet<'_>) -> bool {

@@ -11,7 +11,7 @@ use parefeu_net::{
     SavedFragments, Timestamp, Transport, decode,
 };
 use parefeu_policy::{InterfaceId, LinkedFirewall};
-use parefeu_session::{EndReason, OpenError, SavedSession, TableLimits, WhenFull};
+use parefeu_session::{EndReason, OpenError, Room, SavedSession, TableLimits, WhenFull};
 
 use crate::core::{Arrival, Core};
 use crate::decision::{Counters, Decision, Reason, Verdict};
@@ -358,19 +358,27 @@ fn judge_in_order(
     let at = quoted.map(|quoted| home(cores, &quoted.flow));
     let at = at.filter(|at| cores[*at].holds_quoted(arrival.ingress, packet));
     let at = at.unwrap_or_else(|| home(cores, &flow));
-    let count = |cores: &[Core]| cores.iter().map(Core::session_count).sum::<usize>();
-    let room = |cores: &[Core]| config.sessions.max_sessions.saturating_sub(count(cores));
-    cores[at].set_room(Some(room(cores)));
+    let makes_room = config.sessions.when_full == WhenFull::DropUnanswered;
+    let shared = room(cores, config);
+    cores[at].set_room(Some(shared));
     let mut decision = judge_at(&mut cores[at], next_serial, arrival, packet);
-    if cores[at].lacked_room
-        && config.sessions.when_full == WhenFull::DropUnanswered
-        && drop_unanswered(cores)
-    {
-        cores[at].set_room(Some(room(cores)));
+    if cores[at].lacked_room && makes_room && drop_unanswered(cores) {
+        let shared = room(cores, config);
+        cores[at].set_room(Some(shared));
         decision = judge_at(&mut cores[at], next_serial, arrival, packet);
     }
     cores[at].set_room(None);
     decision
+}
+
+/// The room there is for all cores together.
+fn room(cores: &mut [Core], config: &EngineConfig) -> Room {
+    let live: usize = cores.iter().map(Core::session_count).sum();
+    let left = config.sessions.max_sessions.saturating_sub(live);
+    let on_demand = left == 0
+        && config.sessions.when_full == WhenFull::DropUnanswered
+        && cores.iter_mut().any(|core| core.longest_unanswered().is_some());
+    Room { left, on_demand }
 }
 
 fn judge_at(
@@ -385,7 +393,7 @@ fn judge_at(
     decision
 }
 
-/// Ends the session of any core that has waited longest for an answer.
+/// Ends the oldest session of any core that is not assured.
 fn drop_unanswered(cores: &mut [Core]) -> bool {
     let waiting = cores.iter_mut().enumerate().filter_map(|(at, core)| {
         let (serial, id) = core.longest_unanswered()?;

@@ -18,6 +18,7 @@ mod knowledge;
 mod mapping;
 mod pipeline;
 mod snapshot;
+mod translated;
 
 pub use batch::{Arrived, OneByOne, Workers};
 pub use decision::{Counters, Decision, Reason, Verdict};

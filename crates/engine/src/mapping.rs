@@ -4,8 +4,10 @@ use std::collections::{HashMap, HashSet};
 use std::net::IpAddr;
 
 use parefeu_net::{FiveTuple, PortRange, Protocol};
+use parefeu_policy::set::ProtocolSet;
 use parefeu_policy::{
-    Behaviour, LinkedFirewall, LinkedPortTranslation, LinkedTranslation, NatMapping,
+    Behaviour, LinkedFirewall, LinkedNatRule, LinkedPortTranslation, LinkedService,
+    LinkedTranslation, NatMapping,
 };
 use parefeu_session::{NoPort, Sought, allocate_port};
 
@@ -102,7 +104,8 @@ impl Mappings {
             };
             return Ok(Leaving { flow, mapping: NatMapping::default() });
         };
-        let ranges = if has_ports { ranges } else { &ANY_PORT };
+        let is_for_pings = rule.is_some_and(is_for_icmp) && *ranges != EVERY_PORT;
+        let ranges = if has_ports || is_for_pings { ranges } else { &ANY_PORT };
         let Behaviour { nat_mapping: mapping, nat_port_parity, .. } = firewall.behaviour;
         let client = Client::of(mapping, sought.tag, &flow, &wished);
         if let Some(held) = client.and_then(|client| self.by_client.get(&client)) {
@@ -163,6 +166,14 @@ fn ports_to_choose_from(translation: &LinkedTranslation) -> Option<&[PortRange]>
     }
 }
 
+/// Whether a rule translates ICMP alone, so that its ports are identifiers (Linux, measured).
+fn is_for_icmp(rule: &LinkedNatRule) -> bool {
+    let terms = &rule.matches.services.terms;
+    let icmp = ProtocolSet::single(Protocol::ICMP).union(ProtocolSet::single(Protocol::ICMPV6));
+    let is_icmp = |term: &LinkedService| term.protocols.intersection(icmp.complement()).is_empty();
+    !terms.is_empty() && terms.iter().all(is_icmp)
+}
+
 /// The ports of which a connection gets another one that would be answered as another is, where the
 /// behaviour gives it one (Linux, `nf_nat_l4proto_unique_tuple` under a null binding, from memory).
 fn ports_on_clash(firewall: &LinkedFirewall, wished: &FiveTuple) -> Option<&'static [PortRange]> {
@@ -200,6 +211,9 @@ const fn range(first: u16, last: u16) -> [PortRange; 1] {
         Err(_) => [PortRange::ALL],
     }
 }
+
+/// Every port there is: the range of a rule that states none.
+const EVERY_PORT: [PortRange; 1] = range(1, u16::MAX);
 
 /// Identifiers of ICMP queries.
 const ANY_PORT: [PortRange; 1] = [PortRange::ALL];

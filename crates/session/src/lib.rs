@@ -37,4 +37,4 @@ mod window;
 pub use port::{MAX_PORT_PROBES, NoPort, allocate_port};
 pub use session::{Carried, EndedSession, Opening, SavedSession, Session, SessionId, Sought};
 pub use step::{EndReason, InvalidReason, OpenError, Step};
-pub use table::{Aging, SessionTable, TableLimits, WhenFull};
+pub use table::{Aging, Room, SessionTable, TableLimits, WhenFull};

@@ -124,18 +124,33 @@ impl Plain {
         Progress::counted(state_of(self.is_answered()))
     }
 
+    /// Whether UDP goes both ways for longer than a question and its answer take.
+    #[inline]
+    fn is_stream(self, timers: &Timers, age: impl FnOnce() -> Duration) -> bool {
+        let after = timers.udp_stream_after;
+        if after.is_zero() { self.is_answered() } else { self.is_lasting() && age() > after }
+    }
+
+    const fn is_lasting(self) -> bool {
+        self.bits & LASTING != 0
+    }
+
+    /// Whether the session, of an age that few have to tell, is not given up for another one.
+    pub(crate) fn is_assured(self, timers: &Timers, age: impl FnOnce() -> Duration) -> bool {
+        match self.kind() {
+            UDP => self.is_stream(timers, age),
+            GRE => self.is_lasting(),
+            _ => false,
+        }
+    }
+
     /// How long the session, of an age that few have to tell, may be idle in its present state.
     #[inline]
     pub(crate) fn timeout(self, timers: &Timers, age: impl FnOnce() -> Duration) -> Duration {
-        let lasting = self.bits & LASTING != 0;
         match self.kind() {
-            UDP => {
-                let after = timers.udp_stream_after;
-                let is_stream =
-                    if after.is_zero() { self.is_answered() } else { lasting && age() > after };
-                if is_stream { timers.udp_stream } else { timers.udp }
-            }
-            GRE if lasting => timers.gre_stream,
+            UDP if self.is_stream(timers, age) => timers.udp_stream,
+            UDP => timers.udp,
+            GRE if self.is_lasting() => timers.gre_stream,
             GRE => timers.gre,
             ICMP => timers.icmp,
             REFUSED_TCP => timers.discard_tcp,

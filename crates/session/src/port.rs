@@ -21,7 +21,7 @@ pub fn allocate_port(
     is_taken: impl Fn(&FiveTuple) -> bool,
 ) -> Result<FiveTuple, NoPort> {
     let allowed = ranges.iter().any(|range| range.contains(wished.src_port));
-    if (allowed || wished.protocol.is_icmp()) && !is_taken(&wished) {
+    if allowed && !is_taken(&wished) {
         return Ok(wished);
     }
     let size: u32 = ranges.iter().map(|r| u32::from(r.last() - r.first()) + 1).sum();

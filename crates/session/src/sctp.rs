@@ -410,6 +410,14 @@ impl Association {
         Ok(())
     }
 
+    /// Whether both sides have agreed on it, and it is not over.
+    pub(crate) const fn is_agreed(&self) -> bool {
+        use Phase::{Established, ShutdownAckSent, ShutdownReceived, ShutdownSent};
+        let is_open =
+            matches!(self.phase, Established | ShutdownSent | ShutdownReceived | ShutdownAckSent);
+        self.answered && is_open
+    }
+
     /// How long it may be idle.
     pub(crate) const fn timeout(&self, timers: &Timers) -> Duration {
         match self.phase {

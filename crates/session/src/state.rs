@@ -103,6 +103,17 @@ impl Tracker {
         }
     }
 
+    /// Whether the session is not given up for another one (Linux, *assured*): a connection or
+    /// association whose handshake was seen, and datagrams that go both ways for longer than a
+    /// question and its answer take. Pings, and protocols that are not followed, never are.
+    pub(crate) fn is_assured(&self, timers: &Timers, age: impl FnOnce() -> Duration) -> bool {
+        match self {
+            Self::Tcp(connection) => connection.confirmed && connection.state != TcpState::Closed,
+            Self::Sctp(association) => association.is_agreed(),
+            Self::Plain(plain) => plain.is_assured(timers, age),
+        }
+    }
+
     /// How long the session, of an age that few have to tell, may be idle in its present state.
     pub(crate) fn timeout(&self, timers: &Timers, age: impl FnOnce() -> Duration) -> Duration {
         match self {

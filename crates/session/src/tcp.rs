@@ -95,7 +95,7 @@ pub(crate) struct TcpConnection {
     /// Whether the reply direction was heard.
     pub(crate) answered: bool,
     /// Whether the handshake was completed in sight.
-    confirmed: bool,
+    pub(crate) confirmed: bool,
     /// Whether both sides sent a SYN of their own.
     crossed: bool,
     /// Whether one side began to close while the connection was open.
@@ -197,6 +197,16 @@ impl TcpConnection {
         }
         connection.note(kind, Direction::Original);
         Ok(connection)
+    }
+
+    /// Whether a connection that this segment opens may have the port of this one, which is over,
+    /// or of which both sides have sent nothing but SYN.
+    pub(crate) fn gives_port_up(&self, opening: &TcpSegment<'_>) -> bool {
+        use TcpState::{Closed, SynCrossed, TimeWait};
+        let last = self.sides[Direction::Original.index()].end();
+        Kind::of(opening.flags) == Kind::Syn
+            && matches!(self.state, TimeWait | Closed | SynCrossed)
+            && after(opening.end(), last)
     }
 
     /// Whether a reset came that did not end the connection, or nobody answered before it.

@@ -11,6 +11,8 @@ pub(crate) struct Firewall {
     pub(crate) nft: String,
     /// Parameters of the kernel.
     pub(crate) parameters: Vec<(String, &'static str)>,
+    /// Whether ports for those who are translated are used up soon.
+    pub(crate) few_ports: bool,
     native: String,
     behaviour: String,
 }
@@ -23,6 +25,7 @@ impl Firewall {
         Self {
             nft: NFT.to_owned(),
             parameters: vec![(timer, "30")],
+            few_ports: false,
             native: NATIVE.to_owned(),
             behaviour: "[behaviour]\npreset = \"linux\"\nudp-stream = 30\n".to_owned(),
         }
@@ -35,6 +38,19 @@ impl Firewall {
             native: format!("{NATIVE}{NATIVE_TRANSLATION}"),
             ..plain
         }
+    }
+
+    /// The same with few ports for those who are translated.
+    pub(crate) fn with_few_ports() -> Self {
+        let plain = Self::plain();
+        let Self { nft, native, .. } = Self::translating();
+        let nft = nft.replace(
+            "    iifname \"fc\" snat to",
+            &format!("{NFT_PORTS}    iifname \"fc\" snat to"),
+        );
+        let at = native.find("[[source_nat]]").unwrap();
+        let native = format!("{}{NATIVE_PORTS}{}", &native[..at], &native[at..]);
+        Self { nft, native, few_ports: true, ..plain }
     }
 
     /// With a switch of the behaviour, which is a parameter of the kernel, turned.
@@ -221,4 +237,34 @@ translation = { prefix = "192.0.2.2", port = "3868>36412" }
 ingress = "fc"
 source = "any4"
 translation = { pool = ["203.0.113.7"], port = "allocate 1024-65535" }
+"#;
+
+const NFT_PORTS: &str = r#"
+    iifname "fc" meta l4proto tcp snat to 203.0.113.7:4001-4003
+    iifname "fc" meta l4proto udp snat to 203.0.113.7:4002
+    iifname "fc" meta l4proto sctp snat to 203.0.113.7:2000-2001
+    iifname "fc" ip protocol icmp snat to 203.0.113.7:4001-4002
+"#;
+
+const NATIVE_PORTS: &str = r#"
+[[source_nat]]
+ingress = "fc"
+source = "any4"
+service = "tcp"
+translation = { pool = ["203.0.113.7"], port = "allocate 4001-4003" }
+[[source_nat]]
+ingress = "fc"
+source = "any4"
+service = "udp"
+translation = { pool = ["203.0.113.7"], port = "allocate 4002" }
+[[source_nat]]
+ingress = "fc"
+source = "any4"
+service = "sctp"
+translation = { pool = ["203.0.113.7"], port = "allocate 2000-2001" }
+[[source_nat]]
+ingress = "fc"
+source = "any4"
+service = "icmp"
+translation = { pool = ["203.0.113.7"], port = "allocate 4001-4002" }
 "#;

@@ -23,6 +23,7 @@ use crate::scene::{Kinds, Scene};
 mod contest;
 mod firewall;
 mod fragments;
+mod full;
 mod iptables;
 mod scene;
 mod sctp;
@@ -34,8 +35,14 @@ const SEED: u64 = 1;
 /// Plays scenes until enough packets were compared.
 #[track_caller]
 fn check(firewall: &Firewall, kinds: Kinds) {
-    let Some(mut contest) = contest(firewall) else { return };
-    let packets = setting("PAREFEU_KERNEL_PACKETS", PACKETS);
+    let Some(contest) = contest(firewall) else { return };
+    play(contest, kinds, PACKETS);
+}
+
+/// The same, with so many packets where nobody says how many.
+#[track_caller]
+fn play(mut contest: Contest, kinds: Kinds, usual: u64) {
+    let packets = setting("PAREFEU_KERNEL_PACKETS", usual);
     let first = setting("PAREFEU_KERNEL_SEED", SEED);
     let mut seed = first;
     while contest.compared < packets {
@@ -49,8 +56,12 @@ fn check(firewall: &Firewall, kinds: Kinds) {
 
 /// The firewall before both judges, where the host can run the kernel's.
 fn contest(firewall: &Firewall) -> Option<Contest> {
+    Some(Contest::new(start()?, firewall))
+}
+
+fn start() -> Option<Kernel> {
     match Kernel::start() {
-        Ok(kernel) => Some(Contest::new(kernel, firewall)),
+        Ok(kernel) => Some(kernel),
         Err(missing @ StartError::Missing(_)) => {
             eprintln!("skipped: {missing}");
             None
@@ -97,6 +108,16 @@ fn translated_flows_are_judged_as_the_kernel_does() {
 #[test]
 fn translated_fragments_are_judged_as_the_kernel_does() {
     check(&Firewall::translating(), Kinds::FRAGMENTS);
+}
+
+#[test]
+fn ports_are_used_up_as_the_kernel_uses_them_up() {
+    check(&Firewall::with_few_ports(), Kinds::CROWD);
+}
+
+#[test]
+fn ports_of_sctp_are_used_up_as_well() {
+    check(&Firewall::with_few_ports(), Kinds::SCTP_CROWD);
 }
 
 #[test]

@@ -13,12 +13,16 @@ pub(crate) struct Kinds {
     fragments: bool,
     /// Most flows are of SCTP or GRE.
     sctp: bool,
+    /// There are many flows, of many hosts.
+    crowd: bool,
 }
 
 impl Kinds {
-    pub(crate) const WHOLE: Self = Self { fragments: false, sctp: false };
-    pub(crate) const FRAGMENTS: Self = Self { fragments: true, sctp: false };
-    pub(crate) const SCTP: Self = Self { fragments: false, sctp: true };
+    pub(crate) const WHOLE: Self = Self { fragments: false, sctp: false, crowd: false };
+    pub(crate) const FRAGMENTS: Self = Self { fragments: true, ..Self::WHOLE };
+    pub(crate) const SCTP: Self = Self { sctp: true, ..Self::WHOLE };
+    pub(crate) const CROWD: Self = Self { crowd: true, ..Self::WHOLE };
+    pub(crate) const SCTP_CROWD: Self = Self { crowd: true, ..Self::SCTP };
 }
 
 #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
@@ -81,7 +85,8 @@ pub(crate) struct Scene {
 impl Scene {
     pub(crate) fn random(seed: u64, kinds: Kinds) -> Self {
         let mut random = Random::new(seed);
-        let flows: Vec<Flow> = (0..=random.below(5)).map(|_| flow(&mut random, kinds)).collect();
+        let count = if kinds.crowd { 8 + random.below(24) } else { random.below(5) };
+        let flows: Vec<Flow> = (0..=count).map(|_| flow(&mut random, kinds)).collect();
         let talk =
             |_| Talk { tcp: tcp::Talk::new(&mut random), sctp: sctp::Talk::new(&mut random) };
         let mut talks: Vec<Talk> = flows.iter().map(talk).collect();
@@ -166,7 +171,8 @@ fn flow(random: &mut Random, kinds: Kinds) -> Flow {
     ];
     let protocols: Vec<(usize, Protocol)> = weights.into_iter().zip(protocols).collect();
     let protocol = random.weighted(&protocols).unwrap();
-    let (client, server) = (1 + random.below(2) as u16, 9 + random.below(2) as u16);
+    let clients = if kinds.crowd { 6 } else { 2 };
+    let (client, server) = (1 + random.below(clients) as u16, 9 + random.below(2) as u16);
     let host = |network: u16, host: u16| match (is_v6, network) {
         (true, _) => IpAddr::from([0x2001, 0xdb8, network, 0, 0, 0, 0, host]),
         (false, 1) => IpAddr::from([10, 1, 0, 4 + host as u8]),

@@ -2,6 +2,7 @@
 #![expect(clippy::unwrap_used, reason = "a test whose firewall does not link has failed")]
 
 mod announced;
+mod full;
 mod mapping;
 
 use std::sync::Arc;

@@ -382,3 +382,61 @@ fn s4_6_ports_are_shared_as_the_mapping_says_and_refused_when_all_are_taken() {
         assert_eq!(shared > 0, mapping != "address-and-port-dependent");
     }
 }
+
+/// Linux gives a SYN the port of a connection that is over, if none is free.
+#[test]
+fn s4_6_a_connection_that_is_over_gives_its_port_up() {
+    let script = [
+        ("lan", "10.0.0.7:4000 > 192.0.2.9:80 S seq=100"),
+        ("wan", "192.0.2.9:80 > 203.0.113.9:2000 S. seq=5 ack=101"),
+        ("lan", "10.0.0.7:4000 > 192.0.2.9:80 . seq=101 ack=6"),
+        ("lan", "10.0.0.8:4000 > 192.0.2.9:80 S seq=9000"),
+        ("lan", "10.0.0.7:4000 > 192.0.2.9:80 R seq=101"),
+        // Segments of the old connection could be taken for some of this one.
+        ("lan", "10.0.0.8:4000 > 192.0.2.9:80 S seq=50"),
+        ("lan", "10.0.0.8:4000 > 192.0.2.9:80 S seq=9000"),
+        ("wan", "192.0.2.9:80 > 203.0.113.9:2000 S. seq=7 ack=9001"),
+    ];
+    let (mine, others) = ("tcp 203.0.113.9:2000 > 192.0.2.9:80", "PortsExhausted");
+    for (preset, newer, answer) in [
+        ("linux", mine, "tcp 192.0.2.9:80 > 10.0.0.8:4000"),
+        ("linux\"\nnat-port-on-clash = false #", others, "tcp 192.0.2.9:80 > 10.0.0.7:4000"),
+    ] {
+        let text = few_ports("2000", "").replace("\"asa\"", &format!("\"{preset}\""));
+        let mut engine = engine(&text);
+        let left = script.map(|(interface, frame)| {
+            let left = leaves(&mut engine, 1, interface, frame);
+            left.unwrap_or_else(|reason| format!("{reason:?}"))
+        });
+        let told = engine.poll_event().and_then(|event| match event {
+            Event::SessionEnded(summary) => Some(summary.end_reason),
+            _ => None,
+        });
+        let [_, _, _, early, reset, older, found, answered] = left;
+        assert_eq!([&*early, &*reset, &*older], [others, mine, others]);
+        assert_eq!([&*found, &*answered], [newer, answer]);
+        assert_eq!(told, (newer == mine).then_some(EndReason::TcpReuse));
+    }
+}
+
+/// The range of a rule that translates ICMP alone is one of identifiers.
+#[test]
+fn s4_6_identifiers_are_used_up_where_a_rule_is_for_icmp_alone() {
+    let few = few_ports("2000-2001", "");
+    let pings = few.replace("ingress = [\"lan\"]", "ingress = [\"lan\"]\nservice = \"icmp\"");
+    for (text, third) in [(few, Ok(7)), (pings, Err(Reason::PortsExhausted))] {
+        let mut engine = engine(&text);
+        let mut ids = [1, 2, 3].map(|host| {
+            let ping = format!("10.0.0.{host} > 192.0.2.9 echo id=7");
+            let decision = decide(&mut engine, 1, "lan", &ping);
+            decision.translated.map(|flow| flow.src_port).ok_or(decision.reason)
+        });
+        assert_eq!(ids[2].is_ok(), third.is_ok());
+        if third.is_err() {
+            ids[..2].sort_unstable();
+            assert_eq!(ids, [Ok(2000), Ok(2001), third]);
+        } else {
+            assert_eq!(ids[0], third);
+        }
+    }
+}

@@ -11,7 +11,9 @@ use std::time::Duration;
 
 use foldhash::SharedSeed;
 use foldhash::quality::{FoldHasher, SeedableRandomState};
-use parefeu_net::{Direction, FiveTuple, Packet, Protocol, Quoted, Timestamp, Transport};
+use parefeu_net::{
+    Direction, FiveTuple, Packet, Protocol, Quoted, TcpSegment, Timestamp, Transport,
+};
 use parefeu_policy::{Behaviour, ConnectionState};
 
 use crate::plain::Plain;
@@ -38,8 +40,10 @@ pub enum WhenFull {
     /// It is refused with [`OpenError::TableFull`].
     #[default]
     DropNew,
-    /// It takes the place of the session that has waited longest for an answer; where all were
-    /// answered it is refused. Linux looks for one among a few, and never gives up an answered one.
+    /// It takes the place of the oldest session that is not assured: whose handshake waits for an
+    /// answer or for the answer to that, datagrams that do not go both ways for long, pings. Where
+    /// all are assured it is refused. Linux looks for one among a few, and never gives up an
+    /// assured one either.
     DropUnanswered,
     /// It is refused; and while the table is nearly full, sessions are given less time (accelerated
     /// aging, as PAN-OS calls it).
@@ -77,6 +81,15 @@ impl Default for TableLimits {
     }
 }
 
+/// The room there is in tables that share a bound.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Room {
+    /// How many more sessions fit.
+    pub left: usize,
+    /// Whether one of the tables gives a session up for another one.
+    pub on_demand: bool,
+}
+
 impl TableLimits {
     /// The most sessions there are numbers for.
     fn sessions(&self) -> usize {
@@ -101,14 +114,14 @@ pub struct SessionTable<T> {
     ended: VecDeque<EndedSession<T>>,
     behaviour: Behaviour,
     limits: TableLimits,
-    /// How many more sessions fit, where the bound is shared with other tables.
-    room: Option<usize>,
+    /// What room there is, where the bound is shared with other tables.
+    room: Option<Room>,
     /// By how much idle timers are divided now.
     haste: u32,
     /// Packets refused, by [`InvalidReason`].
     invalid: [u64; InvalidReason::ALL.len()],
-    /// Sessions as they were opened, those that were answered or ended perhaps among them: kept
-    /// where a full table makes room.
+    /// Sessions as they were opened, those that are assured or ended perhaps among them: kept where
+    /// a full table makes room.
     unanswered: VecDeque<SessionId>,
 }
 
@@ -409,14 +422,14 @@ impl<T> SessionTable<T> {
             self.grow();
         }
         let (slot, generation) = self.slots.insert(entry);
-        self.room = self.room.map(|room| room.saturating_sub(1));
+        self.room = self.room.map(|it| Room { left: it.left.saturating_sub(1), ..it });
         self.index.insert(hash, slot);
         if reply_hash != hash {
             self.index.insert(reply_hash, slot);
         }
         self.calendar.note(&mut self.slots, slot);
         let id = SessionId { slot, generation };
-        if self.limits.when_full == WhenFull::DropUnanswered && self.is_unanswered(id) {
+        if self.limits.when_full == WhenFull::DropUnanswered && self.gives_way(id) {
             self.await_answer(id);
         }
         id
@@ -426,7 +439,7 @@ impl<T> SessionTable<T> {
     fn await_answer(&mut self, id: SessionId) {
         if self.unanswered.len() >= 2 * self.len() + 64 {
             let mut waiting = std::mem::take(&mut self.unanswered);
-            waiting.retain(|id| self.is_unanswered(*id));
+            waiting.retain(|id| self.gives_way(*id));
             self.unanswered = waiting;
         }
         self.unanswered.push_back(id);
@@ -452,25 +465,46 @@ impl<T> SessionTable<T> {
     /// Whether no further session fits.
     fn is_full(&self) -> bool {
         let limit = self.limits.sessions();
-        let is_full = self.room.map_or(self.len() >= limit, |room| room == 0);
+        let is_full = self.room.map_or(self.len() >= limit, |room| room.left == 0);
         self.ended.len() >= limit || is_full
     }
 
-    /// Shares the bound of sessions with other tables: so many more fit here for now, and who makes
-    /// room in a full one is the caller's choice. `None` ends that.
-    pub fn set_room(&mut self, room: Option<usize>) {
+    /// Whether a further session fits, perhaps in the place of one that is given up for it.
+    pub fn has_room(&mut self) -> bool {
+        if !self.is_full() {
+            return true;
+        }
+        match self.room {
+            Some(room) => room.on_demand,
+            None => {
+                self.limits.when_full == WhenFull::DropUnanswered
+                    && self.ended.len() < self.limits.sessions()
+                    && self.longest_unanswered().is_some()
+            }
+        }
+    }
+
+    /// Shares the bound of sessions with other tables: there is this room for now, and who makes
+    /// more of it is the caller's choice. `None` ends that.
+    pub fn set_room(&mut self, room: Option<Room>) {
         self.room = room;
     }
 
-    fn is_unanswered(&self, id: SessionId) -> bool {
-        let is_it = self.slots.hot(id.slot).is_some_and(|hot| hot.generation == id.generation);
-        is_it && self.slots.tracker(id.slot).is_some_and(|tracker| !tracker.is_answered())
+    /// Whether this is a live session that is not assured.
+    fn gives_way(&self, id: SessionId) -> bool {
+        let Some(hot) = self.slots.hot(id.slot).filter(|hot| hot.generation == id.generation)
+        else {
+            return false;
+        };
+        let timers = &self.behaviour.timers;
+        let age = || hot.last.since(self.slots.cold(id.slot).map_or(hot.last, |cold| cold.start));
+        self.slots.tracker(id.slot).is_some_and(|tracker| !tracker.is_assured(timers, age))
     }
 
-    /// The session that has waited longest for an answer, where a full table makes room.
+    /// The oldest session that is not assured, where a full table makes room.
     pub fn longest_unanswered(&mut self) -> Option<SessionId> {
         while let Some(id) = self.unanswered.front().copied() {
-            if self.is_unanswered(id) {
+            if self.gives_way(id) {
                 return Some(id);
             }
             self.unanswered.pop_front();
@@ -478,7 +512,7 @@ impl<T> SessionTable<T> {
         None
     }
 
-    /// Ends the session that has waited longest for an answer, and says whether there was one.
+    /// Ends the oldest session that is not assured, and says whether there was one.
     fn drop_unanswered(&mut self) -> bool {
         if self.ended.len() >= self.limits.sessions() || self.room.is_some() {
             return false;
@@ -490,14 +524,30 @@ impl<T> SessionTable<T> {
 
     /// Whether a live session expects such replies, wherever they enter.
     pub fn has_reply(&self, reply: &Sought) -> bool {
+        self.expecting(reply).is_some()
+    }
+
+    fn expecting(&self, reply: &Sought) -> Option<SessionId> {
         let query = Query::new(reply);
-        let mut has = false;
+        let mut found = None;
         self.index.search(self.index.home(self.place_hash(&query)), |slot| {
-            let found = self.slots.found_at(slot, &query);
-            has = matches!(found, Some((_, Direction::Reply)));
-            has
+            let here = self.slots.found_at(slot, &query);
+            found = here.filter(|(_, direction)| *direction == Direction::Reply);
+            found.is_some()
         });
-        has
+        found.map(|(id, _)| id)
+    }
+
+    /// The live session that expects such replies, if it gives its port up to a connection which
+    /// this segment opens: one whose source is translated, that is over or as good as over, and
+    /// behind whose sequence numbers the new ones begin, so that none is mistaken for an old one
+    /// (Linux, `nf_nat_used_tuple_harder`, net/netfilter/nf_nat_core.c; measured).
+    pub fn gives_port_up(&self, reply: &Sought, opening: &TcpSegment<'_>) -> Option<SessionId> {
+        let id = self.expecting(reply)?;
+        let (original, reply) = self.flows(id)?;
+        let is_translated = (original.src, original.src_port) != (reply.dst, reply.dst_port);
+        let Some(Tracker::Tcp(connection)) = self.slots.tracker(id.slot) else { return None };
+        (is_translated && connection.gives_port_up(opening)).then_some(id)
     }
 
     /// Whether packets of such a flow belong to a live session already, as its replies or, wherever
@@ -668,7 +718,7 @@ impl<T> SessionTable<T> {
             self.index.remove(reply_hash, slot);
         }
         let Some(data) = self.slots.remove(slot) else { return };
-        self.room = self.room.map(|room| room + 1);
+        self.room = self.room.map(|it| Room { left: it.left + 1, ..it });
         self.age_by_number();
         let session =
             Session { original, reply, start, last, packets, bytes, data, is_answered, is_refused };

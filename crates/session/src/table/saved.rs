@@ -42,7 +42,7 @@ impl<T> SessionTable<T> {
     }
 
     /// Takes up a session that was written down. Those that were opened earlier come first, for a
-    /// full table to know who has waited longest.
+    /// full table to know which are the oldest.
     ///
     /// # Errors
     /// [`OpenError`] when a live session has its flow or its reply, or the table is full.

@@ -4,14 +4,16 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use parefeu_net::{Direction, FiveTuple, Protocol, Quoted, Timestamp};
-use parefeu_policy::{Behaviour, Preset};
+use parefeu_policy::{Behaviour, ConnectionState, Preset};
 use parefeu_session::{
-    Aging, EndReason, OpenError, Opening, SessionId, SessionTable, Sought, TableLimits, WhenFull,
+    Aging, EndReason, OpenError, Opening, SessionId, SessionTable, Sought, Step, TableLimits,
+    WhenFull,
 };
 
 use crate::script::{datagram, packet, query, segment};
 
 const NOW: Timestamp = Timestamp::from_secs(1);
+const LATER: Timestamp = Timestamp::from_secs(4);
 
 fn table(max_sessions: usize, when_full: WhenFull) -> SessionTable<u32> {
     let limits = TableLimits { max_sessions, when_full };
@@ -43,7 +45,7 @@ fn open(
 fn answer(table: &mut SessionTable<u32>, id: SessionId) {
     let reply = table.session(id).unwrap().reply;
     let step = table.advance(NOW, id, Direction::Reply, &packet(&reply, datagram(&reply)), 40);
-    assert_eq!(step, parefeu_session::Step::Accept(parefeu_policy::ConnectionState::Established));
+    assert_eq!(step, Step::Accept(ConnectionState::Established));
 }
 
 #[test]
@@ -57,19 +59,50 @@ fn a_full_table_refuses_the_next_session() {
 }
 
 #[test]
-fn a_full_table_may_give_up_sessions_nobody_answered() {
-    let mut table = table(3, WhenFull::DropUnanswered);
-    for port in [1, 2, 3] {
+fn a_full_table_may_give_up_sessions_that_are_not_assured() {
+    let mut table = table(4, WhenFull::DropUnanswered);
+    let [question, lasting] = [1, 2].map(|port| {
         let id = open(&mut table, 0, client(port), client(port)).unwrap();
-        if port != 2 {
-            answer(&mut table, id);
-        }
+        answer(&mut table, id);
+        id
+    });
+    // What goes both ways for more than two seconds is no question any more.
+    let there = packet(&client(2), datagram(&client(2)));
+    let step = table.advance(LATER, lasting, Direction::Original, &there, 40);
+    assert_eq!(step, Step::Accept(ConnectionState::Established));
+    let [half_open, whole] = [3, 4].map(|port| connect(&mut table, port));
+    let last = segment(&connection(4), "A", 1, 1, 0);
+    let last = packet(&connection(4), last);
+    table.advance(LATER, whole, Direction::Original, &last, 40);
+    for (newcomer, given_up) in [(5, question), (6, half_open)] {
+        let id = open(&mut table, 0, client(newcomer), client(newcomer)).unwrap();
+        assert_eq!(table.session(given_up).map(|it| it.data), None);
+        assert_eq!(table.poll_ended().unwrap().reason, EndReason::ResourcesUnavailable);
+        answer(&mut table, id);
+        let there = packet(&client(newcomer), datagram(&client(newcomer)));
+        table.advance(LATER, id, Direction::Original, &there, 40);
     }
-    let fourth = open(&mut table, 0, client(4), client(4)).unwrap();
-    answer(&mut table, fourth);
-    let ended = table.poll_ended().unwrap();
-    assert_eq!((ended.session.data, ended.reason), (2, EndReason::ResourcesUnavailable));
-    assert_eq!(open(&mut table, 0, client(5), client(5)), Err(OpenError::TableFull));
+    assert_eq!(open(&mut table, 0, client(7), client(7)), Err(OpenError::TableFull));
+    assert!([lasting, whole].iter().all(|id| table.session(*id).is_some()));
+}
+
+/// A TCP flow of the client with this port.
+fn connection(port: u16) -> FiveTuple {
+    FiveTuple { protocol: Protocol::TCP, ..client(port) }
+}
+
+/// A connection of which the server has answered the first segment.
+fn connect(table: &mut SessionTable<u32>, port: u16) -> SessionId {
+    let [flow, reply] = [connection(port), connection(port).reverse()];
+    let data = u32::from(port);
+    let opening =
+        Opening { tag: 0, original: flow, translated: flow, data, bytes: 40, refused: false };
+    let syn = packet(&flow, segment(&flow, "S", 0, 0, 0));
+    let id = table.open(NOW, &syn, opening).unwrap();
+    let answer = packet(&reply, segment(&reply, "SA", 0, 1, 0));
+    let step = table.advance(NOW, id, Direction::Reply, &answer, 40);
+    assert_eq!(step, Step::Accept(ConnectionState::Established));
+    id
 }
 
 #[test]

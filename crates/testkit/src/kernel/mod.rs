@@ -154,6 +154,8 @@ pub struct Kernel {
     server: File,
     log: Netlink,
     connections: Netlink,
+    /// How many connections only take up room.
+    fillers: u32,
     /// When the age of every connection was last exact.
     settled: Duration,
     affinity: CpuSet,
@@ -203,8 +205,17 @@ impl Kernel {
         sched_setaffinity(this_thread, &here)?;
         let settled = ticks()?;
         let stays_here = PhantomData;
-        let mut kernel =
-            Self { firewall, client, server, log, connections, settled, affinity, stays_here };
+        let mut kernel = Self {
+            firewall,
+            client,
+            server,
+            log,
+            connections,
+            fillers: 0,
+            settled,
+            affinity,
+            stays_here,
+        };
         kernel.load("")?;
         kernel.reset()?;
         Ok(kernel)
@@ -292,6 +303,8 @@ impl Kernel {
         let now = moved.ok_or_else(|| io::Error::other("the clock stands still"))??;
         self.check_age()?;
         self.connections.age(by)?;
+        // Ages may have been told late.
+        self.check_age()?;
         self.settled = now;
         Ok(())
     }
@@ -307,7 +320,52 @@ impl Kernel {
         Err(io::Error::new(io::ErrorKind::TimedOut, "the host paused"))
     }
 
-    /// Forgets every connection.
+    /// How many connections are tracked, those that [`Kernel::fill`] added not counted.
+    ///
+    /// # Errors
+    /// The kernel refuses.
+    pub fn connections(&self) -> io::Result<usize> {
+        let [tracked, _] = self.connections.totals()?;
+        Ok(tracked.saturating_sub(self.fillers) as usize)
+    }
+
+    /// How many packets were dropped, and how many connections given up, since the start because
+    /// the table of connections was full, or for lack of a free port.
+    ///
+    /// # Errors
+    /// The kernel refuses.
+    pub fn lost(&self) -> io::Result<[u64; 2]> {
+        self.connections.lost()
+    }
+
+    /// Leaves room for so many connections. How many there may be is one number for the whole host:
+    /// the rest is filled up with connections that stay, assured ones, as Linux says.
+    ///
+    /// # Errors
+    /// [`StartError::Missing`] where that would be too many; [`StartError::Failed`] where there are
+    /// more already, or the kernel refuses some.
+    pub fn fill(&mut self, room: u32) -> Result<(), StartError> {
+        self.reset()?;
+        let [tracked, most] = self.connections.totals()?;
+        if most > MOST_FILLERS {
+            let what = format!("room for {MOST_FILLERS} connections at most, not for {most}");
+            return Err(StartError::Missing(what));
+        }
+        let more = most.checked_sub(tracked + room);
+        let more = more.ok_or_else(|| io::Error::other("so much room there is not"))?;
+        // Those of before are there still: the new ones go on from them.
+        self.connections.fill(self.fillers, self.fillers + more)?;
+        self.fillers += more;
+        let [tracked, _] = self.connections.totals()?;
+        if tracked != self.fillers {
+            return Err(
+                io::Error::other(format!("{tracked} of {} were added", self.fillers)).into()
+            );
+        }
+        Ok(())
+    }
+
+    /// Forgets every connection, those of [`Kernel::fill`] not among them.
     ///
     /// # Errors
     /// The kernel refuses.
@@ -328,6 +386,9 @@ impl Drop for Kernel {
         sched_setaffinity(Pid::from_raw(0), &self.affinity).ok();
     }
 }
+
+/// More connections are not made up; they take 320 bytes each, and a microsecond or two.
+const MOST_FILLERS: u32 = 1 << 20;
 
 /// How often the clock is read until it moves: for seconds, where a tick takes 10 ms at most.
 const READINGS: usize = 100_000_000;

@@ -19,12 +19,15 @@ const LOG_CONFIG: u16 = 4 << 8 | 1;
 const CONNECTION_NEW: u16 = 1 << 8;
 const CONNECTION_GET: u16 = 1 << 8 | 1;
 const CONNECTION_DELETE: u16 = 1 << 8 | 2;
+const CONNECTION_COUNTERS: u16 = 1 << 8 | 4;
+const CONNECTION_TOTALS: u16 = 1 << 8 | 5;
 const ERROR: u16 = 2;
 const DONE: u16 = 3;
 
 const REQUEST: u16 = 1;
 const ACKNOWLEDGE: u16 = 4;
 const DUMP: u16 = 0x300;
+const CREATE: u16 = 0x400;
 
 /// Attributes of log messages and of their configuration.
 const LOG_PREFIX: u16 = 10;
@@ -34,7 +37,23 @@ const CONFIG_THRESHOLD: u16 = 5;
 
 /// Attributes of connections.
 const TUPLE_ORIGINAL: u16 = 1;
+const TUPLE_REPLY: u16 = 2;
+const STATUS: u16 = 3;
 const TIMEOUT: u16 = 7;
+const MARK: u16 = 8;
+const MARK_MASK: u16 = 21;
+
+/// Attributes of totals, and of the counters of one processor.
+const TOTAL_CONNECTIONS: u16 = 1;
+const TOTAL_MOST: u16 = 2;
+const COUNTED_REFUSED: u16 = 10;
+const COUNTED_GIVEN_UP: u16 = 11;
+
+/// Answered, assured and confirmed: such a connection is never given up for another one.
+const ASSURED: u32 = 1 << 1 | 1 << 2 | 1 << 3;
+
+/// The mark of connections that only take up room.
+const FILLER: u32 = 1;
 
 /// Netlink and netfilter header.
 const HEADER: usize = 20;
@@ -81,9 +100,45 @@ impl Netlink {
         Ok(logged)
     }
 
-    /// Forgets every connection.
+    /// Forgets every connection but those that only take up room.
     pub(super) fn flush(&self) -> io::Result<()> {
-        self.request(CONNECTION_DELETE, (0, 0), &[])
+        self.request(CONNECTION_DELETE, (0, 0), &unmarked())
+    }
+
+    /// How many connections there are, and how many there may be.
+    pub(super) fn totals(&self) -> io::Result<[u32; 2]> {
+        (&self.0).write_all(&message(CONNECTION_TOTALS, REQUEST, (0, 0), &[]))?;
+        let mut totals = [None; 2];
+        while let Some(bytes) = receive(&self.0)? {
+            for message in messages(&bytes).filter(|it| kind_of(it) == Some(CONNECTION_TOTALS)) {
+                for (total, wanted) in totals.iter_mut().zip([TOTAL_CONNECTIONS, TOTAL_MOST]) {
+                    *total = number(message, wanted).or(*total);
+                }
+            }
+        }
+        let silent = || io::Error::other("the kernel does not tell how many connections there are");
+        Ok([totals[0].ok_or_else(silent)?, totals[1].ok_or_else(silent)?])
+    }
+
+    /// How many connections were refused, and how many given up, because there were too many.
+    pub(super) fn lost(&self) -> io::Result<[u64; 2]> {
+        let mut lost = [0; 2];
+        self.dump(CONNECTION_COUNTERS, &[], |message| {
+            for (sum, wanted) in lost.iter_mut().zip([COUNTED_REFUSED, COUNTED_GIVEN_UP]) {
+                *sum += u64::from(number(message, wanted).unwrap_or(0));
+            }
+        })?;
+        Ok(lost)
+    }
+
+    /// Adds the connections of some numbers, which stay and which nothing here makes older.
+    pub(super) fn fill(&self, first: u32, end: u32) -> io::Result<()> {
+        for start in (first..end).step_by(512) {
+            let some = (start..end.min(start + 512)).flat_map(filler);
+            (&self.0).write_all(&some.collect::<Vec<u8>>())?;
+        }
+        while receive(&self.0)?.is_some() {}
+        Ok(())
     }
 
     /// Makes every connection older.
@@ -92,24 +147,35 @@ impl Netlink {
     /// last second left a whole number, which is the next one.
     pub(super) fn age(&self, by: Duration) -> io::Result<()> {
         let by = u32::try_from(by.as_secs()).unwrap_or(u32::MAX);
-        (&self.0).write_all(&message(CONNECTION_GET, REQUEST | DUMP, (0, 0), &[]))?;
         let mut connections = Vec::new();
-        let mut is_done = false;
-        while !is_done {
-            let Some(bytes) = receive(&self.0)? else { break };
-            for message in messages(&bytes) {
-                is_done |= matches!(kind_of(message), Some(DONE | ERROR));
-                connections.extend(Connection::read(message));
-            }
-        }
+        let read = |message: &[u8]| connections.extend(Connection::read(message));
+        self.dump(CONNECTION_GET, &unmarked(), read)?;
         connections.iter().try_for_each(|connection| {
             let mut attributes = Vec::new();
             push(&mut attributes, TUPLE_ORIGINAL | NESTED, &connection.tuple);
             let left = (connection.left + 1).saturating_sub(by);
             let kind = if left == 0 { CONNECTION_DELETE } else { CONNECTION_NEW };
             push(&mut attributes, TIMEOUT, &left.to_be_bytes());
-            self.request(kind, (connection.family, 0), &attributes)
+            match self.request(kind, (connection.family, 0), &attributes) {
+                // Linux gives connections up of its own accord where there are too many.
+                Err(gone) if gone.kind() == io::ErrorKind::NotFound => Ok(()),
+                aged => aged,
+            }
         })
+    }
+
+    /// Asks for a list of messages.
+    fn dump(&self, kind: u16, attributes: &[u8], mut read: impl FnMut(&[u8])) -> io::Result<()> {
+        (&self.0).write_all(&message(kind, REQUEST | DUMP, (0, 0), attributes))?;
+        let mut is_done = false;
+        while !is_done {
+            let Some(bytes) = receive(&self.0)? else { break };
+            for message in messages(&bytes) {
+                is_done |= matches!(kind_of(message), Some(DONE | ERROR));
+                read(message);
+            }
+        }
+        Ok(())
     }
 
     /// Sends a request and waits for the kernel's answer, which has come when `write` returns.
@@ -147,6 +213,50 @@ impl Connection {
         let left = u32::from_be_bytes(left.try_into().ok()?);
         Some(Self { family: *message.get(16)?, tuple: tuple.to_vec(), left })
     }
+}
+
+/// What holds for every connection that does not merely take up room.
+fn unmarked() -> Vec<u8> {
+    let mut attributes = Vec::new();
+    push(&mut attributes, MARK, &0u32.to_be_bytes());
+    push(&mut attributes, MARK_MASK, &FILLER.to_be_bytes());
+    attributes
+}
+
+/// The message that adds one of many connections between addresses that no test uses (RFC 2544).
+fn filler(number: u32) -> Vec<u8> {
+    let [_, host, high, low] = number.to_be_bytes();
+    let (src, dst) = ([198, 18, 0, host], [198, 18, 1, 0]);
+    let [here, there] = [[high, low], [0, 9]];
+    let mut attributes = Vec::new();
+    for (kind, ends, ports) in
+        [(TUPLE_ORIGINAL, [src, dst], [here, there]), (TUPLE_REPLY, [dst, src], [there, here])]
+    {
+        let (mut addresses, mut transport, mut tuple) = (Vec::new(), Vec::new(), Vec::new());
+        for (kind, end) in [1, 2].into_iter().zip(ends) {
+            push(&mut addresses, kind, &end);
+        }
+        push(&mut transport, 1, &[UDP]);
+        for (kind, port) in [2, 3].into_iter().zip(ports) {
+            push(&mut transport, kind, &port);
+        }
+        push(&mut tuple, 1 | NESTED, &addresses);
+        push(&mut tuple, 2 | NESTED, &transport);
+        push(&mut attributes, kind | NESTED, &tuple);
+    }
+    push(&mut attributes, STATUS, &ASSURED.to_be_bytes());
+    push(&mut attributes, TIMEOUT, &432_000u32.to_be_bytes());
+    push(&mut attributes, MARK, &FILLER.to_be_bytes());
+    message(CONNECTION_NEW, REQUEST | CREATE, (IPV4, 0), &attributes)
+}
+
+const UDP: u8 = 17;
+const IPV4: u8 = 2;
+
+/// The number in an attribute of a message.
+fn number(message: &[u8], wanted: u16) -> Option<u32> {
+    let (_, value) = attributes(message).find(|(kind, _)| *kind == wanted)?;
+    value.try_into().ok().map(u32::from_be_bytes)
 }
 
 /// A message to a group (or resource) of a family.
