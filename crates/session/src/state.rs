@@ -154,6 +154,10 @@ impl Tracker {
             (_, Protocol::UDP) => Ok(Self::Udp { replied: false, lasting: false }),
             (_, Protocol::GRE) => Ok(Self::Gre { replied: false, lasting: false }),
             (_, Protocol::TCP) => Err(InvalidReason::NotOpening),
+            // Linux finds no upper layer in it.
+            (_, NO_NEXT_HEADER) if behaviour.filter_every_packet && is_v6(packet) => {
+                Err(InvalidReason::NotOpening)
+            }
             _ => Ok(Self::Other { replied: false }),
         }
     }
@@ -347,6 +351,13 @@ impl Progress {
     const fn invalid(reason: InvalidReason) -> Self {
         Self::uncounted(Step::Invalid(reason))
     }
+}
+
+/// What stands in the place of an upper layer where there is none (RFC 8200 §4.7).
+const NO_NEXT_HEADER: Protocol = Protocol(59);
+
+fn is_v6(packet: &Packet<'_>) -> bool {
+    packet.network.as_ref().is_some_and(|network| network.src.is_ipv6())
 }
 
 /// The type of the answer to an ICMP query (RFC 792, RFC 950, RFC 4443).
