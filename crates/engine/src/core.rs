@@ -6,8 +6,8 @@ use std::sync::Arc;
 use parefeu_classify::CompiledPolicy;
 use parefeu_identify::{Changes, FlowState, Identifier, Progress};
 use parefeu_net::{
-    ChecksumVerdict, Direction, FiveTuple, IcmpMessage, Packet, Protocol, TcpFlags, TcpSegment,
-    Timestamp, Transport, icmp_across, ip_header_checksum, transport_checksum,
+    ChecksumVerdict, Direction, FiveTuple, IcmpMessage, Network, Packet, Protocol, TcpFlags,
+    TcpSegment, Timestamp, Transport, icmp_across, ip_header_checksum, transport_checksum,
 };
 use parefeu_policy::{
     ConnectionState, Hit, InterfaceId, Knowledge, LinkedAction, NatMapping, PacketKey, ResetSide,
@@ -294,7 +294,10 @@ impl Core {
             Transport::Tcp(segment) => (None, Some(segment.flags)),
             _ => (None, None),
         };
-        let no_ports = !flow.protocol.has_ports();
+        let protocol = self.protocol_for_rules(packet, flow.protocol);
+        let (icmp, tcp_flags) =
+            if protocol == flow.protocol { (icmp, tcp_flags) } else { (None, None) };
+        let no_ports = !protocol.has_ports();
         Some(PacketKey {
             ingress: arrival.ingress,
             egress: None,
@@ -302,7 +305,7 @@ impl Core {
             to: None,
             src: flow.src,
             dst: flow.dst,
-            protocol: flow.protocol,
+            protocol,
             src_port: if no_ports { 0 } else { flow.src_port },
             dst_port: if no_ports { 0 } else { flow.dst_port },
             icmp,
@@ -311,6 +314,14 @@ impl Core {
             device: packet.link.src,
             time: arrival.now,
         })
+    }
+
+    /// The protocol rules compare. What is behind an Authentication Header in IPv6 is tracked by
+    /// Linux, but its rules see that header (`ipv6_find_hdr` with `IP6_FH_F_AUTH`; measured).
+    fn protocol_for_rules(&self, packet: &Packet<'_>, carried: Protocol) -> Protocol {
+        let sees_header = self.policy.firewall().behaviour.filter_every_packet;
+        let network = packet.network.as_ref().filter(|_| sees_header);
+        if network.is_some_and(Network::is_authenticated) { Protocol::AH } else { carried }
     }
 
     fn open_session(&mut self, arrival: Arrival, packet: &Packet<'_>, sought: Sought) -> Decision {

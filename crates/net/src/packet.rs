@@ -247,6 +247,24 @@ pub struct Network<'a> {
     pub payload_len: u32,
 }
 
+impl Network<'_> {
+    /// Whether an Authentication Header (RFC 4302) is among the IPv6 extension headers.
+    pub fn is_authenticated(&self) -> bool {
+        let Some((base, extensions)) = self.header.split_first_chunk::<40>() else { return false };
+        let (mut kind, mut rest) = (Protocol(base[6]), extensions);
+        while let [next, words, ..] = *rest
+            && self.src.is_ipv6()
+        {
+            if kind == Protocol::AH {
+                return true;
+            }
+            kind = Protocol(next);
+            rest = rest.get((usize::from(words) + 1) * 8..).unwrap_or_default();
+        }
+        false
+    }
+}
+
 /// Where a fragment belongs in its datagram.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct FragmentHeader {

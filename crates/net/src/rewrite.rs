@@ -221,7 +221,7 @@ impl Layout {
         let kind = packet.get(self.transport).copied().unwrap_or_default();
         let is_error = match self.protocol {
             Protocol::ICMP => matches!(kind, 3 | 4 | 5 | 11 | 12),
-            Protocol::ICMPV6 => matches!(kind, 1..=4),
+            Protocol::ICMPV6 => kind < 128,
             _ => false,
         };
         let at = self.transport + 8;

@@ -53,6 +53,10 @@ impl Tracker {
                 Association::open(sctp_packet(header, packet)).map(Self::Sctp)
             }
             (_, Protocol::TCP) => Err(InvalidReason::NotOpening),
+            // Linux finds no upper layer in it.
+            (_, NO_NEXT_HEADER) if behaviour.filter_every_packet && is_v6(packet) => {
+                Err(InvalidReason::NotOpening)
+            }
             (_, protocol) => Ok(Self::Plain(Plain::of(protocol))),
         }
     }
@@ -199,6 +203,13 @@ impl Progress {
     pub(crate) const fn invalid(reason: InvalidReason) -> Self {
         Self::uncounted(Step::Invalid(reason))
     }
+}
+
+/// What stands in the place of an upper layer where there is none (RFC 8200 §4.7).
+const NO_NEXT_HEADER: Protocol = Protocol(59);
+
+fn is_v6(packet: &Packet<'_>) -> bool {
+    packet.network.as_ref().is_some_and(|network| network.src.is_ipv6())
 }
 
 /// The chunks of a packet, and whether the capture was cut before its end.

@@ -148,9 +148,13 @@ impl Flattener<'_, '_> {
         match (target.name.as_str(), self.source) {
             ("ACCEPT", _) => self.emit(name, rule, ways, |_| Translation::Keep),
             ("LOG" | "NFLOG" | "ULOG" | "TRACE" | "MARK" | "CONNMARK", _) => {}
-            ("MASQUERADE", true) => {
-                self.emit(name, rule, ways, |_| Translation::EgressInterface);
-            }
+            ("MASQUERADE", true) => match target.option("--to-ports") {
+                // Every port that is given out where no range is stated.
+                None | Some("1024-65535") => {
+                    self.emit(name, rule, ways, |_| Translation::EgressInterface);
+                }
+                Some(_) => self.unknown(name, rule, target, ways),
+            },
             ("NETMAP", _) => match target.option("--to").and_then(|to| to.parse::<IpNet>().ok()) {
                 Some(to) => self.emit(name, rule, ways, |_| {
                     let port = PortTranslation::Keep;

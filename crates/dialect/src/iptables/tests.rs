@@ -481,6 +481,25 @@ fn problems_are_named_with_their_lines() {
 }
 
 #[test]
+fn a_range_of_ports_for_the_way_out_is_not_passed_over() {
+    let rules = |ports: &str| {
+        format!(
+            "*nat\n:POSTROUTING ACCEPT [0:0]\n\
+             -A POSTROUTING -o eth0 -p tcp -j MASQUERADE{ports}\nCOMMIT\n\
+             *filter\n:FORWARD ACCEPT [0:0]\nCOMMIT\n"
+        )
+    };
+    check_problems(&rules(" --to-ports 1024-65535"), &[]);
+    check_problems(
+        &rules(" --to-ports 2000-2001"),
+        &[
+            "3 unsupported unknown-target: target `MASQUERADE --to-ports 2000-2001` is not modelled \
+           in this chain of table nat",
+        ],
+    );
+}
+
+#[test]
 fn what_is_said_of_packets_to_the_host_itself_is_kept() {
     let text = "*filter\n:INPUT DROP [7:420]\n:FORWARD DROP [0:0]\n:OUTPUT ACCEPT [9:99]\n\
                 :admin - [0:0]\n:web - [0:0]\n[3:180] -A INPUT -p tcp --dport 22 -j admin\n\

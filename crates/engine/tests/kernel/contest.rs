@@ -245,14 +245,7 @@ impl<'a> Play<'a> {
         let (flow, views) = (&self.scene.flows[packet.flow], self.views[packet.flow]);
         let [line, other] = views.map(|view| view.line(flow, packet));
         let other = if other == line { String::new() } else { format!(" (engine: {other})") };
-        writeln!(
-            self.story,
-            "{:?} {line}{other} FLOW{} {:?}",
-            side(flow, packet),
-            packet.flow,
-            self.sessions[packet.flow]
-        )
-        .ok();
+        writeln!(self.story, "{:?} {line}{other}", side(flow, packet)).ok();
         let [theirs, ours] = views.map(|view| view.frames(flow, packet, self.first_id));
         theirs.into_iter().zip(ours).map(Into::into).collect()
     }
@@ -287,6 +280,8 @@ impl<'a> Play<'a> {
         let theirs = match (decision.reason, Judgement::of_kernel(&seen)) {
             // A fragment that the kernel cannot join is offered to the rules as it is.
             (Reason::Fragment(_), said) if said.rule == "invalid" => ours.clone(),
+            // So is one whose headers contradict one another.
+            (Reason::Malformed(_), said) if said.rule == "invalid" => ours.clone(),
             // The kernel translates before the rules or behind them.
             (Reason::UntranslatableError, said) if said.verdict != "pass" => ours.clone(),
             (_, said) => said,
@@ -526,9 +521,13 @@ impl View {
             None => text(flow, self.ends(packet.forth), &packet.text),
             Some((quoted, length)) => {
                 let about = text(flow, self.arrived(quoted.forth), &quoted.text);
-                format!("{} ({length} bytes of {about})", self.error(flow, packet, quoted))
+                let odd = quoted.odd.as_ref().map_or(String::new(), |odd| format!(" {odd:?}"));
+                format!("{} ({length} bytes of {about}{odd})", self.error(flow, packet, quoted))
             }
         };
+        if let Some(odd) = &packet.odd {
+            write!(line, " {odd:?}").ok();
+        }
         if packet.wrong_checksum {
             line += " wrong checksum";
         }
@@ -543,12 +542,15 @@ impl View {
         let mut whole = match &packet.quotes {
             None => frame(&text(flow, self.ends(packet.forth), &packet.text)),
             Some((quoted, length)) => {
-                let about = frame(&text(flow, self.arrived(quoted.forth), &quoted.text));
+                let mut about = frame(&text(flow, self.arrived(quoted.forth), &quoted.text));
+                if let Some(odd) = &quoted.odd {
+                    odd.apply(&mut about);
+                }
                 let about = &about[14..(14 + length).min(about.len())];
                 frame_with(&self.error(flow, packet, quoted), about)
             }
         };
-        if packet.wrong_checksum {
+        if packet.wrong_checksum && packet.odd.is_none() {
             let is_v4 = whole[14] >> 4 == 4;
             let header = if is_v4 { 14 + usize::from(whole[14] & 15) * 4 } else { 54 };
             let at = match (flow.protocol, &packet.quotes) {
@@ -559,6 +561,9 @@ impl View {
                 (Protocol::Gre | Protocol::Other, _) => 0,
             };
             whole[header + at] ^= 0x5a;
+        }
+        if let Some(odd) = &packet.odd {
+            odd.apply(&mut whole);
         }
         packet.cut.apply(&whole, first_id)
     }

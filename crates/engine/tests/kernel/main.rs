@@ -25,6 +25,7 @@ mod firewall;
 mod fragments;
 mod full;
 mod iptables;
+mod odd;
 mod scene;
 mod sctp;
 mod tcp;
@@ -108,6 +109,16 @@ fn translated_flows_are_judged_as_the_kernel_does() {
 #[test]
 fn translated_fragments_are_judged_as_the_kernel_does() {
     check(&Firewall::translating(), Kinds::FRAGMENTS);
+}
+
+#[test]
+fn odd_packets_are_judged_as_the_kernel_does() {
+    check(&Firewall::plain(), Kinds::ODD);
+}
+
+#[test]
+fn odd_packets_that_are_translated_as_well() {
+    check(&Firewall::translating(), Kinds::ODD);
 }
 
 #[test]

@@ -5,23 +5,28 @@ use std::net::{IpAddr, SocketAddr};
 use parefeu_testkit::Random;
 
 use crate::fragments::Cut;
+use crate::odd::{self, Odd};
 use crate::{sctp, tcp};
 
 /// What scenes are made of.
 #[derive(Clone, Copy, Eq, PartialEq)]
+#[expect(clippy::struct_excessive_bools, reason = "each is an independent trait of scenes")]
 pub(crate) struct Kinds {
     fragments: bool,
     /// Most flows are of SCTP or GRE.
     sctp: bool,
     /// There are many flows, of many hosts.
     crowd: bool,
+    /// Many packets are as hosts rarely send them.
+    odd: bool,
 }
 
 impl Kinds {
-    pub(crate) const WHOLE: Self = Self { fragments: false, sctp: false, crowd: false };
+    pub(crate) const WHOLE: Self = Self { fragments: false, sctp: false, crowd: false, odd: false };
     pub(crate) const FRAGMENTS: Self = Self { fragments: true, ..Self::WHOLE };
     pub(crate) const SCTP: Self = Self { sctp: true, ..Self::WHOLE };
     pub(crate) const CROWD: Self = Self { crowd: true, ..Self::WHOLE };
+    pub(crate) const ODD: Self = Self { odd: true, ..Self::WHOLE };
     pub(crate) const SCTP_CROWD: Self = Self { crowd: true, ..Self::SCTP };
 }
 
@@ -75,6 +80,23 @@ pub(crate) struct Packet {
     pub(crate) astray: bool,
     pub(crate) wrong_checksum: bool,
     pub(crate) cut: Cut,
+    pub(crate) odd: Option<Odd>,
+}
+
+impl Packet {
+    fn make_odd(&mut self, random: &mut Random, flow: &Flow) {
+        let is_v6 = flow.ends[0].is_ipv6();
+        if self.quotes.is_some() {
+            self.text = odd::error(random, is_v6);
+        }
+        let protocol = match flow.protocol {
+            Protocol::Tcp => 6,
+            Protocol::Udp => 17,
+            _ => 0,
+        };
+        let protocol = if self.quotes.is_some() { 58 } else { protocol };
+        self.odd = Odd::random(random, protocol, is_v6);
+    }
 }
 
 pub(crate) struct Scene {
@@ -107,6 +129,9 @@ impl Scene {
             }
             if kinds.fragments && random.percent(60) {
                 packet.cut = Cut::random(&mut random, steps.len() as u32);
+            }
+            if kinds.odd && random.percent(30) {
+                packet.make_odd(&mut random, &flows[at]);
             }
             if packet.quotes.is_none() {
                 sent.push(packet.clone());
@@ -215,6 +240,7 @@ fn packet(
         astray: false,
         wrong_checksum: false,
         cut: Cut::Whole,
+        odd: None,
     };
     let own: Vec<&Packet> = sent.iter().filter(|packet| packet.flow == flow).collect();
     if random.percent(7)

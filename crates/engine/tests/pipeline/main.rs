@@ -4,6 +4,7 @@
 mod announced;
 mod full;
 mod mapping;
+mod odd;
 
 use std::sync::Arc;
 

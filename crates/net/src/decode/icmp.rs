@@ -18,8 +18,9 @@ pub(super) fn v4<'a>(view: View<'a>, transport: &mut Transport<'a>) -> Result<()
     Ok(())
 }
 
+/// Types below 128 are errors, be they known or not (RFC 4443 §2.1).
 pub(super) fn v6<'a>(view: View<'a>, transport: &mut Transport<'a>) -> Result<(), Refusal> {
-    *transport = Transport::Icmp(read(view, query_v6, |kind| matches!(kind, 1..=4))?);
+    *transport = Transport::Icmp(read(view, query_v6, |kind| kind < 128)?);
     Ok(())
 }
 

@@ -613,6 +613,34 @@ fn other_transports() {
 }
 
 #[test]
+fn icmpv6_types_below_128_quote_whatever_they_mean() {
+    for (kind, quotes) in [(0, true), (4, true), (5, true), (100, true), (127, true), (128, false)]
+    {
+        let message = ip6(58, &join(&[&[kind, 0, 0, 0, 0, 0, 0, 0], &udp6()]));
+        let packet = decode(LinkType::RAW, &message, message.len(), &DecodeLimits::default());
+        let Transport::Icmp(message) = packet.transport else { unreachable!("it is ICMP") };
+        assert_eq!(message.quoted.is_some(), quotes, "type {kind}");
+    }
+}
+
+#[test]
+fn an_authentication_header_is_found_among_extension_headers() {
+    let padded = |next: u8| [next, 0, 1, 4, 0, 0, 0, 0];
+    let authentication = |next: u8| [next, 2, 0, 0, 0, 0, 0, 1, 0, 0, 0, 1, 7, 7, 7, 7];
+    for (frame, expected) in [
+        (ip6(17, &UDP), false),
+        (ip6(51, &join(&[&authentication(17), &UDP])), true),
+        (ip6(0, &join(&[&padded(51), &authentication(60), &padded(17), &UDP])), true),
+        (ip6(60, &join(&[&padded(0), &padded(17), &UDP])), false),
+        (ip4(51, &join(&[&authentication(17), &UDP])), false),
+    ] {
+        let packet = decode(LinkType::RAW, &frame, frame.len(), &DecodeLimits::default());
+        let network = packet.network.expect("it has an IP header");
+        assert_eq!(network.is_authenticated(), expected, "{frame:02x?}");
+    }
+}
+
+#[test]
 fn icmp_queries_and_errors() {
     let echo = [8, 0, 0, 0, 0x12, 0x34, 0, 1];
     let expected = "icmp 192.0.2.1 > 198.51.100.7 type 8 code 0 id Some(4660)";

@@ -421,12 +421,8 @@ fn ends(frame: &[u8]) -> Option<[SocketAddr; 2]> {
         (addresses, packet[9], (offset == 0).then_some(header)?)
     } else {
         let addresses = [packet.get(8..24)?, packet.get(24..40)?].map(address);
-        // A fragment header (RFC 8200 §4.5).
-        match packet.get(40..48).filter(|_| packet[6] == 44) {
-            Some(&[next, _, high, low, ..]) if (high, low & !7) == (0, 0) => (addresses, next, 48),
-            Some(_) => return None,
-            None => (addresses, packet[6], 40),
-        }
+        let (protocol, at) = upper_layer(packet)?;
+        (addresses, protocol, at)
     };
     let number = |at| packet.get(at..at + 2).map_or(0, |it| u16::from_be_bytes([it[0], it[1]]));
     let ports = match protocol {
@@ -436,6 +432,26 @@ fn ends(frame: &[u8]) -> Option<[SocketAddr; 2]> {
     };
     let [src, dst] = addresses;
     Some([SocketAddr::new(src?, ports[0]), SocketAddr::new(dst?, ports[1])])
+}
+
+/// The protocol that IPv6 extension headers lead to, and where it begins; `None` in a fragment other
+/// than the first (RFC 8200 §4).
+fn upper_layer(packet: &[u8]) -> Option<(u8, usize)> {
+    let (mut protocol, mut at) = (*packet.get(6)?, 40);
+    while let (0 | 43 | 44 | 51 | 60, Some(&[next, length, high, low])) =
+        (protocol, packet.get(at..).and_then(<[u8]>::first_chunk))
+    {
+        if protocol == 44 && (high, low & !7) != (0, 0) {
+            return None;
+        }
+        at += match protocol {
+            44 => 8,
+            51 => (usize::from(length) + 2) * 4,
+            _ => (usize::from(length) + 1) * 8,
+        };
+        protocol = next;
+    }
+    Some((protocol, at))
 }
 
 fn address(bytes: &[u8]) -> Option<IpAddr> {
