@@ -370,8 +370,10 @@ impl Kernel {
     /// # Errors
     /// The kernel refuses.
     pub fn reset(&mut self) -> io::Result<()> {
+        self.connections.flush()?;
+        // None is left that could have any age.
         self.settled = ticks()?;
-        self.connections.flush()
+        Ok(())
     }
 }
 
