@@ -334,8 +334,8 @@ impl<'a> Play<'a> {
 }
 
 impl Play<'_> {
-    /// Whether a packet that answers has met another flow's session before one of the judges, or may
-    /// have, because they have chosen different ports for its own.
+    /// Whether a packet that answers has met another flow's session before one of the judges, or
+    /// may have, because they have chosen different ports for its own.
     fn meets_another(&self, packet: &Packet, said: [&Judgement; 2], decision: &Decision) -> bool {
         let views = self.views[packet.flow];
         let strays = views.iter().zip(said).any(|(view, it)| {
