@@ -492,10 +492,8 @@ fn a_range_of_ports_for_the_way_out_is_not_passed_over() {
     check_problems(&rules(" --to-ports 1024-65535"), &[]);
     check_problems(
         &rules(" --to-ports 2000-2001"),
-        &[
-            "3 unsupported unknown-target: target `MASQUERADE --to-ports 2000-2001` is not modelled \
-           in this chain of table nat",
-        ],
+        &["3 unsupported unknown-target: target `-j MASQUERADE --to-ports 2000-2001` is not \
+             modelled in this chain of table nat"],
     );
 }
 

@@ -169,8 +169,8 @@ pub(crate) fn error(random: &mut Random, is_v6: bool) -> String {
     format!("icmp={}/{code}", kinds[random.below(kinds.len())])
 }
 
-/// What a router drops of its own accord, or takes for itself, never comes to the kernel's rules for
-/// what it forwards. Ours judge it as
+/// What a router drops of its own accord, or takes for itself, never comes to the kernel's rules
+/// for what it forwards. Ours judge it as
 /// any other packet: `docs/semantics.md` S10.5.
 #[test]
 fn what_a_router_drops_of_its_own_accord_is_judged_all_the_same() {

@@ -370,8 +370,10 @@ impl Kernel {
     /// # Errors
     /// The kernel refuses.
     pub fn reset(&mut self) -> io::Result<()> {
+        self.connections.flush()?;
+        // None is left that could have any age.
         self.settled = ticks()?;
-        self.connections.flush()
+        Ok(())
     }
 }
 
@@ -434,8 +436,8 @@ fn ends(frame: &[u8]) -> Option<[SocketAddr; 2]> {
     Some([SocketAddr::new(src?, ports[0]), SocketAddr::new(dst?, ports[1])])
 }
 
-/// The protocol that IPv6 extension headers lead to, and where it begins; `None` in a fragment other
-/// than the first (RFC 8200 §4).
+/// The protocol that IPv6 extension headers lead to, and where it begins; `None` in a fragment
+/// other than the first (RFC 8200 §4).
 fn upper_layer(packet: &[u8]) -> Option<(u8, usize)> {
     let (mut protocol, mut at) = (*packet.get(6)?, 40);
     while let (0 | 43 | 44 | 51 | 60, Some(&[next, length, high, low])) =
