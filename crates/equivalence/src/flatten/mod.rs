@@ -30,6 +30,7 @@ use crate::{Field, Problem, Side};
 use categories::Categories;
 use moments::Moments;
 pub(crate) use profiles::Profiles;
+pub(crate) use rule::possible;
 use values::{Region, Values};
 
 pub use way::ways;
