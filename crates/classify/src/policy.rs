@@ -5,6 +5,7 @@
     reason = "loops become wide instructions only inside a function that enables them"
 )]
 
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use parefeu_policy::set::IdSet;
@@ -116,21 +117,28 @@ impl CompiledPolicy {
 
     /// The destination translation that applies to a packet.
     pub fn destination_nat(&self, key: &PacketKey) -> NatLookup {
-        self.nat(&self.destination_nat, &self.firewall.destination_nat, key)
+        self.nat(&self.destination_nat, &self.firewall.destination_nat, (key, key.dst))
     }
 
-    /// The source translation that applies to a packet.
-    pub fn source_nat(&self, key: &PacketKey) -> NatLookup {
-        self.nat(&self.source_nat, &self.firewall.source_nat, key)
+    /// The source translation that applies to a packet; its destination leaves as one of the
+    /// family of `like`.
+    pub fn source_nat(&self, key: &PacketKey, like: IpAddr) -> NatLookup {
+        self.nat(&self.source_nat, &self.firewall.source_nat, (key, like))
     }
 
-    fn nat(&self, list: &RuleList, table: &LinkedNatTable, key: &PacketKey) -> NatLookup {
+    fn nat(
+        &self,
+        list: &RuleList,
+        table: &LinkedNatTable,
+        (key, like): (&PacketKey, IpAddr),
+    ) -> NatLookup {
         let mut lookup = NatLookup::default();
         let selected = list.select(key);
         let mut from = 0;
         while let Some(index) = list.next(&selected, from) {
             let rule = &table.rules[index];
             match rule.matches.header_truth(key, &self.firewall.schedules) {
+                _ if !rule.translation.applies_to(like) => {}
                 Truth::No => {}
                 Truth::Maybe(_) => lookup.doubtful = lookup.doubtful.or(Some(rule.at)),
                 Truth::Yes => return NatLookup { rule: Some(index), ..lookup },
