@@ -32,6 +32,7 @@ use moments::Moments;
 pub(crate) use profiles::Profiles;
 pub(crate) use rule::possible;
 use values::{Region, Values};
+pub(crate) use walk::refusal;
 
 pub use way::ways;
 
