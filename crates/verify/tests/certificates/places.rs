@@ -290,7 +290,7 @@ fn without(lines: &[&str], at: usize) -> String {
 
 #[test]
 fn whatever_zones_interfaces_and_routes_there_are_certificates_are_accepted() {
-    let run = TestRunner::new(Config::with_cases(512)).run(&any::<u64>(), |seed| {
+    let run = TestRunner::new(Config::default()).run(&any::<u64>(), |seed| {
         let pair = Pair::random(seed);
         let [old, new] = &pair.texts;
         let told = |why| TestCaseError::fail(format!("{why}\n{old}\n--- new\n{new}"));
