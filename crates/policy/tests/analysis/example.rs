@@ -450,6 +450,6 @@ fn a_pool_takes_packets_of_its_own_family_only() {
     let six = "[[source_nat]]; name = \"six\"; translation = { pool = [\"2001:db8::1\"] }";
     let both = "pool = [\"192.0.2.1\", \"2001:db8::9\"]";
     check(&format!("{any}{pool} }}\n{six}"), &[]);
-    check(&format!("{any}{both} }}\n{six}"), &["serious shadowed: six < any"]);
+    check(&format!("{any}{both} }}\n{six}"), &["serious unreachable: six < any"]);
     check(&format!("{net}{pool} }}\n{net}{both} }}"), &["serious shadowed: net < net"]);
 }
