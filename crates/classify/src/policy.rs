@@ -5,13 +5,13 @@
     reason = "loops become wide instructions only inside a function that enables them"
 )]
 
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::sync::Arc;
 
 use parefeu_policy::set::IdSet;
 use parefeu_policy::{
-    Evaluation, Knowledge, LinkedFirewall, LinkedMatch, LinkedNatTable, LinkedService, PacketKey,
-    RuleBaseId, RuleId, Span, Truth,
+    Evaluation, Knowledge, LinkedFirewall, LinkedMatch, LinkedNatRule, LinkedNatTable,
+    LinkedService, PacketKey, RuleBaseId, RuleId, Span, Truth,
 };
 
 use crate::batch::{CHUNK, Chunk, Instructions, Lanes, Task, look_up, run};
@@ -73,8 +73,11 @@ impl CompiledPolicy {
         };
         let build = |rules: Vec<Listed<'_>>| RuleList::build(&rules, dimensions, limits);
         let nat = |table: &LinkedNatTable| {
+            // Packets of a family that a pool has no address of go on to the rules below.
+            let all = [Ipv4Addr::UNSPECIFIED.into(), Ipv6Addr::UNSPECIFIED.into()];
+            let ends = |rule: &LinkedNatRule| all.iter().all(|it| rule.translation.applies_to(*it));
             let rules = table.rules.iter();
-            build(rules.map(|rule| listed(&rule.matches, rule.disabled, true)).collect())
+            build(rules.map(|rule| listed(&rule.matches, rule.disabled, ends(rule))).collect())
         };
         let rule_bases = (0..firewall.rule_bases.len() as u32).map(|id| {
             let rules = firewall.rules_of(RuleBaseId(id)).iter();
