@@ -5,12 +5,13 @@
     reason = "loops become wide instructions only inside a function that enables them"
 )]
 
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::sync::Arc;
 
 use parefeu_policy::set::IdSet;
 use parefeu_policy::{
-    Evaluation, Knowledge, LinkedFirewall, LinkedMatch, LinkedNatTable, LinkedService, PacketKey,
-    RuleBaseId, RuleId, Span, Truth,
+    Evaluation, Knowledge, LinkedFirewall, LinkedMatch, LinkedNatRule, LinkedNatTable,
+    LinkedService, PacketKey, RuleBaseId, RuleId, Span, Truth,
 };
 
 use crate::batch::{CHUNK, Chunk, Instructions, Lanes, Task, look_up, run};
@@ -72,8 +73,11 @@ impl CompiledPolicy {
         };
         let build = |rules: Vec<Listed<'_>>| RuleList::build(&rules, dimensions, limits);
         let nat = |table: &LinkedNatTable| {
+            // Packets of a family that a pool has no address of go on to the rules below.
+            let all = [Ipv4Addr::UNSPECIFIED.into(), Ipv6Addr::UNSPECIFIED.into()];
+            let ends = |rule: &LinkedNatRule| all.iter().all(|it| rule.translation.applies_to(*it));
             let rules = table.rules.iter();
-            build(rules.map(|rule| listed(&rule.matches, rule.disabled, true)).collect())
+            build(rules.map(|rule| listed(&rule.matches, rule.disabled, ends(rule))).collect())
         };
         let rule_bases = (0..firewall.rule_bases.len() as u32).map(|id| {
             let rules = firewall.rules_of(RuleBaseId(id)).iter();
@@ -116,21 +120,28 @@ impl CompiledPolicy {
 
     /// The destination translation that applies to a packet.
     pub fn destination_nat(&self, key: &PacketKey) -> NatLookup {
-        self.nat(&self.destination_nat, &self.firewall.destination_nat, key)
+        self.nat(&self.destination_nat, &self.firewall.destination_nat, (key, key.dst))
     }
 
-    /// The source translation that applies to a packet.
-    pub fn source_nat(&self, key: &PacketKey) -> NatLookup {
-        self.nat(&self.source_nat, &self.firewall.source_nat, key)
+    /// The source translation that applies to a packet; its destination leaves as one of the
+    /// family of `like`.
+    pub fn source_nat(&self, key: &PacketKey, like: IpAddr) -> NatLookup {
+        self.nat(&self.source_nat, &self.firewall.source_nat, (key, like))
     }
 
-    fn nat(&self, list: &RuleList, table: &LinkedNatTable, key: &PacketKey) -> NatLookup {
+    fn nat(
+        &self,
+        list: &RuleList,
+        table: &LinkedNatTable,
+        (key, like): (&PacketKey, IpAddr),
+    ) -> NatLookup {
         let mut lookup = NatLookup::default();
         let selected = list.select(key);
         let mut from = 0;
         while let Some(index) = list.next(&selected, from) {
             let rule = &table.rules[index];
             match rule.matches.header_truth(key, &self.firewall.schedules) {
+                _ if !rule.translation.applies_to(like) => {}
                 Truth::No => {}
                 Truth::Maybe(_) => lookup.doubtful = lookup.doubtful.or(Some(rule.at)),
                 Truth::Yes => return NatLookup { rule: Some(index), ..lookup },

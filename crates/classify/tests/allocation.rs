@@ -24,7 +24,7 @@ fn allocations(policy: &CompiledPolicy, packets: &[(PacketKey, Known)]) -> usize
             for layer in 0..firewall.layers.len() {
                 std::hint::black_box(policy.evaluate_layer(layer, key, &known.knowledge()));
             }
-            std::hint::black_box((policy.destination_nat(key), policy.source_nat(key)));
+            std::hint::black_box((policy.destination_nat(key), policy.source_nat(key, key.dst)));
         }
         for rule_base in 0..firewall.rule_bases.len() as u32 {
             policy.first_match_batch(RuleBaseId(rule_base), &keys, &mut found);

@@ -45,7 +45,7 @@ fn answers(policy: &CompiledPolicy, key: &PacketKey, known: &Known) -> Answers {
             .map(|layer| policy.evaluate_layer(layer, key, &known.knowledge()))
             .collect(),
         destination_nat: policy.destination_nat(key),
-        source_nat: policy.source_nat(key),
+        source_nat: policy.source_nat(key, key.dst),
         first: rule_bases.map(|id| policy.first_match(id, key)).collect(),
     }
 }
@@ -69,7 +69,8 @@ fn first_translation(
     key: &PacketKey,
 ) -> NatLookup {
     let truth = |matches: &LinkedMatch| matches.header_truth(key, &firewall.schedules);
-    let mut live = table.rules.iter().enumerate().filter(|(_, rule)| !rule.disabled);
+    let live = table.rules.iter().enumerate().filter(|(_, rule)| !rule.disabled);
+    let mut live = live.filter(|(_, rule)| rule.translation.applies_to(key.dst));
     let sure = live.clone().find(|(_, rule)| truth(&rule.matches) == Truth::Yes);
     let rule = sure.map(|(index, _)| index);
     let doubtful = live

@@ -140,6 +140,18 @@ pub(crate) fn hexadecimal(bytes: &[u8]) -> String {
     bytes.iter().flat_map(|byte| [digit(byte >> 4), digit(byte & 15)]).collect()
 }
 
+/// That standard input is no more than one of the files a command reads.
+pub(crate) fn read_once<'a>(
+    paths: impl IntoIterator<Item = &'a (impl AsRef<Path> + ?Sized + 'a)>,
+) -> anyhow::Result<()> {
+    let read = paths.into_iter().filter(|path| path.as_ref() == Path::new("-")).count();
+    anyhow::ensure!(
+        read < 2,
+        "`-` is standard input, which can be read once: {read} of the files are called so"
+    );
+    Ok(())
+}
+
 /// The whole of a file, or of standard input for `-`.
 pub(crate) fn read_file(path: &Path) -> std::io::Result<Vec<u8>> {
     if path == Path::new("-") {

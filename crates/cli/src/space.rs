@@ -6,16 +6,37 @@ use anyhow::Context;
 use ipnet::IpNet;
 use parefeu_equivalence::{Family, Field, Pairing, ProtocolClass, Request};
 use parefeu_net::Protocol;
+use parefeu_policy::LinkedFirewall;
 use parefeu_policy::set::Ranges;
 
 use crate::args::{Budget, Headers};
 use crate::budget::limits;
 
+/// The zone an interface of either side lies in, by the interface's name.
+pub(crate) fn zone_of<'a>(sides: [&'a LinkedFirewall; 2], name: &str) -> Option<&'a str> {
+    let mut zones = sides.into_iter().filter_map(|side| {
+        let interface = &side.interfaces[side.interface_named(name)?.index()];
+        interface.zone.map(|zone| &*side.zones[zone.index()])
+    });
+    zones.next()
+}
+
+/// Why a place that has no name of its own in a comparison is none, and what to name instead.
+pub(crate) fn no_place(sides: [&LinkedFirewall; 2], name: &str) -> String {
+    match zone_of(sides, name) {
+        Some(zone) => format!(
+            "interface `{name}` lies in zone `{zone}`, and zones are compared as a whole: name \
+             `{zone}`"
+        ),
+        None => format!("neither side has a zone or interface `{name}`"),
+    }
+}
+
 /// The request the options stand for.
 pub(crate) fn request(
     headers: &Headers,
     budget: &Budget,
-    pairing: Pairing,
+    (pairing, sides): (Pairing, [&LinkedFirewall; 2]),
 ) -> anyhow::Result<Request> {
     let mut request = Request::all(pairing);
     let name = |name: &Option<String>| name.as_deref().map(Box::from);
@@ -25,7 +46,7 @@ pub(crate) fn request(
             let gates = [&request.pairing.old, &request.pairing.new];
             let mut names = gates.into_iter().flat_map(|side| &side.gates);
             let known = names.any(|gate| gate.name.as_deref() == Some(wanted));
-            anyhow::ensure!(known, "--{name}: neither side has a zone or interface `{wanted}`");
+            anyhow::ensure!(known, "--{name}: {}", no_place(sides, wanted));
         }
     }
     for (field, option, name) in

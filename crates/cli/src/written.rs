@@ -8,11 +8,11 @@ use anyhow::Context;
 use parefeu_equivalence::{Addresses, Scope, Wanted};
 use parefeu_net::Protocol;
 use parefeu_policy::set::Ranges;
-use parefeu_policy::{At, Diagnostics, Severity, Source, Sources, Span};
+use parefeu_policy::{At, Diagnostics, LinkedFirewall, Severity, Source, Sources, Span};
 use toml::de::{DeTable, DeValue};
 
 use crate::draw::Drawer;
-use crate::space::{address_range, bits, ports};
+use crate::space::{address_range, bits, no_place, ports};
 
 /// What names in a list may refer to.
 pub(crate) struct Known<'a> {
@@ -20,6 +20,8 @@ pub(crate) struct Known<'a> {
     pub(crate) places: Vec<&'a str>,
     /// Applications of either side.
     pub(crate) applications: Vec<&'a str>,
+    /// The firewalls.
+    pub(crate) sides: [&'a LinkedFirewall; 2],
 }
 
 /// The tables of a file's `[[key]]`, each read by `read`. All its problems are drawn.
@@ -153,9 +155,11 @@ impl Table<'_, '_> {
             Ok(range.as_slice().to_vec())
         };
         let (places, applications) = (&known.places, &known.applications);
+        let no_place = |name: &str| no_place(known.sides, name);
+        let no_application = |name: &str| format!("no side has an application `{name}`");
         let scope = Scope {
-            from: self.names("from", "zone or interface", places).unwrap_or_default(),
-            to: self.names("to", "zone or interface", places).unwrap_or_default(),
+            from: self.names("from", places, &no_place).unwrap_or_default(),
+            to: self.names("to", places, &no_place).unwrap_or_default(),
             src: self.addresses("source"),
             dst: self.addresses("destination"),
             protocols: self.ranges("protocol", protocol),
@@ -163,7 +167,7 @@ impl Table<'_, '_> {
             dst_ports: self.ranges("destination_port", port),
             icmp_types: self.ranges("icmp_type", octet),
             icmp_codes: self.ranges("icmp_code", octet),
-            applications: self.names("application", "application", applications),
+            applications: self.names("application", applications, &no_application),
         };
         let ports = scope.src_ports.is_some() || scope.dst_ports.is_some();
         if ports && (scope.icmp_types.is_some() || scope.icmp_codes.is_some()) {
@@ -173,12 +177,16 @@ impl Table<'_, '_> {
         scope
     }
 
-    fn names(&mut self, key: &'static str, kind: &str, known: &[&str]) -> Option<Vec<Box<str>>> {
+    fn names(
+        &mut self,
+        key: &'static str,
+        known: &[&str],
+        unknown: &dyn Fn(&str) -> String,
+    ) -> Option<Vec<Box<str>>> {
         let words = self.words(key)?;
         for word in &words {
             if !known.contains(&&*word.value) {
-                let message = format!("no side has a {kind} `{}`", word.value);
-                self.error("unknown-name", word.at, message);
+                self.error("unknown-name", word.at, unknown(&word.value));
             }
         }
         Some(words.into_iter().map(|word| word.value.into()).collect())

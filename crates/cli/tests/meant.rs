@@ -125,6 +125,7 @@ fn return_traffic_is_told_apart_and_counts() {
     for region in found {
         assert_eq!(region["direction"], "closed", "{region}");
         assert_eq!(region["refused"], "answers", "{region}");
+        assert_eq!(region["new"]["verdict"], "deny", "as the default refuses first packets");
         assert_eq!(region["destination_port"], serde_json::json!(["443"]), "{region}");
     }
     let text = folder.check(&["diff", "old.toml", "new.toml"], 1);
@@ -145,6 +146,7 @@ fn packets_are_told_by_their_state_and_count() {
     assert_eq!(states, ["related", "invalid"]);
     for region in found {
         assert_eq!(region["direction"], "opened", "{region}");
+        assert_eq!(region["old"]["verdict"], "deny", "as the default refuses first packets");
         assert_eq!(region["destination_port"], serde_json::json!(["443"]), "{region}");
     }
     let text = folder.check(&["diff", "old.toml", "new.toml"], 1);
@@ -159,6 +161,39 @@ fn packets_are_told_by_their_state_and_count() {
     let waivers = waivers.replace("source = \"10.0.0.0/24\"\n", "");
     let document = folder.write("waivers.toml", &waivers).diff(&WAIVERS, 0);
     assert_eq!(document["waivers"][0]["packets_by_state"], serde_json::json!([1, 2]));
+}
+
+#[test]
+fn names_that_stand_for_nothing_are_refused() {
+    let folder = Folder::new(&["allow tcp/22"], &["allow tcp/22"]);
+    let diff = ["diff", "old.toml", "new.toml"];
+    let unknown = folder.check(&[&diff[..], &["--assume", "old-own-1"]].concat(), 2);
+    assert!(unknown.contains("no assumption `old-own-1`: nothing has to be"), "{unknown}");
+    let asa = format!("behaviour = \"asa\"\n{}", firewall(&["allow tcp/22"]));
+    let folder = folder.write("asa.toml", &asa);
+    let mixed = ["diff", "asa.toml", "new.toml", "--assume", "nonsense"];
+    let unknown = folder.check(&mixed, 2);
+    assert!(unknown.contains("no assumption `nonsense` (there are: "), "{unknown}");
+    let unknown = folder.check(&["search", "old.toml", "--assume", "nonsense"], 2);
+    assert!(unknown.contains("no assumption `nonsense`"), "{unknown}");
+
+    let inside = folder.check(&[&diff[..], &["--from", "eth1"]].concat(), 2);
+    assert!(inside.contains("--from: interface `eth1` lies in zone `in`"), "{inside}");
+    let other = folder.check(&[&diff[..], &["--to", "eth9"]].concat(), 2);
+    assert!(other.contains("--to: neither side has a zone or interface `eth9`"), "{other}");
+    let waivers = waiver(22, VALID).replace("from = \"in\"", "from = \"eth1\"");
+    let folder = folder.write("waivers.toml", &waivers);
+    let inside = folder.check(&[&diff[..], &WAIVERS].concat(), 2);
+    assert!(inside.contains("interface `eth1` lies in zone `in`"), "{inside}");
+}
+
+#[test]
+fn standard_input_is_read_once() {
+    let folder = Folder::new(&[], &[]);
+    let told = "standard input, which can be read once";
+    assert!(folder.check(&["diff", "-", "-"], 2).contains(told));
+    assert!(folder.check(&["diff", "-", "new.toml", "-r", "-"], 2).contains(told));
+    assert!(folder.check(&["verify", "-", "old.toml", "-"], 2).contains(told));
 }
 
 #[test]
@@ -223,7 +258,7 @@ fn what_must_be_allowed_has_to_be_served() {
     assert_eq!(intent["old"]["standing"], "held", "{intent:#}");
     assert_eq!(intent["new"]["standing"], "broken", "its answers have no rule");
     let flow = &intent["new"]["regions"][0];
-    assert_eq!((&flow["refused"], &flow["verdict"]), (&"answers".into(), &"drop".into()));
+    assert_eq!((&flow["refused"], &flow["verdict"]), (&"answers".into(), &"deny".into()));
     let text = folder.check(&["diff", "old.toml", "new.toml", "--intent", "intents.toml"], 1);
     assert!(text.contains("answers refused"), "{text}");
 }

@@ -64,7 +64,7 @@ pub(crate) fn open_route(policy: &CompiledPolicy, key: &PacketKey) -> OpenRoute 
             PacketKey { dst: dst_chosen.address, dst_port: dst_chosen.port, ..routed }
         }
     };
-    let src_lookup = policy.source_nat(&compared);
+    let src_lookup = policy.source_nat(&compared, dst_chosen.address);
     let egress = firewall.address_of(routed.egress, dst_chosen.address);
     let given = Circumstances { client: key.src, like: dst_chosen.address, egress };
     let new_src =

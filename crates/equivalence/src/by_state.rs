@@ -63,20 +63,21 @@ impl PacketState {
     /// The state of a finding; `None` of one that is of first packets.
     pub fn of(finding: &Finding) -> Option<Self> {
         let outcomes = [&finding.old.outcome, &finding.new.outcome];
-        let refuses = |state: &Self| {
-            outcomes.iter().any(|it| matches!(it, Outcome::Deny(how) if **how == *state.refusal()))
-        };
-        Self::ALL.into_iter().find(refuses)
+        let refused = outcomes.into_iter().find_map(|outcome| match outcome {
+            Outcome::Deny(how) => how.split_once(' '),
+            _ => None,
+        });
+        Self::ALL.into_iter().find(|state| refused.is_some_and(|(_, it)| it == state.refused()))
     }
 
-    /// How packets of the state are refused, by whatever rule.
-    const fn refusal(self) -> &'static str {
+    /// What is refused, behind the word for how.
+    const fn refused(self) -> &'static str {
         match self {
-            Self::Related => "drop related packets",
-            Self::Invalid => "drop invalid packets",
-            Self::Untracked => "drop untracked packets",
-            Self::FlaggedSyn => "drop SYN with further flags",
-            Self::MidStream => "drop packets in mid-stream",
+            Self::Related => "related packets",
+            Self::Invalid => "invalid packets",
+            Self::Untracked => "untracked packets",
+            Self::FlaggedSyn => "SYN with further flags",
+            Self::MidStream => "packets in mid-stream",
         }
     }
 
@@ -302,7 +303,10 @@ fn one_case(
     for outcome in &mut problem.outcomes {
         *outcome = match outcome {
             Outcome::Allow(_) => Outcome::Allow(Translate::default()),
-            Outcome::Deny(_) => Outcome::Deny(state.refusal().into()),
+            Outcome::Deny(how) => {
+                let how = how.split(' ').next().unwrap_or("drop");
+                Outcome::Deny(format!("{how} {}", state.refused()).into())
+            }
             Outcome::Outside | Outcome::Recorded(_) => Outcome::Outside,
         };
     }

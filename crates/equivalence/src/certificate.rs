@@ -202,8 +202,9 @@ fn places(request: &Request, firewalls: [&LinkedFirewall; 2]) -> (Vec<String>, V
         let gates = [&pairing.old.gates, &pairing.new.gates][side];
         for (at, gate) in gates.iter().enumerate() {
             let paired = pairing.pairs.iter().any(|pair| [pair.old, pair.new][side] == at);
-            // No packet enters a zone without interfaces where others have some.
-            let bare = firewalls[side].interfaces.is_empty();
+            // No packet enters a zone without interfaces where some interface is in use.
+            let mut all = gates.iter().flat_map(|gate| &gate.places);
+            let bare = all.all(|place| place.interface.is_none());
             let enters = |it: &&Place| bare || it.interface.is_some();
             for it in gate.places.iter().filter(enters).filter(|_| !paired) {
                 alone.push(format!("alone {name} {}", place((*it, firewalls[side]))));
@@ -387,7 +388,12 @@ fn place((place, firewall): (Place, &LinkedFirewall)) -> String {
             Some(interface) => format!("interface {}", quoted(&interface.name)),
             None => "unnamed".to_owned(),
         },
-        (None, Some(zone)) => format!("zone {}", quoted(&firewall.zones[zone.index()])),
+        (None, Some(zone)) => match firewall.zones.get(zone.index()) {
+            Some(name) => format!("zone {}", quoted(name)),
+            // Two stand for those of a firewall that names none.
+            None if zone.index() == 0 => "some-zone".to_owned(),
+            None => "another-zone".to_owned(),
+        },
         (None, None) => "any".to_owned(),
     }
 }

@@ -3,11 +3,9 @@
 use std::collections::BTreeMap;
 
 use parefeu_policy::set::{IdSet, Ranges};
-use parefeu_policy::{
-    LinkedAddresses, LinkedFirewall, LinkedMatch, LinkedTranslation, ZoneRelation,
-};
+use parefeu_policy::{LinkedFirewall, LinkedMatch, LinkedTranslation, ZoneRelation};
 
-use crate::flatten::{Family, Passage, Place, ways};
+use crate::flatten::{Family, Passage, Place, possible, ways};
 use crate::gate::{Gate, Gates, matches};
 use crate::pairing::{Pair, Pairing};
 use crate::problem::Side;
@@ -80,18 +78,8 @@ fn parts(
 pub(crate) fn translated(firewall: &LinkedFirewall, family: Family) -> Ranges {
     let rules = firewall.destination_nat.rules.iter();
     let rules = rules.filter(|rule| !rule.disabled && rule.translation != LinkedTranslation::Keep);
-    let ranges = rules.flat_map(|rule| {
-        let LinkedAddresses { set, atoms, negated } = &rule.matches.dst;
-        let v4 = set.v4_ranges().iter().map(|&(first, last)| (first.into(), last.into()));
-        match family {
-            _ if *negated || !atoms.is_empty() || !set.masked().is_empty() => {
-                vec![(0, family.last())]
-            }
-            Family::V4 => v4.collect(),
-            Family::V6 => set.v6_ranges().to_vec(),
-        }
-    });
-    ranges.collect()
+    let ranges = rules.map(|rule| possible(&rule.matches.dst, family));
+    ranges.flat_map(|set| set.as_slice().to_vec()).collect()
 }
 
 /// Every way of a family through both firewalls, of those that leave by a place called `to` where

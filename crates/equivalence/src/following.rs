@@ -19,7 +19,7 @@ use crate::accept::Terms;
 use crate::compare::{Answer, Compared, Part, Request, Unproved, parts};
 use crate::confirm;
 use crate::finding::{Finding, told};
-use crate::flatten::{Case, Family, NotFlattened, Obstacle, flatten_supposing};
+use crate::flatten::{Case, Family, NotFlattened, Obstacle, flatten_supposing, refusal};
 use crate::flows::{Ends, Found, Search, Wanted, cases};
 use crate::pairing::Pairing;
 use crate::parallel::map_each;
@@ -137,10 +137,10 @@ fn one_case(
 fn what_follows(outcome: &Outcome) -> Outcome {
     match outcome {
         Outcome::Allow(_) => Outcome::Allow(Translate::default()),
-        Outcome::Deny(how) => match Phase::ALL.into_iter().find(|it| *it.refusal() == **how) {
-            Some(phase) => Outcome::Deny(phase.refused().into()),
-            None => Outcome::Outside,
-        },
+        Outcome::Deny(how) => {
+            let mut refused = Phase::ALL.into_iter().filter_map(|phase| phase.refused(how));
+            refused.next().map_or(Outcome::Outside, Outcome::Deny)
+        }
         Outcome::Outside | Outcome::Recorded(_) => Outcome::Outside,
     }
 }
@@ -162,28 +162,43 @@ enum Phase {
 impl Phase {
     const ALL: [Self; 2] = [Self::Later, Self::Answers];
 
-    /// The action by which layers of this phase refuse; those of the first packet drop.
-    const fn refusing(self) -> LinkedAction {
+    /// The actions by which layers of this phase refuse, for rules and defaults that deny, drop
+    /// and reset; those of the first packet drop.
+    const fn refusals(self) -> [LinkedAction; 3] {
         match self {
-            Self::Later => LinkedAction::Deny,
-            Self::Answers => LinkedAction::Reset(ResetSide::Client),
+            Self::Later => [
+                LinkedAction::Deny,
+                LinkedAction::Reset(ResetSide::Both),
+                LinkedAction::Reset(ResetSide::Server),
+            ],
+            Self::Answers => [
+                LinkedAction::Reset(ResetSide::Client),
+                LinkedAction::Reset(ResetSide::Sender),
+                LinkedAction::Reset(ResetSide::SenderByIcmp),
+            ],
         }
     }
 
-    /// What writing out calls that action.
-    const fn refusal(self) -> &'static str {
-        match self {
-            Self::Later => "deny",
-            Self::Answers => "reset client",
+    /// An action, refusing as layers of this phase do.
+    const fn refusing(self, action: LinkedAction) -> LinkedAction {
+        let [deny, drop, reset] = self.refusals();
+        match action {
+            LinkedAction::Deny => deny,
+            LinkedAction::Drop => drop,
+            LinkedAction::Reset(_) => reset,
+            action => action,
         }
     }
 
-    /// What reports call it.
-    const fn refused(self) -> &'static str {
-        match self {
-            Self::Later => "drop later packets",
-            Self::Answers => "drop answers",
-        }
+    /// What reports call what is refused so, if layers of this phase refuse so.
+    fn refused(self, how: &str) -> Option<Box<str>> {
+        let words = ["deny", "drop", "reset"];
+        let mut known = self.refusals().into_iter().zip(words);
+        let (_, word) = known.find(|(action, _)| *refusal(*action) == *how)?;
+        Some(match self {
+            Self::Later => format!("{word} later packets").into(),
+            Self::Answers => format!("{word} answers").into(),
+        })
     }
 }
 
@@ -207,7 +222,9 @@ impl Unfolded {
         let defaults = all.layers.iter_mut().map(|layer| &mut layer.default);
         let ends = all.rule_bases.iter_mut().filter_map(|it| it.default.as_mut());
         for action in actions.chain(defaults).chain(ends) {
-            *action = refusing(*action, LinkedAction::Drop);
+            if is_refusal(*action) {
+                *action = LinkedAction::Drop;
+            }
         }
         for phase in Phase::ALL.into_iter().filter(|_| asks(firewall, None)) {
             found.append(firewall, phase);
@@ -222,7 +239,7 @@ impl Unfolded {
         let (first_rule, first_base) = (firewall.rules.len() as u32, firewall.rule_bases.len());
         let moved = |action: LinkedAction| {
             let to = |id: RuleBaseId| RuleBaseId(id.0 + first_base as u32);
-            match refusing(action, phase.refusing()) {
+            match phase.refusing(action) {
                 LinkedAction::Jump(id) => LinkedAction::Jump(to(id)),
                 LinkedAction::Goto(id) => LinkedAction::Goto(to(id)),
                 action => action,
@@ -274,12 +291,8 @@ const fn beyond(sees: Sees) -> Sees {
     }
 }
 
-/// An action, refusing in this one way.
-const fn refusing(action: LinkedAction, how: LinkedAction) -> LinkedAction {
-    match action {
-        LinkedAction::Deny | LinkedAction::Drop | LinkedAction::Reset(_) => how,
-        action => action,
-    }
+const fn is_refusal(action: LinkedAction) -> bool {
+    matches!(action, LinkedAction::Deny | LinkedAction::Drop | LinkedAction::Reset(_))
 }
 
 /// Whether a firewall asks its rules about what follows, of one family or of either, and may

@@ -73,6 +73,16 @@ impl LinkedTranslation {
         Some(Translated { endpoint: Endpoint { address, port }, port_is_allocated })
     }
 
+    /// Whether it is a translation for packets of the family of `like`, which the translated
+    /// address is to have: a pool without any such address is none.
+    pub fn applies_to(&self, like: IpAddr) -> bool {
+        match self {
+            Self::Pool { to, .. } if like.is_ipv4() => !to.v4_ranges().is_empty(),
+            Self::Pool { to, .. } => !to.v6_ranges().is_empty(),
+            _ => true,
+        }
+    }
+
     /// The pool address a session uses: the same one for the same client, wherever it goes
     /// ("paired" pooling, RFC 4787 REQ-2), spread by a fixed hash. `None` for a pool without an
     /// address of the family of `like`.

@@ -48,7 +48,8 @@ pub fn judge(firewall: &LinkedFirewall, key: &PacketKey, known: &Knowledge<'_>) 
     let arrived = key;
 
     let before = routed(firewall, arrived, arrived.dst);
-    let (destination_nat, doubtful_dst) = first_nat(firewall, &firewall.destination_nat, &before);
+    let (destination_nat, doubtful_dst) =
+        first_nat(firewall, &firewall.destination_nat, (&before, key.dst));
     let dst = Endpoint { address: key.dst, port: key.dst_port };
     let given = Circumstances { client: key.src, like: key.dst, egress: None };
     let new_dst = destination_nat.map(|(_, rule)| rule.translation.apply(dst, given));
@@ -60,7 +61,8 @@ pub fn judge(firewall: &LinkedFirewall, key: &PacketKey, known: &Knowledge<'_>) 
         Sees::Original => before,
         Sees::Translated => translated_dst,
     };
-    let (source_nat, doubtful_src) = first_nat(firewall, &firewall.source_nat, &seen_by_source_nat);
+    let compared = (&seen_by_source_nat, dst_chosen.address);
+    let (source_nat, doubtful_src) = first_nat(firewall, &firewall.source_nat, compared);
     let src = Endpoint { address: key.src, port: key.src_port };
     let egress = firewall.address_of(key.egress, dst_chosen.address);
     let given = Circumstances { client: key.src, like: dst_chosen.address, egress };
@@ -267,16 +269,18 @@ fn routed(firewall: &LinkedFirewall, key: PacketKey, address: IpAddr) -> PacketK
     PacketKey { egress, to: key.to.or(egress.and_then(|id| firewall.zone_of(id))), ..key }
 }
 
-/// The first translation rule whose headers surely match, and the first above it that may match.
+/// The first translation rule for packets of the family of `like` whose headers surely match, and
+/// the first above it that may match.
 fn first_nat<'a>(
     firewall: &LinkedFirewall,
     table: &'a LinkedNatTable,
-    key: &PacketKey,
+    (key, like): (&PacketKey, IpAddr),
 ) -> (Option<(usize, &'a LinkedNatRule)>, Option<Span>) {
     let mut doubtful = None;
     let is_alone = firewall.behaviour.judges_alone(key.state);
     let rules = table.rules.iter().enumerate();
-    for (index, rule) in rules.filter(|(_, rule)| !rule.disabled && !is_alone) {
+    let rules = rules.filter(|(_, rule)| !rule.disabled && !is_alone);
+    for (index, rule) in rules.filter(|(_, rule)| rule.translation.applies_to(like)) {
         match rule.matches.header_truth(key, &firewall.schedules) {
             Truth::No => {}
             Truth::Maybe(_) => doubtful = doubtful.or(Some(rule.at)),

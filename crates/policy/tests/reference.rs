@@ -571,6 +571,30 @@ fn a_translation_to_something_unknown_is_doubtful_where_it_is_compared() {
     }
 }
 
+/// S4.1: a pool translates packets of the families it has addresses of, and no others.
+#[test]
+fn a_pool_without_an_address_of_the_family_is_no_translation() {
+    let tables = |table: &str| {
+        format!(
+            "[[{table}]]\nname = \"four\"\ntranslation = {{ pool = [\"192.0.2.7\"] }}\n\
+             [[{table}]]\nname = \"six\"\ntranslation = {{ pool = [\"2001:db8:7::7\"] }}\n"
+        )
+    };
+    let (source, destination) = (tables("source_nat"), tables("destination_nat"));
+    for (text, src, dst, expected) in [
+        (&source, "10.0.0.1", "10.0.1.1", "tcp 192.0.2.7:9 > 10.0.1.1:80"),
+        (&source, "2001:db8::1", "2001:db8::2", "tcp [2001:db8:7::7]:9 > [2001:db8::2]:80"),
+        (&destination, "10.0.0.1", "10.0.1.1", "tcp 10.0.0.1:9 > 192.0.2.7:80"),
+        (&destination, "2001:db8::1", "2001:db8::2", "tcp [2001:db8::1]:9 > [2001:db8:7::7]:80"),
+    ] {
+        let firewall = firewall(text);
+        let key = packet(&firewall, &["tcp", &format!("{src}@9"), &format!("{dst}@80")]);
+        let judged = reference::judge(&firewall, &key, &Knowledge::NOTHING);
+        assert_eq!(judged.translated.to_string(), expected);
+        assert!(judged.doubtful_nat.is_none() && !judged.session_chooses, "{text}");
+    }
+}
+
 /// S4.3
 #[test]
 fn a_client_has_one_address_of_a_pool_wherever_it_goes() {

@@ -53,7 +53,8 @@ pub fn diff_table(report: &DiffReport<'_>, width: u16) -> String {
     if !report.not_modelled.is_empty() {
         let _ = writeln!(text, "not modelled:");
         for it in report.not_modelled.iter().take(20) {
-            let _ = writeln!(text, "  {}:{}: {}", it.file, it.line, it.text);
+            let line = if it.line > 0 { format!(":{}", it.line) } else { String::new() };
+            let _ = writeln!(text, "  {}{line}: {}", it.file, it.text);
         }
         if let more @ 1.. = report.not_modelled.len().saturating_sub(20) {
             let _ = writeln!(text, "  and {more} more");

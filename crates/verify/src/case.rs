@@ -1,15 +1,16 @@
 //! The cases of a certificate, and whether together they are all packets.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use parefeu_policy::set::IdSet;
 use parefeu_policy::{InterfaceId, LinkedFirewall, LinkedMatch, ZoneId, ZoneRelation};
 
 use crate::header::Header;
-use crate::place::{Name, Passage, Place, unnamed};
-use crate::ranges::{Range, Ranges, both, joined, others};
+use crate::leaving::{Granted, Leaving};
+use crate::place::{Name, Nameless, Passage, Place, unnamed};
+use crate::ranges::{Range, Ranges, joined, others};
 use crate::rejection::{Rejection, Why};
-use crate::rule::ways;
+use crate::rule::compares_way;
 use crate::space::{Class, DST, Dim, Family, Region, Space};
 use crate::text::{Lines, Words};
 
@@ -110,7 +111,7 @@ pub(crate) fn read_within(
 pub(crate) struct Covered(BTreeMap<(Family, Class, [Name; 2]), Vec<Limited>>);
 
 /// Where the packets of a case leave either firewall, and their destinations.
-type Limited = ([Name; 2], Ranges);
+pub(crate) type Limited = ([Name; 2], Ranges);
 
 impl Covered {
     /// Notes a case and the packets it is about. One that is limited otherwise than by destination
@@ -126,16 +127,16 @@ impl Covered {
         }
     }
 
-    /// Whether every packet that can enter either firewall is in a case, and how many places there
-    /// are of whose packets nothing is said.
+    /// Whether every packet that can enter either firewall is in a case, and what that leaves out
+    /// or rests on.
     pub(crate) fn check(
         &self,
         firewalls: [&LinkedFirewall; 2],
         header: &Header,
-    ) -> Result<u64, Why> {
+    ) -> Result<Coverage, Why> {
         let pairs = &header.pairs;
         let places = firewalls.map(Places::new);
-        let mut left_out = 0;
+        let (mut left_out, mut rests_on) = (0, BTreeSet::new());
         for (side, places) in places.iter().enumerate() {
             let resolved = |names: &mut dyn Iterator<Item = &Name>| {
                 names.map(|name| name.resolve(firewalls[side])).collect::<Result<Vec<_>, _>>()
@@ -154,14 +155,18 @@ impl Covered {
                 }
             }
         }
-        for pair in pairs {
-            for (family, class) in Family::ALL
-                .into_iter()
-                .flat_map(|family| Class::ALL.into_iter().map(move |class| (family, class)))
-            {
+        // What is taken for granted depends on routes, whoever of those that share them enters.
+        let mut seen = BTreeSet::new();
+        for (pair, family) in
+            pairs.iter().flat_map(|pair| Family::ALL.into_iter().map(move |family| (pair, family)))
+        {
+            let leaving = Leaving::new((firewalls, &places), pairs, (pair, family))?;
+            if seen.insert((family, leaving.routers)) {
+                rests_on.extend(leaving.rests_on()?);
+            }
+            for class in Class::ALL {
                 let cases = self.0.get(&(family, class, pair.clone()));
-                let cases = cases.map(Vec::as_slice).unwrap_or_default();
-                let found = covered(cases, (firewalls, &places), pairs, (pair, family))?;
+                let found = leaving.covered(cases.map(Vec::as_slice).unwrap_or_default())?;
                 if let Some(&(first, last)) = others(&found, family.last()).first() {
                     let [first, last] = [first, last].map(|at| crate::rule::address(at, family));
                     let (class, family) = (class.name(), family.name());
@@ -173,75 +178,35 @@ impl Covered {
                 }
             }
         }
-        Ok(left_out)
+        Ok(Coverage { left_out, rests_on })
     }
 }
 
-/// The destinations to which every packet is in a case, wherever it leaves.
-fn covered(
-    cases: &[Limited],
-    (firewalls, places): ([&LinkedFirewall; 2], &[Places<'_>; 2]),
-    pairs: &[[Name; 2]],
-    (pair, family): (&[Name; 2], Family),
-) -> Result<Ranges, Why> {
-    let to = |leaves: &[Name; 2]| {
-        let those = cases.iter().filter(|(known, _)| known == leaves);
-        joined(those.flat_map(|(_, to)| to.to_vec()))
-    };
-    let only = |side: usize, name: &Name| {
-        let mut leaves = [Name::Any, Name::Any];
-        leaves[side] = name.clone();
-        leaves
-    };
-    // Every way out is stated: on one side, or on both as they stand for each other.
-    let every = |outs: &mut dyn Iterator<Item = [Name; 2]>| {
-        let sets = outs.map(|out| to(&out));
-        sets.reduce(|all, these| both(&all, &these).into()).unwrap_or_else(|| joined([]))
-    };
-    let sides = [0, 1];
-    let mut found: Vec<Range> = every(&mut pairs.iter().cloned()).to_vec();
-    for stated in sides {
-        found.extend_from_slice(&every(&mut pairs.iter().map(|out| only(stated, &out[stated]))));
-    }
-    // Where routes tell the way out on both sides, nothing is left to state.
-    found.extend_from_slice(&to(&[Name::Any, Name::Any]));
-    // Where they tell it on one side, it is stated on the other as all that stands for it. What is
-    // translated leaves by the route to where it goes then.
-    for routed in sides {
-        if firewalls[routed].destination_nat.rules.iter().any(|rule| !rule.disabled) {
-            continue;
-        }
-        let stated = 1 - routed;
-        let enters = pair[routed].resolve(firewalls[routed])?;
-        let ways = ways(firewalls[routed], Passage { enters, leaves: None }, family);
-        for ((egress, zone), destinations) in ways.iter().filter(|((way, _), _)| way.is_some()) {
-            let way = Place { interface: *egress, zone: *zone };
-            let mut outs = Vec::new();
-            for out in pairs {
-                let named = out[routed].resolve(firewalls[routed])?;
-                if out[routed] != Name::Any && places[routed].stands_for(named, way) {
-                    outs.push(only(stated, &out[stated]));
-                }
-            }
-            found.extend(both(&every(&mut outs.into_iter()), destinations));
-        }
-    }
-    Ok(joined(found))
+/// What cases that together are all packets leave out, and what they take for granted.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub(crate) struct Coverage {
+    /// How many places there are of whose packets nothing is said.
+    pub(crate) left_out: u64,
+    /// What is taken for granted of where packets leave.
+    pub(crate) rests_on: BTreeSet<Granted>,
 }
 
 /// The places of a firewall.
-struct Places<'a> {
+pub(crate) struct Places<'a> {
     firewall: &'a LinkedFirewall,
     /// Those where packets enter it, with their names.
     all: Vec<(Place, String)>,
     /// Whether a rule compares an interface, and whether one compares a zone.
     compares: [bool; 2],
+    /// Whether a rule compares where packets leave.
+    pub(crate) compares_leaving: bool,
 }
 
 impl<'a> Places<'a> {
-    /// Packets enter by interfaces; where a configuration tells none, by zones; where it tells
-    /// neither, without either. Where interfaces are known from rules alone, there may be more; and
-    /// where there are zones, what has no zone, no address and no rule is not in use.
+    /// Packets enter by interfaces; where a configuration tells none that is in use, by zones;
+    /// where it tells neither, without either. Where interfaces are known from rules alone, there
+    /// may be more; and where there are zones, what has no zone, no address and no rule is not in
+    /// use.
     fn new(firewall: &'a LinkedFirewall) -> Self {
         let rules = firewall.rules.iter().filter(|rule| !rule.disabled).map(|rule| &rule.matches);
         let tables = [&firewall.source_nat, &firewall.destination_nat];
@@ -265,13 +230,16 @@ impl<'a> Places<'a> {
             let place = Place { interface: Some(unnamed(firewall)), zone: None };
             all.push((place, "an unnamed interface".to_owned()));
         }
-        if firewall.interfaces.is_empty() {
+        if all.is_empty() {
             all.extend((0..).zip(&firewall.zones).map(|(id, zone)| {
                 let place = Place { interface: None, zone: Some(ZoneId(id)) };
                 (place, format!("zone `{zone}`"))
             }));
         }
-        if all.is_empty() {
+        if all.is_empty() && rules.iter().any(|it| it.relation != ZoneRelation::Any) {
+            let both = Nameless::BOTH.map(|zone| (zone.place(), zone.text().to_owned()));
+            all.extend(both);
+        } else if all.is_empty() {
             all.push((Place::default(), "any place".to_owned()));
         }
         let by_interface = |it: &&LinkedMatch| !it.ingress.is_any() || !it.egress.is_any();
@@ -279,16 +247,20 @@ impl<'a> Places<'a> {
             !it.from.is_any() || !it.to.is_any() || it.relation != ZoneRelation::Any
         };
         let compares = [rules.iter().any(by_interface), rules.iter().any(by_zone)];
-        Self { firewall, all, compares }
+        let compares_leaving = rules.iter().any(|it| compares_way(it));
+        Self { firewall, all, compares, compares_leaving }
+    }
+
+    /// Whether packets enter there.
+    pub(crate) fn holds(&self, place: Place) -> bool {
+        self.all.iter().any(|(known, _)| *known == place)
     }
 
     /// Whether what is said of packets at one place, which is perhaps stated by half, holds for
     /// those at another one.
-    fn stands_for(&self, named: Place, place: Place) -> bool {
+    pub(crate) fn stands_for(&self, named: Place, place: Place) -> bool {
         let [by_interface, by_zone] = self.compares;
-        let has_own_routes = place.interface.is_some_and(|id| {
-            self.firewall.interfaces.get(id.index()).is_some_and(|it| it.router != 0)
-        });
+        let has_own_routes = place.router(self.firewall) != 0;
         let interface = match named.interface {
             Some(named) => Some(named) == place.interface,
             None => place.interface.is_none() || !by_interface && !has_own_routes,

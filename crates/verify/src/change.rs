@@ -192,7 +192,8 @@ fn changes(
                 let port = port_change(port, space.class);
                 everywhere(Some(Change { address, port }))
             }
-            None => untold("an address of a pool that has none of the family"),
+            // Such a rule translates no packet of the family.
+            None => Vec::new(),
         },
         (LinkedTranslation::Embedded(_), _) => everywhere(None),
         (LinkedTranslation::EgressInterface, None) => untold("the address of the way out"),

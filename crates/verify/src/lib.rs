@@ -29,6 +29,7 @@ mod change;
 mod course;
 mod header;
 mod leaf;
+mod leaving;
 mod place;
 mod ranges;
 mod rejection;
@@ -45,7 +46,7 @@ use parefeu_policy::{Diagnostics, LinkedFirewall};
 use sha2::{Digest, Sha256};
 
 use assumed::Missing;
-use case::{Case, Covered};
+use case::{Case, Coverage, Covered};
 use header::{File, Header};
 use leaf::Judge;
 use ranges::both;
@@ -115,8 +116,10 @@ pub fn verify(
     for ((file, input), side) in header.files.iter().zip(inputs).zip(["old", "new"]) {
         check_file(file, input, side).map_err(|why| Rejection { line: file.line, why })?;
     }
-    if let Some(name) = assumed::unread(inputs).into_iter().find(|name| !header.assumes(name)) {
-        return Err(Rejection::whole(Why::NotAssumed(name)));
+    let unread = assumed::unread(inputs);
+    if let Some(name) = unread.iter().find(|name| !header.assumes(name)) {
+        let (name, because) = (name.clone(), "a line that is not modelled may matter");
+        return Err(Rejection::whole(Why::NotAssumed { name, because }));
     }
     let firewalls = inputs.map(|input| input.firewall);
     let mut checked = Checked {
@@ -133,7 +136,15 @@ pub fn verify(
         cases += 1;
     }
     let Checked { covered, leaves, left, .. } = checked;
-    let left_out = covered.check(firewalls, &header).map_err(Rejection::whole)?;
+    let Coverage { left_out, rests_on } =
+        covered.check(firewalls, &header).map_err(Rejection::whole)?;
+    for granted in rests_on {
+        let name = granted.names(firewalls).find(|name| !unread.contains(name));
+        if let Some(name) = name.filter(|name| !header.assumes(name)) {
+            let because = granted.because();
+            return Err(Rejection::whole(Why::NotAssumed { name, because }));
+        }
+    }
     check_verdict(&header, &leaves, left_out).map_err(Rejection::whole)?;
     let pairs = header.pairs.iter().map(|pair| pair.each_ref().map(place::Name::text));
     let [old, new] = header.files;

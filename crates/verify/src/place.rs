@@ -14,6 +14,36 @@ pub(crate) enum Name {
     Zone(String),
     /// An interface the configuration does not name.
     Unnamed,
+    /// One of two zones of a firewall that names none, and whose rules ask whether packets stay in
+    /// theirs.
+    Nameless(Nameless),
+}
+
+/// A zone that stands for any, and another one: two are enough to tell traffic within a zone from
+/// traffic between zones.
+#[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
+pub(crate) enum Nameless {
+    Some,
+    Another,
+}
+
+impl Nameless {
+    pub(crate) const BOTH: [Self; 2] = [Self::Some, Self::Another];
+
+    pub(crate) const fn place(self) -> Place {
+        let zone = match self {
+            Self::Some => ZoneId(0),
+            Self::Another => ZoneId(1),
+        };
+        Place { interface: None, zone: Some(zone) }
+    }
+
+    pub(crate) const fn text(self) -> &'static str {
+        match self {
+            Self::Some => "some zone",
+            Self::Another => "another zone",
+        }
+    }
 }
 
 /// The same, as the firewall numbers it.
@@ -37,6 +67,12 @@ impl Place {
         let zone = self.zone.or_else(|| self.interface.and_then(|id| firewall.zone_of(id)));
         Self { zone, ..self }
     }
+
+    /// The routing table of what enters there.
+    pub(crate) fn router(self, firewall: &LinkedFirewall) -> u32 {
+        let interface = self.interface.and_then(|id| firewall.interfaces.get(id.index()));
+        interface.map_or(0, |interface| interface.router)
+    }
 }
 
 impl Name {
@@ -47,7 +83,9 @@ impl Name {
             "interface" => words.quoted().map(Self::Interface),
             "zone" => words.quoted().map(Self::Zone),
             "unnamed" => Ok(Self::Unnamed),
-            _ => Err(words.wrong("`any`, `interface`, `zone` or `unnamed`")),
+            "some-zone" => Ok(Self::Nameless(Nameless::Some)),
+            "another-zone" => Ok(Self::Nameless(Nameless::Another)),
+            _ => Err(words.wrong("a place")),
         }
     }
 
@@ -66,6 +104,8 @@ impl Name {
                 let zone = firewall.zone_named(name).ok_or_else(unknown)?;
                 Place { interface: None, zone: Some(zone) }
             }
+            Self::Nameless(_) if !firewall.zones.is_empty() => return Err(unknown()),
+            Self::Nameless(zone) => zone.place(),
         })
     }
 
@@ -76,6 +116,7 @@ impl Name {
             Self::Interface(name) => format!("interface `{name}`"),
             Self::Zone(name) => format!("zone `{name}`"),
             Self::Unnamed => "an unnamed interface".to_owned(),
+            Self::Nameless(zone) => zone.text().to_owned(),
         }
     }
 }

@@ -130,9 +130,14 @@ pub enum Why {
     /// The leaves do not add up to the verdict.
     #[error("the verdict is not what the cases come to: {0}")]
     Verdict(&'static str),
-    /// Lines that are not modelled, and of which nothing is assumed.
-    #[error("it has to assume `{0}`: a line that is not modelled may matter")]
-    NotAssumed(String),
+    /// Something it rests on and does not assume.
+    #[error("it has to assume `{name}`: {because}")]
+    NotAssumed {
+        /// What the assumption is called.
+        name: String,
+        /// Why it has to be assumed.
+        because: &'static str,
+    },
     /// An equality is assumed where the packets do not rest on what is missing.
     #[error("`{0}` is not about the packets of this box")]
     NotExcused(String),

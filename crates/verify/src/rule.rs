@@ -230,7 +230,7 @@ impl<'a> Reader<'a> {
         wanted: &LinkedAddresses,
         space: &mut Space,
     ) -> Option<Vec<Product>> {
-        let set = ranges(&wanted.set, space.family)?;
+        let set = addresses(&wanted.set, space.family)?;
         let last = space.last(dim);
         let atoms = &wanted.atoms;
         if wanted.negated {
@@ -256,10 +256,7 @@ impl<'a> Reader<'a> {
         doubt: Option<Doubt>,
         seen: &Seen,
     ) -> Vec<Piece> {
-        let compares_way = !matches.egress.is_any()
-            || !matches.to.is_any()
-            || matches.relation != ZoneRelation::Any;
-        if !compares_way {
+        if !compares_way(matches) {
             return products.iter().map(|product| (product.clone(), doubt)).collect();
         }
         let (mut sure, mut open) = (Vec::new(), Vec::new());
@@ -299,6 +296,12 @@ impl<'a> Reader<'a> {
         }
         answers.iter().all(Option::is_some).then_some(true)
     }
+}
+
+/// Whether a rule compares where packets leave.
+pub(crate) fn compares_way(matches: &LinkedMatch) -> bool {
+    let is_any = matches.egress.is_any() && matches.to.is_any();
+    !is_any || matches.relation != ZoneRelation::Any
 }
 
 /// Every packet that is in a product of either list.
@@ -347,7 +350,7 @@ fn listed(set: &IdSet, id: Option<u32>) -> Option<bool> {
 }
 
 /// The addresses of a family; `None` where masks have too many holes.
-fn ranges(set: &AddressSet, family: Family) -> Option<Ranges> {
+pub(crate) fn addresses(set: &AddressSet, family: Family) -> Option<Ranges> {
     if family == Family::V6 {
         return Some(joined(set.v6_ranges().iter().copied()));
     }

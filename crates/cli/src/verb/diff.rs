@@ -29,9 +29,10 @@ use serde_json::Value;
 use crate::Status;
 use crate::args::{Diff, Format, Global, Language, Reading};
 use crate::draw::{Drawer, terminal_width};
-use crate::load::{Loaded, load};
+use crate::load::{Loaded, load, read_once};
 use crate::output::Sink;
 use crate::space::request;
+use crate::verb::assumed::known_assumptions;
 use crate::verb::diff::exact::{Answered, Lists};
 use crate::verb::traffic::{Frames, engine_config, ingress_choice};
 use crate::witnesses::WitnessFile;
@@ -42,6 +43,7 @@ const FORMATS: [Format; 6] =
 pub(crate) fn run(args: &Diff, global: &Global, drawer: &Drawer) -> anyhow::Result<Status> {
     let format = args.output.format(&FORMATS)?;
     let [old_reading, new_reading] = args.readings();
+    read_once([&args.old, &args.new].into_iter().chain(&args.traffic.captures))?;
     let old = load(&args.old, &old_reading, drawer)?;
     let new = load(&args.new, &new_reading, drawer)?;
     let pairs = match &args.zone_map {
@@ -58,7 +60,7 @@ pub(crate) fn run(args: &Diff, global: &Global, drawer: &Drawer) -> anyhow::Resu
     let sink = Sink::open(report_file, inputs)?;
     let paired = Pairing::of(&old.firewall, &new.firewall, &pairs);
     let lists = Lists::read(args, [&old, &new], &paired, drawer)?;
-    let mut asked = request(&args.headers, &args.budget, paired)?;
+    let mut asked = request(&args.headers, &args.budget, (paired, [&old.firewall, &new.firewall]))?;
     asked.limits.record = args.certificate.is_some();
     asked.threads = args.threads.or(available_parallelism().ok()).unwrap_or(NonZeroUsize::MIN);
 
@@ -70,6 +72,7 @@ pub(crate) fn run(args: &Diff, global: &Global, drawer: &Drawer) -> anyhow::Resu
     let lockstep = seen.then(|| lockstep(args, [&old, &new], &pairing)).transpose()?;
 
     let answered = Answered::new([&old, &new], args, &lists, &asked);
+    known_assumptions(&args.assume, answered.assumptions())?;
     if let Some(file) = witnesses {
         file.write(&answered.findings, answered.answer.applications())?;
     }

@@ -1,5 +1,6 @@
 //! One module for each verb.
 
+mod assumed;
 pub(crate) mod bench;
 pub(crate) mod check;
 pub(crate) mod diff;

@@ -18,6 +18,7 @@ use crate::draw::{Drawer, terminal_width};
 use crate::load::load;
 use crate::output::Sink;
 use crate::space::{addresses, ports, protocols};
+use crate::verb::assumed::known_assumptions;
 
 pub(crate) fn run(args: &args::Search, drawer: &Drawer) -> anyhow::Result<Status> {
     let format = args.output.format(&[Format::Table, Format::Json, Format::Ndjson, Format::Csv])?;
@@ -31,6 +32,8 @@ pub(crate) fn run(args: &args::Search, drawer: &Drawer) -> anyhow::Result<Status
         // There is one firewall here, and no side to tell.
         it.id = it.id.trim_start_matches("old-").to_owned();
     }
+    let names = unread.iter().map(|it| it.id.clone()).collect();
+    known_assumptions(&args.assume, &names)?;
     let report = SearchReport {
         firewall: FirewallInfo {
             file: &loaded.file,

@@ -7,7 +7,7 @@ use anyhow::Context;
 use parefeu_classify::{CompileLimits, CompiledPolicy};
 use parefeu_engine::judge;
 use parefeu_policy::reference::Judgement;
-use parefeu_policy::{Answer, Hit, LinkedFirewall};
+use parefeu_policy::{Answer, Hit, LinkedFirewall, Source, Span};
 use parefeu_report::{ANSWER_COLUMNS, csv_header, csv_row, plain};
 use serde_json::{Value, json};
 
@@ -164,14 +164,17 @@ fn translated(judgement: &Judgement) -> Value {
 fn assumptions(firewall: &LinkedFirewall, judgement: &Judgement) -> Vec<String> {
     let evaluation = &judgement.evaluation;
     let doubtful = [evaluation.possible_allow, evaluation.possible_deny];
-    let mut lines: Vec<String> = doubtful
-        .into_iter()
-        .flatten()
-        .map(|hit| format!("line {} is not modelled", firewall.sources.line_number(hit.at)))
-        .collect();
-    lines.extend(judgement.doubtful_nat.map(|at| {
-        format!("translation on line {} is not modelled", firewall.sources.line_number(at))
-    }));
+    let stated = |at: Span, on_line: &str, what: &str| match firewall.sources.line_number(at) {
+        0 => {
+            let file = firewall.sources.iter().next().map(Source::name);
+            format!("{what} of `{}` is not modelled", file.unwrap_or(&firewall.name))
+        }
+        line => format!("{on_line} {line} is not modelled"),
+    };
+    let filter = doubtful.into_iter().flatten();
+    let mut lines: Vec<String> = filter.map(|hit| stated(hit.at, "line", "a rule")).collect();
+    let translation = judgement.doubtful_nat;
+    lines.extend(translation.map(|at| stated(at, "translation on line", "a translation")));
     lines
 }
 
@@ -368,4 +371,35 @@ fn csv_cells(line: &str) -> Vec<String> {
         }
     }
     cells
+}
+
+#[cfg(test)]
+mod tests {
+    use parefeu_policy::reference::judge;
+    use parefeu_policy::{Diagnostics, Knowledge, PacketKey, Sources, link, native};
+
+    use super::*;
+
+    #[test]
+    fn what_no_line_states_is_told_by_its_firewall() {
+        let text = "name = \"edge\"\n[[layer]]\nrule_base = \"r\"\n[[rule_base]]\nname = \"r\"\n\
+                    [[rule_base.rule]]\nunknown = \"a condition\"\naction = \"allow\"\n\
+                    [[source_nat]]\nunknown = \"another\"\ntranslation = \"egress-interface\"\n";
+        let (written, _) = native::read(Source::new("f.toml", text));
+        let mut firewall = link(&written.unwrap(), &mut Diagnostics::default()).unwrap();
+        let [src, dst] = ["10.0.0.1", "10.0.0.2"].map(|it| it.parse().unwrap());
+        let key = PacketKey { src, dst, ..PacketKey::UNSTATED };
+        let told = |firewall: &LinkedFirewall| {
+            assumptions(firewall, &judge(firewall, &key, &Knowledge::NOTHING))
+        };
+        assert_eq!(
+            told(&firewall),
+            ["line 6 is not modelled", "translation on line 9 is not modelled"]
+        );
+        firewall.sources = Sources::default();
+        assert_eq!(
+            told(&firewall),
+            ["a rule of `edge` is not modelled", "a translation of `edge` is not modelled"]
+        );
+    }
 }

@@ -12,7 +12,7 @@ use parefeu_verify::{Accepted, Input, Limits, Rejection, verify};
 use crate::Status;
 use crate::args::Reading;
 use crate::draw::Drawer;
-use crate::load::{Loaded, load, read_file};
+use crate::load::{Loaded, load, read_file, read_once};
 use crate::output::Sink;
 
 #[derive(Args, Debug)]
@@ -49,6 +49,7 @@ pub(crate) fn run(args: &Verify, drawer: &Drawer) -> anyhow::Result<Status> {
         rulebase: rulebase.clone(),
         ..Reading::default()
     };
+    read_once([&args.certificate, &args.old, &args.new])?;
     let old = load(&args.old, &reading(&args.old_dialect, &args.old_rulebase), drawer)?;
     let new = load(&args.new, &reading(&args.new_dialect, &args.new_rulebase), drawer)?;
     let mut sink = Sink::open(args.output.as_deref(), [&args.certificate, &args.old, &args.new])?;

@@ -11,6 +11,7 @@ mod access_list;
 mod config;
 mod convert;
 mod definition;
+mod elsewhere;
 mod ignored;
 mod interface;
 mod line;
@@ -31,6 +32,7 @@ use parefeu_policy::{Diagnostics, Firewall, Source, Sources};
 pub(crate) fn read(source: Source) -> (Option<Firewall>, Diagnostics) {
     let (config, definitions, mut problems) = statement::read(source.text());
     let mut firewall = convert::convert(config, &definitions, &mut problems);
+    elsewhere::mark(source.text(), &mut firewall);
     firewall.own_traffic = own::traffic(source.text(), &definitions);
     problems.define(|at| definitions.at(at));
     firewall.sources = Sources::one(source);

@@ -1,5 +1,6 @@
 //! Small configurations, one idea each.
 
+mod elsewhere;
 mod named;
 mod nat;
 

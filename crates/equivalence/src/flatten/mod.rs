@@ -30,7 +30,9 @@ use crate::{Field, Problem, Side};
 use categories::Categories;
 use moments::Moments;
 pub(crate) use profiles::Profiles;
+pub(crate) use rule::possible;
 use values::{Region, Values};
+pub(crate) use walk::refusal;
 
 pub use way::ways;
 

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, HashMap};
 
 use parefeu_net::{MacAddress, Protocol, TcpFlags};
-use parefeu_policy::set::{AddressSet, IdSet, MaskedAddress, PortSet};
+use parefeu_policy::set::{AddressSet, IdSet, MaskedAddress, PortSet, Ranges};
 use parefeu_policy::{
     AtomId, ConnectionState, LinkedAddresses, LinkedFirewall, LinkedMatch, LinkedNatRule,
     LinkedService, Span, ZoneRelation,
@@ -269,7 +269,8 @@ impl<'a> Reader<'a> {
         wanted: &LinkedAddresses,
         at: Span,
     ) -> Result<Vec<Region>, NotFlattened> {
-        let values = self.values(&wanted.set).ok_or_else(|| self.refuse(Obstacle::Masked, at))?;
+        let values = values(&wanted.set, self.space.family)
+            .ok_or_else(|| self.refuse(Obstacle::Masked, at))?;
         let last = self.space.last(&field);
         if wanted.negated {
             let rest = Region::default().narrowed(field, &values.complement(last));
@@ -286,20 +287,6 @@ impl<'a> Reader<'a> {
         let atoms = atoms.iter().map(|atom| (self.atom(role, *atom), &holds));
         let choices = std::iter::once((field, &values)).chain(atoms);
         Ok(choices.filter_map(|(it, values)| Region::default().narrowed(it, values)).collect())
-    }
-
-    /// The addresses of the case's family; `None` when masks have too many holes.
-    fn values(&self, set: &AddressSet) -> Option<Values> {
-        if self.space.family == Family::V6 {
-            return Some(Values::of(set.v6_ranges().iter().copied()));
-        }
-        let free = |pattern: &MaskedAddress| (!pattern.mask & !hosts(*pattern)).count_ones();
-        let counts = set.masked().iter().map(|pattern| 1usize << free(pattern));
-        if counts.sum::<usize>() > MAX_MASKED_RANGES {
-            return None;
-        }
-        let plain = set.v4_ranges().iter().map(|&(first, last)| (first.into(), last.into()));
-        Some(Values::of(plain.chain(set.masked().iter().flat_map(|pattern| unfolded(*pattern)))))
     }
 
     /// What the case asks about.
@@ -382,6 +369,29 @@ fn ports(set: &PortSet) -> Values {
 /// The bits below the lowest one a pattern compares.
 const fn hosts(pattern: MaskedAddress) -> u32 {
     !pattern.mask & pattern.mask.wrapping_sub(1)
+}
+
+/// The addresses of a family; `None` when masks have too many holes.
+fn values(set: &AddressSet, family: Family) -> Option<Values> {
+    if family == Family::V6 {
+        return Some(Values::of(set.v6_ranges().iter().copied()));
+    }
+    let free = |pattern: &MaskedAddress| (!pattern.mask & !hosts(*pattern)).count_ones();
+    let counts = set.masked().iter().map(|pattern| 1usize << free(pattern));
+    if counts.sum::<usize>() > MAX_MASKED_RANGES {
+        return None;
+    }
+    let plain = set.v4_ranges().iter().map(|&(first, last)| (first.into(), last.into()));
+    Some(Values::of(plain.chain(set.masked().iter().flat_map(|pattern| unfolded(*pattern)))))
+}
+
+/// The addresses of a family some packet's may have to be for a condition to hold; all of them
+/// where that cannot be told.
+pub(crate) fn possible(wanted: &LinkedAddresses, family: Family) -> Ranges {
+    let told = !wanted.negated && wanted.atoms.is_empty();
+    let values = told.then(|| values(&wanted.set, family)).flatten();
+    let ranges = values.map(|values| values.ranges().iter().copied().collect());
+    ranges.unwrap_or_else(|| Ranges::span(0, family.last()))
 }
 
 /// The ranges a pattern stands for: one for each way to fill its holes.

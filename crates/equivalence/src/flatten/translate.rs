@@ -150,7 +150,8 @@ fn turns(
         LinkedTranslation::Prefix { to, port } => (replaced(*to, known, family)?, port),
         LinkedTranslation::Pool { to, port } => match pool(to, family) {
             Some(change) => (vec![(None, change)], port),
-            None => return untold("an address of a pool without any of the family"),
+            // A pool without an address of the family is no translation for it.
+            None => return Ok(Vec::new()),
         },
         LinkedTranslation::Embedded(_) => return Err(Obstacle::OtherFamily),
         LinkedTranslation::EgressInterface => return untold("an address of the way out"),

@@ -418,7 +418,7 @@ fn origin(block: &Block<'_>, rule: RuleId) -> Origin {
 }
 
 /// How a packet is refused; an action that decides nothing lets none through.
-fn refusal(action: LinkedAction) -> Box<str> {
+pub(crate) fn refusal(action: LinkedAction) -> Box<str> {
     match action {
         LinkedAction::Reset(ResetSide::SenderByIcmp) => "reject".into(),
         LinkedAction::Reset(side) => {

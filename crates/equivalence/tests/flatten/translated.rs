@@ -97,6 +97,13 @@ fn pools_are_alike_when_they_hold_the_same() {
 }
 
 #[test]
+fn a_pool_of_the_other_family_is_no_translation() {
+    let other = "{ pool = [\"2001:db8::1-2001:db8::9\"] }";
+    check_sources(other, "\"keep\"", &[]);
+    check_sources(other, "{ pool = [\"192.0.2.1\"] }", ALL_INSIDE);
+}
+
+#[test]
 fn ports_are_alike_when_they_are_chosen_from_the_same() {
     let to = |port: &str| format!("{{ pool = [\"192.0.2.1\"], port = \"{port}\" }}");
     check_sources(&to("allocate 1024-65535"), &to("allocate"), &[]);

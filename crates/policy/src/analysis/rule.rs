@@ -11,8 +11,8 @@ use super::part::{Examination, reconcile};
 use super::reach::{deciding, ends};
 use super::space::Space;
 use crate::linked::{
-    LinkedAction, LinkedFirewall, LinkedMatch, LinkedNatTable, LinkedRule, LinkedTranslation,
-    RuleBaseId,
+    LinkedAction, LinkedFirewall, LinkedMatch, LinkedNatRule, LinkedNatTable, LinkedRule,
+    LinkedTranslation, RuleBaseId,
 };
 use crate::model::{Sees, ZoneRelation};
 use crate::set::AddressSet;
@@ -55,7 +55,7 @@ fn examine_all<'a>(firewall: &'a LinkedFirewall, options: &LintOptions) -> Vec<E
     ];
     for (list, table, mixes) in tables {
         space.mixes_families = mixes && table.sees == Sees::Translated;
-        let entries: Vec<Entry<'_>> = nat_entries(table).collect();
+        let entries: Vec<Entry<'_>> = nat_entries(table, mixes).collect();
         // What no rule translates stays as it is.
         let end = Some(Outcome::Translate(&LinkedTranslation::Keep));
         let found = examine(&entries, end, &mut space, &mut budget);
@@ -81,30 +81,48 @@ fn filter_entry<'a>(rule: &'a LinkedRule, deciding: &[bool]) -> Entry<'a> {
     }
 }
 
-fn nat_entries(table: &LinkedNatTable) -> impl Iterator<Item = Entry<'_>> {
-    table.rules.iter().map(|rule| Entry {
+/// The rules of a table; `mixes` says whether destinations may change their family before it.
+fn nat_entries(table: &LinkedNatTable, mixes: bool) -> impl Iterator<Item = Entry<'_>> {
+    table.rules.iter().map(move |rule| Entry {
         name: &rule.name,
         at: rule.at,
         disabled: rule.disabled,
         implied: false,
         matches: &rule.matches,
         outcome: Outcome::Translate(&rule.translation),
-        is_exit: true,
+        is_exit: translates_all(rule, mixes),
     })
+}
+
+/// Whether a rule translates every packet it matches: a pool is a translation for packets of the
+/// families it has addresses of.
+fn translates_all(rule: &LinkedNatRule, mixes: bool) -> bool {
+    let LinkedTranslation::Pool { to, .. } = &rule.translation else { return true };
+    let served = families(to);
+    let matched = [&rule.matches.src, &rule.matches.dst].map(possible_families);
+    let misses = |family: usize| !matched.iter().all(|possible| possible[family]);
+    (0..served.len()).all(|family| served[family] || !mixes && misses(family))
+}
+
+/// Whether a set has addresses of IPv4, and of IPv6.
+fn families(set: &AddressSet) -> [bool; 2] {
+    [!set.v4_ranges().is_empty() || !set.masked().is_empty(), !set.v6_ranges().is_empty()]
+}
+
+/// The families addresses may be of that fulfil a condition.
+fn possible_families(wanted: &LinkedAddresses) -> [bool; 2] {
+    let is_told = !wanted.negated && wanted.atoms.is_empty();
+    if is_told { families(&wanted.set) } else { [true; 2] }
 }
 
 /// Whether a table may turn an address of one family into one of the other.
 fn may_mix(table: &LinkedNatTable, is_dst: bool) -> bool {
-    let holds = |set: &AddressSet| {
-        [!set.v4_ranges().is_empty() || !set.masked().is_empty(), !set.v6_ranges().is_empty()]
-    };
     table.rules.iter().any(|rule| {
         let from = if is_dst { &rule.matches.dst } else { &rule.matches.src };
-        let from =
-            if from.negated || !from.atoms.is_empty() { [true; 2] } else { holds(&from.set) };
+        let from = possible_families(from);
         let to = match &rule.translation {
-            LinkedTranslation::Prefix { to, .. } => holds(&AddressSet::from(*to)),
-            LinkedTranslation::Pool { to, .. } => holds(to),
+            LinkedTranslation::Prefix { to, .. } => families(&AddressSet::from(*to)),
+            LinkedTranslation::Pool { to, .. } => families(to),
             LinkedTranslation::Embedded(_) => return true,
             // The address of an interface is one of the packet's own family; an unknown one leaves
             // the packet as it was in every answer that can be given.

@@ -440,3 +440,16 @@ fn of_predefined_objects_nothing_is_said() {
     let linked = link(&written, &mut problems).unwrap();
     assert_eq!(lint(&written, &linked, &LintOptions::default()), []);
 }
+
+/// S4.1
+#[test]
+fn a_pool_takes_packets_of_its_own_family_only() {
+    let pool = "pool = [\"192.0.2.1\"]";
+    let any = "[[source_nat]]; name = \"any\"; translation = { ";
+    let net = "[[source_nat]]; name = \"net\"; source = \"10.0.0.0/8\"; translation = { ";
+    let six = "[[source_nat]]; name = \"six\"; translation = { pool = [\"2001:db8::1\"] }";
+    let both = "pool = [\"192.0.2.1\", \"2001:db8::9\"]";
+    check(&format!("{any}{pool} }}\n{six}"), &[]);
+    check(&format!("{any}{both} }}\n{six}"), &["serious unreachable: six < any"]);
+    check(&format!("{net}{pool} }}\n{net}{both} }}"), &["serious shadowed: net < net"]);
+}

@@ -54,7 +54,8 @@ fn not_modelled(html: &mut Html, context: &Context<'_>) {
     html.open_table("unmodelled", words.not_modelled, &[words.file, &line, words.problem]);
     for it in lines.iter().take(MAX_LINES) {
         html.raw("<tr><td>").element("code", &it.file).raw("</td>");
-        html.element("td class=\"num\"", &it.line.to_string());
+        let line = if it.line > 0 { it.line.to_string() } else { String::new() };
+        html.element("td class=\"num\"", &line);
         // What importers say of a line has no translation.
         html.element("td lang=\"en\"", &cut(&it.text, MAX_TEXT)).raw("</tr>\n");
     }

@@ -7,6 +7,7 @@
 )]
 
 mod oracle;
+mod places;
 mod tampered;
 
 use std::cell::Cell;
@@ -46,7 +47,17 @@ fn supported(mut firewall: Firewall) -> Firewall {
 }
 
 fn written(old: &LinkedFirewall, new: &LinkedFirewall, limits: SolveLimits) -> String {
-    let mut request = Request::all(Pairing::of(old, new, &BTreeMap::new()));
+    written_as(old, new, limits, &BTreeMap::new())
+}
+
+/// The certificate of two firewalls some of whose places stand for each other as `mapped` says.
+fn written_as(
+    old: &LinkedFirewall,
+    new: &LinkedFirewall,
+    limits: SolveLimits,
+    mapped: &BTreeMap<String, String>,
+) -> String {
+    let mut request = Request::all(Pairing::of(old, new, mapped));
     request.limits = SolveLimits { record: true, work: 100_000, boxes: 500, ..limits };
     let answer = compare(old, new, &request);
     let findings = findings(old, new, &answer, &request.pairing);

@@ -181,7 +181,7 @@ fn moved(value: &str, random: &mut Random) -> String {
 }
 
 /// The certificate of these lines, with the digest it has to end with.
-fn sealed(lines: &[String]) -> String {
+pub(crate) fn sealed(lines: &[String]) -> String {
     let body = lines[..lines.len() - 1].join("\n") + "\n";
     let mut text = format!("{body}sha256 ");
     for byte in Sha256::digest(body.as_bytes()) {

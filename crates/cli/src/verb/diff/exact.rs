@@ -1,5 +1,6 @@
 //! The exact part of `diff`: what differs, what of it is meant, and what else has to hold.
 
+use std::collections::BTreeSet;
 use std::num::NonZeroUsize;
 use std::panic::resume_unwind;
 use std::path::Path;
@@ -44,6 +45,7 @@ impl Lists {
         let mut known = Known {
             places: gates.filter_map(|gate| gate.name.as_deref()).collect(),
             applications: applications.map(|it| &*it.name).collect(),
+            sides: sides.map(|side| &*side.firewall),
         };
         known.applications.push(parefeu_equivalence::Scope::OTHER);
         let name = |path: &Path| path.display().to_string();
@@ -92,6 +94,8 @@ pub(crate) struct Answered {
     reviewed: Vec<Reviewed>,
     proved: Vec<[Proved; 2]>,
     doubts: [Vec<Assumption>; 2],
+    /// The names of all there is to assume.
+    assumptions: BTreeSet<String>,
     certificate: Option<String>,
 }
 
@@ -147,11 +151,14 @@ impl Answered {
         });
         let proved = proved.collect();
         let [old, new] = sides;
-        let doubts = [(old, Side::Old), (new, Side::New)].map(|(stated, side)| {
-            let mut lines = unread(stated, side);
+        let mut doubts =
+            [(old, Side::Old), (new, Side::New)].map(|(stated, side)| unread(stated, side));
+        let all = conclusion.assumptions.iter().chain(&left.assumptions);
+        let all = all.chain(doubts.iter().flatten().filter(|_| !lists.intents().is_empty()));
+        let assumptions = all.map(|it| it.id.clone()).collect();
+        for lines in &mut doubts {
             lines.retain(|it| !args.assume.contains(&it.id));
-            lines
-        });
+        }
         let certificate = args.certificate.as_ref().map(|path| path.display().to_string());
         Self {
             answer,
@@ -167,8 +174,14 @@ impl Answered {
             reviewed,
             proved,
             doubts,
+            assumptions,
             certificate,
         }
+    }
+
+    /// The names of all there is to assume.
+    pub(crate) const fn assumptions(&self) -> &BTreeSet<String> {
+        &self.assumptions
     }
 
     /// The part of the report that is exact, with the traffic of its findings.
