@@ -4,7 +4,7 @@ use std::net::{IpAddr, Ipv4Addr};
 
 use ipnet::{IpNet, Ipv4Net};
 use parefeu_net::{PortRange, Protocol};
-use parefeu_policy::set::{PortSet, ProtocolSet};
+use parefeu_policy::set::{MaskedAddress, PortSet, ProtocolSet};
 use parefeu_policy::{AddressItem, At, IcmpMatch, ServiceItem, ServiceTerm};
 
 use super::config::{
@@ -35,6 +35,22 @@ pub(super) fn network(names: &Names<'_>, words: &mut Words<'_>) -> Parsed<IpNet>
         }
         IpAddr::V6(_) => Err(Refusal::is_no(word, "prefix")),
     }
+}
+
+/// An address with a netmask that has holes; `None`, and nothing read, when none follows.
+///
+/// Devices refuse an address with bits outside of its mask, and so the inverted masks of IOS
+/// (memory, not verified on a device).
+fn masked(names: &Names<'_>, words: &mut Words<'_>) -> Option<MaskedAddress> {
+    let mut ahead = words.clone();
+    let IpAddr::V4(address) = ip(names, ahead.next()?).ok()? else { return None };
+    let mask: Ipv4Addr = ahead.next()?.text.parse().ok()?;
+    let pairs = address & mask == address;
+    if !pairs || ipnet::ipv4_mask_to_prefix(mask).is_ok() {
+        return None;
+    }
+    *words = ahead;
+    Some(MaskedAddress::new(address, mask))
 }
 
 /// The length of a netmask.
@@ -70,8 +86,11 @@ pub(super) fn address(names: &Names<'_>, words: &mut Words<'_>) -> Parsed<At<Add
         "any" | "any4" | "any6" | "host" | "object" | "object-group" | "interface"
     );
     if !keyword {
-        let network = network(names, words)?;
-        return Ok(At::new(AddressItem::Network(network), word.at));
+        let item = match masked(names, words) {
+            Some(pattern) => AddressItem::Masked(pattern),
+            None => AddressItem::Network(network(names, words)?),
+        };
+        return Ok(At::new(item, word.at));
     }
     words.next();
     let item = match word.text {

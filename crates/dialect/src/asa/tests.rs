@@ -614,6 +614,23 @@ access-group in in interface outside
 }
 
 #[test]
+fn a_netmask_may_have_holes() {
+    let lines = "\
+access-list in extended permit tcp 10.0.7.0 255.15.255.0 any eq www
+access-list in extended permit tcp any 10.0.50.1 255.255.255.1 eq 25
+access-group in in interface outside
+";
+    check(lines, "outside tcp 10.16.7.1 9 10.0.50.6 80", "allow 1");
+    check(lines, "outside tcp 10.240.7.255 9 10.0.50.6 80", "allow 1");
+    check(lines, "outside tcp 10.17.7.1 9 10.0.50.6 80", "deny 3");
+    check(lines, "outside tcp 198.51.100.1 9 10.0.50.7 25", "allow 2");
+    check(lines, "outside tcp 198.51.100.1 9 10.0.50.6 25", "deny 3");
+    // What a mask does not cover stands in the address: the mask of a router, perhaps.
+    let inverted = "access-list in extended permit ip 10.1.0.0 0.0.255.255 any\n";
+    check_problems(inverted, &["unsupported not-understood 1"]);
+}
+
+#[test]
 fn any_covers_both_families_since_9_0() {
     let lines = "access-list in extended permit ip any any\naccess-group in in interface outside\n";
     let v6 = "outside tcp 2001:db8:f::1 9 2001:db8:0:1::5 9";

@@ -156,6 +156,10 @@ impl Converter<'_> {
             let at = chains.iter().flatten().next().map_or_else(Span::default, |chain| chain.at);
             let name = base_name(table, hook);
             if chains.iter().all(Option::is_none) {
+                if is_bare(ruleset) {
+                    firewall.layers.extend(self.bare_layer());
+                    continue;
+                }
                 firewall.rule_bases.push(self.silent_forward(&name));
             }
             firewall.layers.push(Layer {
@@ -204,6 +208,34 @@ impl Converter<'_> {
                 });
             }
         }
+    }
+
+    /// The layer of a text that names no chain the kernel starts in: the one chain that nothing
+    /// leads to. Several are left for the caller to choose from.
+    fn bare_layer(&mut self) -> Option<Layer> {
+        let chains = || chains_of(self.ruleset, "filter");
+        let targets: BTreeSet<&str> = chains()
+            .flat_map(|chain| &chain.rules)
+            .filter_map(|rule| Some(rule.target.as_ref()?.name.as_str()))
+            .collect();
+        let mut heads = chains().filter(|chain| !targets.contains(chain.name.as_str()));
+        let head = heads.next()?;
+        if heads.any(|other| other.name != head.name) {
+            return None;
+        }
+        let message = format!(
+            "no chain the kernel starts in leads to `{}`: it is judged as if it stood alone",
+            head.name
+        );
+        self.problems.suspicious("bare-chain", head.at, message);
+        Some(Layer {
+            name: head.name.clone(),
+            rule_base: At::new(head.name.clone(), head.at),
+            default: Action::Deny,
+            sees_src: Sees::Original,
+            sees_dst: Sees::Translated,
+            before_sessions: false,
+        })
     }
 
     /// What a text without the chain FORWARD says about forwarding: the kernel's default, accept.
@@ -414,6 +446,12 @@ fn actions(
 }
 
 /// The chains of a table, of both families, in the order of first mention.
+/// Whether a text holds chains of the filter table, and none of any table the kernel starts in.
+fn is_bare(ruleset: &Ruleset) -> bool {
+    let is_base = |chain: &Chain| chain.policy.is_some();
+    chains_of(ruleset, "filter").next().is_some() && !ruleset.chains.iter().any(is_base)
+}
+
 fn chains_of<'r>(ruleset: &'r Ruleset, table: &str) -> impl Iterator<Item = &'r Chain> {
     ruleset.chains.iter().filter(move |chain| chain.table == table)
 }

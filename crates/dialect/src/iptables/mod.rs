@@ -37,8 +37,8 @@ use parefeu_policy::{Diagnostics, Firewall, Source, Sources, Span};
 /// `duplicate-table`, `listing`, `no-rules`. Unsupported: `unknown-line`, `unknown-match`,
 /// `unknown-option`, `unknown-target`, `other-tables`, `untracked`, `zone`, `helper`,
 /// `order-too-large`, `redirect`, `port-range`, `nat-too-large`, `host-name`. Suspicious:
-/// `no-commit`, `no-forward-chain`, `missing-module`, `empty-match`, `family-guessed`,
-/// `mixed-families`, `no-such-rule`.
+/// `no-commit`, `no-forward-chain`, `bare-chain`, `missing-module`, `empty-match`,
+/// `family-guessed`, `mixed-families`, `no-such-rule`.
 pub(crate) fn read(source: Source) -> (Option<Firewall>, Diagnostics) {
     let mut problems = Diagnostics::default();
     let ruleset = script::read_ruleset(source.text(), &mut problems);

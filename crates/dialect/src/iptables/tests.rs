@@ -382,6 +382,47 @@ fn a_family_the_text_does_not_hold_is_unknown() {
 }
 
 #[test]
+fn a_comment_announces_the_family_of_a_filter() {
+    let filter = |family: &str, rule: &str| {
+        format!("# Iptables FORWARD Policy\n# {family}\n-P FORWARD DROP\n-A FORWARD {rule}\n")
+    };
+    let (old, new) = ("tcp 192.0.2.1@1 10.0.0.1@80", "tcp 2001:db8::1@1 2001:db8::2@80");
+    let rule = "-p tcp -j ACCEPT";
+    check(&filter("inet6", rule), &[(new, "allow 4"), (old, "unknown 3")]);
+    check(&filter("inet", rule), &[(old, "allow 4"), (new, "unknown 3")]);
+    let icmp = filter("inet6", "-p ipv6-icmp -j ACCEPT");
+    check(&icmp, &[("icmpv6 2001:db8::1@0 2001:db8::2@128", "allow 4")]);
+    assert_eq!(import(&icmp).1, Vec::<String>::new());
+    // What a rule itself tells counts for more, and one filter may follow the other.
+    let addressed = filter("inet6", "-s 192.0.2.0/24 -j ACCEPT");
+    check(&addressed, &[(old, "allow 4"), (new, "drop 3")]);
+    let both = filter("inet", rule) + &filter("inet6", "-p tcp -j DROP");
+    check(&both, &[(old, "allow 4"), (new, "drop 8")]);
+    // The next table is announced anew.
+    let tables = "*raw\n# inet6\nCOMMIT\n*filter\n:FORWARD DROP [0:0]\nCOMMIT\n";
+    check(tables, &[(old, "drop 5"), (new, "unknown 5")]);
+}
+
+#[test]
+fn a_lone_chain_is_the_layer_and_several_are_left_to_choose() {
+    let lone = "-N web\n-N log\n-A web -p tcp -j log\n-A log -s 192.0.2.1 -j ACCEPT\n";
+    check(
+        lone,
+        &[("tcp 192.0.2.1@1 10.0.0.1@80", "allow 4"), ("udp 192.0.2.1@1 10.0.0.1@80", "deny 1")],
+    );
+    let message = "1 suspicious bare-chain: no chain the kernel starts in leads to `web`: \
+        it is judged as if it stood alone";
+    assert_eq!(import(lone).1, [message]);
+    let (firewall, problems) = import(&format!("{lone}-N mail\n"));
+    assert!(firewall.unwrap().layers.is_empty());
+    assert!(problems[0].contains("no-layer"), "{problems:?}");
+    // With a chain of the kernel's the text says what happens.
+    let (firewall, _) = import(&format!("{lone}-P INPUT DROP\n"));
+    assert_eq!(firewall.unwrap().layers.len(), 1);
+    check(&format!("{lone}-P FORWARD DROP\n"), &[("tcp 192.0.2.1@1 10.0.0.1@80", "drop 5")]);
+}
+
+#[test]
 fn commands_build_the_same_chains() {
     let rules = "#!/bin/sh\niptables -F\niptables -P FORWARD ACCEPT\nsudo /sbin/iptables -t filter -N x\n\
         iptables -A FORWARD -j x\niptables -A x -p tcp \\\n  --dport=80 -j DROP\n\

@@ -204,9 +204,10 @@ impl<'t> Converter<'t> {
         let named =
             chosen.and_then(|name| sections.device_groups.iter().find(|it| it.name == name));
         let Some(chosen) = named.or(sections.first_leaf()) else { return };
-        if let ([_, second, ..], None) = (sections.device_groups.as_slice(), named) {
+        let others = sections.device_groups.iter().filter(|it| it.name != chosen.name);
+        for other in others.filter(|_| named.is_none()) {
             let message = format!("there are several device groups; `{}` is taken", chosen.name);
-            self.problems.unsupported("several-device-groups", second.element.at(), message);
+            self.problems.unsupported("several-device-groups", other.element.at(), message);
             self.problems.help("name the device group's rule base to judge another one");
         }
         let shared = self.scopes.add("shared", None, sections.shared.clone());

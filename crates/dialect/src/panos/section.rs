@@ -1,5 +1,7 @@
 //! Where the parts of a configuration are: devices, virtual systems, shared and pushed objects.
 
+use std::iter;
+
 use parefeu_policy::Diagnostics;
 
 use super::tree::{Element, all_at};
@@ -196,7 +198,7 @@ impl<'t> Sections<'t> {
         let own = self.device_groups.iter().find(|it| it.name == group.name);
         let groups = self.ancestors(group).into_iter().rev().chain(own);
         let chain: Vec<Option<&'s DeviceGroup<'t>>> =
-            std::iter::once(None).chain(groups.map(Some)).collect();
+            iter::once(None).chain(groups.map(Some)).collect();
         let before = chain.iter().map(|owner| (*owner, "pre-rulebase"));
         let after = chain.iter().rev().map(|owner| (*owner, "post-rulebase"));
         let part = |(owner, section): (Option<&'s DeviceGroup<'t>>, &'static str)| Part {
@@ -225,13 +227,16 @@ impl<'t> Sections<'t> {
         };
         let mut serving = self.template_stacks.iter().filter(serves);
         let stack = serving.next();
-        if let Some(other) = stack.and(serving.next()) {
+        for other in serving {
             let message = format!(
                 "devices of `{}` are in several template stacks: the network is that of the first",
                 group.name
             );
-            let at = other.child("devices").map_or(other.at(), Element::at);
-            problems.unsupported("several-template-stacks", at, message);
+            let named = other.under("templates").map(Element::name).collect::<Vec<_>>();
+            let templates = self.templates.iter().filter(|it| named.contains(&it.name()));
+            for unread in iter::once(other).chain(templates) {
+                problems.unsupported("several-template-stacks", unread.at(), &*message);
+            }
         }
         let stack = stack.or(match self.template_stacks.as_slice() {
             [only] if devices.is_empty() || !only.has("devices") => Some(only),

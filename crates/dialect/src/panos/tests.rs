@@ -737,6 +737,14 @@ fn what_a_device_would_refuse_is_an_error() {
 }
 
 #[test]
+fn an_entry_with_an_empty_name_is_read_and_told() {
+    let config = "<config><devices><entry name=\"d\"><vsys><entry name=\"vsys1\"><address>\
+        <entry name=\"\"><ip-netmask>192.0.2.0/24</ip-netmask></entry></address>\
+        </entry></vsys></entry></devices></config>";
+    assert_eq!(codes(&linked(config).1), ["suspicious empty-name"]);
+}
+
+#[test]
 fn broken_documents_are_refused_with_their_place() {
     let deep = "<a>".repeat(100) + &"</a>".repeat(100);
     let bomb = "<!DOCTYPE x [<!ENTITY a \"b\">]>\n<config>&a;</config>";

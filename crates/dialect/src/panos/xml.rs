@@ -28,7 +28,9 @@ pub(super) fn read(text: &str, problems: &mut Diagnostics) -> Option<Tree> {
             let first = text.get(..at.start as usize).filter(|it| !it.trim().is_empty());
             if let (Error::UnexpectedDeclaration(_), Some(first)) = (&error, first) {
                 let message = "another document begins here; only the first one is read";
-                problems.unsupported("second-document", at, message);
+                // All of it: texts that differ there only are not known to be alike.
+                let rest = Span::new(at.start as usize, text.len());
+                problems.unsupported("second-document", rest, message);
                 return read(first, problems);
             }
             problems.error("syntax", at, format!("this is not well-formed XML: {error}"));
@@ -81,10 +83,14 @@ fn add(
     match node.tag_name().name() {
         "member" => builder.append(parent, &text.unwrap_or_default(), at),
         "entry" => {
-            if node.attribute("name").is_none() {
+            let name = node.attribute("name");
+            if name.is_none() {
                 problems.unsupported("unnamed-entry", at, "an entry without a name is not read");
+            } else if name == Some("") {
+                let message = "the name of this entry is empty: a device refuses it";
+                problems.suspicious("empty-name", at, message);
             }
-            let id = builder.append(parent, node.attribute("name").unwrap_or_default(), at);
+            let id = builder.append(parent, name.unwrap_or_default(), at);
             if let Some(text) = text {
                 builder.append(id, &text, at);
             }

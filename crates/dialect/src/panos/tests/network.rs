@@ -1,7 +1,7 @@
 //! Where parts of a configuration stand, networks and device settings.
 
 use super::{check, check_problems, codes, judge, link, linked, panos, rule, with_network};
-use parefeu_policy::{LinkedFirewall, Source};
+use parefeu_policy::{LinkedFirewall, Source, Span};
 
 /// The firewall of one device group of a Panorama.
 fn linked_group(config: &str, group: &str) -> LinkedFirewall {
@@ -122,6 +122,23 @@ fn a_device_group_has_its_own_translations_and_network() {
 }
 
 #[test]
+fn every_group_that_is_not_judged_is_told() {
+    let group = |name: &str| {
+        format!(
+            "set device-group {name} pre-rulebase security rules r from any to any source any \
+             destination any application any service any action allow\n\
+             set device-group {name} devices {name}\n"
+        )
+    };
+    let config = ["A", "B", "C"].map(group).concat();
+    let (_, found) = linked(&config);
+    let text = |at: Span| config.get(at.start as usize..at.end as usize).unwrap().to_owned();
+    let places: Vec<String> = found.iter().filter_map(|it| it.at.map(text)).collect();
+    assert_eq!(problems(&config), ["unsupported several-device-groups"; 2]);
+    assert_eq!(places, ["B", "C"].map(|name| group(name).trim_end().to_owned()));
+}
+
+#[test]
 fn a_template_stack_comes_before_its_templates() {
     let route =
         "set template-stack SA config network virtual-router r routing-table ip static-route";
@@ -142,6 +159,14 @@ fn a_template_stack_comes_before_its_templates() {
     check(&one, &[(&flow("198.51.100.1"), &format!("{inside} 198.51.100.1:80"))]);
     let both = config + "set template-stack SB devices 1\n";
     assert!(problems(&both).contains(&"unsupported several-template-stacks".to_owned()));
+    // The other stack and what it names, so that texts which differ there are told apart.
+    let told = |config: &str| {
+        let all = problems(config);
+        all.iter().filter(|it| it.ends_with("several-template-stacks")).count()
+    };
+    let template = "set template T9 config deviceconfig system hostname other\n";
+    let naming = format!("{both}{template}set template-stack SB templates T9\n");
+    assert_eq!(told(&naming), told(&both) + 1);
 }
 
 #[test]

@@ -398,6 +398,16 @@ fn white_space_may_stand_before_an_xml_declaration() {
     assert_eq!(found, ["unsupported second-document", "unsupported unknown-section"]);
 }
 
+/// Two texts are compared by what their problems say of which text: here of all that is not read.
+#[test]
+fn what_follows_the_first_document_is_all_of_the_problem() {
+    let document = "<?xml version=\"1.0\"?>\n<config><shared/></config>\n";
+    let text = format!("{document}{document}");
+    let (_, problems) = panos::read(Source::new("fw", &text));
+    let at = problems.iter().next().and_then(|it| it.at).unwrap();
+    assert_eq!(text.get(at.start as usize..at.end as usize), Some(document));
+}
+
 proptest! {
     /// However a rule is cut into lines, it is the same rule.
     #[test]
