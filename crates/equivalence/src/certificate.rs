@@ -202,11 +202,7 @@ fn places(request: &Request, firewalls: [&LinkedFirewall; 2]) -> (Vec<String>, V
         let gates = [&pairing.old.gates, &pairing.new.gates][side];
         for (at, gate) in gates.iter().enumerate() {
             let paired = pairing.pairs.iter().any(|pair| [pair.old, pair.new][side] == at);
-            // No packet enters a zone without interfaces where some interface is in use.
-            let mut all = gates.iter().flat_map(|gate| &gate.places);
-            let bare = all.all(|place| place.interface.is_none());
-            let enters = |it: &&Place| bare || it.interface.is_some();
-            for it in gate.places.iter().filter(enters).filter(|_| !paired) {
+            for it in gate.places.iter().filter(|_| !paired) {
                 alone.push(format!("alone {name} {}", place((*it, firewalls[side]))));
             }
         }

@@ -203,10 +203,10 @@ pub(crate) struct Places<'a> {
 }
 
 impl<'a> Places<'a> {
-    /// Packets enter by interfaces; where a configuration tells none that is in use, by zones;
-    /// where it tells neither, without either. Where interfaces are known from rules alone, there
-    /// may be more; and where there are zones, what has no zone, no address and no rule is not in
-    /// use.
+    /// Packets enter by interfaces and, where a configuration does not tell which of its interfaces
+    /// are in a zone, by that zone; where it tells neither, without either. Where interfaces are
+    /// known from rules alone, there may be more; and where there are zones, what has no zone, no
+    /// address and no rule is not in use.
     fn new(firewall: &'a LinkedFirewall) -> Self {
         let rules = firewall.rules.iter().filter(|rule| !rule.disabled).map(|rule| &rule.matches);
         let tables = [&firewall.source_nat, &firewall.destination_nat];
@@ -230,11 +230,11 @@ impl<'a> Places<'a> {
             let place = Place { interface: Some(unnamed(firewall)), zone: None };
             all.push((place, "an unnamed interface".to_owned()));
         }
-        if all.is_empty() {
-            all.extend((0..).zip(&firewall.zones).map(|(id, zone)| {
-                let place = Place { interface: None, zone: Some(ZoneId(id)) };
-                (place, format!("zone `{zone}`"))
-            }));
+        for (id, zone) in (0..).map(ZoneId).zip(&firewall.zones) {
+            if !firewall.interfaces.iter().any(|interface| interface.zone == Some(id)) {
+                let place = Place { interface: None, zone: Some(id) };
+                all.push((place, format!("zone `{zone}`")));
+            }
         }
         if all.is_empty() && rules.iter().any(|it| it.relation != ZoneRelation::Any) {
             let both = Nameless::BOTH.map(|zone| (zone.place(), zone.text().to_owned()));

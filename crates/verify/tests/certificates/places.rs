@@ -334,6 +334,27 @@ fn zones_are_places_where_no_interface_is_in_use() {
     }
 }
 
+/// Its interfaces may be of a kind the configuration does not tell.
+#[test]
+fn a_zone_without_interfaces_is_a_place_beside_others() {
+    let zones = |names: &[&str]| {
+        let zones: String = names.iter().map(|it| format!("[[zone]]\nname = \"{it}\"\n")).collect();
+        filtering(&format!("{zones}[[interface]]\nname = \"a\"\nzone = \"inside\""), "")
+    };
+    let texts = [zones(&["inside", "lab"]), zones(&["inside"])];
+    check(&texts[0], &texts[1]);
+    let [old, new] = texts.each_ref().map(|text| firewalls::stated(text));
+    let text = written_as(&old, &new, SolveLimits::default(), &BTreeMap::new());
+    let lines: Vec<&str> = text.lines().collect();
+    assert!(lines.contains(&"verdict undecided"), "{text}");
+    let at = lines.iter().position(|line| *line == "alone old zone \"lab\"").unwrap();
+    let left = without(&lines, at).replace("verdict undecided", "verdict equivalent");
+    let left: Vec<String> = left.lines().map(str::to_owned).collect();
+    let rejection = checked(&sealed(&left), &old, &new).unwrap_err();
+    assert!(matches!(rejection.why, Why::NotCovered(_)), "{rejection}");
+    check(&texts[0], &texts[0]);
+}
+
 #[test]
 fn two_zones_stand_for_those_of_a_firewall_that_names_none() {
     let bare = filtering("", &rule("relation = \"intrazone\""));
