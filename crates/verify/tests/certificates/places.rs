@@ -338,7 +338,9 @@ fn zones_are_places_where_no_interface_is_in_use() {
 #[test]
 fn a_zone_without_interfaces_is_a_place_beside_others() {
     let zones = |names: &[&str]| {
-        let zones: String = names.iter().map(|it| format!("[[zone]]\nname = \"{it}\"\n")).collect();
+        let zones: Vec<String> =
+            names.iter().map(|it| format!("[[zone]]\nname = \"{it}\"\n")).collect();
+        let zones = zones.concat();
         filtering(&format!("{zones}[[interface]]\nname = \"a\"\nzone = \"inside\""), "")
     };
     let texts = [zones(&["inside", "lab"]), zones(&["inside"])];
