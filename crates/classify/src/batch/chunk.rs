@@ -18,14 +18,11 @@ pub(crate) type Words = [[u32; CHUNK]; 4];
 /// The words of one side's classes in groups.
 pub(crate) type Halves = [[u32; CHUNK]; MOST_GROUPS / 2];
 
-/// One array a field, one element a packet.
+/// One array a field, one element a packet. The arrays come first, each a multiple of 64 bytes, so
+/// that no vector of theirs lies across two lines.
 #[derive(Debug)]
-#[repr(align(64))]
+#[repr(C, align(64))]
 pub(crate) struct Chunk {
-    /// How many packets there are.
-    pub(crate) count: usize,
-    /// Whether they are IPv6 packets.
-    pub(crate) is_v6: bool,
     pub(crate) src: Words,
     pub(crate) dst: Words,
     pub(crate) src_port: [u32; CHUNK],
@@ -49,10 +46,15 @@ pub(crate) struct Chunk {
     pub(crate) index: [u32; CHUNK],
     pub(crate) rest: [u32; CHUNK],
     pub(crate) queue: Queue,
+    /// How many packets there are.
+    pub(crate) count: usize,
+    /// Whether they are IPv6 packets.
+    pub(crate) is_v6: bool,
 }
 
-/// Packets that wait for a step, and what they have come to.
+/// Packets that wait for a step, and what they have come to; laid out as [`Chunk`] is.
 #[derive(Debug)]
+#[repr(C)]
 pub(crate) struct Queue {
     pub(crate) packet: [u32; CHUNK + MOST_WIDTH],
     pub(crate) at: [u32; CHUNK + MOST_WIDTH],
@@ -66,8 +68,6 @@ impl Queue {
 
 impl Chunk {
     pub(crate) const EMPTY: Self = Self {
-        count: 0,
-        is_v6: false,
         src: [[0; CHUNK]; 4],
         dst: [[0; CHUNK]; 4],
         src_port: [0; CHUNK],
@@ -84,6 +84,8 @@ impl Chunk {
         index: [0; CHUNK],
         rest: [0; CHUNK],
         queue: Queue::EMPTY,
+        count: 0,
+        is_v6: false,
     };
 
     /// Makes ready for `count` packets of a family.
