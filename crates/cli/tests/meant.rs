@@ -543,6 +543,36 @@ fn what_neither_text_says_is_told_beside_the_verdict() {
     assert_eq!(document["assumptions"][0]["id"], "old-missing-5");
 }
 
+/// A dump that ends before its COMMIT may have lost rules; one whose lines only look wrong is
+/// compared as it stands, and says so.
+#[test]
+fn a_text_that_looks_wrong_is_told_with_the_verdict() {
+    let rules = "*filter\n:FORWARD DROP [0:0]\n-A FORWARD -p tcp -m tcp --dport 443 -j ACCEPT\n";
+    let whole = format!("{rules}COMMIT\n");
+    let folder = Folder::new(&[], &[]).write("old.toml", &whole).write("new.toml", rules);
+    let document = folder.diff(&["--quiet"], 3);
+    assert_eq!(document["verdict"], "equivalent-under-assumptions");
+    assert_eq!(document["assumptions"][0]["id"], "new-cut-table-1");
+    assert_eq!(document["suspicious"], serde_json::json!([]));
+    let folder = folder.write("new.toml", &format!("{rules}*mangle\nCOMMIT\n"));
+    let document = folder.diff(&["--quiet"], 0);
+    let told = serde_json::json!([{
+        "file": "new.toml",
+        "line": 1,
+        "text": "table `filter` is not ended by COMMIT: the text may be cut",
+    }]);
+    assert_eq!(document["suspicious"], told);
+    let args = ["diff", "old.toml", "new.toml"];
+    for (format, part) in [
+        ("table", "suspicious:\n  new.toml:1: table `filter`"),
+        ("md", "## Suspicious\n\n- `new.toml:1`: table"),
+        ("html", "Why it looks wrong"),
+    ] {
+        let text = folder.check(&[&args[..], &["--format", format]].concat(), 0);
+        assert!(text.contains(part), "{text}");
+    }
+}
+
 /// Rules in front of a translation and behind it: *raw* and the first rule of *filter*.
 fn hiding(raw: &str, first: &str, web: &str) -> String {
     format!(

@@ -82,6 +82,7 @@ fn diff(c: &mut Criterion) {
         exact: None,
         timers: &[],
         not_modelled: &[],
+        suspicious: &[],
         clock_held: 0,
         verdict: Verdict::Different,
     };

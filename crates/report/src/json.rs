@@ -15,15 +15,10 @@ use crate::rule::rule_line;
 use crate::session::FlowDocument;
 use crate::timer::timer_documents;
 use crate::waiver::waiver_documents;
-use crate::{DiffReport, Exact, FirewallInfo, Following};
+use crate::{DiffReport, Exact, FirewallInfo, Following, Remark};
 
 /// `parefeu/diff/1`.
 pub fn diff_document(report: &DiffReport<'_>) -> Value {
-    let not_modelled: Vec<Value> = report
-        .not_modelled
-        .iter()
-        .map(|it| json!({ "file": it.file, "line": it.line, "text": it.text }))
-        .collect();
     let captures: Vec<Value> = report
         .captures
         .iter()
@@ -50,7 +45,8 @@ pub fn diff_document(report: &DiffReport<'_>) -> Value {
         "new": firewall_document(&report.new),
         "assumptions": exact.map_or_else(Vec::new, |exact| assumptions(exact, report)),
         "told_by_neither": exact.map_or_else(Vec::new, |exact| untold_documents(exact, report)),
-        "not_modelled": not_modelled,
+        "not_modelled": remark_documents(report.not_modelled),
+        "suspicious": remark_documents(report.suspicious),
         "asked": exact.map_or(Value::Null, |exact| asked_document(exact.asked)),
         "pairing": exact.map_or_else(Vec::new, pairing),
         "captures": captures,
@@ -72,6 +68,11 @@ pub fn diff_document(report: &DiffReport<'_>) -> Value {
         document["idle_rules"] = idle_document(explained, report);
     }
     document
+}
+
+fn remark_documents(remarks: &[Remark]) -> Vec<Value> {
+    let document = |it: &Remark| json!({ "file": it.file, "line": it.line, "text": it.text });
+    remarks.iter().map(document).collect()
 }
 
 /// What differs beside first packets; `null` where nothing had to be compared.

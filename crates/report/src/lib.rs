@@ -203,14 +203,14 @@ impl<'a> Exact<'a> {
     }
 }
 
-/// A line of a configuration that is not modelled.
+/// A line of a configuration, and what is said of it.
 #[derive(Clone, Debug, Eq, PartialEq)]
-pub struct NotModelled {
+pub struct Remark {
     /// The file.
     pub file: String,
     /// The line, from 1.
     pub line: u32,
-    /// What is not modelled.
+    /// What is not modelled, or suspicious.
     pub text: String,
 }
 
@@ -230,7 +230,9 @@ pub struct DiffReport<'a> {
     /// The timers that differ; of the traffic they say nothing where there was none.
     pub timers: &'a [TimerHazard],
     /// Lines that are not modelled.
-    pub not_modelled: &'a [NotModelled],
+    pub not_modelled: &'a [Remark],
+    /// Lines that are read as their text says, and look as if another was meant.
+    pub suspicious: &'a [Remark],
     /// Frames whose time ran backwards and were replayed with the clock held.
     pub clock_held: u64,
     /// The answer.

@@ -18,7 +18,7 @@ use crate::rule::{origin_line, rule_line};
 use crate::table::{bytes, conclusion, packets, plural, tally, traffic as traffic_text};
 use crate::timer::{effect, seconds};
 use crate::witness::flow;
-use crate::{DiffReport, Exact, Following};
+use crate::{DiffReport, Exact, Following, Remark};
 
 /// More groups than this are counted; JSON and CSV have them all.
 const MOST_GROUPS: usize = 200;
@@ -72,19 +72,21 @@ pub fn diff_markdown(report: &DiffReport<'_>) -> String {
     }
     write_timers(&mut text, report);
     write_settings(&mut text, report);
-    if !report.not_modelled.is_empty() {
-        let _ = writeln!(text, "\n## Not modelled\n");
-        for it in report.not_modelled {
-            let _ = writeln!(
-                text,
-                "- {}: {}",
-                code(&format!("{}:{}", it.file, it.line)),
-                escape(&it.text)
-            );
-        }
-    }
+    write_remarks(&mut text, "Not modelled", report.not_modelled);
+    write_remarks(&mut text, "Suspicious", report.suspicious);
     let _ = writeln!(text, "\n{}", escape(&conclusion(report)));
     text
+}
+
+fn write_remarks(text: &mut String, title: &str, remarks: &[Remark]) {
+    if remarks.is_empty() {
+        return;
+    }
+    let _ = writeln!(text, "\n## {title}\n");
+    for it in remarks {
+        let place = code(&format!("{}:{}", it.file, it.line));
+        let _ = writeln!(text, "- {place}: {}", escape(&it.text));
+    }
 }
 
 fn write_groups(text: &mut String, report: &DiffReport<'_>, groups: &[Group]) {

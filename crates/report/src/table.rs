@@ -19,7 +19,7 @@ use crate::region::{Kind, apart_kind, decision_text, place};
 use crate::rule::rule_line;
 use crate::timer::write_timers;
 use crate::waiver::complaint;
-use crate::{DiffReport, Exact, Following, Waivers};
+use crate::{DiffReport, Exact, Following, Remark, Waivers};
 
 /// The result of `diff`, at most `width` columns wide.
 pub fn diff_table(report: &DiffReport<'_>, width: u16) -> String {
@@ -50,18 +50,24 @@ pub fn diff_table(report: &DiffReport<'_>, width: u16) -> String {
         let _ =
             writeln!(text, "{} frames out of time order; the clock was held", report.clock_held);
     }
-    if !report.not_modelled.is_empty() {
-        let _ = writeln!(text, "not modelled:");
-        for it in report.not_modelled.iter().take(20) {
-            let line = if it.line > 0 { format!(":{}", it.line) } else { String::new() };
-            let _ = writeln!(text, "  {}{line}: {}", it.file, it.text);
-        }
-        if let more @ 1.. = report.not_modelled.len().saturating_sub(20) {
-            let _ = writeln!(text, "  and {more} more");
-        }
-    }
+    write_remarks(&mut text, "not modelled", report.not_modelled);
+    write_remarks(&mut text, "suspicious", report.suspicious);
     let _ = writeln!(text, "{}", conclusion(report));
     plain(text)
+}
+
+fn write_remarks(text: &mut String, title: &str, remarks: &[Remark]) {
+    if remarks.is_empty() {
+        return;
+    }
+    let _ = writeln!(text, "{title}:");
+    for it in remarks.iter().take(20) {
+        let line = if it.line > 0 { format!(":{}", it.line) } else { String::new() };
+        let _ = writeln!(text, "  {}{line}: {}", it.file, it.text);
+    }
+    if let more @ 1.. = remarks.len().saturating_sub(20) {
+        let _ = writeln!(text, "  and {more} more");
+    }
 }
 
 /// What a replay found: sessions by class, then groups of those not treated alike.

@@ -16,12 +16,12 @@ use parefeu_equivalence::{
 };
 use parefeu_identify::Application;
 use parefeu_net::FiveTuple;
-use parefeu_policy::{Diagnostics, LinkedFirewall, Severity};
+use parefeu_policy::{LinkedFirewall, Severity};
 use parefeu_replay::{
     Comparison, DifferenceClass, IngressChoice, Lockstep, LockstepLimits, Side, timer_hazards,
 };
 use parefeu_report::{
-    DiffReport, FirewallInfo, GROUP_COLUMNS, NotModelled, REGION_COLUMNS, csv_header, csv_row,
+    DiffReport, FirewallInfo, GROUP_COLUMNS, REGION_COLUMNS, Remark, csv_header, csv_row,
     diff_document, diff_markdown, diff_page, diff_table,
 };
 use serde_json::Value;
@@ -87,7 +87,8 @@ pub(crate) fn run(args: &Diff, global: &Global, drawer: &Drawer) -> anyhow::Resu
     let behaviours = [&old, &new].map(|it| &it.firewall.behaviour);
     let timers = traffic
         .map_or_else(|| timer_hazards(behaviours[0], behaviours[1]), |it| it.hazards.clone());
-    let not_modelled = not_modelled(&[&old, &new]);
+    let not_modelled = remarks(&[&old, &new], Severity::Unsupported);
+    let suspicious = remarks(&[&old, &new], Severity::Suspicious);
     let report = DiffReport {
         old: info(&old, &old_reading),
         new: info(&new, &new_reading),
@@ -96,6 +97,7 @@ pub(crate) fn run(args: &Diff, global: &Global, drawer: &Drawer) -> anyhow::Resu
         exact: Some(answered.exact(args, &lists, &asked, weighed)),
         timers: &timers,
         not_modelled: &not_modelled,
+        suspicious: &suspicious,
         clock_held: read.clock_held,
         verdict: verdict(&answered.conclusion, traffic),
     };
@@ -243,18 +245,19 @@ fn info<'a>(loaded: &'a Loaded, reading: &'a Reading) -> FirewallInfo<'a> {
     }
 }
 
-/// The unsupported lines of both sides.
-fn not_modelled(sides: &[&Loaded]) -> Vec<NotModelled> {
-    let unsupported = |problems: &Diagnostics, firewall: &LinkedFirewall, file: &str| {
-        let lines = problems.iter().filter(|it| it.severity == Severity::Unsupported);
-        let lines = lines.map(|it| NotModelled {
-            file: file.to_owned(),
-            line: it.at.map_or(0, |at| firewall.sources.line_number(at)),
+/// The unsupported or the suspicious lines of both sides.
+fn remarks(sides: &[&Loaded], severity: Severity) -> Vec<Remark> {
+    let of_side = |side: &&Loaded| {
+        let sources = &side.firewall.sources;
+        let lines = side.problems.iter().filter(|it| it.severity == severity);
+        let lines = lines.map(|it| Remark {
+            file: side.file.clone(),
+            line: it.at.map_or(0, |at| sources.line_number(at)),
             text: it.message.clone(),
         });
         lines.collect::<Vec<_>>()
     };
-    sides.iter().flat_map(|it| unsupported(&it.problems, &it.firewall, &it.file)).collect()
+    sides.iter().flat_map(of_side).collect()
 }
 
 /// Interfaces of both sides that stand for each other: as mapped, by name or zone, by network.

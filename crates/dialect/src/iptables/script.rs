@@ -84,8 +84,12 @@ pub(super) fn read_ruleset(text: &str, problems: &mut Diagnostics) -> Ruleset {
         script.read_line(&line);
     }
     if let Some((table, at)) = script.table {
-        let message = format!("table `{table}` is not ended by COMMIT: the text may be cut");
-        script.problems.suspicious("no-commit", at, message);
+        // iptables-restore installs nothing of it, and a dump that was copied whole ends it.
+        let message = format!(
+            "table `{table}` is not ended by COMMIT: rules that stood behind the last line are \
+             not read"
+        );
+        script.problems.unsupported("cut-table", at, message);
     }
     let Script { statements, .. } = script;
     let families = Families::of(&statements, problems);

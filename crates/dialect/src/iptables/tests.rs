@@ -482,6 +482,13 @@ fn problems_are_named_with_their_lines() {
             ],
         ),
         (
+            "*filter\n:FORWARD DROP [0:0]\n",
+            vec![
+                "1 unsupported cut-table: table `filter` is not ended by COMMIT: rules that stood \
+                 behind the last line are not read",
+            ],
+        ),
+        (
             "-P INPUT DROP\necho done\n",
             vec![
                 "1 suspicious no-forward-chain: the text has no chain FORWARD: forwarded packets \

@@ -213,6 +213,10 @@ fn limits(context: &Context<'_>) -> Vec<String> {
     if not_modelled > 0 {
         items.push(fill(words.limit_not_modelled, &[&locale.integer(not_modelled)]));
     }
+    let suspicious = report.suspicious.len() as u64;
+    if suspicious > 0 {
+        items.push(fill(words.limit_suspicious, &[&locale.integer(suspicious)]));
+    }
     for capture in report.captures {
         if capture.ended_early.is_some() {
             items.push(fill(words.limit_early, &[&capture.file]));

@@ -4,8 +4,9 @@ use super::Context;
 use super::html::{Html, cut};
 use super::vocabulary::malformed;
 use super::words::fill;
+use crate::Remark;
 
-/// A page lists so many lines that are not modelled; the JSON document has them all.
+/// A table lists so many lines of the configurations; the JSON document has them all.
 const MAX_LINES: usize = 500;
 /// Longer texts are cut.
 const MAX_TEXT: usize = 400;
@@ -38,20 +39,34 @@ pub(super) fn write(html: &mut Html, context: &Context<'_>) {
         };
         html.element("p", &text);
     }
-    not_modelled(html, context);
+    let report = context.report;
+    html.element("h3", words.not_modelled);
+    if report.not_modelled.is_empty() {
+        html.element("p", words.not_modelled_none);
+    }
+    let captions = ["unmodelled", words.not_modelled, words.problem];
+    remarks(html, context, captions, report.not_modelled);
+    if !report.suspicious.is_empty() {
+        html.element("h3", words.suspicious);
+        let captions = ["suspicious", words.suspicious, words.suspicion];
+        remarks(html, context, captions, report.suspicious);
+    }
     html.raw("</section>\n");
 }
 
-fn not_modelled(html: &mut Html, context: &Context<'_>) {
-    let words = context.words;
-    let lines = context.report.not_modelled;
-    html.element("h3", words.not_modelled);
+/// A table of lines, with its name, its caption and the title of what is said.
+fn remarks(
+    html: &mut Html,
+    context: &Context<'_>,
+    [name, caption, said]: [&str; 3],
+    lines: &[Remark],
+) {
     if lines.is_empty() {
-        html.element("p", words.not_modelled_none);
         return;
     }
+    let words = context.words;
     let line = format!("#{}", words.line_label);
-    html.open_table("unmodelled", words.not_modelled, &[words.file, &line, words.problem]);
+    html.open_table(name, caption, &[words.file, &line, said]);
     for it in lines.iter().take(MAX_LINES) {
         html.raw("<tr><td>").element("code", &it.file).raw("</td>");
         let line = if it.line > 0 { it.line.to_string() } else { String::new() };

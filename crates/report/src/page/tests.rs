@@ -18,7 +18,7 @@ use parefeu_testkit::firewalls::stated;
 use roxmltree::{Document, Node, ParsingOptions};
 
 use super::html::{cut, escape};
-use crate::{CaptureInfo, DiffReport, FirewallInfo, Language, NotModelled, Reading, diff_page};
+use crate::{CaptureInfo, DiffReport, FirewallInfo, Language, Reading, Remark, diff_page};
 
 const OLD: &str = r#"
 [[rule_base]]
@@ -106,8 +106,7 @@ fn page(language: Language, change: impl FnOnce(&mut Comparison)) -> String {
         frames: 12_345,
         ended_early: Some("cut short".to_owned()),
     }];
-    let not_modelled =
-        [NotModelled { file: "new".to_owned(), line: 7, text: "x < y && z".repeat(100) }];
+    let not_modelled = [Remark { file: "new".to_owned(), line: 7, text: "x < y && z".repeat(100) }];
     let info = |firewall| FirewallInfo {
         file: "f'w",
         sha256: "cd",
@@ -127,6 +126,7 @@ fn page(language: Language, change: impl FnOnce(&mut Comparison)) -> String {
         exact: None,
         timers: &[],
         not_modelled: &not_modelled,
+        suspicious: &not_modelled,
         clock_held: 3,
         verdict,
     };
@@ -322,6 +322,7 @@ fn without_traffic_nothing_is_claimed() {
         exact: None,
         timers: &[],
         not_modelled: &[],
+        suspicious: &[],
         clock_held: 0,
         verdict: Verdict::Undecided,
     };

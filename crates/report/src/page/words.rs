@@ -119,6 +119,11 @@ words! {
     limit_not_modelled:
         "Configuration lines not modelled: {}; they stand at the end of the page.",
         "Lignes de configuration non modélisées\u{a0}: {}\u{a0}; voir la fin de la page.";
+    limit_suspicious:
+        "Configuration lines read as written that look wrong: {}; they stand at the end of the \
+         page.",
+        "Lignes de configuration lues telles quelles mais suspectes\u{a0}: {}\u{a0}; voir la \
+         fin de la page.";
     limit_early: "A capture ended early: {}.", "Une capture s’arrête avant sa fin\u{a0}: {}.";
     limit_undecodable: "Frames that could not be decoded: {}.", "Trames indécodables\u{a0}: {}.";
     // Inputs.
@@ -459,6 +464,8 @@ words! {
         "Every line that matters is modelled.",
         "Toutes les lignes qui comptent sont modélisées.";
     problem: "What is not modelled", "Ce qui n’est pas modélisé";
+    suspicious: "Configuration lines that look wrong", "Lignes de configuration suspectes";
+    suspicion: "Why it looks wrong", "Ce qui la rend suspecte";
     written_by:
         "Written by parefeu {}. Times are UTC, bytes are frame lengths on the wire.",
         "Écrit par parefeu {}. Heures UTC\u{a0}; octets comptés en longueurs de trame sur le \

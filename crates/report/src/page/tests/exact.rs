@@ -217,6 +217,7 @@ impl Compared {
             }),
             timers: &[],
             not_modelled: &[],
+            suspicious: &[],
             clock_held: 0,
             verdict: self.conclusion.verdict,
         })
