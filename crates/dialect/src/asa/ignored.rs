@@ -162,6 +162,14 @@ pub(super) fn is_ignored(first: &str) -> bool {
     IGNORED.binary_search(&first).is_ok() || first.starts_with("Cryptochecksum:")
 }
 
+/// Whether a line is of a recorded session: a prompt, such as `fw/act#`, alone or with a command
+/// that shows something. One of the configuration mode may change what the text says.
+pub(super) fn is_prompt(first: &str, second: &str) -> bool {
+    let name = first.strip_suffix(['#', '>']);
+    let shows = ["", "enable", "exit", "more", "pager", "sh", "show", "terminal"].contains(&second);
+    shows && name.is_some_and(|name| !name.is_empty() && !name.ends_with(')'))
+}
+
 /// Whether `no` before these words takes away what decides on packets.
 pub(super) fn takes_away(first: &str, second: &str) -> bool {
     match first {

@@ -312,6 +312,7 @@ impl<'a> Reader<'a> {
             | ("ipv6", "icmp" | "unicast-routing")
             | ("firewall", "routed")
             | ("mode", "single") => {}
+            _ if ignored::is_prompt(first, second) => self.block = Block::Closed,
             _ => {
                 let reason = ignored::not_modelled(first, second, third);
                 self.block = Block::PassedOver;

@@ -409,6 +409,8 @@ impl Path {
 const SESSION_NOISE: &[&str] = &[
     "[edit]",
     "[edit",
+    "Entering",
+    "Exiting",
     "configure",
     "exit",
     "quit",

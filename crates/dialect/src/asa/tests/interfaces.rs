@@ -61,6 +61,24 @@ fn what_the_pager_asked_is_no_part_of_a_line() {
     }
 }
 
+#[test]
+fn prompts_of_a_recorded_session_say_nothing() {
+    for (prompt, unknown) in [
+        ("fw1# show running-config\n", false),
+        ("fw1/ctx/act> sh run\n", false),
+        ("fw1#\n", false),
+        ("fw1(config)# no access-list in\n", true),
+        ("fw1# clear configure access-list\n", true),
+        ("> show\n", true),
+    ] {
+        let rule = "access-list in extended permit tcp any any eq 22\n";
+        let again = rule.replace("22", "80");
+        let (_, problems) = read(&format!("{prompt}{DEVICE}{rule}{prompt}{again}"));
+        let told = problems.iter().any(|it| it.code == "unknown-statement");
+        assert_eq!(told, unknown, "{prompt:?} {problems:?}");
+    }
+}
+
 /// The last rule of the only list is about this port.
 #[track_caller]
 fn check_ports(lines: &str, port: u16) {

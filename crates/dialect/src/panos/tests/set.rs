@@ -285,7 +285,7 @@ fn a_rule_is_renamed_where_it_stands_and_nothing_else_is() {
 
 #[test]
 fn commands_after_a_prompt_are_read() {
-    let recorded = "admin@fw> configure\nadmin@fw# set address a ip-netmask 192.0.2.1\n\n[edit]\n\
+    let recorded = "admin@fw> configure\nEntering configuration mode\nadmin@fw# set address a ip-netmask 192.0.2.1\n\n[edit]\n\
                     admin@fw# set address-group \"g h\" static a\nadmin@fw# commit\n\
                     admin@fw> set cli pager off\nadmin@fw#\n";
     let allow = rule("x", "destination \"g h\" action allow");
