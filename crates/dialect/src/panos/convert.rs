@@ -8,6 +8,7 @@ use parefeu_policy::{
 };
 
 use super::application::Applications;
+use super::definition::digest_of;
 use super::either::Either;
 use super::profile::Profiles;
 use super::scope::{ScopeId, Scopes};
@@ -385,6 +386,7 @@ impl<'t> Converter<'t> {
     pub(super) fn unknown_element(&mut self, element: Element<'t>, parent: &str) {
         let message = format!("`{}` in a {parent} is not read", element.name());
         self.problems.unsupported("unknown-element", element.at(), message);
+        self.problems.defined(digest_of(element));
     }
 }
 

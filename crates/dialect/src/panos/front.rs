@@ -169,9 +169,11 @@ impl<'t> Converter<'t> {
 
     fn front_effect(&self, policy: &Policy, rule: Element<'t>, place: Place) -> Effect {
         let fields = rule.children().filter(|it| policy.effect.contains(&it.name()));
-        let mut said: Vec<String> = fields.map(|it| written(it, it.name())).collect();
+        let fields: Vec<Element<'t>> = fields.collect();
+        let mut said: Vec<String> = fields.iter().map(|it| written(*it, it.name())).collect();
         said.sort_unstable();
         let text = format!("{} {}", policy.title, said.join(" "));
+        let text = self.scopes.qualified(text, place.scope, fields);
         let action = rule.value("action").map_or("", Element::name);
         match (policy.section, action) {
             ("dos", "deny") | ("pbf", "discard") if self.translates_destinations() => {
@@ -208,7 +210,8 @@ impl<'t> Converter<'t> {
         if method == "no-captive-portal" {
             return Effect::Pass;
         }
-        Effect::MayRefuse(format!("{text} {}", written(object, "enforcement")))
+        let text = format!("{text} {}", written(object, "enforcement"));
+        Effect::MayRefuse(self.scopes.qualified(text, place.scope, object.children()))
     }
 
     fn translates_destinations(&self) -> bool {
@@ -236,6 +239,7 @@ impl<'t> Converter<'t> {
             let said =
                 rule.child("destination").map(|it| written(it, "destination")).unwrap_or_default();
             let text = format!("destination that forwarding compares {said}");
+            let text = self.scopes.qualified(text, place.scope, rule.child("destination"));
             unknown.push(At::new(text, rule.at()));
             dst = AddressMatch::any();
         }
@@ -249,7 +253,9 @@ impl<'t> Converter<'t> {
         for field in others {
             let idle = ["any", "both", "no", "none"];
             if !field.children().any(|value| idle.contains(&value.name())) {
-                unknown.push(At::new(written(field, field.name()), field.at()));
+                let text = written(field, field.name());
+                let text = self.scopes.qualified(text, place.scope, [field]);
+                unknown.push(At::new(text, field.at()));
             }
         }
         let schedule = self.schedule_of(rule, place, &mut unknown);

@@ -4,6 +4,7 @@ use std::iter;
 
 use parefeu_policy::Diagnostics;
 
+use super::definition::digest_of;
 use super::tree::{Element, all_at};
 
 /// A virtual system: its own element, and what a `set` file writes without naming one.
@@ -276,11 +277,13 @@ fn report(section: Element<'_>, problems: &mut Diagnostics) {
     match NOT_MODELLED.iter().find(|it| it.0 == name) {
         Some((_, message)) if section.children().next().is_some() => {
             problems.unsupported("not-modelled", section.at(), *message);
+            problems.defined(digest_of(section));
         }
         Some(_) => {}
         None => {
             let message = format!("`{name}` is no section this reads");
             problems.unsupported("unknown-section", section.at(), message);
+            problems.defined(digest_of(section));
         }
     }
 }

@@ -3,6 +3,7 @@
 use parefeu_policy::{Action, AddressItem, AddressMatch, At, Behaviour, Match, Names, Preset};
 
 use super::convert::{Converter, implied};
+use super::definition::digest_of;
 use super::tree::Element;
 
 impl<'t> Converter<'t> {
@@ -97,6 +98,7 @@ impl<'t> Converter<'t> {
     fn unknown_setting(&mut self, field: Element<'t>) {
         let message = format!("the setting `{}` is not read", field.name());
         self.problems.unsupported("unknown-setting", field.at(), message);
+        self.problems.defined(digest_of(field));
     }
 
     /// Panorama may let objects of device groups hide those of the groups below, not the other way
