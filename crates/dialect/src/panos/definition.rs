@@ -10,6 +10,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use crate::digest::Digest;
 
+use super::convert::Converter;
 use super::profile::written;
 use super::scope::{ScopeId, Scopes};
 use super::tree::Element;
@@ -135,6 +136,34 @@ impl<'t> Scopes<'t> {
             self.parts().for_each(|part| digest.add(&written(part, "")));
             digest.number()
         })
+    }
+}
+
+impl<'t> Converter<'t> {
+    /// The value of a variable: of a template, of a stack, or of a device in one. None where they
+    /// are not all the same.
+    pub(super) fn variable(&self, name: &str) -> Option<&'t str> {
+        let mut values = self.variables_named(name).map(|it| {
+            let value = it.child("type").and_then(|it| it.children().next());
+            value.and_then(|it| it.children().last()).map(Element::name)
+        });
+        let first = values.next()??;
+        values.all(|it| it == Some(first)).then_some(first)
+    }
+
+    /// The digest of what is said of a variable.
+    pub(super) fn digest_of_variable(&self, name: &str) -> String {
+        let said: BTreeSet<String> =
+            self.variables_named(name).map(|it| written(it, name)).collect();
+        let mut digest = Digest::default();
+        for text in &said {
+            digest.add(text);
+        }
+        digest.hex()
+    }
+
+    fn variables_named(&self, name: &str) -> impl Iterator<Item = Element<'t>> {
+        self.variables.iter().filter_map(move |it| it.child(name))
     }
 }
 

@@ -167,7 +167,7 @@ impl<'t> Converter<'t> {
         rules.push(made(Action::Return, None));
     }
 
-    fn front_effect(&self, policy: &Policy, rule: Element<'t>, place: Place) -> Effect {
+    fn front_effect(&mut self, policy: &Policy, rule: Element<'t>, place: Place) -> Effect {
         let fields = rule.children().filter(|it| policy.effect.contains(&it.name()));
         let fields: Vec<Element<'t>> = fields.collect();
         let mut said: Vec<String> = fields.iter().map(|it| written(*it, it.name())).collect();
@@ -181,6 +181,14 @@ impl<'t> Converter<'t> {
                 Effect::MayRefuse(text)
             }
             ("dos", "deny") | ("pbf", "discard") => Effect::Drop,
+            ("dos", "protect") if rule.under("protection").next().is_some() => {
+                if self.told.insert(rule.at()) {
+                    let message = "how many connections this rule lets through is not modelled";
+                    self.problems.unsupported(policy.code, rule.at(), message);
+                    self.problems.defined(self.scopes.digest(place.scope, rule));
+                }
+                Effect::Pass
+            }
             ("dos", _) | ("pbf", "no-pbf") | ("captive-portal", "no-captive-portal") => {
                 Effect::Pass
             }

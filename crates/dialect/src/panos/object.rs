@@ -84,12 +84,16 @@ impl<'t> Converter<'t> {
             };
             let item = item.unwrap_or_else(|| {
                 if text.starts_with('$') {
-                    let message = format!("the value of variable `{text}` is not looked up");
+                    if let Some(item) = self.variable(text).and_then(literal::address) {
+                        return item;
+                    }
+                    let message = format!("the value of variable `{text}` is not known");
                     self.problems.unsupported("variable", value.at(), message);
-                } else {
-                    let message = format!("`{text}` is no {}", field.name());
-                    self.problems.error("bad-address", value.at(), message);
+                    let digest = self.digest_of_variable(text);
+                    return AddressItem::Unknown(format!("address {text} (definitions {digest})"));
                 }
+                let message = format!("`{text}` is no {}", field.name());
+                self.problems.error("bad-address", value.at(), message);
                 AddressItem::Unknown(format!("address {text}"))
             });
             items.push(At::new(item, value.at()));

@@ -253,6 +253,13 @@ impl<'t> Sections<'t> {
         stack.child("config").into_iter().chain(templates).collect()
     }
 
+    /// Where variables are defined: in templates and stacks, and for single devices of a stack.
+    pub(super) fn variables(&self) -> Vec<Element<'t>> {
+        let devices = self.template_stacks.iter().flat_map(|stack| stack.under("devices"));
+        let owners = self.template_stacks.iter().chain(&self.templates).copied().chain(devices);
+        owners.filter_map(|owner| owner.child("variable")).collect()
+    }
+
     /// Whether the text defines any zone.
     pub(super) fn has_zones(&self) -> bool {
         let zones = |part: &Element<'t>| part.under("zone").next().is_some();
