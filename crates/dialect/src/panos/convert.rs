@@ -145,7 +145,7 @@ impl<'t> Converter<'t> {
             domains.push((gateway.name().to_owned(), vec![gateway]));
         }
         self.zones.implicit = !sections.has_zones();
-        self.convert_zones(&domains);
+        self.convert_zones(&domains, &scopes);
         let first = scopes.first().copied().unwrap_or(shared);
         let parts: Vec<Element<'t>> = systems.iter().flat_map(|it| it.parts.clone()).collect();
         self.convert_network(&sections.network, &parts, first);
@@ -288,7 +288,7 @@ impl<'t> Converter<'t> {
         let systems = in_templates(templates, "vsys");
         let systems: Vec<Element<'t>> = systems.into_iter().flat_map(Element::children).collect();
         self.zones.implicit = templates.is_empty();
-        self.convert_zones(&[(name.to_owned(), systems.clone())]);
+        self.convert_zones(&[(name.to_owned(), systems.clone())], &[shared]);
         let networks = in_templates(templates, "network");
         self.convert_network(&networks, &systems, shared);
         self.convert_zone_protection(&networks);

@@ -56,6 +56,11 @@ fn a_rule_says_what_the_names_mean_that_it_does_not_compare() {
             "set application-group apps members [ ftp chat ]\n\
              set application-filter chat subcategory PART\n",
         ),
+        (
+            "from trust source-user alice",
+            "set zone trust enable-user-identification yes user-acl include-list inside\n\
+             set address inside ip-netmask 10.0.0.PART\n",
+        ),
         ("source-device PART", ""),
         ("source-device phones", "set device-object phones model PART\n"),
         (
