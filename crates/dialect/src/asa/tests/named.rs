@@ -311,6 +311,16 @@ fn a_word_that_is_not_understood_says_what_its_line_says() {
 }
 
 #[test]
+fn lists_of_other_types_are_what_they_say() {
+    check_said(
+        "access-list E ethertype deny any\naccess-list E ethertype permit PART\n\
+         access-group E in interface inside\n",
+        "bpdu",
+        "0x600",
+    );
+}
+
+#[test]
 fn words_that_matter_later_are_compared() {
     for (line, word) in [
         ("object network NATTED\n host 10.0.50.1\n nat (inside,outside) static 192.0.2.50", " dns"),
