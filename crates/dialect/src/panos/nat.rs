@@ -29,7 +29,11 @@ impl<'t> Converter<'t> {
         let Some(rules) = rule_base.path(&["nat", "rules"]) else { return };
         self.refuse_twice("NAT rule", rules);
         for rule in rules.children() {
-            let matches = self.nat_match(rule, place);
+            let mut matches = self.nat_match(rule, place);
+            if !matches.unknown.is_empty() {
+                // A condition of the rule stands in the place of what is told of its translation.
+                matches.unknown.extend(self.untold_effects(rule, place));
+            }
             let kind = NatType::of(rule);
             let source = self.source_translation(rule, kind, place);
             let destination = self.destination_translation(rule, kind, place);
@@ -44,6 +48,20 @@ impl<'t> Converter<'t> {
                 self.push_reverse(rule, fixed, matches, place);
             }
         }
+    }
+
+    /// What a rule says of its translations that is told and not modelled.
+    fn untold_effects(&self, rule: Element<'t>, place: Place) -> Vec<At<String>> {
+        let kinds = rule.under("source-translation").flat_map(Element::children);
+        let destinations = ["destination-translation", "dynamic-destination-translation"];
+        let destinations = destinations.into_iter().flat_map(|it| rule.under(it));
+        let untold = ["fallback", "distribution", "dns-rewrite"];
+        let fields = kinds.chain(destinations).filter(|it| untold.contains(&it.name()));
+        let said = fields.map(|field| {
+            let text = format!("translation with {}", written(field, field.name()));
+            At::new(self.scopes.qualified(text, place.scope, [field]), field.at())
+        });
+        said.collect()
     }
 
     /// A persistent translation keeps the port of a client wherever it goes. (From memory of the

@@ -107,6 +107,22 @@ fn a_translation_says_what_it_leads_to() {
 }
 
 #[test]
+fn a_condition_of_a_rule_does_not_hide_how_it_translates() {
+    let atoms = |spare: &str| {
+        let nat = "set rulebase nat rules n";
+        let config = with_network(&format!(
+            "{nat} from trust to untrust source any destination any service any\n\
+             {nat} target devices 0001\n\
+             {nat} source-translation dynamic-ip translated-address 203.0.113.7\n\
+             {nat} source-translation dynamic-ip fallback translated-address {spare}\n"
+        ));
+        let firewall = linked(&config).0.unwrap();
+        firewall.atoms.iter().map(|atom| atom.text.to_string()).collect::<Vec<_>>()
+    };
+    assert_ne!(atoms("203.0.113.8"), atoms("203.0.113.9"));
+}
+
+#[test]
 fn other_policies_say_what_their_names_mean() {
     for lines in [
         "set rulebase decryption rules d from trust to untrust destination any service any\n\
