@@ -116,6 +116,13 @@ impl Diagnostics {
         }
     }
 
+    /// Gives the latest entry that digest.
+    pub fn defined(&mut self, definitions: impl Into<Box<str>>) {
+        if let Some(last) = self.entries.last_mut() {
+            last.definitions = Some(definitions.into());
+        }
+    }
+
     fn add(&mut self, severity: Severity, code: &'static str, at: Span, message: String) {
         let at = Some(at);
         self.push(Diagnostic { severity, code, message, at, help: None, definitions: None });

@@ -86,11 +86,15 @@ impl<'a> Definitions<'a> {
         let mut gathered = Gathered::default();
         let first = index.lines.partition_point(|entry| entry.line.at.end <= at.start);
         let touched = index.lines.iter().enumerate().skip(first);
-        for (number, _) in touched.take_while(|(_, entry)| entry.line.at.start < at.end) {
+        for (number, entry) in touched.take_while(|(_, entry)| entry.line.at.start < at.end) {
             if self.is_spent() {
                 return Some(format!("{:016x}", self.whole()).into());
             }
             self.context(number, &mut gathered);
+            // Of a line it is a part of the place says less than the line.
+            if entry.line.at.start < at.start || at.end < entry.line.at.end {
+                gathered.texts.push(Cow::Borrowed(entry.line.text));
+            }
         }
         self.spend(gathered.texts.iter().map(|text| text.len()).sum());
         self.digest(&gathered).map(String::into_boxed_str)

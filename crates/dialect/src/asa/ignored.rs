@@ -186,6 +186,7 @@ pub(super) fn takes_away(first: &str, second: &str) -> bool {
         | "route-map"
         | "same-security-traffic"
         | "service-policy"
+        | "shun"
         | "time-range" => true,
         "crypto" => matches!(second, "map" | "dynamic-map"),
         "ipv6" if second == "route" => true,

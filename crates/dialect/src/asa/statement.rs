@@ -206,6 +206,7 @@ impl<'a> Reader<'a> {
             "object-group" => self.open_group(&mut words)?,
             "interface" => self.open_interface(&words),
             "nat" if !translation::is_before_8_3(&words) => {
+                self.compare_words(line);
                 let (mut nat, refusal) = translation::manual_nat(&mut words);
                 let atom = self.nat_atom(line);
                 nat.unknown = nat.unknown.map(|_| atom);
@@ -213,6 +214,7 @@ impl<'a> Reader<'a> {
                 refusal.map_or(Ok(()), Err)?;
             }
             "route" => {
+                self.compare_words(line);
                 let route = interface::route(&self.names, &mut words)?;
                 self.config.routes.push(route);
             }
@@ -621,6 +623,7 @@ impl<'a> Reader<'a> {
     /// one.
     fn object_nat(&mut self, index: usize, words: &mut Words<'a>) {
         let line = words.line();
+        self.compare_words(line);
         let name = self.config.addresses[index].name.clone();
         let atom = self.nat_atom(line);
         match translation::object_nat(&self.names, &name, words) {
@@ -638,6 +641,18 @@ impl<'a> Reader<'a> {
                 let mut nat = translation::unknown(line, AddressItem::Object(name));
                 nat.unknown = Some(atom);
                 self.config.manual_nat.push(nat);
+            }
+        }
+    }
+
+    /// Words of a line that is modelled otherwise which change what happens later on.
+    fn compare_words(&mut self, line: Line<'a>) {
+        for (word, code, message) in [
+            ("dns", "dns-rewrite", "answers of DNS are not rewritten"),
+            ("track", "monitored-route", "the route is taken to be there, whatever a probe finds"),
+        ] {
+            if line.has(word) {
+                self.problems.compared(code, line.at, message);
             }
         }
     }

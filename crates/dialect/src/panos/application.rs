@@ -90,6 +90,7 @@ impl<'t> Converter<'t> {
         if signed {
             let message = "signatures of custom applications are not evaluated";
             self.problems.unsupported("application-signature", element.at(), message);
+            self.problems.defined(self.scopes.digest(object.scope, element));
         }
         let told_by_headers = !headers.is_empty() && default_services.is_empty() && !signed;
         default_services.extend_from_slice(&headers);
@@ -231,6 +232,7 @@ impl<'t> Converter<'t> {
             let text = format!("application {} (with a filter over attributes)", listed());
             let message = "application filters are not evaluated";
             self.problems.unsupported("application-filter", place, message);
+            let text = self.scopes.qualified(text, scope, members.iter().copied());
             let unknown = Some(At::new(text, place));
             let services = without_default(services);
             return ApplicationMatch { applications: Names::Any, services, unknown };
@@ -247,6 +249,7 @@ impl<'t> Converter<'t> {
         let ports_known = leaves.iter().all(|leaf| leaf.ports_known);
         let services = if by_default && !ports_known {
             let text = format!("default ports of {}", listed());
+            let text = self.scopes.qualified(text, scope, members.iter().copied());
             vec![At::new(ServiceItem::Unknown(text), place)]
         } else {
             services

@@ -3,11 +3,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use parefeu_policy::{
-    Action, At, Diagnostics, Firewall, Layer, Match, Names, NatMapping, Rule, RuleBase, Sees,
-    Source, Sources, Span,
+    Action, At, Behaviour, Diagnostics, Firewall, Layer, Match, Names, NatMapping, Preset, Rule,
+    RuleBase, Sees, Source, Sources, Span,
 };
 
 use super::application::Applications;
+use super::definition::digest_of;
 use super::either::Either;
 use super::profile::Profiles;
 use super::scope::{ScopeId, Scopes};
@@ -44,6 +45,8 @@ pub(super) struct Converter<'t> {
     pub(super) untold_schedules: BTreeMap<String, String>,
     /// Whether overlapping wildcard addresses leave the order of rules as it is.
     pub(super) wildcards_in_order: bool,
+    /// Where templates and stacks define variables.
+    pub(super) variables: Vec<Element<'t>>,
 }
 
 /// Where a rule stands: what its names mean.
@@ -84,21 +87,26 @@ pub(super) fn convert(
         told: BTreeSet::new(),
         untold_schedules: BTreeMap::new(),
         wildcards_in_order: false,
+        variables: sections.variables(),
     };
     converter.note_wildcard_mode(&sections);
     let has_rules = |vsys: &Vsys<'_>| {
         !vsys.pushed.is_empty() || vsys.parts.iter().any(|part| part.has("rulebase"))
     };
     let local = sections.vsys.iter().any(has_rules);
-    converter.convert_settings(&sections.deviceconfig);
+    converter.firewall.behaviour = Behaviour::preset(Preset::Panos);
     let systems = sections.vsys.iter().flat_map(Vsys::definitions);
     converter.convert_alg_overrides(sections.shared.iter().copied().chain(systems));
-    if sections.device_groups.is_empty() || local {
+    let settings = if sections.device_groups.is_empty() || local {
+        converter.convert_settings(&sections.deviceconfig);
         converter.convert_device(&sections);
+        sections.deviceconfig.clone()
     } else {
-        converter.convert_panorama(&sections, chosen);
-    }
-    converter.convert_ipv6(&sections.deviceconfig);
+        sections.deviceconfig.iter().for_each(|it| converter.panorama_settings(*it));
+        converter.convert_panorama(&sections, chosen)
+    };
+    converter.convert_ipv6(&settings);
+    converter.report_time_zone(&settings);
     converter.add_first_rules();
     converter.firewall.rule_bases.append(&mut converter.inner);
     converter.split_ways();
@@ -137,7 +145,7 @@ impl<'t> Converter<'t> {
             domains.push((gateway.name().to_owned(), vec![gateway]));
         }
         self.zones.implicit = !sections.has_zones();
-        self.convert_zones(&domains);
+        self.convert_zones(&domains, &scopes);
         let first = scopes.first().copied().unwrap_or(shared);
         let parts: Vec<Element<'t>> = systems.iter().flat_map(|it| it.parts.clone()).collect();
         self.convert_network(&sections.network, &parts, first);
@@ -199,11 +207,16 @@ impl<'t> Converter<'t> {
 
     /// Panorama: a rule base for each device group. The firewall is that of the group chosen, else
     /// of the first one without groups below it: templates that serve it give the network, its
-    /// rule bases the translations, and names mean what they mean in it.
-    fn convert_panorama(&mut self, sections: &Sections<'t>, chosen: Option<&str>) {
+    /// rule bases the translations, and names mean what they mean in it. The settings of the
+    /// templates come back.
+    fn convert_panorama(
+        &mut self,
+        sections: &Sections<'t>,
+        chosen: Option<&str>,
+    ) -> Vec<Element<'t>> {
         let named =
             chosen.and_then(|name| sections.device_groups.iter().find(|it| it.name == name));
-        let Some(chosen) = named.or(sections.first_leaf()) else { return };
+        let Some(chosen) = named.or(sections.first_leaf()) else { return Vec::new() };
         let others = sections.device_groups.iter().filter(|it| it.name != chosen.name);
         for other in others.filter(|_| named.is_none()) {
             let message = format!("there are several device groups; `{}` is taken", chosen.name);
@@ -229,6 +242,10 @@ impl<'t> Converter<'t> {
         }
         self.convert_names();
         let templates = sections.templates_of(chosen, &mut self.problems);
+        // The first template that says something counts, and of settings the last that is read.
+        let mut settings = in_templates(&templates, "deviceconfig");
+        settings.reverse();
+        self.convert_settings(&settings);
         self.convert_templates(&templates, &chosen.name, merged.unwrap_or(shared));
 
         let mut read = BTreeMap::new();
@@ -262,23 +279,17 @@ impl<'t> Converter<'t> {
         }
         let rule_base = At::new(chosen.name.clone(), chosen.element.at());
         self.firewall.layers = vec![layer("security", rule_base)];
+        settings
     }
 
     /// Interfaces and zones of the templates given, the first of which counts where they overlap.
     fn convert_templates(&mut self, templates: &[Element<'t>], name: &str, shared: ScopeId) {
         self.templates_overlap = templates.len() > 1;
-        let section = |name| {
-            let places = templates.iter().flat_map(move |it| {
-                let device = it.under("devices").find_map(|device| device.child(name));
-                [it.child(name), device].into_iter().flatten()
-            });
-            places.collect::<Vec<Element<'t>>>()
-        };
-        let systems: Vec<Element<'t>> =
-            section("vsys").into_iter().flat_map(Element::children).collect();
+        let systems = in_templates(templates, "vsys");
+        let systems: Vec<Element<'t>> = systems.into_iter().flat_map(Element::children).collect();
         self.zones.implicit = templates.is_empty();
-        self.convert_zones(&[(name.to_owned(), systems.clone())]);
-        let networks = section("network");
+        self.convert_zones(&[(name.to_owned(), systems.clone())], &[shared]);
+        let networks = in_templates(templates, "network");
         self.convert_network(&networks, &systems, shared);
         self.convert_zone_protection(&networks);
         // Rules may name zones that only other templates define.
@@ -385,7 +396,17 @@ impl<'t> Converter<'t> {
     pub(super) fn unknown_element(&mut self, element: Element<'t>, parent: &str) {
         let message = format!("`{}` in a {parent} is not read", element.name());
         self.problems.unsupported("unknown-element", element.at(), message);
+        self.problems.defined(digest_of(element));
     }
+}
+
+/// A section of each template, with a device around it or without.
+fn in_templates<'t>(templates: &[Element<'t>], name: &str) -> Vec<Element<'t>> {
+    let places = templates.iter().flat_map(|it| {
+        let device = it.under("devices").find_map(|device| device.child(name));
+        [it.child(name), device].into_iter().flatten()
+    });
+    places.collect()
 }
 
 pub(super) fn implied(name: &str, matches: Match, action: Action) -> Rule {

@@ -167,11 +167,13 @@ impl<'t> Converter<'t> {
         rules.push(made(Action::Return, None));
     }
 
-    fn front_effect(&self, policy: &Policy, rule: Element<'t>, place: Place) -> Effect {
+    fn front_effect(&mut self, policy: &Policy, rule: Element<'t>, place: Place) -> Effect {
         let fields = rule.children().filter(|it| policy.effect.contains(&it.name()));
-        let mut said: Vec<String> = fields.map(|it| written(it, it.name())).collect();
+        let fields: Vec<Element<'t>> = fields.collect();
+        let mut said: Vec<String> = fields.iter().map(|it| written(*it, it.name())).collect();
         said.sort_unstable();
         let text = format!("{} {}", policy.title, said.join(" "));
+        let text = self.scopes.qualified(text, place.scope, fields);
         let action = rule.value("action").map_or("", Element::name);
         match (policy.section, action) {
             ("dos", "deny") | ("pbf", "discard") if self.translates_destinations() => {
@@ -179,6 +181,14 @@ impl<'t> Converter<'t> {
                 Effect::MayRefuse(text)
             }
             ("dos", "deny") | ("pbf", "discard") => Effect::Drop,
+            ("dos", "protect") if rule.under("protection").next().is_some() => {
+                if self.told.insert(rule.at()) {
+                    let message = "how many connections this rule lets through is not modelled";
+                    self.problems.unsupported(policy.code, rule.at(), message);
+                    self.problems.defined(self.scopes.digest(place.scope, rule));
+                }
+                Effect::Pass
+            }
             ("dos", _) | ("pbf", "no-pbf") | ("captive-portal", "no-captive-portal") => {
                 Effect::Pass
             }
@@ -208,7 +218,8 @@ impl<'t> Converter<'t> {
         if method == "no-captive-portal" {
             return Effect::Pass;
         }
-        Effect::MayRefuse(format!("{text} {}", written(object, "enforcement")))
+        let text = format!("{text} {}", written(object, "enforcement"));
+        Effect::MayRefuse(self.scopes.qualified(text, place.scope, object.children()))
     }
 
     fn translates_destinations(&self) -> bool {
@@ -236,6 +247,7 @@ impl<'t> Converter<'t> {
             let said =
                 rule.child("destination").map(|it| written(it, "destination")).unwrap_or_default();
             let text = format!("destination that forwarding compares {said}");
+            let text = self.scopes.qualified(text, place.scope, rule.child("destination"));
             unknown.push(At::new(text, rule.at()));
             dst = AddressMatch::any();
         }
@@ -249,7 +261,9 @@ impl<'t> Converter<'t> {
         for field in others {
             let idle = ["any", "both", "no", "none"];
             if !field.children().any(|value| idle.contains(&value.name())) {
-                unknown.push(At::new(written(field, field.name()), field.at()));
+                let text = written(field, field.name());
+                let text = self.scopes.qualified(text, place.scope, [field]);
+                unknown.push(At::new(text, field.at()));
             }
         }
         let schedule = self.schedule_of(rule, place, &mut unknown);

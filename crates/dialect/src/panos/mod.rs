@@ -9,6 +9,7 @@
 mod application;
 mod convert;
 mod curly;
+mod definition;
 mod either;
 mod filter;
 mod front;

@@ -29,7 +29,11 @@ impl<'t> Converter<'t> {
         let Some(rules) = rule_base.path(&["nat", "rules"]) else { return };
         self.refuse_twice("NAT rule", rules);
         for rule in rules.children() {
-            let matches = self.nat_match(rule, place);
+            let mut matches = self.nat_match(rule, place);
+            if !matches.unknown.is_empty() {
+                // A condition of the rule stands in the place of what is told of its translation.
+                matches.unknown.extend(self.untold_effects(rule, place));
+            }
             let kind = NatType::of(rule);
             let source = self.source_translation(rule, kind, place);
             let destination = self.destination_translation(rule, kind, place);
@@ -44,6 +48,20 @@ impl<'t> Converter<'t> {
                 self.push_reverse(rule, fixed, matches, place);
             }
         }
+    }
+
+    /// What a rule says of its translations that is told and not modelled.
+    fn untold_effects(&self, rule: Element<'t>, place: Place) -> Vec<At<String>> {
+        let kinds = rule.under("source-translation").flat_map(Element::children);
+        let destinations = ["destination-translation", "dynamic-destination-translation"];
+        let destinations = destinations.into_iter().flat_map(|it| rule.under(it));
+        let untold = ["fallback", "distribution", "dns-rewrite"];
+        let fields = kinds.chain(destinations).filter(|it| untold.contains(&it.name()));
+        let said = fields.map(|field| {
+            let text = format!("translation with {}", written(field, field.name()));
+            At::new(self.scopes.qualified(text, place.scope, [field]), field.at())
+        });
+        said.collect()
     }
 
     /// A persistent translation keeps the port of a client wherever it goes. (From memory of the
@@ -87,7 +105,9 @@ impl<'t> Converter<'t> {
         let mut unknown = Vec::new();
         for field in rule.children().filter(|field| !FIELDS.contains(&field.name())) {
             self.unknown_element(field, "NAT rule");
-            unknown.push(At::new(format!("NAT rule field {}", field.name()), field.at()));
+            let text = format!("NAT rule field {}", written(field, field.name()));
+            let text = self.scopes.qualified(text, place.scope, [field]);
+            unknown.push(At::new(text, field.at()));
         }
         if target_of(rule, &mut unknown) {
             let message = "which device the rule is for is not evaluated";
@@ -152,10 +172,10 @@ impl<'t> Converter<'t> {
             return Translation::Keep;
         };
         if nat_type == NatType::Other {
-            return unknown_translation(kind);
+            return self.unknown_translation(kind, place);
         }
         if !rule.says_yes("disabled") {
-            self.report_source_fields(kind);
+            self.report_source_fields(kind, place);
         }
         match kind.name() {
             "dynamic-ip-and-port" | "persistent-dynamic-ip-and-port" => {
@@ -174,14 +194,14 @@ impl<'t> Converter<'t> {
                     prefix.unwrap_or_else(|| self.fixed(address, PortTranslation::Keep, place))
                 }
                 Some(address) => self.fixed(address, PortTranslation::Keep, place),
-                None => self.not_translated(kind),
+                None => self.not_translated(kind, place),
             },
-            _ => self.not_translated(kind),
+            _ => self.not_translated(kind, place),
         }
     }
 
     /// What a source translation says besides the addresses it chooses from.
-    fn report_source_fields(&mut self, kind: Element<'t>) {
+    fn report_source_fields(&mut self, kind: Element<'t>, place: Place) {
         for field in kind.children() {
             match field.name() {
                 "translated-address" | "interface-address" | "bi-directional" => {}
@@ -191,6 +211,7 @@ impl<'t> Converter<'t> {
                         written(field, field.name())
                     );
                     self.problems.unsupported("nat-fallback", field.at(), message);
+                    self.problems.defined(self.scopes.digest(place.scope, field));
                 }
                 _ => self.unknown_element(field, "source translation"),
             }
@@ -249,11 +270,11 @@ impl<'t> Converter<'t> {
         let Some(address) = translation.value("translated-address") else {
             return match translation.children().next() {
                 None => Translation::Keep,
-                Some(_) => self.not_translated(translation),
+                Some(_) => self.not_translated(translation, place),
             };
         };
         if nat_type == NatType::Other {
-            return unknown_translation(translation);
+            return self.unknown_translation(translation, place);
         }
         let port = match translation.value("translated-port") {
             None => PortTranslation::Keep,
@@ -261,7 +282,7 @@ impl<'t> Converter<'t> {
                 let Ok(to) = port.name().parse::<u16>() else {
                     let message = format!("`{}` is no port", port.name());
                     self.problems.error("bad-port", port.at(), message);
-                    return unknown_translation(port);
+                    return self.unknown_translation(port, place);
                 };
                 let service = rule.value("service");
                 match service.and_then(|it| self.single_port(place.scope, it.name(), 0)) {
@@ -288,7 +309,7 @@ impl<'t> Converter<'t> {
             let message = "which prefix of NAT64 embeds the destination is not told: it takes one of \
                            32, 40, 48, 56, 64 or 96 bits";
             self.problems.unsupported("nat64-prefix", rule.at(), message);
-            unknown_translation(rule)
+            self.unknown_translation(rule, place)
         })
     }
 
@@ -307,7 +328,11 @@ impl<'t> Converter<'t> {
             .under("translated-address")
             .map(|address| self.resolve_address(place.scope, address))
             .collect();
-        if to.is_empty() { self.not_translated(kind) } else { Translation::Pool { to, port } }
+        if to.is_empty() {
+            self.not_translated(kind, place)
+        } else {
+            Translation::Pool { to, port }
+        }
     }
 
     /// The address of an interface: the one written, be it one that floats between two devices,
@@ -335,7 +360,7 @@ impl<'t> Converter<'t> {
                 let message = "a translation to a host written with the length of its network is \
                                not modelled";
                 self.problems.unsupported("static-translation", address.at(), message);
-                return unknown_translation(address);
+                return self.unknown_translation(address, place);
             }
             return Translation::Prefix { to, port };
         }
@@ -352,13 +377,21 @@ impl<'t> Converter<'t> {
         }
         let message = "a one-to-one translation to several prefixes or a range is not modelled";
         self.problems.unsupported("static-translation", address.at(), message);
-        unknown_translation(address)
+        self.unknown_translation(address, place)
     }
 
-    fn not_translated(&mut self, written: Element<'t>) -> Translation {
+    fn not_translated(&mut self, written: Element<'t>, place: Place) -> Translation {
         let message = "this kind of translation is not modelled";
         self.problems.unsupported("translation", written.at(), message);
-        unknown_translation(written)
+        self.unknown_translation(written, place)
+    }
+
+    /// A translation whose result is not known.
+    fn unknown_translation(&self, said: Element<'t>, place: Place) -> Translation {
+        let text = format!("translation {}", written(said, said.name()));
+        let text = self.scopes.qualified(text, place.scope, [said]);
+        let to = vec![At::new(AddressItem::Unknown(text), said.at())];
+        Translation::Pool { to, port: PortTranslation::Keep }
     }
 
     /// The rule `bi-directional` implies: whoever speaks to the translated address reaches the
@@ -378,7 +411,7 @@ impl<'t> Converter<'t> {
         let single = network.filter(|_| original.next().is_none());
         let destination = match single {
             Some(to) => Translation::Prefix { to: to.trunc(), port: PortTranslation::Keep },
-            None => self.not_translated(fixed),
+            None => self.not_translated(fixed, place),
         };
         let from =
             if place.several { self.zones.all_of(place.domain, rule.at()) } else { Names::Any };
@@ -461,13 +494,6 @@ fn keep_to_ipv4(addresses: &mut AddressMatch) {
     for item in addresses.items.iter_mut().filter(|item| item.value == AddressItem::Any) {
         item.value = AddressItem::AnyV4;
     }
-}
-
-/// A translation whose result is not known.
-fn unknown_translation(written: Element<'_>) -> Translation {
-    let text = format!("translation {}", written.name());
-    let to = vec![At::new(AddressItem::Unknown(text), written.at())];
-    Translation::Pool { to, port: PortTranslation::Keep }
 }
 
 const FIELDS: &[&str] = &[

@@ -265,11 +265,12 @@ impl<'t> Converter<'t> {
             Some(object) => {
                 object.value("ip-netmask").and_then(|value| literal::network(value.name()))
             }
-            None => literal::network(name),
+            None => literal::network(self.variable(name).unwrap_or(name)),
         };
         if network.is_none() {
             let message = format!("`{name}` is no address an interface can have");
             self.problems.unsupported("interface-address", address.at(), message);
+            self.problems.defined(self.digest_of_variable(name));
         }
         network
     }

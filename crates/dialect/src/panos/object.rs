@@ -79,17 +79,21 @@ impl<'t> Converter<'t> {
                 "fqdn" => Some(AddressItem::Unknown(format!("fqdn {}", text.to_lowercase()))),
                 other => {
                     self.unknown_element(field, "address object");
-                    Some(AddressItem::Unknown(format!("address {other} {text}")))
+                    Some(AddressItem::Unknown(format!("address {}", written(field, other))))
                 }
             };
             let item = item.unwrap_or_else(|| {
                 if text.starts_with('$') {
-                    let message = format!("the value of variable `{text}` is not looked up");
+                    if let Some(item) = self.variable(text).and_then(literal::address) {
+                        return item;
+                    }
+                    let message = format!("the value of variable `{text}` is not known");
                     self.problems.unsupported("variable", value.at(), message);
-                } else {
-                    let message = format!("`{text}` is no {}", field.name());
-                    self.problems.error("bad-address", value.at(), message);
+                    let digest = self.digest_of_variable(text);
+                    return AddressItem::Unknown(format!("address {text} (definitions {digest})"));
                 }
+                let message = format!("`{text}` is no {}", field.name());
+                self.problems.error("bad-address", value.at(), message);
                 AddressItem::Unknown(format!("address {text}"))
             });
             items.push(At::new(item, value.at()));
@@ -110,17 +114,22 @@ impl<'t> Converter<'t> {
             .collect();
         let filter = group.element.child("dynamic").and_then(|dynamic| dynamic.value("filter"));
         if let Some(filter) = filter {
+            // Addresses are also registered with tags at run time, so the members are never all
+            // known.
+            let mut text = format!("addresses registered for tags {}", filter.name());
             let parsed = TagFilter::parse(filter.name());
-            if let Some(parsed) = parsed {
-                let members = self.tagged_members(group, &parsed, tagged, budget);
-                items.extend(members.into_iter().map(|item| At::new(item, filter.at())));
-            } else {
+            if parsed.is_none() {
                 let message = "this tag expression is not understood";
                 self.problems.unsupported("tag-filter", filter.at(), message);
             }
-            // Addresses are also registered with tags at run time, so the members are never all
-            // known.
-            let text = format!("addresses registered for tags {}", filter.name());
+            let members =
+                parsed.and_then(|parsed| self.tagged_members(group, &parsed, tagged, budget));
+            match members {
+                Some(members) => {
+                    items.extend(members.into_iter().map(|item| At::new(item, filter.at())));
+                }
+                None => text = self.among_tagged(text, group.scope, tagged),
+            }
             items.push(At::new(AddressItem::Unknown(text), filter.at()));
         }
         let unread = self.unread_of_group(group, &["static", "dynamic"]);
@@ -138,9 +147,20 @@ impl<'t> Converter<'t> {
         for field in &unread {
             self.unknown_element(*field, "group");
         }
-        let said =
-            |it: &Element<'t>| At::new(format!("{} field {}", group.section, it.name()), it.at());
+        let said = |it: &Element<'t>| {
+            let text = format!("{} field {}", group.section, written(*it, it.name()));
+            At::new(self.scopes.qualified(text, group.scope, [*it]), it.at())
+        };
         unread.iter().map(said).collect()
+    }
+
+    /// What the members of a group come to of which it is only known that they have tags.
+    fn among_tagged(&self, text: String, scope: ScopeId, tagged: &Tagged<'t>) -> String {
+        let all = self.scopes.all(Kind::Address).iter().zip(&tagged.tags);
+        let all = all.filter(|(object, tags)| {
+            !tags.is_empty() && self.scopes.is_visible(Kind::Address, scope, object)
+        });
+        self.scopes.qualified(text, scope, all.map(|(object, _)| object.element))
     }
 
     fn tagged_addresses(&self) -> Tagged<'t> {
@@ -161,7 +181,7 @@ impl<'t> Converter<'t> {
         filter: &TagFilter,
         tagged: &Tagged<'t>,
         budget: &mut usize,
-    ) -> Vec<AddressItem> {
+    ) -> Option<Vec<AddressItem>> {
         let mut candidates = BTreeSet::new();
         for tag in filter.tags() {
             let found = tagged.by_tag.get(tag).map(Vec::as_slice).unwrap_or_default();
@@ -169,7 +189,7 @@ impl<'t> Converter<'t> {
                 let message =
                     format!("tags name more than {MAX_TAGGED_MEMBERS} members in all groups");
                 self.problems.unsupported("too-many-members", group.element.at(), message);
-                return Vec::new();
+                return None;
             };
             *budget = left;
             candidates.extend(found.iter().copied());
@@ -178,14 +198,10 @@ impl<'t> Converter<'t> {
         let matching = candidates
             .into_iter()
             .filter(|at| tagged.tags.get(*at).is_some_and(|tags| filter.matches(tags)));
-        let objects = matching.filter_map(|at| all.get(at));
-        objects
-            .filter(|object| {
-                object.name != group.name
-                    && self.scopes.is_visible(Kind::Address, group.scope, object)
-            })
-            .map(|object| AddressItem::Object(object.name.clone()))
-            .collect()
+        let objects = matching.filter_map(|at| all.get(at)).filter(|object| {
+            object.name != group.name && self.scopes.is_visible(Kind::Address, group.scope, object)
+        });
+        Some(objects.map(|object| AddressItem::Object(object.name.clone())).collect())
     }
 
     /// What a name in a source, destination or group means. An object hides a literal of the same
@@ -199,7 +215,8 @@ impl<'t> Converter<'t> {
         } else if self.scopes.find(Kind::ExternalList, scope, name).is_some()
             || name.starts_with("panw-")
         {
-            AddressItem::Unknown(format!("external list {name}"))
+            let text = format!("external list {name}");
+            AddressItem::Unknown(self.scopes.qualified(text, scope, [member]))
         } else if let Some(region) = self.scopes.find(Kind::Region, scope, name) {
             AddressItem::Object(region_name(&region.name))
         } else if let Some(item) = literal::address(name) {
@@ -224,7 +241,7 @@ impl<'t> Converter<'t> {
                 }
                 _ => {
                     self.unknown_element(field, "service object");
-                    let text = format!("service field {}", field.name());
+                    let text = format!("service field {}", written(field, field.name()));
                     items.push(At::new(ServiceItem::Unknown(text), field.at()));
                 }
             }
@@ -246,7 +263,7 @@ impl<'t> Converter<'t> {
         let (Some(number), Some(dst)) = (number, dst) else {
             let message = "a service needs a protocol (tcp, udp or sctp) and a port";
             self.problems.unsupported("incomplete-service", at, message);
-            let text = format!("service without port: {}", protocol.name());
+            let text = format!("service without port: {}", written(protocol, protocol.name()));
             return At::new(ServiceItem::Unknown(text), at);
         };
         let dst_ports = self.port_set(dst);
@@ -332,6 +349,7 @@ impl<'t> Converter<'t> {
         if kind != "URL List" {
             let listed: Vec<&str> = element.under("list").map(Element::name).collect();
             let text = format!("URL in all of the categories {}", listed.join(", "));
+            let text = self.scopes.qualified(text, object.scope, element.under("list"));
             self.category_matches.insert(object.name.clone(), text);
             return;
         }
@@ -342,6 +360,8 @@ impl<'t> Converter<'t> {
                 self.problems.unsupported("bad-pattern", pattern.at(), message);
                 // Without this pattern the category is not what the device has: nothing is known of
                 // it.
+                let text = format!("URL in {}", written(element, &object.name));
+                self.category_matches.insert(object.name.clone(), text);
                 return;
             }
             patterns.push(pattern.named());

@@ -13,6 +13,7 @@ use parefeu_policy::{
 };
 
 use super::convert::{Converter, Place};
+use super::definition::digest_of;
 use super::tree::Element;
 
 /// Prefixes of a routing table past which spoofed sources are only named.
@@ -34,6 +35,7 @@ impl<'t> Converter<'t> {
                 let message =
                     format!("what protects zone {zone} is not modelled: {}", drops.join(", "));
                 self.problems.unsupported("zone-protection", defined.at(), message);
+                self.problems.defined(digest_of(defined));
             }
             let strict = defined.says_yes("strict-ip-check");
             if strict || defined.says_yes("discard-ip-spoof") {

@@ -6,6 +6,7 @@ use ipnet::{IpNet, Ipv4Net, Ipv4Subnets, Ipv6Subnets};
 use parefeu_policy::{Action, AddressItem, At, Interface, Match, Names, Route, Span, Zone};
 
 use super::convert::{Converter, implied};
+use super::definition::digest_of;
 use super::either::{Either, NOT_KNOWN, Way};
 use super::literal;
 use super::network::{NOT_ROUTED, Routers, is_no};
@@ -266,12 +267,14 @@ impl<'t> Converter<'t> {
                 protocol.name()
             );
             self.problems.unsupported("dynamic-routing", protocol.at(), message);
+            self.problems.defined(digest_of(protocol));
         }
         if let Some(filter) = router.element.child("rib-filter")
             && filter.children().any(|it| it.children().next().is_some())
         {
             let message = "which routes a filter keeps out of the table is not evaluated";
             self.problems.unsupported("route-filter", filter.at(), message);
+            self.problems.defined(digest_of(filter));
         }
     }
 
@@ -337,6 +340,7 @@ impl<'t> Converter<'t> {
         for monitor in [path, bfd].into_iter().flatten() {
             let message = "the route is taken to be there, whatever its monitoring finds";
             self.problems.unsupported("monitored-route", monitor.at(), message);
+            self.problems.defined(digest_of(monitor));
         }
     }
 

@@ -15,7 +15,7 @@ use super::tree::Element;
 impl<'t> Converter<'t> {
     /// The security rules of a rule base, and what its other policies leave unsaid.
     pub(super) fn security_rules(&mut self, rule_base: Element<'t>, place: Place) -> Vec<Rule> {
-        self.report_policies(rule_base);
+        self.report_policies(rule_base, place);
         let Some(rules) = rule_base.path(&["security", "rules"]) else { return Vec::new() };
         self.refuse_twice("security rule", rules);
         rules.children().map(|rule| self.convert_rule(rule, place)).collect()
@@ -36,7 +36,9 @@ impl<'t> Converter<'t> {
             let name = field.name();
             if !FIELDS.contains(&name) && !IRRELEVANT.contains(&name) && !is_idle(field) {
                 self.unknown_element(field, "security rule");
-                unknown.push(At::new(format!("security rule field {name}"), field.at()));
+                let text = format!("security rule field {}", written(field, name));
+                let text = self.scopes.qualified(text, place.scope, [field]);
+                unknown.push(At::new(text, field.at()));
             }
         }
         let relation = match rule.value("rule-type").map(Element::name) {
@@ -70,7 +72,7 @@ impl<'t> Converter<'t> {
         let url_categories = self.categories_of(rule, place, &mut unknown);
         let users = self.users_of(rule, &mut unknown);
         let from = self.zones_with_users(rule, from, place, &mut unknown);
-        self.conditions_of(rule, &mut unknown);
+        self.conditions_of(rule, place, &mut unknown);
         let schedule = self.schedule_of(rule, place, &mut unknown);
         Rule {
             name: rule.name().to_owned(),
@@ -208,11 +210,11 @@ impl<'t> Converter<'t> {
         if conjunctions.is_empty() {
             return Names::OneOf(names);
         }
-        // A URL in several categories at once cannot be told beside a plain list.
+        // What is no plain list of URLs cannot be told beside one.
         let mut all: Vec<String> = names.into_iter().map(|name| name.value).collect();
         all.sort_unstable();
         let text = format!("{} ({})", all.join(", "), conjunctions.join("; "));
-        let message = "a category that is a match of several categories is not evaluated";
+        let message = "a category that is no list of URLs which are understood is not evaluated";
         self.problems.unsupported("category-match", rule.at(), message);
         unknown.push(At::new(text, rule.at()));
         Names::Any
@@ -236,7 +238,7 @@ impl<'t> Converter<'t> {
     }
 
     /// Conditions that are not modelled: host information profiles and target devices.
-    fn conditions_of(&mut self, rule: Element<'t>, unknown: &mut Vec<At<String>>) {
+    fn conditions_of(&mut self, rule: Element<'t>, place: Place, unknown: &mut Vec<At<String>>) {
         for field in ["hip-profiles", "source-hip", "destination-hip"] {
             let members: Vec<Element<'t>> = rule.under(field).collect();
             if members.is_empty() || members.iter().any(|member| member.name() == "any") {
@@ -246,7 +248,9 @@ impl<'t> Converter<'t> {
             listed.sort_unstable();
             let message = "host information profiles are not evaluated";
             self.problems.unsupported("host-information", rule.at(), message);
-            unknown.push(At::new(format!("{field} {}", listed.join(", ")), rule.at()));
+            let text = format!("{field} {}", listed.join(", "));
+            let text = self.scopes.qualified(text, place.scope, members);
+            unknown.push(At::new(text, rule.at()));
         }
         if target_of(rule, unknown) {
             let message = "which device the rule is for is not evaluated";
@@ -330,7 +334,7 @@ impl<'t> Converter<'t> {
     }
 
     /// Policies beside the security rules that are not modelled; others come in front of them.
-    fn report_policies(&mut self, rule_base: Element<'t>) {
+    fn report_policies(&mut self, rule_base: Element<'t>, place: Place) {
         for section in rule_base.children() {
             if section.name() != "decryption" {
                 if !POLICIES.contains(&section.name()) {
@@ -344,6 +348,7 @@ impl<'t> Converter<'t> {
             for rule in rules.filter(acts) {
                 let message = "decryption is not modelled";
                 self.problems.unsupported("decryption", rule.at(), message);
+                self.problems.defined(self.scopes.digest(place.scope, rule));
             }
         }
     }

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
+use super::definition::Definitions;
 use super::tree::Element;
 
 /// A place objects are defined in.
@@ -72,6 +73,7 @@ pub(super) struct Scopes<'t> {
     list: Vec<Scope<'t>>,
     objects: BTreeMap<Kind, Vec<Object<'t>>>,
     index: HashMap<(Kind, ScopeId, &'t str), usize>,
+    pub(super) definitions: Definitions<'t>,
 }
 
 impl<'t> Scopes<'t> {
@@ -124,8 +126,19 @@ impl<'t> Scopes<'t> {
 
     /// A scope and those above it, nearest first.
     fn chain(&self, scope: ScopeId) -> impl Iterator<Item = &Scope<'t>> {
-        let of = |id: ScopeId| self.list.get(id.0);
-        std::iter::successors(of(scope), move |scope| scope.parent.and_then(of))
+        self.upwards(scope).filter_map(|id| self.list.get(id.0))
+    }
+
+    /// The same by their ids.
+    pub(super) fn upwards(&self, scope: ScopeId) -> impl Iterator<Item = ScopeId> {
+        std::iter::successors(Some(scope), |id| self.list.get(id.0)?.parent)
+    }
+
+    /// The elements that hold the definitions, each with its scope; of one scope the first that
+    /// defines a name counts.
+    pub(super) fn parts_by_scope(&self) -> impl Iterator<Item = (ScopeId, Element<'t>)> {
+        let scopes = self.list.iter().enumerate();
+        scopes.flat_map(|(id, scope)| scope.parts.iter().map(move |part| (ScopeId(id), *part)))
     }
 
     /// Collects the definitions of every scope; called once, after the last [`Scopes::add`].

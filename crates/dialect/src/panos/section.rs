@@ -4,6 +4,7 @@ use std::iter;
 
 use parefeu_policy::Diagnostics;
 
+use super::definition::digest_of;
 use super::tree::{Element, all_at};
 
 /// A virtual system: its own element, and what a `set` file writes without naming one.
@@ -252,6 +253,13 @@ impl<'t> Sections<'t> {
         stack.child("config").into_iter().chain(templates).collect()
     }
 
+    /// Where variables are defined: in templates and stacks, and for single devices of a stack.
+    pub(super) fn variables(&self) -> Vec<Element<'t>> {
+        let devices = self.template_stacks.iter().flat_map(|stack| stack.under("devices"));
+        let owners = self.template_stacks.iter().chain(&self.templates).copied().chain(devices);
+        owners.filter_map(|owner| owner.child("variable")).collect()
+    }
+
     /// Whether the text defines any zone.
     pub(super) fn has_zones(&self) -> bool {
         let zones = |part: &Element<'t>| part.under("zone").next().is_some();
@@ -276,11 +284,13 @@ fn report(section: Element<'_>, problems: &mut Diagnostics) {
     match NOT_MODELLED.iter().find(|it| it.0 == name) {
         Some((_, message)) if section.children().next().is_some() => {
             problems.unsupported("not-modelled", section.at(), *message);
+            problems.defined(digest_of(section));
         }
         Some(_) => {}
         None => {
             let message = format!("`{name}` is no section this reads");
             problems.unsupported("unknown-section", section.at(), message);
+            problems.defined(digest_of(section));
         }
     }
 }

@@ -1,19 +1,16 @@
 //! Session settings: timers and what a device makes of odd TCP.
 
-use parefeu_policy::{Action, AddressItem, AddressMatch, At, Behaviour, Match, Names, Preset};
+use parefeu_policy::{Action, AddressItem, AddressMatch, At, Match, Names};
 
 use super::convert::{Converter, implied};
+use super::definition::digest_of;
 use super::tree::Element;
 
 impl<'t> Converter<'t> {
-    /// Starts from the documented defaults and applies what the device sets.
+    /// Applies what the device sets; of several parts the last that says something counts.
     pub(super) fn convert_settings(&mut self, deviceconfig: &[Element<'t>]) {
-        self.firewall.behaviour = Behaviour::preset(Preset::Panos);
         for config in deviceconfig {
-            if let Some(name) = config.path(&["system"]).and_then(|it| it.value("hostname")) {
-                name.name().clone_into(&mut self.firewall.name);
-            }
-            config.child("system").into_iter().for_each(|it| self.keep_management_access(it));
+            self.convert_system(*config);
             let session = config.path(&["setting", "session"]);
             for field in session.into_iter().flat_map(Element::children) {
                 self.session_setting(field);
@@ -35,6 +32,35 @@ impl<'t> Converter<'t> {
             if let Some(rematch) = rematch {
                 self.firewall.behaviour.rematch = rematch.name() == "yes";
             }
+        }
+    }
+
+    /// What a Panorama sets of itself: its sessions are not those of the firewalls.
+    pub(super) fn panorama_settings(&mut self, deviceconfig: Element<'t>) {
+        self.convert_system(deviceconfig);
+        if let Some(management) = deviceconfig.path(&["setting", "management"]) {
+            self.report_precedence(management);
+        }
+    }
+
+    fn convert_system(&mut self, deviceconfig: Element<'t>) {
+        let Some(system) = deviceconfig.child("system") else { return };
+        if let Some(name) = system.value("hostname") {
+            name.name().clone_into(&mut self.firewall.name);
+        }
+        self.keep_management_access(system);
+    }
+
+    /// Says in which time zone the times of schedules are, where that is not UTC: summer time
+    /// begins and ends where governments say.
+    pub(super) fn report_time_zone(&mut self, deviceconfig: &[Element<'t>]) {
+        let systems = deviceconfig.iter().filter_map(|it| it.child("system"));
+        let Some(zone) = systems.filter_map(|it| it.value("timezone")).next_back() else { return };
+        let name = zone.name();
+        let is_used = !self.firewall.schedules.is_empty() || !self.untold_schedules.is_empty();
+        if is_used && !UTC.contains(&name.trim_start_matches("Etc/")) {
+            let message = format!("times of schedules are read as UTC, not as {name}");
+            self.problems.unsupported("time-zone", zone.at(), message);
         }
     }
 
@@ -97,6 +123,7 @@ impl<'t> Converter<'t> {
     fn unknown_setting(&mut self, field: Element<'t>) {
         let message = format!("the setting `{}` is not read", field.name());
         self.problems.unsupported("unknown-setting", field.at(), message);
+        self.problems.defined(digest_of(field));
     }
 
     /// Panorama may let objects of device groups hide those of the groups below, not the other way
@@ -130,6 +157,10 @@ impl<'t> Converter<'t> {
         }
     }
 }
+
+/// What coordinated universal time is called.
+const UTC: &[&str] =
+    &["UTC", "UCT", "Universal", "Zulu", "GMT", "GMT0", "GMT+0", "GMT-0", "Greenwich"];
 
 /// The timers of PAN-OS and what this software calls them.
 const TIMERS: &[(&str, &[&str])] = &[

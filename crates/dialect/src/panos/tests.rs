@@ -12,6 +12,7 @@ use proptest::{prop_assert, proptest};
 
 use crate::panos;
 
+mod definitions;
 mod network;
 mod rules;
 mod set;

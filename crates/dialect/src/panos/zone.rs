@@ -6,6 +6,7 @@ use parefeu_policy::{At, Names, Span, Zone};
 
 use super::convert::{Converter, Place};
 use super::profile::written;
+use super::scope::ScopeId;
 use super::tree::Element;
 
 /// A virtual system or shared gateway: what has zones of its own.
@@ -84,8 +85,12 @@ impl Zones {
 }
 
 impl<'t> Converter<'t> {
-    /// Reads the zones of each domain, given with its parts.
-    pub(super) fn convert_zones(&mut self, domains: &[(String, Vec<Element<'t>>)]) {
+    /// Reads the zones of each domain, given with its parts. `scopes` give their names meaning.
+    pub(super) fn convert_zones(
+        &mut self,
+        domains: &[(String, Vec<Element<'t>>)],
+        scopes: &[ScopeId],
+    ) {
         let mut count: HashMap<&str, BTreeSet<usize>> = HashMap::new();
         let zones = |parts: &[Element<'t>]| -> Vec<Element<'t>> {
             parts.iter().flat_map(|part| part.under("zone")).collect()
@@ -111,6 +116,9 @@ impl<'t> Converter<'t> {
                 let shared = count.get(zone.name()).is_some_and(|domains| domains.len() > 1);
                 let unique =
                     if shared { format!("{name}/{}", zone.name()) } else { zone.name().to_owned() };
+                let scope = scopes.get(number).or(scopes.last()).copied();
+                let users = self.zone_users(zone, scope);
+                self.zones.users.insert(unique.clone(), users);
                 self.define_zone(domain, zone, unique);
             }
         }
@@ -154,7 +162,6 @@ impl<'t> Converter<'t> {
         for field in zone.children().filter(|it| !FIELDS.contains(&it.name())) {
             self.unknown_element(field, "zone");
         }
-        self.zones.users.insert(unique.clone(), users_of(zone));
         let meaning = (domain, zone.name().to_owned());
         self.zones.meanings.insert(meaning, vec![unique.clone()]);
         if let Some(domain) = self.zones.domains.get_mut(domain.0) {
@@ -264,22 +271,27 @@ impl<'t> Converter<'t> {
         Names::OneOf(speaking)
     }
 
+    fn zone_users(&self, zone: Element<'t>, scope: Option<ScopeId>) -> Users {
+        if !zone.says_yes("enable-user-identification") {
+            return Users::None;
+        }
+        let lists = zone.child("user-acl").filter(|acl| {
+            ["include-list", "exclude-list"].iter().any(|list| acl.under(list).next().is_some())
+        });
+        let Some(lists) = lists else { return Users::All };
+        let text = written(lists, "user-acl");
+        Users::Some(match scope {
+            Some(scope) => self.scopes.qualified(text, scope, [lists]),
+            None => text,
+        })
+    }
+
     /// Declares the zone of interfaces that are in none.
     pub(super) fn add_zone_of_absence(&mut self) {
         if self.firewall.zones.iter().all(|zone| zone.name != NO_ZONE) {
             self.firewall.zones.push(Zone { name: NO_ZONE.to_owned(), at: super::IMPLIED });
         }
     }
-}
-
-fn users_of(zone: Element<'_>) -> Users {
-    if !zone.says_yes("enable-user-identification") {
-        return Users::None;
-    }
-    let lists = zone.child("user-acl").filter(|acl| {
-        ["include-list", "exclude-list"].iter().any(|list| acl.under(list).next().is_some())
-    });
-    lists.map_or(Users::All, |acl| Users::Some(written(acl, "user-acl")))
 }
 
 /// The fields of a zone that are read, or that change nothing about who may talk to whom.

@@ -4,16 +4,17 @@
 use parefeu_policy::{Action, AddressItem, AddressMatch, At, Match, Names, Rule};
 
 use super::super::config::{AccessPlace, Config, InterfaceBlock};
+use super::super::definition::Definitions;
 use super::pipeline::implied;
 use super::port;
 
 /// The rules every packet meets first, in the layer for the interface it enters by.
-pub(super) fn ingress(config: &Config) -> Vec<Rule> {
+pub(super) fn ingress(config: &Config, definitions: &Definitions<'_>) -> Vec<Rule> {
     let mut rules = Vec::new();
     shut(config, &mut rules);
     shunned(config, &mut rules);
     bridged(config, &mut rules);
-    other_lists(config, &mut rules);
+    other_lists(config, definitions, &mut rules);
     rules
 }
 
@@ -80,7 +81,7 @@ fn bridged(config: &Config, rules: &mut Vec<Rule>) {
 
 /// Lists of other types, of which an interface takes one beside the one that is modelled: for
 /// frames, and before 9.0 for IPv6.
-fn other_lists(config: &Config, rules: &mut Vec<Rule>) {
+fn other_lists(config: &Config, definitions: &Definitions<'_>, rules: &mut Vec<Rule>) {
     for group in config.access_groups.iter().filter(|group| config.is_of_another_type(group)) {
         let list = group.list.value.as_str();
         let matches = match &group.place {
@@ -90,14 +91,16 @@ fn other_lists(config: &Config, rules: &mut Vec<Rule>) {
         };
         match config.frame_lists.get(list) {
             Some(true) => {
-                let unknown = vec![At::new(format!("asa: ethertype {list}"), group.at)];
+                let text = definitions.qualified(format!("asa: ethertype {list}"), list);
+                let unknown = vec![At::new(text, group.at)];
                 let matches = Match { unknown, ..matches };
                 rules.push(implied("frames", group.at, matches, Action::Deny));
             }
             Some(false) => {}
             None => {
                 let dst = AddressMatch::one(AddressItem::AnyV6, group.at);
-                let text = At::new(format!("ipv6 access-list {list}"), group.at);
+                let text = definitions.qualified(format!("ipv6 access-list {list}"), list);
+                let text = At::new(text, group.at);
                 perhaps("IPv6 rules", &text, &Match { dst, ..matches }, rules);
             }
         }

@@ -45,7 +45,7 @@ pub(super) fn convert(
     let mut lists = filter::Filter::new(&config, &schedules.opaque, definitions);
     let rule_bases = config.access_lists.iter().map(|list| lists.rule_base(list, problems));
     firewall.rule_bases = rule_bases.collect::<Vec<RuleBase>>();
-    pipeline::layers(&config, &mut firewall, problems);
+    pipeline::layers(&config, definitions, &mut firewall, problems);
     forward::refuse(&config, &mut firewall);
     nat::tables(&config, &mut firewall, problems);
     firewall.services = services(&config);

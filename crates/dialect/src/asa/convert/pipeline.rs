@@ -12,13 +12,19 @@ use parefeu_policy::{
 };
 
 use super::super::config::{AccessPlace, Config};
+use super::super::definition::Definitions;
 use super::{fence, filter};
 
 /// Adds the rule bases that apply access lists to interfaces, and the layers.
 ///
 /// Without any interface a file is a collection of lists; a single one that holds rules becomes the
 /// layer, more are left for the caller to choose from.
-pub(super) fn layers(config: &Config, firewall: &mut Firewall, problems: &mut Diagnostics) {
+pub(super) fn layers(
+    config: &Config,
+    definitions: &Definitions<'_>,
+    firewall: &mut Firewall,
+    problems: &mut Diagnostics,
+) {
     let applied = Applied::new(config, problems);
     let ports = ports(config);
     if let Some(port) = ports.get(MAX_INTERFACES) {
@@ -42,7 +48,7 @@ pub(super) fn layers(config: &Config, firewall: &mut Firewall, problems: &mut Di
             rule_base.default = Some(Action::Allow);
         }
     }
-    let mut ingress = fence::ingress(config);
+    let mut ingress = fence::ingress(config, definitions);
     ingress.extend(ingress_rules(config, &ports, &applied));
     add_layer(firewall, "ingress", "interface-acls", ingress);
 }

@@ -295,3 +295,42 @@ fn what_the_device_serves_is_kept() {
         ["enable outside", "crypto ikev2 enable outside client-services port 443"]
     );
 }
+
+#[test]
+fn a_word_that_is_not_understood_says_what_its_line_says() {
+    for lines in [
+        "interface GigabitEthernet0/7\n nameif z\n bridge-group PART\n",
+        "interface GigabitEthernet0/7\n nameif z\n zone-member PART\n",
+        "interface GigabitEthernet0/7\n nameif z\n policy-route route-map PART\n",
+        "route outside 198.51.100.0 255.255.255.0 192.0.2.PART tunneled\n",
+    ] {
+        check_said(lines, "10", "20");
+    }
+    let leased = |rest: &str| said(&format!("interface GigabitEthernet0/7\n ip address {rest}\n"));
+    assert_ne!(leased("dhcp"), leased("dhcp setroute"));
+}
+
+#[test]
+fn lists_of_other_types_are_what_they_say() {
+    check_said(
+        "access-list E ethertype deny any\naccess-list E ethertype permit PART\n\
+         access-group E in interface inside\n",
+        "bpdu",
+        "0x600",
+    );
+}
+
+#[test]
+fn words_that_matter_later_are_compared() {
+    for (line, word) in [
+        ("object network NATTED\n host 10.0.50.1\n nat (inside,outside) static 192.0.2.50", " dns"),
+        ("route outside 198.51.100.0 255.255.255.0 192.0.2.9 1", " track 1"),
+    ] {
+        assert_ne!(said(&format!("{line}\n")), said(&format!("{line}{word}\n")), "{line}");
+    }
+}
+
+#[test]
+fn a_shun_that_is_taken_away_is_told() {
+    check_problems("shun 198.51.100.1\nno shun 198.51.100.1\n", &["unsupported not-modelled 2"]);
+}

@@ -139,6 +139,60 @@ fn every_group_that_is_not_judged_is_told() {
 }
 
 #[test]
+fn sessions_are_kept_as_the_templates_set() {
+    let setting = |owner: &str, rest: &str| {
+        format!("set {owner} config deviceconfig setting session {rest}\n")
+    };
+    let config = two_groups()
+        + &setting("template TA", "timeout-tcp 900")
+        + &setting("template TA", "timeout-udp 90")
+        + &setting("template-stack SA", "timeout-udp 45")
+        + &setting("template TB", "timeout-tcp 600")
+        + "set deviceconfig setting session timeout-tcp 300\n";
+    let timers = |group: &str| {
+        let timers = linked_group(&config, group).behaviour.timers;
+        (timers.tcp_established.as_secs(), timers.udp_stream.as_secs())
+    };
+    assert_eq!([timers("A"), timers("B")], [(900, 45), (600, 30)]);
+
+    let v6 = "set template TA config network interface ethernet ethernet1/N layer3 ipv6";
+    let v6 = |number: &str| {
+        let v6 = v6.replace('N', number);
+        format!("{v6} enabled yes\n{v6} address 2001:db8:{number}::1/64\n")
+    };
+    let config = two_groups() + &v6("1") + &v6("2");
+    let flow = "trust 2001:db8:1::5 2001:db8:2::5 tcp 80";
+    let answer = |config: &str| judge(&linked_group(config, "A"), flow);
+    assert_eq!(answer(&config), "allow out");
+    let off = setting("template TA", "ipv6-firewalling no");
+    assert_eq!(answer(&format!("{config}{off}")), "deny ipv6-is-off");
+}
+
+#[test]
+fn variables_are_what_the_template_says() {
+    let address = "set template TA config network interface ethernet ethernet1/1 layer3 ip";
+    let plain = two_groups();
+    let varied = plain.replace(&format!("{address} 10.0.0.1/24"), &format!("{address} $inside"));
+    let flow = "trust 10.0.0.5 192.0.2.1 tcp 80";
+    let variable = "set template TA variable $inside type ip-netmask";
+    let config = format!("{varied}{variable} 10.0.0.1/24\n");
+    let of_a = judge(&linked_group(&plain, "A"), flow);
+    assert_eq!(judge(&linked_group(&config, "A"), flow), of_a);
+    assert_eq!(problems(&config), problems(&plain));
+
+    // One a device of the stack has of its own leaves it open what the group is given.
+    let own = "set template-stack SA devices 1 variable $inside type ip-netmask 10.9.0.1/24\n";
+    let config = format!("{config}{own}");
+    let found = |config: &str| -> Vec<_> {
+        let found = linked(config).1;
+        let found = found.iter().filter(|it| it.code == "interface-address");
+        found.map(|it| it.definitions.clone()).collect()
+    };
+    assert_eq!(found(&config).len(), 1);
+    assert_ne!(found(&config), found(&config.replace("10.9.0.1", "10.8.0.1")));
+}
+
+#[test]
 fn a_template_stack_comes_before_its_templates() {
     let route =
         "set template-stack SA config network virtual-router r routing-table ip static-route";

@@ -416,3 +416,31 @@ fn whom_a_bi_directional_rule_translates_back_for_is_doubtful() {
     let inwards = "untrust 192.0.2.1 203.0.113.9 tcp 80";
     check(&nat("any"), &[(inwards, "allow in as 192.0.2.1 > 10.7.0.5:80")]);
 }
+
+#[test]
+fn times_of_a_schedule_are_in_the_time_zone_of_the_device() {
+    let scheduled = |zone: &str, lines: &str| {
+        let zone = format!("set deviceconfig system timezone {zone}\n");
+        with_network(&format!("{zone}{lines}{}", rule("x", "schedule s action allow")))
+    };
+    for times in ["daily 08:00-17:00", "daily 22:00-06:00"] {
+        let lines = format!("set schedule s schedule-type recurring {times}\n");
+        let (_, utc) = linked(&scheduled("Etc/UTC", &lines));
+        let (_, elsewhere) = linked(&scheduled("Europe/Paris", &lines));
+        let told = |problems: &parefeu_policy::Diagnostics| {
+            problems.iter().filter(|it| it.code == "time-zone").count()
+        };
+        assert_eq!((told(&utc), told(&elsewhere)), (0, 1), "{times}");
+    }
+    let unused = with_network("set deviceconfig system timezone Europe/Paris\n");
+    check_problems(&unused, &[]);
+}
+
+#[test]
+fn protection_that_counts_connections_is_told() {
+    let dos = "set rulebase dos rules d from zone any\n\
+               set rulebase dos rules d action protect\n\
+               set rulebase dos rules d protection aggregate profile slow\n\
+               set profiles dos-protection slow type aggregate\n";
+    check_both(&allowing(dos), &["unsupported dos-protection"], &[(WEB, "allow x")]);
+}
