@@ -554,6 +554,8 @@ fn a_text_that_looks_wrong_is_told_with_the_verdict() {
     assert_eq!(document["verdict"], "equivalent-under-assumptions");
     assert_eq!(document["assumptions"][0]["id"], "new-cut-table-1");
     assert_eq!(document["suspicious"], serde_json::json!([]));
+    folder.write("old.toml", &format!("# before\n{rules}")).diff(&["--quiet"], 3);
+    let folder = Folder::new(&[], &[]).write("old.toml", &whole);
     let folder = folder.write("new.toml", &format!("{rules}*mangle\nCOMMIT\n"));
     let document = folder.diff(&["--quiet"], 0);
     let told = serde_json::json!([{

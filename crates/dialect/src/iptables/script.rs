@@ -11,6 +11,7 @@ use super::condition::{Condition, Family, Kind, Rule, Target};
 use super::rule::read_rule;
 use super::value::{MASKED_V6, read_address};
 use super::word::{Line, Word, lines};
+use crate::digest::Digest;
 
 /// The tables of the kernel.
 const TABLES: [&str; 5] = ["filter", "nat", "mangle", "raw", "security"];
@@ -90,6 +91,8 @@ pub(super) fn read_ruleset(text: &str, problems: &mut Diagnostics) -> Ruleset {
              not read"
         );
         script.problems.unsupported("cut-table", at, message);
+        // What two texts have lost need not be the same.
+        script.problems.defined(Digest::of(text).hex());
     }
     let Script { statements, .. } = script;
     let families = Families::of(&statements, problems);
