@@ -112,6 +112,23 @@ fn an_answer_that_was_stopped_is_undecided_and_says_so() {
     assert!(text.contains("undecided"), "{text}");
 }
 
+/// Two rules that depend on conditions without a value: a packet of one does not say what the
+/// other's turns out to be.
+#[test]
+fn a_witness_says_of_conditions_what_its_region_rests_on() {
+    let sometimes = |port: u16| format!("allow tcp/{port} unknown = \"sometimes {port}\"");
+    let folder = Folder::new(&[&sometimes(22), &sometimes(80)], &[]).keeping_sessions();
+    let document = folder.diff(&[], 1);
+    let regions = document["regions"].as_array().unwrap();
+    assert_eq!(regions.len(), 2);
+    for region in regions {
+        let condition = format!("condition sometimes {}", region["destination_port"][0]);
+        let condition = condition.replace('"', "");
+        let rests_on = serde_json::json!([{ "text": condition, "holds": true }]);
+        assert_eq!([&region["conditions"], &region["witness"]["conditions"]], [&rests_on; 2]);
+    }
+}
+
 #[test]
 fn return_traffic_is_told_apart_and_counts() {
     let folder = Folder::new(&["allow tcp/443"], &["allow tcp/443"]);
