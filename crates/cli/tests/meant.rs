@@ -112,6 +112,23 @@ fn an_answer_that_was_stopped_is_undecided_and_says_so() {
     assert!(text.contains("undecided"), "{text}");
 }
 
+#[test]
+fn nothing_is_said_of_rules_waivers_and_assumptions_that_were_not_looked_at() {
+    let folder = Folder::new(&["allow tcp/443", "allow tcp/80"], &["allow tcp/443"]);
+    let stopped = ["--max-time", "0"];
+    let document = folder.diff(&[&stopped[..], &["--explain"]].concat(), 3);
+    let idle = &document["idle_rules"];
+    assert_eq!([&idle["old"], &idle["new"]], [&serde_json::json!([]); 2]);
+    let open = |side: &str| idle["undecided"][side].as_array().unwrap().len();
+    assert_eq!([open("old"), open("new")], [2, 1]);
+    let assumed = [&stopped[..], &["--assume", "new-route-1"]].concat();
+    assert_eq!(folder.diff(&assumed, 3)["verdict"], "undecided");
+    let folder = folder.write("waivers.toml", &waiver(443, VALID));
+    folder.diff(&WAIVERS, 1);
+    let document = folder.diff(&[&stopped[..], &WAIVERS].concat(), 3);
+    assert_eq!(document["waivers"][0]["regions"], serde_json::json!([]));
+}
+
 /// Two rules that depend on conditions without a value: a packet of one does not say what the
 /// other's turns out to be.
 #[test]
