@@ -17,17 +17,7 @@ const INTERRUPTED: i32 = 130;
 /// The limits the options stand for. From now on the first interrupt ends the answer, and the next
 /// one the command.
 pub(crate) fn limits(budget: &Budget) -> anyhow::Result<SolveLimits> {
-    stop_at_interrupt()?;
-    match budget.max_time.map(Duration::from_secs) {
-        None => {}
-        Some(Duration::ZERO) => STOP.store(true, Ordering::Relaxed),
-        Some(time) => {
-            std::thread::spawn(move || {
-                std::thread::sleep(time);
-                STOP.store(true, Ordering::Relaxed);
-            });
-        }
-    }
+    stop_after(budget.max_time)?;
     let standard = SolveLimits::default();
     Ok(SolveLimits {
         work: budget.max_work.unwrap_or(standard.work),
@@ -35,6 +25,22 @@ pub(crate) fn limits(budget: &Budget) -> anyhow::Result<SolveLimits> {
         stop: Stop::when(&STOP),
         ..standard
     })
+}
+
+/// A sign that an interrupt sets, and the time in seconds; the next interrupt ends the command.
+pub(crate) fn stop_after(max_time: Option<u64>) -> anyhow::Result<&'static AtomicBool> {
+    let sign = stop_at_interrupt()?;
+    match max_time.map(Duration::from_secs) {
+        None => {}
+        Some(Duration::ZERO) => sign.store(true, Ordering::Relaxed),
+        Some(time) => {
+            std::thread::spawn(move || {
+                std::thread::sleep(time);
+                sign.store(true, Ordering::Relaxed);
+            });
+        }
+    }
+    Ok(sign)
 }
 
 /// A sign that an interrupt sets; the next one ends the command.

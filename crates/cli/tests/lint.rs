@@ -220,3 +220,16 @@ fn an_output_file_holds_what_would_be_printed() {
     assert_eq!(check(&folder, &args, 1), "");
     assert_eq!(fs::read_to_string(folder.path().join("findings.json")).unwrap(), printed);
 }
+
+#[test]
+fn an_analysis_that_was_stopped_is_undecided_and_says_so() {
+    let folder = folder();
+    let text = check(&folder, &["shadowed.toml", "--max-time", "0", "--format", "json"], 3);
+    let document: Value = serde_json::from_str(&text).unwrap();
+    let findings = document["files"][0]["findings"].as_array().unwrap();
+    assert_eq!(findings.len(), 1, "{document:#}");
+    let left = &findings[0];
+    assert_eq!(left["code"], "not-decided");
+    assert!(left["message"].as_str().unwrap().contains("stopped"), "{left}");
+    check(&folder, &["shadowed.toml", "--max-time", "3600"], 1);
+}

@@ -113,6 +113,40 @@ fn an_answer_that_was_stopped_is_undecided_and_says_so() {
 }
 
 #[test]
+fn nothing_is_said_of_rules_waivers_and_assumptions_that_were_not_looked_at() {
+    let folder = Folder::new(&["allow tcp/443", "allow tcp/80"], &["allow tcp/443"]);
+    let stopped = ["--max-time", "0"];
+    let document = folder.diff(&[&stopped[..], &["--explain"]].concat(), 3);
+    let idle = &document["idle_rules"];
+    assert_eq!([&idle["old"], &idle["new"]], [&serde_json::json!([]); 2]);
+    let open = |side: &str| idle["undecided"][side].as_array().unwrap().len();
+    assert_eq!([open("old"), open("new")], [2, 1]);
+    let assumed = [&stopped[..], &["--assume", "new-route-1"]].concat();
+    assert_eq!(folder.diff(&assumed, 3)["verdict"], "undecided");
+    let folder = folder.write("waivers.toml", &waiver(443, VALID));
+    folder.diff(&WAIVERS, 1);
+    let document = folder.diff(&[&stopped[..], &WAIVERS].concat(), 3);
+    assert_eq!(document["waivers"][0]["regions"], serde_json::json!([]));
+}
+
+/// Two rules that depend on conditions without a value: a packet of one does not say what the
+/// other's turns out to be.
+#[test]
+fn a_witness_says_of_conditions_what_its_region_rests_on() {
+    let sometimes = |port: u16| format!("allow tcp/{port} unknown = \"sometimes {port}\"");
+    let folder = Folder::new(&[&sometimes(22), &sometimes(80)], &[]).keeping_sessions();
+    let document = folder.diff(&[], 1);
+    let regions = document["regions"].as_array().unwrap();
+    assert_eq!(regions.len(), 2);
+    for region in regions {
+        let condition = format!("condition sometimes {}", region["destination_port"][0]);
+        let condition = condition.replace('"', "");
+        let rests_on = serde_json::json!([{ "text": condition, "holds": true }]);
+        assert_eq!([&region["conditions"], &region["witness"]["conditions"]], [&rests_on; 2]);
+    }
+}
+
+#[test]
 fn return_traffic_is_told_apart_and_counts() {
     let folder = Folder::new(&["allow tcp/443"], &["allow tcp/443"]);
     let old = format!("behaviour = \"asa\"\n{}", firewall(&["allow tcp/443"]));

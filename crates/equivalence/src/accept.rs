@@ -3,12 +3,12 @@
 
 use crate::compare::Compared;
 use crate::crossing::Names;
-use crate::finding::Acceptance;
+use crate::finding::{Acceptance, Finding};
 use crate::narrowing::Narrowing;
 use crate::problem::Outcome;
 use crate::region::{Region, part};
 use crate::scope::Sets;
-use crate::solve::SolveLimits;
+use crate::solve::{SolveLimits, Stop};
 use crate::waiver::{Date, Waiver};
 
 /// What is accepted of a comparison; by itself nothing.
@@ -21,6 +21,20 @@ pub struct Terms<'a> {
     /// How far to look for rules for ports that became rules for applications; `None` where this is
     /// not accepted.
     pub narrowing: Option<SolveLimits>,
+    /// A sign after which differences are told as they were found: none is accepted, none shown to
+    /// the reference evaluation, and none found to be of applications alone or for certain.
+    pub stop: Stop,
+}
+
+impl Terms<'_> {
+    /// The findings that are shown to the reference evaluation.
+    pub(crate) fn confirmed<'f>(
+        &self,
+        found: &'f mut [Finding],
+    ) -> impl Iterator<Item = &'f mut Finding> {
+        let stop = self.stop;
+        found.iter_mut().take(Finding::CONFIRMED).take_while(move |_| !stop.is_given())
+    }
 }
 
 /// A part of a region on some of its ways, accepted or not.
@@ -46,6 +60,7 @@ pub(crate) struct Sorting<'a> {
     /// With their indices, those that hold today.
     waivers: Vec<(usize, &'a Waiver)>,
     narrowing: Option<Narrowing>,
+    stop: Stop,
 }
 
 impl<'a> Sorting<'a> {
@@ -53,7 +68,7 @@ impl<'a> Sorting<'a> {
         let waivers = terms.waivers.iter().enumerate();
         let waivers = waivers.filter(|(_, waiver)| waiver.holds_on(terms.today)).collect();
         let narrowing = terms.narrowing.as_ref().and_then(|limits| Narrowing::of(case, limits));
-        Self { case, waivers, narrowing }
+        Self { case, waivers, narrowing, stop: terms.stop }
     }
 
     /// The pieces of a region on these ways: disjoint, and together all of it.
@@ -63,11 +78,12 @@ impl<'a> Sorting<'a> {
         let (from, to) = (from.to_vec(), to.to_vec());
         let whole = Draft { sets: region.sets.clone(), from, to, accepted: None };
         let mut drafts = vec![whole];
-        for &(at, waiver) in &self.waivers {
+        for &(at, waiver) in self.waivers.iter().take_while(|_| !self.stop.is_given()) {
             drafts = each(drafts, |draft| self.waive(draft, (at, waiver), outcomes));
         }
         if let (Some(narrowing), [Outcome::Allow(_), Outcome::Deny(_)]) =
             (&self.narrowing, outcomes)
+            && !self.stop.is_given()
         {
             drafts = each(drafts, |draft| {
                 let (accepted, rest) = narrowing.split(self.case, &draft.sets);

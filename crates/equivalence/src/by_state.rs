@@ -5,6 +5,7 @@
 //! are switched off: so it is written out, and compared outside of what first packets differ by.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use parefeu_net::{Protocol, TcpFlags};
 use parefeu_policy::set::Ranges;
@@ -22,7 +23,7 @@ use crate::following::passes_all;
 use crate::pairing::Pairing;
 use crate::parallel::map_each;
 use crate::problem::{Field, Outcome, Side, Translate};
-use crate::region::regions;
+use crate::region::regions_until;
 use crate::scope::Sets;
 use crate::solve::{SolveLimits, solve};
 
@@ -204,7 +205,7 @@ pub fn compare_by_state(
         let mut assumed = BTreeSet::new();
         let compared = map_each(&answer.compared, request.threads, asked);
         for (alike, compared) in answer.compared.iter().zip(compared) {
-            let (case, crossings) = (&alike.case, &alike.crossings[..]);
+            let (case, crossings) = (&alike.case, &alike.crossings);
             let compared = match compared {
                 Some(Ok(compared)) => compared,
                 Some(Err(because)) => {
@@ -248,7 +249,7 @@ pub fn findings_by_state(
 ) -> Vec<Finding> {
     let mut found = told(old, new, answer, pairing, terms);
     let applications = answer.applications();
-    for it in found.iter_mut().take(Finding::CONFIRMED) {
+    for it in terms.confirmed(&mut found) {
         let Some(state) = PacketState::of(it) else { continue };
         let way = &it.witness_way;
         let sides = [(old, way.old, &it.old), (new, way.new, &it.new)];
@@ -299,7 +300,8 @@ fn one_case(
     }
     let different: Vec<&Sets> = alike.regions.iter().map(|region| &region.sets).collect();
     let flags = state == PacketState::Invalid || state.opens();
-    let mut problem = flatten_others(old, new, &case, (&different, flags))?;
+    let stop = request.limits.stop;
+    let mut problem = flatten_others(old, new, &case, (&different, flags, stop))?;
     for outcome in &mut problem.outcomes {
         *outcome = match outcome {
             Outcome::Allow(_) => Outcome::Allow(Translate::default()),
@@ -311,9 +313,9 @@ fn one_case(
         };
     }
     let limits = SolveLimits { record: false, compare_refusals: false, ..request.limits };
-    let solution = solve(&problem, &limits);
-    let regions = regions(&problem, &solution.differences);
-    let crossings = alike.crossings.clone();
+    let mut solution = solve(&problem, &limits);
+    let regions = regions_until(&problem, &mut solution, stop);
+    let crossings = Arc::clone(&alike.crossings);
     Ok(Compared { case, crossings, problem, solution, regions })
 }
 

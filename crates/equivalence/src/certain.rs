@@ -6,7 +6,7 @@ use crate::compare::Compared;
 use crate::problem::{Entry, Field, List, Origin, Outcome, OutcomeId, Problem, Step};
 use crate::region::{Region, part};
 use crate::scope::{Sets, boxes, split};
-use crate::solve::{SolveLimits, solve};
+use crate::solve::{SolveLimits, Stop, solve};
 
 /// The regions of a one-sided case: where each header has the same outcome whichever conditions
 /// hold, told without them; disjoint, and together the same packets.
@@ -22,19 +22,28 @@ pub(crate) fn certain(case: &Compared, limits: &SolveLimits) -> Vec<Region> {
     if decided.len().saturating_mul(doubtful.len()) > MOST_PAIRS {
         return case.regions.clone();
     }
-    let first = decided.len();
+    let (first, stop) = (decided.len(), limits.stop);
     for region in &doubtful {
         let header = without_atoms(&region.sets);
-        let Some(sets) = outside(case, header, &decided) else { return case.regions.clone() };
+        let sets = outside(case, header, (&decided, stop));
+        let Some(sets) = sets else { return case.regions.clone() };
         for sets in sets {
+            if stop.is_given() {
+                return case.regions.clone();
+            }
             found.push(part(&case.problem, region, sets.clone()));
             decided.push(sets);
         }
     }
     for region in doubtful {
-        let rest = outside(case, region.sets.clone(), &decided[first..]);
+        let rest = outside(case, region.sets.clone(), (&decided[first..], stop));
         let Some(rest) = rest else { return case.regions.clone() };
-        found.extend(rest.into_iter().map(|sets| part(&case.problem, &region, sets)));
+        for sets in rest {
+            if stop.is_given() {
+                return case.regions.clone();
+            }
+            found.push(part(&case.problem, &region, sets));
+        }
     }
     found
 }
@@ -44,11 +53,12 @@ pub(crate) struct Certainty<'a> {
     case: &'a Compared,
     /// How many pairs of products may still be looked at.
     pairs: Cell<usize>,
+    stop: Stop,
 }
 
 impl<'a> Certainty<'a> {
-    pub(crate) const fn of(case: &'a Compared) -> Self {
-        Self { case, pairs: Cell::new(MOST_PAIRS) }
+    pub(crate) const fn of(case: &'a Compared, stop: Stop) -> Self {
+        Self { case, pairs: Cell::new(MOST_PAIRS), stop }
     }
 
     /// Whether the sides differ on every header of a product of its regions, whichever conditions
@@ -63,7 +73,7 @@ impl<'a> Certainty<'a> {
             self.pairs.set(pairs);
             let rest = left.iter().flat_map(|sets| split(self.case, sets, &region.sets).1);
             left = rest.collect();
-            if left.len() > MOST_PARTS {
+            if left.len() > MOST_PARTS || self.stop.is_given() {
                 return false;
             }
         }
@@ -113,10 +123,11 @@ fn otherwise(problem: &Problem, wanted: OutcomeId, limits: &SolveLimits) -> Vec<
     found
 }
 
-/// What of a product is outside of all of these; `None` if that comes to too many parts.
-fn outside(case: &Compared, sets: Sets, all: &[Sets]) -> Option<Vec<Sets>> {
+/// What of a product is outside of all of these; `None` if that comes to too many parts, or the
+/// sign to stop is given.
+fn outside(case: &Compared, sets: Sets, (all, stop): (&[Sets], Stop)) -> Option<Vec<Sets>> {
     all.iter().try_fold(vec![sets], |left, by| {
         let left: Vec<Sets> = left.iter().flat_map(|sets| split(case, sets, by).1).collect();
-        (left.len() <= MOST_PARTS).then_some(left)
+        (left.len() <= MOST_PARTS && !stop.is_given()).then_some(left)
     })
 }

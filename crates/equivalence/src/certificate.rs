@@ -129,18 +129,18 @@ pub fn certificate(
             let first = it.crossings.first();
             let destinations = first.and_then(|crossing| crossing.destinations.as_ref());
             let within = destinations.map(|found| (Field::Dst, found.clone()));
-            let case = (it.family, it.protocols, it.crossings.as_slice());
+            let case = (it.family, it.protocols, &*it.crossings);
             begin(&mut text, case, within.as_slice(), firewalls)?;
             line(&mut text, format_args!("open {}", quoted(&why)));
         }
     }
     for it in beyond {
-        let case = (it.case.family, it.case.protocols, it.crossings.as_slice());
+        let case = (it.case.family, it.case.protocols, &*it.crossings);
         begin(&mut text, case, &it.case.within, firewalls)?;
         line(&mut text, format_args!("open {}", quoted(BEYOND)));
     }
     for it in checkable {
-        let case = (it.case.family, it.case.protocols, it.crossings.as_slice());
+        let case = (it.case.family, it.case.protocols, &*it.crossings);
         begin(&mut text, case, &it.case.within, firewalls)?;
         let proof = it.solution.proof.as_ref().ok_or(NotCertified::NotRecorded)?;
         tree(&mut text, it, (proof, &excuses), refusals == "differ", firewalls)?;

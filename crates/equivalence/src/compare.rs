@@ -2,17 +2,18 @@
 
 use std::collections::BTreeMap;
 use std::num::NonZeroUsize;
+use std::sync::Arc;
 
 use parefeu_net::Timestamp;
 use parefeu_policy::set::Ranges;
 use parefeu_policy::{LinkedFirewall, Span};
 
 use crate::crossing::{Crossing, Granted, crossings};
-use crate::flatten::{Case, Family, NotFlattened, Obstacle, ProtocolClass, flatten};
+use crate::flatten::{Case, Family, NotFlattened, Obstacle, ProtocolClass, flatten_until};
 use crate::pairing::Pairing;
 use crate::parallel::map_each;
 use crate::problem::{Field, Origin, Problem, Side};
-use crate::region::{Region, regions};
+use crate::region::{Region, regions_until};
 use crate::solve::{OpenReason, Solution, SolveLimits, solve};
 
 /// What is asked about two firewalls.
@@ -60,7 +61,7 @@ pub struct Compared {
     /// What was compared; its passages are those of the first crossing.
     pub case: Case,
     /// The ways.
-    pub crossings: Vec<Crossing>,
+    pub crossings: Arc<[Crossing]>,
     /// The lists.
     pub problem: Problem,
     /// Where they differ.
@@ -77,7 +78,7 @@ pub struct Undecided {
     /// The class of protocols.
     pub protocols: ProtocolClass,
     /// The ways.
-    pub crossings: Vec<Crossing>,
+    pub crossings: Arc<[Crossing]>,
     /// Why.
     pub because: Unproved,
 }
@@ -136,7 +137,7 @@ impl Answer {
     pub(crate) fn add(
         &mut self,
         case: &Case,
-        crossings: &[Crossing],
+        crossings: &Arc<[Crossing]>,
         found: Result<Compared, Unproved>,
     ) {
         match found {
@@ -149,10 +150,15 @@ impl Answer {
     }
 
     /// Adds what of a case has no answer.
-    pub(crate) fn leave_open(&mut self, case: &Case, crossings: &[Crossing], open: Vec<Unproved>) {
+    pub(crate) fn leave_open(
+        &mut self,
+        case: &Case,
+        crossings: &Arc<[Crossing]>,
+        open: Vec<Unproved>,
+    ) {
         let Case { family, protocols, .. } = *case;
         let undecided =
-            |because| Undecided { family, protocols, crossings: crossings.to_vec(), because };
+            |because| Undecided { family, protocols, crossings: Arc::clone(crossings), because };
         self.undecided.extend(open.into_iter().map(undecided));
     }
 
@@ -185,7 +191,7 @@ pub fn compare(old: &LinkedFirewall, new: &LinkedFirewall, request: &Request) ->
     let parts = parts([old, new], request, |_| true);
     let found = map_each(&parts, request.threads, |part| one_case([old, new], request, part));
     let mut answer: Answer = parts.iter().zip(found).collect();
-    let crossings = parts.iter().flat_map(|(_, crossings)| crossings);
+    let crossings = parts.iter().flat_map(|(_, crossings)| crossings.iter());
     let mut granted: Vec<Granted> = crossings.filter_map(|it| it.granted).collect();
     granted.sort_unstable();
     granted.dedup();
@@ -211,7 +217,7 @@ fn to_assume(granted: Granted) -> Assumed {
 }
 
 /// A case, and the ways through both firewalls it is about.
-pub(crate) type Part = (Case, Vec<Crossing>);
+pub(crate) type Part = (Case, Arc<[Crossing]>);
 
 /// Every part of the question that is about a family asked for.
 pub(crate) fn parts(
@@ -221,7 +227,8 @@ pub(crate) fn parts(
 ) -> Vec<Part> {
     let mut parts = Vec::new();
     for family in request.families.iter().copied().filter(|family| wanted(*family)) {
-        let groups = crossings(old, new, &request.pairing, (family, request.to.as_deref()));
+        let to = request.to.as_deref();
+        let groups = crossings([old, new], &request.pairing, (family, to), &request.limits);
         for group in groups.into_iter().filter_map(|group| asked(group, request)) {
             let Some(first) = group.first() else { continue };
             let mut within = request.within.clone();
@@ -230,7 +237,7 @@ pub(crate) fn parts(
                 let within = within.clone();
                 Case { family, protocols, old: first.old, new: first.new, within }
             };
-            parts.extend(request.protocols.iter().map(|class| (case(*class), group.clone())));
+            parts.extend(request.protocols.iter().map(|class| (case(*class), Arc::clone(&group))));
         }
     }
     parts
@@ -248,7 +255,7 @@ impl<'a> FromIterator<(&'a Part, Result<Compared, Unproved>)> for Answer {
 }
 
 /// The crossings of a group that the request asks about.
-pub(crate) fn asked(group: Vec<Crossing>, request: &Request) -> Option<Vec<Crossing>> {
+pub(crate) fn asked(group: Vec<Crossing>, request: &Request) -> Option<Arc<[Crossing]>> {
     let fits = |names: &crate::crossing::Names, wanted: &Option<Box<str>>| {
         wanted.is_none() || names.iter().any(|name| name == wanted)
     };
@@ -256,7 +263,7 @@ pub(crate) fn asked(group: Vec<Crossing>, request: &Request) -> Option<Vec<Cross
         let leaves = crossing.to.as_ref().is_none_or(|to| fits(to, &request.to));
         fits(&crossing.from, &request.from) && leaves
     });
-    Some(kept.collect::<Vec<_>>()).filter(|kept| !kept.is_empty())
+    Some(kept.collect::<Arc<[_]>>()).filter(|kept| !kept.is_empty())
 }
 
 fn one_case(
@@ -267,17 +274,22 @@ fn one_case(
     if request.limits.stop.is_given() {
         return Err(Unproved::Stopped);
     }
-    let problem = flatten(old, new, case)?;
-    let solution = solve(&problem, &request.limits);
-    let regions = regions(&problem, &solution.differences);
-    let (case, crossings) = (case.clone(), crossings.clone());
+    let stop = request.limits.stop;
+    let problem = flatten_until(old, new, case, stop)?;
+    let mut solution = solve(&problem, &request.limits);
+    let regions = regions_until(&problem, &mut solution, stop);
+    let (case, crossings) = (case.clone(), Arc::clone(crossings));
     Ok(Compared { case, crossings, problem, solution, regions })
 }
 
 impl From<NotFlattened> for Unproved {
     fn from(refused: NotFlattened) -> Self {
-        let NotFlattened { side, at, reason: obstacle } = refused;
-        Self::NotWrittenOut { side, at, obstacle }
+        match refused {
+            NotFlattened { reason: Obstacle::Stopped, .. } => Self::Stopped,
+            NotFlattened { side, at, reason: obstacle } => {
+                Self::NotWrittenOut { side, at, obstacle }
+            }
+        }
     }
 }
 

@@ -1,14 +1,17 @@
 //! The ways through both firewalls: where packets enter, and where that is to be stated, leave.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use parefeu_policy::set::{IdSet, Ranges};
-use parefeu_policy::{LinkedFirewall, LinkedMatch, LinkedTranslation, ZoneRelation};
+use parefeu_policy::{
+    InterfaceId, LinkedFirewall, LinkedMatch, LinkedTranslation, ZoneId, ZoneRelation,
+};
 
 use crate::flatten::{Family, Passage, Place, possible, ways};
 use crate::gate::{Gate, Gates, matches};
 use crate::pairing::{Pair, Pairing};
 use crate::problem::Side;
+use crate::solve::{SolveLimits, Stop};
 
 /// The names of a place on either side; `None` where that side has none for it.
 pub type Names = [Option<Box<str>>; 2];
@@ -84,21 +87,30 @@ pub(crate) fn translated(firewall: &LinkedFirewall, family: Family) -> Ranges {
 
 /// Every way of a family through both firewalls, of those that leave by a place called `to` where
 /// one is asked for. Those that no rule tells apart stand together.
+///
+/// Once there are as many as sets of packets may be kept, or the sign to stop is given, ways out
+/// that no route tells stay unstated.
 pub(crate) fn crossings(
-    old: &LinkedFirewall,
-    new: &LinkedFirewall,
+    [old, new]: [&LinkedFirewall; 2],
     pairing: &Pairing,
     (family, to): (Family, Option<&str>),
+    limits: &SolveLimits,
 ) -> Vec<Vec<Crossing>> {
-    let mut found = Vec::new();
+    let mut found: Vec<Crossing> = Vec::new();
+    let mut known = [BTreeMap::new(), BTreeMap::new()];
     for ingress in &pairing.pairs {
         for [from_old, from_new] in places(pairing, ingress) {
-            let parts = [
-                parts(old, &pairing.old, from_old, family),
-                parts(new, &pairing.new, from_new, family),
-            ];
+            let entering = [(old, &pairing.old, from_old), (new, &pairing.new, from_new)];
+            for (known, (firewall, gates, place)) in known.iter_mut().zip(entering) {
+                // Routes ask no more of a place than which router it belongs to.
+                known
+                    .entry(router(firewall, place))
+                    .or_insert_with(|| parts(firewall, gates, place, family));
+            }
+            let parts = [&known[0][&router(old, from_old)], &known[1][&router(new, from_new)]];
+            let most = limits.boxes.saturating_sub(found.len());
             for Leaving { to, stated, destinations, granted } in
-                leaving(pairing, &parts, (family, to))
+                leaving(pairing, parts, (family, to), (most, limits.stop))
             {
                 let [egress_old, egress_new] = stated;
                 found.push(Crossing {
@@ -120,10 +132,14 @@ pub(crate) fn grouped(
     firewalls: [&LinkedFirewall; 2],
     crossings: impl IntoIterator<Item = Crossing>,
 ) -> Vec<Vec<Crossing>> {
+    let mut asking = firewalls.map(Asking::of);
     let mut groups: BTreeMap<Key, usize> = BTreeMap::new();
     let mut found: Vec<Vec<Crossing>> = Vec::new();
     for crossing in crossings {
-        let group = *groups.entry(key(firewalls, &crossing)).or_insert(found.len());
+        let [old, new] = &mut asking;
+        let seen = (old.signature(&crossing.old), new.signature(&crossing.new));
+        let key = (seen.0, seen.1, crossing.destinations.clone());
+        let group = *groups.entry(key).or_insert(found.len());
         match found.get_mut(group) {
             Some(group) => group.push(crossing),
             None => found.push(vec![crossing]),
@@ -165,11 +181,13 @@ struct Leaving {
 /// other side's is its partner; where neither is, every pair is looked at.
 ///
 /// Where routes tell of both, only what leaves by a place called `to` is kept, if one is asked for;
-/// what may be translated first is.
+/// what may be translated first is. Past `most` ways out no more are told apart, and none once the
+/// sign to stop is given.
 fn leaving(
     pairing: &Pairing,
-    parts: &[Vec<(Way, Ranges)>; 2],
+    parts: [&Vec<(Way, Ranges)>; 2],
     (family, to): (Family, Option<&str>),
+    (most, stop): (usize, Stop),
 ) -> Vec<Leaving> {
     let [of_old, of_new] = parts;
     let called = |gates: &Gates, at: usize| {
@@ -209,7 +227,7 @@ fn leaving(
             _ => None,
         };
         let destinations = asked(destinations);
-        if pairs.is_empty() {
+        if pairs.is_empty() || found.len() >= most || stop.is_given() {
             found.push(Leaving { to: None, stated: [None; 2], destinations, granted });
             continue;
         }
@@ -245,46 +263,93 @@ fn places(pairing: &Pairing, pair: &Pair) -> Vec<[Place; 2]> {
 type Key = (Signature, Signature, Option<Ranges>);
 
 /// What the rules of a firewall, and its routes, see of a passage.
-type Signature = (Vec<u8>, u32);
-
-fn key(firewalls: [&LinkedFirewall; 2], crossing: &Crossing) -> Key {
-    let [old, new] = firewalls;
-    let destinations = crossing.destinations.clone();
-    (signature(old, &crossing.old), signature(new, &crossing.new), destinations)
+#[derive(Eq, Ord, PartialEq, PartialOrd)]
+struct Signature {
+    /// The class of the place where packets enter, and of where they leave.
+    classes: [u32; 2],
+    /// Where rules compare both zones: that of entry, and whether it is the other one. Which zone
+    /// it is matters to how it relates to those routes lead to.
+    zones: Option<(Option<ZoneId>, Option<bool>)>,
+    /// The interface that gives an address, where some rule asks for one.
+    egress: Option<InterfaceId>,
+    router: u32,
 }
 
-fn signature(firewall: &LinkedFirewall, passage: &Passage) -> Signature {
-    let Passage { ingress, egress } = *passage;
-    let zone = |place: Place| place.zone.or(place.interface.and_then(|id| firewall.zone_of(id)));
-    let (from, to) = (zone(ingress), egress.and_then(zone));
-    let mut seen = Vec::new();
-    for it in matches(firewall).filter(|it| names_places(it)) {
-        let holds = |set: &IdSet, id: Option<u32>| match id {
-            _ if set.is_any() => 1,
-            Some(id) => u8::from(set.contains(id)),
-            None => 2,
-        };
-        if it.relation != ZoneRelation::Any {
-            // Which zone it is matters to how it relates to those routes lead to.
-            seen.extend(from.map_or([u8::MAX; 4], |zone| zone.0.to_be_bytes()));
-            seen.push(from.zip(to).map_or(2, |(from, to)| u8::from(from == to)));
+/// What the rules of a firewall ask of places.
+struct Asking<'a> {
+    firewall: &'a LinkedFirewall,
+    /// Where packets enter and leave, as rules compare it, each comparison once.
+    compared: Vec<&'a LinkedMatch>,
+    /// Whether some rule compares both zones.
+    relates: bool,
+    /// Whether some rule translates to the address of the way out.
+    translates: bool,
+    /// Places of entry and of exit by class: those of one class are alike to every rule.
+    classes: [BTreeMap<Option<Place>, u32>; 2],
+    known: [HashMap<Vec<u8>, u32>; 2],
+}
+
+impl<'a> Asking<'a> {
+    fn of(firewall: &'a LinkedFirewall) -> Self {
+        let mut known = HashSet::new();
+        let compared = matches(firewall).filter(|it| names_places(it));
+        let compared = compared
+            .filter(|it| known.insert((&it.ingress, &it.from, &it.egress, &it.to, it.relation)));
+        let compared: Vec<&LinkedMatch> = compared.collect();
+        let tables = [&firewall.destination_nat, &firewall.source_nat];
+        let mut translations = tables.into_iter().flat_map(|table| &table.rules);
+        let interface = LinkedTranslation::EgressInterface;
+        Self {
+            firewall,
+            relates: compared.iter().any(|it| it.relation != ZoneRelation::Any),
+            compared,
+            translates: translations.any(|rule| rule.translation == interface),
+            classes: Default::default(),
+            known: Default::default(),
         }
-        let egress = egress.map(|place| place.interface.map(|id| id.0));
-        seen.extend([
-            holds(&it.ingress, ingress.interface.map(|id| id.0)),
-            holds(&it.from, from.map(|id| id.0)),
-            egress.map_or(3, |egress| holds(&it.egress, egress)),
-            holds(&it.to, to.map(|id| id.0)),
-        ]);
     }
-    let tables = [&firewall.destination_nat, &firewall.source_nat];
-    let mut translations = tables.into_iter().flat_map(|table| &table.rules);
-    if translations.any(|rule| rule.translation == LinkedTranslation::EgressInterface) {
-        let interface = egress.and_then(|place| place.interface);
-        seen.extend(interface.map_or([u8::MAX; 4], |id| id.0.to_be_bytes()));
+
+    fn signature(&mut self, passage: &Passage) -> Signature {
+        let Passage { ingress, egress } = *passage;
+        let zone = |place: Place| place.with_zone(self.firewall).zone;
+        let (from, to) = (zone(ingress), egress.and_then(zone));
+        let zones = self.relates.then(|| (from, from.zip(to).map(|(from, to)| from == to)));
+        let address = egress.filter(|_| self.translates).and_then(|place| place.interface);
+        let router = router(self.firewall, ingress);
+        let classes = [self.class(0, Some(ingress)), self.class(1, egress)];
+        Signature { classes, zones, egress: address, router }
     }
-    let interface = ingress.interface.and_then(|id| firewall.interfaces.get(id.index()));
-    (seen, interface.map_or(0, |interface| interface.router))
+
+    /// The class of a place, or of a way out that is not stated.
+    fn class(&mut self, end: usize, place: Option<Place>) -> u32 {
+        if let Some(known) = self.classes[end].get(&place) {
+            return *known;
+        }
+        let seen = self.compared.iter().flat_map(|it| {
+            let (interfaces, zones) = [(&it.ingress, &it.from), (&it.egress, &it.to)][end];
+            let (interface, zone) = place.map_or((None, None), |place| {
+                (place.interface, place.with_zone(self.firewall).zone)
+            });
+            let holds = |set: &IdSet, id: Option<u32>| match id {
+                _ if set.is_any() => 1,
+                Some(id) => u8::from(set.contains(id)),
+                None => 2,
+            };
+            [holds(interfaces, interface.map(|id| id.0)), holds(zones, zone.map(|id| id.0))]
+        });
+        // Where no place is stated, routes tell.
+        let seen = std::iter::once(u8::from(place.is_none())).chain(seen);
+        let next = self.known[end].len() as u32;
+        let class = *self.known[end].entry(seen.collect()).or_insert(next);
+        self.classes[end].insert(place, class);
+        class
+    }
+}
+
+/// The router a place belongs to.
+pub(crate) fn router(firewall: &LinkedFirewall, place: Place) -> u32 {
+    let interface = place.interface.and_then(|id| firewall.interfaces.get(id.index()));
+    interface.map_or(0, |interface| interface.router)
 }
 
 /// Whether a rule asks where the packet enters or leaves.

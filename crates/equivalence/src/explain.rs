@@ -13,6 +13,7 @@ use crate::compare::{Answer, Compared, Undecided, Unproved};
 use crate::lines::Lines;
 use crate::outcome::Outcomes;
 use crate::problem::{Field, List, Outcome, OutcomeId, Problem, Step};
+use crate::solve::Stop;
 use crate::tree::{Ends, Lists, Node};
 
 /// What becomes of rules from one firewall to the other, in the cases that were compared.
@@ -56,10 +57,14 @@ pub const EXPLAIN_WORK: u64 = 200_000_000;
 /// Traffic is measured by the values of the fields: addresses as a part of all addresses of their
 /// family, so that IPv6 does not drown IPv4, every other field by the number of its values, and
 /// each way through the firewalls alike. Shares are as precise as the sum of their parts in double
-/// precision. `work` bounds the entries looked at; where it is used up, what is left open is shared
-/// among the parts of the space, and results are marked.
-pub fn explain(firewalls: [&LinkedFirewall; 2], answer: &Answer, work: u64) -> Explanation {
-    let without = |it: &Undecided| matches!(it.because, Unproved::NotWrittenOut { .. });
+/// precision. `work` bounds the entries looked at; where it is used up, or the sign to stop is
+/// given, what is left open is shared among the parts of the space, and results are marked.
+pub fn explain(
+    firewalls: [&LinkedFirewall; 2],
+    answer: &Answer,
+    (work, stop): (u64, Stop),
+) -> Explanation {
+    let without = |it: &Undecided| !matches!(it.because, Unproved::Open { .. });
     let partial = answer.undecided.iter().any(without);
     let mut tally = Tally { partial, ..Tally::default() };
     // What short lists leave, long ones may use.
@@ -67,8 +72,12 @@ pub fn explain(firewalls: [&LinkedFirewall; 2], answer: &Answer, work: u64) -> E
     cases.sort_by_key(|case| case.problem.old.entries.len() + case.problem.new.entries.len());
     let mut left = work;
     for (at, case) in cases.iter().enumerate() {
+        if stop.is_given() {
+            tally.partial = true;
+            break;
+        }
         let budget = left / (cases.len() - at) as u64;
-        left -= budget - overlay(case, budget, &mut tally);
+        left -= budget - overlay(case, (budget, stop), &mut tally);
     }
     tally.finish(firewalls)
 }
@@ -102,7 +111,7 @@ impl Tally {
                 carriers.into_iter().map(|(rule, volume)| Carrier { rule, share: volume / all });
             let mut new: Vec<Carrier> = new.collect();
             new.sort_by(|a, b| b.share.total_cmp(&a.share).then(a.rule.cmp(&b.rule)));
-            Mapping { old, new, whole: open.is_none() }
+            Mapping { old, new, whole: open.is_none() && !self.partial }
         });
         let mapping = mapping.collect();
         let [old, new] = [0, 1].map(|side| {
@@ -155,7 +164,7 @@ impl Labels {
 }
 
 /// Lays the lists of a case over one another; returns what was not used of the budget.
-fn overlay(case: &Compared, budget: u64, tally: &mut Tally) -> u64 {
+fn overlay(case: &Compared, (budget, stop): (u64, Stop), tally: &mut Tally) -> u64 {
     let mut labels = Labels::default();
     let old = labels.list(0, &case.problem, &case.problem.old);
     let new = labels.list(1, &case.problem, &case.problem.new);
@@ -185,7 +194,8 @@ fn overlay(case: &Compared, budget: u64, tally: &mut Tally) -> u64 {
             }
             continue;
         }
-        match node.cut(&lists, &mut room).filter(|_| cost < budget) {
+        let goes_on = cost < budget && !stop.is_given();
+        match goes_on.then(|| node.cut(&lists, &mut room)).flatten() {
             Some(cut) => {
                 let mut parts = [node.split(&lists, cut), node];
                 parts.sort_by_key(|part| std::cmp::Reverse(part.items.len()));

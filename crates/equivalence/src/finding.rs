@@ -18,6 +18,7 @@ use crate::merge::{Merger, Product};
 use crate::pairing::Pairing;
 use crate::problem::{Field, List, Origin, Outcome, Problem, Side, Step};
 use crate::region::{Fate, Region};
+use crate::solve::Stop;
 use crate::witness::Witness;
 
 /// A set of packets, on every one of which two firewalls differ in the same way.
@@ -172,7 +173,7 @@ pub fn findings_apart(
 ) -> Vec<Finding> {
     let mut found = told(old, new, answer, pairing, terms);
     let applications = answer.applications();
-    for it in found.iter_mut().take(Finding::CONFIRMED) {
+    for it in terms.confirmed(&mut found) {
         let ask = |firewall, passage, decision: &Decision| {
             confirm::ask(firewall, passage, &it.witness, applications, &decision.outcome)
         };
@@ -200,12 +201,12 @@ pub(crate) fn told(
     for case in &answer.compared {
         let ways = ways(&case.crossings);
         let sorting = Sorting::new(case, terms);
-        let certainty = Certainty::of(case);
+        let certainty = Certainty::of(case, terms.stop);
         for region in &case.regions {
             for (from, to) in &ways {
                 for piece in sorting.pieces(region, (from, to)) {
                     let certain = certainty.holds(&piece.region.sets);
-                    let finding = finding(case, &piece, pairing);
+                    let finding = finding(case, &piece, pairing, terms.stop);
                     found.extend(finding.map(|it| Finding { certain, ..it }));
                 }
             }
@@ -224,14 +225,13 @@ pub(crate) fn told(
 
 /// Where packets enter and leave: products that together are all crossings.
 fn ways(crossings: &[Crossing]) -> Vec<(Vec<Names>, Vec<Names>)> {
-    let mut names: Vec<Names> = Vec::new();
-    let mut number = |of: &Names| {
-        let known = names.iter().position(|known| known == of);
-        let at = known.unwrap_or(names.len());
-        if known.is_none() {
-            names.push(of.clone());
-        }
-        at as u128 + 1
+    let mut names: Vec<&Names> = Vec::new();
+    let mut known: HashMap<&Names, u128> = HashMap::new();
+    let mut number = |of| {
+        *known.entry(of).or_insert_with(|| {
+            names.push(of);
+            names.len() as u128
+        })
     };
     let mut merger = Merger::default();
     let mut products: Vec<Product> = crossings
@@ -243,16 +243,17 @@ fn ways(crossings: &[Crossing]) -> Vec<(Vec<Names>, Vec<Names>)> {
         .collect();
     products.sort_unstable();
     products.dedup();
-    let products = merger.merge(products);
+    let products = merger.merge(products, Stop::default());
     let named = |set: u32| {
         let ranges = merger.set(set).as_slice().iter();
         let values = ranges.flat_map(|&(first, last)| first..=last).filter(|value| *value > 0);
-        values.filter_map(|value| names.get(value as usize - 1).cloned()).collect::<Vec<_>>()
+        let named = values.filter_map(|value| names.get(value as usize - 1));
+        named.map(|names| (*names).clone()).collect::<Vec<_>>()
     };
     products.iter().map(|product| (named(product[0]), named(product[1]))).collect()
 }
 
-fn finding(case: &Compared, piece: &Piece, pairing: &Pairing) -> Option<Finding> {
+fn finding(case: &Compared, piece: &Piece, pairing: &Pairing, stop: Stop) -> Option<Finding> {
     let Piece { region, from, to, accepted } = piece;
     let Compared { problem, case: asked, crossings, .. } = case;
     let goes = |names: &Option<Names>| names.as_ref().map_or(to.is_empty(), |it| to.contains(it));
@@ -269,7 +270,9 @@ fn finding(case: &Compared, piece: &Piece, pairing: &Pairing) -> Option<Finding>
     let change = Change::of(&old.outcome, &new.outcome);
     Some(Finding {
         change,
-        by_application: change != Change::Logging && by_application(problem, region, &witness),
+        by_application: change != Change::Logging
+            && !stop.is_given()
+            && by_application(problem, region, &witness),
         certain: true,
         from: from.clone(),
         to: to.clone(),

@@ -1,23 +1,25 @@
 //! What one firewall does: the flows it lets through, or refuses, in a part of the space.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use parefeu_policy::LinkedFirewall;
 use parefeu_policy::set::Ranges;
 
+use crate::accept::Terms;
 use crate::certain::certain;
 use crate::compare::{Answer, Compared, Unproved};
 use crate::confirm::Opinion;
-use crate::crossing::{Crossing, crossings, grouped, stated};
-use crate::finding::{Finding, findings};
-use crate::flatten::{Case, Family, NotFlattened, ProtocolClass, flatten};
+use crate::crossing::{Crossing, crossings, grouped, router, stated};
+use crate::finding::{Finding, findings_apart};
+use crate::flatten::{Case, Family, NotFlattened, Passage, ProtocolClass, flatten_until};
 use crate::gate::Gates;
 use crate::leaving::leaving;
 use crate::pairing::Pairing;
 use crate::problem::{
     Entry, Field, List, Origin, Outcome, OutcomeId, Problem, Side, Step, Translate,
 };
-use crate::region::regions;
+use crate::region::regions_until;
 use crate::scope::Scope;
 use crate::solve::{SolveLimits, solve};
 
@@ -117,9 +119,11 @@ pub(crate) type Ends = [Option<Vec<usize>>; 2];
 /// The same between these gates, whatever the scope names.
 pub(crate) fn search_between(firewall: &LinkedFirewall, search: &Search, ends: &Ends) -> Found {
     let pairing = Pairing::of(firewall, firewall, &BTreeMap::new());
-    let written = |case: &Case| flatten(firewall, firewall, case);
+    let stop = search.limits.stop;
+    let written = |case: &Case| flatten_until(firewall, firewall, case, stop);
     let answer = cases(firewall, &pairing, (search, ends), &written);
-    let mut flows = findings(firewall, firewall, &answer, &pairing);
+    let terms = Terms { stop, ..Terms::default() };
+    let mut flows = findings_apart(firewall, firewall, &answer, &pairing, &terms);
     for flow in &mut flows {
         flow.opinions[1] = Opinion::default();
     }
@@ -138,7 +142,15 @@ pub(crate) fn cases(
 ) -> Answer {
     let mut answer = Answer::default();
     for family in [Family::V4, Family::V6] {
-        for group in ways(firewall, pairing, ends, family) {
+        let stop = search.limits.stop;
+        let asked =
+            (!stop.is_given()).then(|| ways(firewall, pairing, ends, (family, &search.limits)));
+        let mut groups = asked.unwrap_or_default();
+        if stop.is_given() {
+            // Perhaps they are not all there are: no way is answered for.
+            groups = vec![groups.concat()];
+        }
+        for group in groups.into_iter().map(Arc::from) {
             for protocols in ProtocolClass::ALL {
                 let class = (family, protocols);
                 one_case(firewall, (search, written), class, &group, &mut answer);
@@ -153,7 +165,7 @@ fn ways(
     firewall: &LinkedFirewall,
     pairing: &Pairing,
     [enter, leave]: &Ends,
-    family: Family,
+    (family, limits): (Family, &SolveLimits),
 ) -> Vec<Vec<Crossing>> {
     let gates = &pairing.old.gates;
     let named = |gates: &Option<Vec<usize>>, at: usize| {
@@ -164,9 +176,15 @@ fn ways(
         let asked = all.filter(|&(from, to)| named(enter, from) && named(leave, to));
         let asked = asked.flat_map(|(from, to)| {
             let ways = stated(&gates[from], &gates[to]).into_iter();
+            // Routes ask no more of a place than which router it belongs to.
+            let mut known = BTreeMap::new();
+            let ways = ways.take_while(|_| !limits.stop.is_given());
             ways.filter_map(move |way| {
                 let ingress = way.old.ingress;
-                let destinations = leaving(firewall, &pairing.old, ingress, to, family);
+                let destinations = known
+                    .entry(router(firewall, ingress))
+                    .or_insert_with(|| leaving(firewall, &pairing.old, ingress, to, family));
+                let destinations = destinations.clone();
                 let whole = destinations == Ranges::span(0, family.last());
                 let destinations = Some(destinations).filter(|it| !it.is_empty())?;
                 Some(Crossing { destinations: Some(destinations).filter(|_| !whole), ..way })
@@ -174,7 +192,7 @@ fn ways(
         });
         return grouped([firewall; 2], asked);
     }
-    let all = crossings(firewall, firewall, pairing, (family, None)).into_iter().flatten();
+    let all = crossings([firewall; 2], pairing, (family, None), limits).into_iter().flatten();
     let asked = all.filter(|way| {
         // A place stands for itself only, and not for the others of its gate.
         let at = gates.iter().position(|gate| gate.places.contains(&way.old.ingress));
@@ -187,23 +205,28 @@ fn one_case(
     firewall: &LinkedFirewall,
     (search, written): (&Search, &Writing<'_>),
     (family, protocols): (Family, ProtocolClass),
-    crossings: &[Crossing],
+    crossings: &Arc<[Crossing]>,
     answer: &mut Answer,
 ) {
-    let Some(first) = crossings.first() else { return };
     let names = firewall.applications.iter().map(|known| known.name.clone());
     let mut names: Vec<Box<str>> = names.collect();
     names.sort_unstable();
     names.dedup();
     let Some(sets) = search.scope.sets(family, protocols, &names) else { return };
+    if search.limits.stop.is_given() {
+        let (old, new, within) = (Passage::default(), Passage::default(), Vec::new());
+        let case = Case { family, protocols, old, new, within };
+        return answer.leave_open(&case, crossings, vec![Unproved::Stopped]);
+    }
+    let Some(first) = crossings.first() else { return };
     let mut within: Vec<(Field, Ranges)> = sets.into_iter().collect();
     within.extend(first.destinations.clone().map(|destinations| (Field::Dst, destinations)));
     let case = Case { family, protocols, old: first.old, new: first.new, within };
     let found = written(&case).map_err(Unproved::from).map(|problem| {
         let problem = one_sided(&problem, Side::Old, search.wanted, search.any_translation);
-        let solution = solve(&problem, &search.limits);
-        let regions = regions(&problem, &solution.differences);
-        let (case, crossings) = (case.clone(), crossings.to_vec());
+        let mut solution = solve(&problem, &search.limits);
+        let regions = regions_until(&problem, &mut solution, search.limits.stop);
+        let (case, crossings) = (case.clone(), Arc::clone(crossings));
         let mut compared = Compared { case, crossings, problem, solution, regions };
         compared.regions = certain(&compared, &search.limits);
         compared

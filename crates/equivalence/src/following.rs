@@ -6,6 +6,7 @@
 //! layer has to accept, so that it lets through exactly the connections it goes on to serve.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use parefeu_net::{Protocol, TcpFlags};
 use parefeu_policy::set::{IdSet, PortSet, ProtocolSet};
@@ -24,8 +25,8 @@ use crate::flows::{Ends, Found, Search, Wanted, cases};
 use crate::pairing::Pairing;
 use crate::parallel::map_each;
 use crate::problem::{Outcome, OutcomeId, Problem, Side, Translate};
-use crate::region::regions;
-use crate::solve::{DifferenceBox, SolveLimits, solve};
+use crate::region::regions_until;
+use crate::solve::{DifferenceBox, SolveLimits, Stop, solve};
 
 /// Compares what follows the first packets both firewalls let through: an answer whose differences
 /// are connections one side serves, and of which the other refuses what follows.
@@ -64,7 +65,7 @@ pub fn findings_following(
 ) -> Vec<Finding> {
     let mut found = told(old, new, answer, pairing, terms);
     let applications = answer.applications();
-    for it in found.iter_mut().take(Finding::CONFIRMED) {
+    for it in terms.confirmed(&mut found) {
         let way = &it.witness_way;
         let sides = [(old, way.old, &it.old), (new, way.new, &it.new)];
         it.opinions = sides.map(|(firewall, passage, decision)| {
@@ -82,17 +83,18 @@ pub(crate) fn search_unserved(
     search: &Search,
     ends: &Ends,
 ) -> Option<Found> {
-    let side = Unfolded::of(firewall);
-    if side.phases == 0 {
+    if !asks(firewall, None) {
         return None;
     }
+    let side = Unfolded::of(firewall);
     let pairing = Pairing::of(firewall, firewall, &BTreeMap::new());
     let search = Search { wanted: Wanted::Deny, ..search.clone() };
-    let written = |case: &Case| write_out([&side; 2], case);
+    let written = |case: &Case| write_out([&side; 2], case, search.limits.stop);
     // An answer leaves where the first packet came from: its rules tell more ways apart.
     let answer = cases(&side.firewall, &pairing, (&search, ends), &written);
-    let mut flows = told(firewall, firewall, &answer, &pairing, &Terms::default());
-    for it in flows.iter_mut().take(Finding::CONFIRMED) {
+    let terms = Terms { stop: search.limits.stop, ..Terms::default() };
+    let mut flows = told(firewall, firewall, &answer, &pairing, &terms);
+    for it in terms.confirmed(&mut flows) {
         let (passage, names) = (it.witness_way.old, answer.applications());
         it.opinions[0] = confirm::ask_following(firewall, passage, &it.witness, names, false);
     }
@@ -100,13 +102,13 @@ pub(crate) fn search_unserved(
 }
 
 /// Writes out what becomes of connections once they are open.
-fn write_out(sides: [&Unfolded; 2], case: &Case) -> Result<Problem, NotFlattened> {
+fn write_out(sides: [&Unfolded; 2], case: &Case, stop: Stop) -> Result<Problem, NotFlattened> {
     for (unfolded, side) in sides.iter().zip([Side::Old, Side::New]) {
         if let Some(at) = unfolded.untold {
             return Err(NotFlattened { side, at, reason: Obstacle::Answers });
         }
     }
-    let mut problem = flatten_supposing(&sides[0].firewall, &sides[1].firewall, case)?;
+    let mut problem = flatten_supposing(&sides[0].firewall, &sides[1].firewall, case, stop)?;
     problem.outcomes = problem.outcomes.iter().map(what_follows).collect();
     for (list, side) in [&mut problem.old, &mut problem.new].into_iter().zip(sides) {
         for entry in &mut list.entries {
@@ -124,12 +126,13 @@ fn one_case(
     if request.limits.stop.is_given() {
         return Err(Unproved::Stopped);
     }
-    let problem = write_out(sides.each_ref(), case)?;
+    let stop = request.limits.stop;
+    let problem = write_out(sides.each_ref(), case, stop)?;
     let limits = SolveLimits { record: false, compare_refusals: false, ..request.limits };
     let mut solution = solve(&problem, &limits);
     solution.differences.retain(|it| both_admit(&problem, it));
-    let regions = regions(&problem, &solution.differences);
-    let (case, crossings) = (case.clone(), crossings.clone());
+    let regions = regions_until(&problem, &mut solution, stop);
+    let (case, crossings) = (case.clone(), Arc::clone(crossings));
     Ok(Compared { case, crossings, problem, solution, regions })
 }
 

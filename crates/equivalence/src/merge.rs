@@ -5,6 +5,8 @@ use std::collections::HashMap;
 use foldhash::fast::FixedState;
 use parefeu_policy::set::Ranges;
 
+use crate::solve::Stop;
+
 /// A product of sets: for each field, the number of a set in a [`Merger`].
 pub(crate) type Product = Box<[u32]>;
 
@@ -74,9 +76,10 @@ impl Merger {
         &self.sets[number as usize]
     }
 
-    /// Disjoint products, merged until no two are equal in all fields but one. Together they hold
-    /// the same points as before. `O(products × fields)` a pass, and the sorting.
-    pub(crate) fn merge(&mut self, products: Vec<Product>) -> Vec<Product> {
+    /// Disjoint products, merged until no two are equal in all fields but one, or until the sign to
+    /// stop is given. Together they hold the same points as before. `O(products × fields)` a pass,
+    /// and the sorting.
+    pub(crate) fn merge(&mut self, products: Vec<Product>, stop: Stop) -> Vec<Product> {
         let Some(first) = products.first() else { return products };
         // Along fields in which all are alike there is nothing to merge.
         let differs = |field: &usize| products.iter().any(|it| it[*field] != first[*field]);
@@ -88,17 +91,22 @@ impl Merger {
         let products: Vec<Summed> = products.into_iter().map(Summed::new).collect();
         let merged = (0..fields.len().min(few.max(1))).map(|turn| {
             let (behind, before) = (&fields[turn..], &fields[..turn]);
-            self.merge_along(products.clone(), &[behind, before].concat())
+            self.merge_along(products.clone(), &[behind, before].concat(), stop)
         });
         let least = merged.min_by_key(Vec::len).unwrap_or_default();
         least.into_iter().map(|it| it.product).collect()
     }
 
     /// Merges along the fields in turn.
-    fn merge_along(&mut self, mut products: Vec<Summed>, fields: &[usize]) -> Vec<Summed> {
+    fn merge_along(
+        &mut self,
+        mut products: Vec<Summed>,
+        fields: &[usize],
+        stop: Stop,
+    ) -> Vec<Summed> {
         loop {
             let before = products.len();
-            for field in fields {
+            for field in fields.iter().take_while(|_| !stop.is_given()) {
                 self.unite(&mut products, *field);
             }
             if products.len() == before {
@@ -171,7 +179,7 @@ mod tests {
                 [x, y].map(|value| merger.number(Ranges::one(value))).into()
             };
             let products = cells.iter().map(|cell| single(&mut merger, cell)).collect();
-            let merged = merger.merge(products);
+            let merged = merger.merge(products, Stop::default());
             let mut found = points(&merger, &merged);
             found.sort_unstable();
             prop_assert_eq!(found, cells.into_iter().collect::<Vec<_>>());

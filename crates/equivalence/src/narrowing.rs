@@ -9,7 +9,7 @@ use crate::flows::{Wanted, one_sided};
 use crate::merge::{Merger, Product};
 use crate::problem::{Field, Outcome, Side};
 use crate::scope::{Sets, are_apart, boxes, every, split, volume};
-use crate::solve::{SolveLimits, solve};
+use crate::solve::{SolveLimits, Stop, solve};
 
 /// The headers of a case by what applications they may have, without the application itself.
 pub(crate) struct Narrowing {
@@ -147,7 +147,7 @@ fn merged(case: &Compared, products: &[Sets]) -> Vec<Sets> {
         values.collect()
     });
     let numbered = numbered.collect();
-    let merged = merger.merge(numbered);
+    let merged = merger.merge(numbered, Stop::default());
     let sets = merged.iter().map(|product| {
         let sets = fields.iter().zip(product.iter());
         let sets = sets.map(|(field, number)| ((*field).clone(), merger.set(*number).clone()));

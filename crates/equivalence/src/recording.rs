@@ -2,6 +2,7 @@
 //! inspection profiles those pass that are let through.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use parefeu_policy::{LinkedAction, LinkedFirewall, ResetSide};
 
@@ -13,7 +14,7 @@ use crate::flatten::{Profiles, flatten_records};
 use crate::pairing::Pairing;
 use crate::parallel::map_each;
 use crate::problem::{Outcome, OutcomeId, Problem, Side};
-use crate::region::regions;
+use crate::region::regions_until;
 use crate::scope::Sets;
 use crate::solve::{SolveLimits, solve};
 
@@ -56,7 +57,7 @@ pub fn findings_of_records(
     let mut found = told(old, new, answer, pairing, terms);
     let applications = answer.applications();
     let sides = [old, new].map(|firewall| (firewall, logging(firewall)));
-    for it in found.iter_mut().take(Finding::CONFIRMED) {
+    for it in terms.confirmed(&mut found) {
         let way = &it.witness_way;
         let asked = [(&sides[0], way.old, &it.old), (&sides[1], way.new, &it.new)];
         it.opinions = asked.map(|((firewall, logging), passage, decision)| {
@@ -83,12 +84,13 @@ fn one_case(
         return Err(Unproved::Stopped);
     }
     let different: Vec<&Sets> = alike.regions.iter().map(|region| &region.sets).collect();
-    let problem = flatten_records(old, new, &alike.case, &different)?;
+    let stop = request.limits.stop;
+    let problem = flatten_records(old, new, &alike.case, (&different, stop))?;
     let limits = SolveLimits { record: false, ..request.limits };
     let mut solution = solve(&problem, &limits);
     solution.differences.retain(|it| are_alike(&problem, it.old.outcome, it.new.outcome));
-    let regions = regions(&problem, &solution.differences);
-    let (case, crossings) = (alike.case.clone(), alike.crossings.clone());
+    let regions = regions_until(&problem, &mut solution, stop);
+    let (case, crossings) = (alike.case.clone(), Arc::clone(&alike.crossings));
     Ok(Compared { case, crossings, problem, solution, regions })
 }
 

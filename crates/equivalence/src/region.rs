@@ -8,9 +8,9 @@ use parefeu_policy::set::Ranges;
 use crate::merge::{Merger, Product};
 use crate::near::{Near, matches, ranges};
 use crate::problem::{
-    Dimension, DimensionId, Entry, Field, Origin, OutcomeId, Problem, Set, SetId, Step,
+    Dimension, DimensionId, Entry, Field, Origin, OutcomeId, Problem, Set, SetId, Side, Step,
 };
-use crate::solve::DifferenceBox;
+use crate::solve::{Decided, DifferenceBox, OpenBox, OpenReason, Solution, Stop};
 
 /// A product of sets on every point of which two lists differ in the same way.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -38,36 +38,103 @@ pub struct Fate {
 /// Regions differ in their outcomes, or in the entry that settles them. They are merged as sets of
 /// classes, and become values at the end.
 pub fn regions(problem: &Problem, boxes: &[DifferenceBox]) -> Vec<Region> {
-    let mut merger = Merger::default();
-    let mut numbers: HashMap<&Set, u32, FixedState> = HashMap::default();
-    let mut groups: BTreeMap<Settled, Vec<Product>> = BTreeMap::new();
-    for it in boxes {
-        let sets = it
-            .sets
-            .iter()
-            .map(|set| *numbers.entry(set).or_insert_with(|| merger.number(ranges(set))));
-        let settled = (it.old.outcome, it.new.outcome, it.old.origin, it.new.origin);
-        groups.entry(settled).or_default().push(sets.collect());
+    Telling::of(problem, boxes, Stop::default()).regions
+}
+
+/// The differences of a solution as regions; those that are not told when the sign to stop is given
+/// become open. One is told in any case: that the sides differ stays known.
+pub(crate) fn regions_until(problem: &Problem, found: &mut Solution, stop: Stop) -> Vec<Region> {
+    let Telling { regions, told, untold } = Telling::of(problem, &found.differences, stop);
+    if !untold.is_empty() {
+        found.differences = told;
+        let open = untold.iter().map(|it| OpenBox {
+            area: it.sets.iter().map(hull).collect(),
+            reason: OpenReason::Stopped,
+            involved: vec![(Side::Old, it.old.origin), (Side::New, it.new.origin)],
+        });
+        found.open.extend(open);
     }
-    let sets: Vec<Ranges> = problem.sets.iter().map(ranges).collect();
-    let near = [&problem.old, &problem.new].map(|list| Near::new(problem, &sets, list));
-    let mut found = Vec::new();
-    for ((old, new, ..), products) in groups {
-        for product in merger.merge(products) {
-            let area: Vec<&Ranges> = product.iter().map(|number| merger.set(*number)).collect();
-            let [old, new] = [(&near[0], old), (&near[1], new)]
-                .map(|(near, outcome)| fate(problem, near.meeting(&area), outcome));
-            let sets = problem.dimensions.iter().zip(area);
-            let narrowed = sets.filter(|(dimension, classes)| !is_full(dimension, classes));
-            let sets = narrowed.map(|(dimension, classes)| {
-                let classes = classes.as_slice().iter();
-                let values = classes.map(|&(low, high)| dimension.span(low as u32, high as u32));
-                (dimension.field.clone(), values.collect())
-            });
-            found.push(Region { sets: sets.collect(), old, new });
+    regions
+}
+
+/// Boxes that became regions, and those that did not.
+struct Telling {
+    regions: Vec<Region>,
+    /// The boxes of the regions, merged as they are; none unless some are untold.
+    told: Vec<DifferenceBox>,
+    untold: Vec<DifferenceBox>,
+}
+
+impl Telling {
+    fn of(problem: &Problem, boxes: &[DifferenceBox], stop: Stop) -> Self {
+        let mut merger = Merger::default();
+        let mut numbers: HashMap<&Set, u32, FixedState> = HashMap::default();
+        let mut groups: BTreeMap<Settled, Vec<Product>> = BTreeMap::new();
+        for it in boxes {
+            let sets = it
+                .sets
+                .iter()
+                .map(|set| *numbers.entry(set).or_insert_with(|| merger.number(ranges(set))));
+            let settled = (it.old.outcome, it.new.outcome, it.old.origin, it.new.origin);
+            groups.entry(settled).or_default().push(sets.collect());
         }
+        let sets: Vec<Ranges> = problem.sets.iter().map(ranges).collect();
+        let near = [&problem.old, &problem.new].map(|list| Near::new(problem, &sets, list));
+        let mut regions = Vec::new();
+        let mut products = Vec::new();
+        for (settled, group) in groups {
+            for product in merger.merge(group, stop) {
+                if regions.is_empty() || !stop.is_given() {
+                    let area = product.iter().map(|number| merger.set(*number)).collect();
+                    regions.push(region(problem, &near, settled, area));
+                }
+                products.push((settled, product));
+            }
+        }
+        let all_told = products.len() == regions.len();
+        let boxes = products.iter().filter(|_| !all_told);
+        let mut boxes = boxes.map(|(settled, product)| difference(&merger, *settled, product));
+        let told = boxes.by_ref().take(regions.len()).collect();
+        Self { regions, told, untold: boxes.collect() }
     }
-    found
+}
+
+/// A product of sets of classes as a region.
+fn region(
+    problem: &Problem,
+    near: &[Near<'_>; 2],
+    (old, new, ..): Settled,
+    area: Vec<&Ranges>,
+) -> Region {
+    let [old, new] = [(&near[0], old), (&near[1], new)]
+        .map(|(near, outcome)| fate(problem, near.meeting(&area), outcome));
+    let sets = problem.dimensions.iter().zip(area);
+    let narrowed = sets.filter(|(dimension, classes)| !is_full(dimension, classes));
+    let sets = narrowed.map(|(dimension, classes)| {
+        let classes = classes.as_slice().iter();
+        let values = classes.map(|&(low, high)| dimension.span(low as u32, high as u32));
+        (dimension.field.clone(), values.collect())
+    });
+    Region { sets: sets.collect(), old, new }
+}
+
+/// A product of sets of classes as a box.
+fn difference(merger: &Merger, settled: Settled, product: &Product) -> DifferenceBox {
+    let classes = |number: &u32| -> Set {
+        let ranges = merger.set(*number).as_slice().iter();
+        ranges.map(|&(low, high)| (low as u32, high as u32)).collect()
+    };
+    let (old, new, of_old, of_new) = settled;
+    DifferenceBox {
+        sets: product.iter().map(classes).collect(),
+        old: Decided { outcome: old, origin: of_old },
+        new: Decided { outcome: new, origin: of_new },
+    }
+}
+
+/// From the first class of a set to its last.
+fn hull(set: &Set) -> (u32, u32) {
+    set.first().zip(set.last()).map_or((0, 0), |(low, high)| (low.0, high.1))
 }
 
 /// The part of a region that has these values, with what decides there.

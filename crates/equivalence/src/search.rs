@@ -119,6 +119,10 @@ impl<'a> Search<'a> {
             share = share.min(left / pending.len() as u64);
             self.kept = 0;
             for mut one in std::mem::take(&mut pending) {
+                if one.items.is_none() && self.limits.stop.is_given() {
+                    self.leave_unseen(one);
+                    continue;
+                }
                 let node = one.node(self.lists, &mut self.work);
                 self.run_box(node, one.place, self.work.saturating_add(share), &mut pending);
             }
@@ -281,6 +285,13 @@ impl<'a> Search<'a> {
             Some(_) => Answer::Open(reason),
             None => Answer::Same,
         }
+    }
+
+    /// Leaves a box open that nobody has time to look at again.
+    fn leave_unseen(&mut self, one: Pending) {
+        let (area, reason) = (one.area.into(), OpenReason::Stopped);
+        self.open.push(OpenBox { area, reason, involved: vec![] });
+        self.recorder.write(one.place, Part::Open(self.open.len() as u32 - 1));
     }
 
     fn open_box(&self, node: &Node, reason: OpenReason) -> OpenBox {

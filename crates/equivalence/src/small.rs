@@ -29,6 +29,8 @@ pub(crate) struct Found {
 /// The search of one small box.
 pub(crate) struct Small {
     /// The box.
+    area: Vec<(u32, u32)>,
+    /// The same as sets, once a difference is found.
     sets: Box<[Set]>,
     axes: Vec<Axis>,
     /// Where each entry stands in the merged list.
@@ -84,7 +86,7 @@ impl Small {
         if !plain {
             return None;
         }
-        let narrowed = (0..node.area.len()).filter(|at| node.is_narrowed(lists, *at));
+        let narrowed = node.narrowed(lists, &mut Vec::new()).into_iter();
         let axes = narrowed.map(|at| Axis::new(lists, node, at)).collect::<Option<Vec<_>>>()?;
         let where_ = |test: &dyn Fn(&Item) -> bool| {
             (0..).zip(items).filter(|it| test(it.1)).fold(0, |bits, (at, _)| bits | bit(at))
@@ -94,7 +96,8 @@ impl Small {
             own.map_or(0, |own| where_(&|it| it.on[side] && lists.outcome(it.place, side) == own))
         };
         Some(Self {
-            sets: node.area.iter().map(|range| Set::from([*range])).collect(),
+            area: node.area.clone(),
+            sets: Box::default(),
             places: items.iter().map(|item| item.place).collect(),
             unpaired: where_(&|item| !item.is_paired()),
             same: items.iter().map(|item| [0, 1].map(|side| alike(side, item))).collect(),
@@ -215,6 +218,9 @@ impl Small {
     }
 
     fn keep(&mut self, base: usize, closing: [u32; 2]) {
+        if self.sets.is_empty() {
+            self.sets = self.area.iter().map(|range| Set::from([*range])).collect();
+        }
         let mut sets = self.sets.clone();
         for (axis, span) in self.axes.iter().zip(&self.spans[base..]) {
             if span.to - span.from < axis.groups.len() {

@@ -1,6 +1,6 @@
 //! The comparison of two lists: what is asked, and what is answered.
 
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use crate::align::{alike, merge};
 use crate::lines::Lines;
@@ -39,16 +39,38 @@ pub struct SolveLimits {
 ///
 /// An answer that was stopped depends on when; one that reached a limit of work does not.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct Stop(Option<&'static AtomicBool>);
+pub struct Stop(Sign);
+
+/// Who gives the sign.
+#[derive(Clone, Copy, Debug, Default)]
+enum Sign {
+    #[default]
+    Nobody,
+    Flag(&'static AtomicBool),
+    Count(&'static AtomicU64),
+}
 
 impl Stop {
     /// Stops once this holds.
     pub const fn when(sign: &'static AtomicBool) -> Self {
-        Self(Some(sign))
+        Self(Sign::Flag(sign))
     }
 
-    pub(crate) fn is_given(self) -> bool {
-        self.0.is_some_and(|sign| sign.load(Ordering::Relaxed))
+    /// Stops once it has been asked for so often: on one thread, at the same point every time.
+    pub const fn after(asked: &'static AtomicU64) -> Self {
+        Self(Sign::Count(asked))
+    }
+
+    /// Whether it is time to stop.
+    pub fn is_given(self) -> bool {
+        match self.0 {
+            Sign::Nobody => false,
+            Sign::Flag(sign) => sign.load(Ordering::Relaxed),
+            Sign::Count(left) => {
+                let less = |left: u64| left.checked_sub(1);
+                left.fetch_update(Ordering::Relaxed, Ordering::Relaxed, less).is_err()
+            }
+        }
     }
 }
 
@@ -57,8 +79,10 @@ impl Eq for Stop {}
 impl PartialEq for Stop {
     fn eq(&self, other: &Self) -> bool {
         match (self.0, other.0) {
-            (Some(one), Some(other)) => std::ptr::eq(one, other),
-            (one, other) => one.is_none() && other.is_none(),
+            (Sign::Nobody, Sign::Nobody) => true,
+            (Sign::Flag(one), Sign::Flag(other)) => std::ptr::eq(one, other),
+            (Sign::Count(one), Sign::Count(other)) => std::ptr::eq(one, other),
+            _ => false,
         }
     }
 }
@@ -129,7 +153,7 @@ pub enum OpenReason {
     NoDecision,
 }
 
-/// A box on which it is not known whether the two sides differ.
+/// A box on which it is not known whether the two sides differ, or not told in which way.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct OpenBox {
     /// The points.
@@ -148,8 +172,9 @@ impl OpenBox {
 
 /// The answer to a comparison.
 ///
-/// No two boxes share a point. Every point on which the sides differ is in `differences` or in
-/// `open`, and on every point of `differences` they do.
+/// No two boxes share a point, unless differences were not told before the sign to stop was given:
+/// these are open then, with what lies between their parts. Every point on which the sides differ
+/// is in `differences` or in `open`, and on every point of `differences` they do.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Solution {
     /// What it comes to.
@@ -173,7 +198,7 @@ pub fn solve(problem: &Problem, limits: &SolveLimits) -> Solution {
     if limits.normalise {
         let budget = (limits.work / 2).saturating_mul(PAIRS);
         let left;
-        (pairs, left) = normalise(&mut lines, problem, pairs, budget);
+        (pairs, left) = normalise(&mut lines, problem, pairs, (budget, limits.stop));
         work = (budget - left) / PAIRS;
     }
     let merged = merge(&lines, &pairs);

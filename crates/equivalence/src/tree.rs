@@ -239,14 +239,19 @@ impl Node {
         self.items.iter().filter(|item| !item.paired)
     }
 
-    /// Whether some item does not hold all of the box in this dimension.
-    pub(crate) fn is_narrowed(&self, lists: &Lists<'_>, dimension: usize) -> bool {
-        let area = self.area[dimension];
-        let narrow = |item: &&Item| item.narrow > 0;
-        self.items.iter().filter(narrow).any(|item| {
-            let cell = lists.cell(item, dimension);
-            cell.is_some_and(|cell| lists.slice(cell, area).is_none_or(|part| part.first != area))
-        })
+    /// The dimensions in which some item does not hold all of the box, ascending. There may be
+    /// hundreds that nothing left here narrows: a condition without a value is one each.
+    pub(crate) fn narrowed(&self, lists: &Lists<'_>, room: &mut Vec<bool>) -> Vec<usize> {
+        room.clear();
+        room.resize(self.area.len(), false);
+        for item in self.items.iter().filter(|item| item.narrow > 0) {
+            for cell in lists.cells(item.place) {
+                let (at, area) = (cell.dimension as usize, self.area[cell.dimension as usize]);
+                room[at] |= lists.slice(cell, area).is_none_or(|part| part.first != area);
+            }
+        }
+        let narrowed = room.iter().enumerate().filter(|(_, narrowed)| **narrowed);
+        narrowed.map(|(at, _)| at).collect()
     }
 
     /// How many items are left on a side.
@@ -283,11 +288,9 @@ impl Node {
     pub(crate) fn cut(&self, lists: &Lists<'_>, room: &mut Ends) -> Option<(usize, u32)> {
         let mut best = None;
         let all = self.items.len() as u64;
-        for (at, &(low, high)) in self.area.iter().enumerate() {
-            if low == high {
-                continue;
-            }
-            let Ends { first: starts, last: ends, cuts: candidates } = &mut *room;
+        for at in self.narrowed(lists, &mut room.narrowed) {
+            let (low, high) = self.area[at];
+            let Ends { first: starts, last: ends, cuts: candidates, .. } = &mut *room;
             for list in [&mut *starts, ends, candidates] {
                 list.clear();
             }
@@ -349,4 +352,5 @@ pub(crate) struct Ends {
     first: Vec<u32>,
     last: Vec<u32>,
     cuts: Vec<u32>,
+    narrowed: Vec<bool>,
 }

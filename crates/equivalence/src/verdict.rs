@@ -307,13 +307,36 @@ fn lost<'a>(stated: &Stated<'a>, compared: bool) -> impl Iterator<Item = &'a Dia
     let tables = [&firewall.destination_nat, &firewall.source_nat];
     let translations = tables.into_iter().flat_map(|table| &table.rules);
     let translations = translations.filter(|rule| has_atoms(&rule.matches)).map(|rule| rule.at);
-    let stood_for: Vec<Span> = atoms.chain(rules).chain(translations).collect();
+    let stood_for = Spans::of(atoms.chain(rules).chain(translations));
     let unsupported = stated.problems.iter().filter(|it| it.severity == Severity::Unsupported);
     let others = stated.problems.only_compared().filter(move |_| compared);
-    unsupported.chain(others).filter(move |it| {
-        let meets = |a: &Span, b: Span| a.source == b.source && a.start < b.end && b.start < a.end;
-        !it.at.is_some_and(|at| stood_for.iter().any(|span| meets(span, at)))
-    })
+    unsupported.chain(others).filter(move |it| !it.at.is_some_and(|at| stood_for.meet(at)))
+}
+
+/// Parts of texts, to be found by what they meet.
+struct Spans(Vec<Span>);
+
+impl Spans {
+    /// `O(n log n)`.
+    fn of(spans: impl Iterator<Item = Span>) -> Self {
+        let mut found: Vec<Span> = spans.collect();
+        found.sort_unstable_by_key(|span| (span.source, span.start));
+        // Each as far as any before it: where one of them meets something, so does the last.
+        for at in 1..found.len() {
+            let before = found[at - 1];
+            if before.source == found[at].source {
+                found[at].end = found[at].end.max(before.end);
+            }
+        }
+        Self(found)
+    }
+
+    /// Whether one of them has a byte in common with another span. `O(log n)`.
+    fn meet(&self, at: Span) -> bool {
+        let before = |it: &Span| (it.source, it.start) < (at.source, at.end);
+        let last = self.0[..self.0.partition_point(before)].last();
+        last.is_some_and(|it| it.source == at.source && at.start < it.end)
+    }
 }
 
 fn has_atoms(matches: &LinkedMatch) -> bool {

@@ -1,12 +1,14 @@
 //! Differences somebody answers for: parts of regions that are listed as waived and no longer
 //! count.
 
-use crate::compare::{Answer, Compared};
+use crate::accept::Terms;
+use crate::compare::{Answer, Compared, Undecided, Unproved};
 use crate::finding::{Acceptance, Finding};
 use crate::flatten::Family;
 use crate::flows::Wanted;
 use crate::problem::{Field, Outcome};
 use crate::scope::{Scope, Sets, split, volume};
+use crate::solve::OpenReason;
 
 /// A difference somebody answers for.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -130,6 +132,20 @@ impl Waiver {
         (meant, different)
     }
 
+    /// Whether differences it waives may be in a part of the question that was not looked at, or
+    /// not to its end.
+    fn may_hold(&self, it: &Undecided, applications: &[Box<str>]) -> bool {
+        use OpenReason::{Boxes, Stopped, Work};
+        let cut_short = match it.because {
+            Unproved::Stopped => true,
+            Unproved::Open { reason, .. } => matches!(reason, Boxes | Stopped | Work),
+            Unproved::NotWrittenOut { .. } => false,
+        };
+        cut_short
+            && it.crossings.iter().any(|way| self.scope.holds_way(way))
+            && self.scope.sets(it.family, it.protocols, applications).is_some()
+    }
+
     /// The part of its packets on which the sides differ as it expects, in the families where they
     /// do on any.
     ///
@@ -148,25 +164,27 @@ impl Waiver {
     }
 }
 
-/// What is known of each waiver after comparisons whose findings were told apart with them, that of
-/// first packets before the others.
+/// What is known of each waiver after comparisons whose findings were told apart on these terms,
+/// that of first packets before the others. Where a comparison did not get to the end of what a
+/// waiver is about, or the sign to stop is given, it is neither unused nor over-broad.
 ///
 /// A waiver is over-broad when more than half of its packets are no difference it waives: packets
 /// of the ways, families, protocols, addresses, ports and applications it names, as far as the
 /// comparison was asked about them, each header on each way counted once for every combination of
 /// the conditions that rules compare. A family without any such difference is left out of the
 /// count; a difference that earlier waivers took is counted for each.
-pub fn review(
-    answers: &[&Answer],
-    findings: &[&[Finding]],
-    waivers: &[Waiver],
-    today: Date,
-) -> Vec<Reviewed> {
-    let reviewed = waivers.iter().enumerate().map(|(at, waiver)| {
+pub fn review(answers: &[&Answer], findings: &[&[Finding]], terms: &Terms<'_>) -> Vec<Reviewed> {
+    let applications = answers.first().map_or(&[][..], |answer| answer.applications());
+    let undecided = || answers.iter().flat_map(|answer| &answer.undecided);
+    let reviewed = terms.waivers.iter().enumerate().map(|(at, waiver)| {
         let taken = |it: &&Finding| it.accepted == Some(Acceptance::Waiver(at));
         let findings = findings.iter().copied().flatten().filter(taken).count();
-        let problem = if !waiver.holds_on(today) {
+        let is_open =
+            terms.stop.is_given() || undecided().any(|it| waiver.may_hold(it, applications));
+        let problem = if !waiver.holds_on(terms.today) {
             Some(WaiverProblem::Expired)
+        } else if is_open {
+            None
         } else if findings == 0 {
             Some(WaiverProblem::Unused)
         } else {

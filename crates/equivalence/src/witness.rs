@@ -23,7 +23,8 @@ pub struct Witness {
     /// Type and code, for ICMP.
     pub icmp: Option<(u8, u8)>,
     /// The value of every other field that is compared, in the order of [`Problem::dimensions`],
-    /// and the application where the region names it.
+    /// and the application where the region names it. Of conditions without a value at analysis
+    /// time those the region names: whatever the others turn out to be, it holds the packet.
     pub others: Vec<(Field, u128)>,
 }
 
@@ -77,6 +78,7 @@ impl Witness {
                     continue;
                 }
                 Field::Application => &[(1, u128::MAX)],
+                Field::Atom(_) if !region.sets.contains_key(&dimension.field) => continue,
                 _ => &[],
             };
             let value = number(&dimension.field, wishes, dimension.last)?;
@@ -116,10 +118,12 @@ impl Witness {
         }
     }
 
-    /// The point of the space the witness lies in; `None` when it lacks a field.
+    /// A point of the space the witness lies in, with no condition it does not name; `None` when it
+    /// lacks another field.
     pub(crate) fn point(&self, problem: &Problem) -> Option<Vec<u32>> {
         let classes = problem.dimensions.iter().map(|dimension| {
-            let value = self.value(&dimension.field)?;
+            let unnamed = || matches!(dimension.field, Field::Atom(_)).then_some(0);
+            let value = self.value(&dimension.field).or_else(unnamed)?;
             Some(dimension.starts.partition_point(|start| *start <= value) as u32 - 1)
         });
         classes.collect()

@@ -7,7 +7,7 @@ use std::fmt::Write;
 
 use parefeu_equivalence::{
     Answer, EXPLAIN_WORK, Explanation, Family, Field, Obstacle, Pairing, ProtocolClass, Request,
-    Side, Undecided, Unproved, compare, explain,
+    Side, Stop, Undecided, Unproved, compare, explain,
 };
 use parefeu_policy::set::Ranges;
 use parefeu_policy::{LinkedFirewall, RuleId, Source, Span, link, native};
@@ -98,7 +98,7 @@ fn every_packet(sides: [&[Small]; 2]) -> Vec<[Option<RuleId>; 2]> {
 
 fn explained(old: &[Small], new: &[Small], work: u64) -> Explanation {
     let [old, new] = [old, new].map(|rules| linked(&written(rules)));
-    explain([&old, &new], &asked(&old, &new), work)
+    explain([&old, &new], &asked(&old, &new), (work, Stop::default()))
 }
 
 proptest! {
@@ -187,14 +187,14 @@ fn where_a_case_has_no_answer_no_rule_is_called_idle() {
     let [old, new] = [&[rule.clone(), rule][..], &[]].map(|rules| linked(&written(rules)));
     let mut answer = asked(&old, &new);
     let idle = |answer: &Answer| {
-        let found = explain([&old, &new], answer, EXPLAIN_WORK);
+        let found = explain([&old, &new], answer, (EXPLAIN_WORK, Stop::default()));
         (found.idle, found.open)
     };
     assert_eq!(idle(&answer), ([vec![RuleId(1)], vec![]], [vec![], vec![]]));
     answer.undecided.push(Undecided {
         family: Family::V6,
         protocols: ProtocolClass::Other,
-        crossings: Vec::new(),
+        crossings: Vec::new().into(),
         because: Unproved::NotWrittenOut {
             side: Side::New,
             at: Span::default(),

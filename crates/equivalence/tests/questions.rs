@@ -110,7 +110,7 @@ fn check_waivers(old: Firewall, new: Firewall, seed: u64) -> (usize, usize) {
             waiver(scope, old, new, if number == 0 { YESTERDAY } else { TODAY })
         })
         .collect();
-    let terms = Terms { waivers: &waivers, today: TODAY, narrowing: None };
+    let terms = Terms { waivers: &waivers, today: TODAY, ..Terms::default() };
     let found = findings_apart(&old, &new, &answer, &pairing, &terms);
     let (mut accepted, mut left) = (0, 0);
     for case in &answer.compared {
@@ -201,9 +201,9 @@ fn waived(
     let pairing = Pairing::of(old, new, &BTreeMap::new());
     let answer = compare(old, new, &Request::all(pairing.clone()));
     assert_eq!(answer.undecided, []);
-    let terms = Terms { waivers, today: TODAY, narrowing: None };
+    let terms = Terms { waivers, today: TODAY, ..Terms::default() };
     let found = findings_apart(old, new, &answer, &pairing, &terms);
-    let reviewed = review(&[&answer], &[&found], waivers, TODAY);
+    let reviewed = review(&[&answer], &[&found], &terms);
     (found, reviewed.into_iter().map(|it| it.problem).collect())
 }
 

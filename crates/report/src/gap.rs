@@ -1,9 +1,9 @@
 //! What a comparison leaves open, with the lines that cause it.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::fmt;
 
-use parefeu_equivalence::{Family, Obstacle, OpenReason, Side, Undecided, Unproved};
+use parefeu_equivalence::{Family, Names, Obstacle, OpenReason, Side, Undecided, Unproved};
 use serde_json::{Value, json};
 
 use crate::packets::names;
@@ -115,15 +115,19 @@ pub(crate) fn unanswered<'a>(
 ) -> Vec<Gap> {
     let mut found: Vec<Gap> = Vec::new();
     let mut known: HashMap<(Why, Vec<String>), usize> = HashMap::new();
+    let mut told: Vec<HashSet<&Names>> = Vec::new();
     for it in undecided {
-        let from: Vec<_> = it.crossings.iter().map(|way| way.from.clone()).collect();
         let (why, lines) = because(&it.because, firewalls);
         let at = *known.entry((why.clone(), lines.clone())).or_insert(found.len());
         if at == found.len() {
             found.push(Gap { why, lines, families: Vec::new(), from: Vec::new() });
+            told.push(HashSet::new());
         }
         let gap = &mut found[at];
         add(&mut gap.families, [it.family]);
+        // The same place is in many ways.
+        let from = it.crossings.iter().map(|way| &way.from).filter(|from| told[at].insert(from));
+        let from: Vec<Names> = from.cloned().collect();
         add(&mut gap.from, names(&from, 0));
     }
     found

@@ -72,7 +72,10 @@ pub(crate) fn run(args: &Diff, global: &Global, drawer: &Drawer) -> anyhow::Resu
     let lockstep = seen.then(|| lockstep(args, [&old, &new], &pairing)).transpose()?;
 
     let answered = Answered::new([&old, &new], args, &lists, &asked);
-    known_assumptions(&args.assume, answered.assumptions())?;
+    // One that is not known may belong to what was left.
+    if !asked.limits.stop.is_given() {
+        known_assumptions(&args.assume, answered.assumptions())?;
+    }
     if let Some(file) = witnesses {
         file.write(&answered.findings, answered.answer.applications())?;
     }

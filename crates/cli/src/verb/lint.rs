@@ -14,6 +14,7 @@ use serde_json::json;
 
 use crate::Status;
 use crate::args::{Global, Reading};
+use crate::budget::stop_after;
 use crate::draw::{Drawer, terminal_width};
 use crate::load::attempt;
 use crate::output::Sink;
@@ -38,6 +39,9 @@ pub(crate) struct Lint {
     /// Work that telling about all rules of a file may cost
     #[arg(long, value_name = "N", default_value_t = LintOptions::default().work)]
     work: u64,
+    /// For how many seconds to go on; what was not looked at then is not decided
+    #[arg(long, value_name = "SECONDS")]
+    max_time: Option<u64>,
     /// How to print
     #[arg(long, value_enum, default_value_t = Format::Table)]
     format: Format,
@@ -79,7 +83,8 @@ struct Linted {
 
 pub(crate) fn run(args: &Lint, global: &Global, drawer: &Drawer) -> anyhow::Result<Status> {
     let at = args.at.as_deref().map(Timestamp::parse_rfc3339).transpose()?;
-    let options = LintOptions { at, work_per_rule: args.work_per_rule, work: args.work };
+    let stop = Some(stop_after(args.max_time)?);
+    let options = LintOptions { at, work_per_rule: args.work_per_rule, work: args.work, stop };
     let mut sink = Sink::open(args.output.as_deref(), &args.configs)?;
     let mut status = Status::Clean;
     let mut linted = Vec::new();

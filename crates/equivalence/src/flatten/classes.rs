@@ -10,21 +10,25 @@ use crate::{
     Step, Translate,
 };
 
-/// Cuts the values of each field wherever a set of either list begins or ends.
-pub(super) fn problem(space: &Space<'_>, old: &Drafts, new: &Drafts) -> Problem {
+/// Cuts the values of each field wherever a set of either list begins or ends; `None` where the
+/// sign to stop is given before that is done.
+pub(super) fn problem(space: &Space<'_>, old: &Drafts, new: &Drafts) -> Option<Problem> {
     let mut starts: BTreeMap<Field, Vec<u128>> = BTreeMap::new();
     for field in space.usual_fields() {
         starts.insert(field.clone(), Vec::new());
     }
-    for (field, values) in [old, new].into_iter().flat_map(|list| &list.entries).flat_map(sets) {
-        let last = space.last(field);
-        if !starts.contains_key(field) {
-            starts.insert(field.clone(), Vec::new());
-        }
-        let Some(starts) = starts.get_mut(field) else { continue };
-        for &(first, end) in values.ranges() {
-            starts.push(first);
-            starts.extend(end.checked_add(1).filter(|next| *next <= last));
+    for draft in [old, new].into_iter().flat_map(|list| &list.entries) {
+        go_on(space)?;
+        for (field, values) in sets(draft) {
+            let last = space.last(field);
+            if !starts.contains_key(field) {
+                starts.insert(field.clone(), Vec::new());
+            }
+            let Some(starts) = starts.get_mut(field) else { continue };
+            for &(first, end) in values.ranges() {
+                starts.push(first);
+                starts.extend(end.checked_add(1).filter(|next| *next <= last));
+            }
         }
     }
     for (field, meetings) in meetings(space, old, new) {
@@ -49,14 +53,18 @@ pub(super) fn problem(space: &Space<'_>, old: &Drafts, new: &Drafts) -> Problem 
         outcomes: Vec::new(),
         numbers: HashMap::new(),
     };
-    let (old, new) = (interning.list(old), interning.list(new));
+    let (old, new) = (interning.list(space, old)?, interning.list(space, new)?);
     let Interning { sets, outcomes, .. } = interning;
     let mut named: Vec<(Set, SetId)> = sets.into_iter().collect();
     named.sort_unstable_by_key(|(_, id)| *id);
     let sets = named.into_iter().map(|(set, _)| set).collect();
     let applications = space.applications.iter().map(|name| (*name).into()).collect();
     let moments = space.moments.as_ref().map_or_else(Vec::new, |known| known.moments.clone());
-    Problem { dimensions, sets, outcomes, old, new, applications, moments }
+    Some(Problem { dimensions, sets, outcomes, old, new, applications, moments })
+}
+
+fn go_on(space: &Space<'_>) -> Option<()> {
+    (!space.stop.is_given()).then_some(())
 }
 
 fn sets(draft: &super::walk::Draft) -> impl Iterator<Item = (&Field, &Values)> {
@@ -127,16 +135,17 @@ struct Interning<'a> {
 }
 
 impl Interning<'_> {
-    fn list(&mut self, drafts: &Drafts) -> List {
+    fn list(&mut self, space: &Space<'_>, drafts: &Drafts) -> Option<List> {
         let entries = drafts.entries.iter().map(|draft| {
+            go_on(space)?;
             let sets = sets(draft).map(|(field, values)| self.set(field, values)).collect();
             let step = match &draft.step {
                 DraftStep::Decide(outcome) => Step::Decide(self.outcome(outcome)),
                 DraftStep::GoTo(label) => Step::Skip(drafts.position(*label)),
             };
-            Entry { sets, step, origin: draft.origin }
+            Some(Entry { sets, step, origin: draft.origin })
         });
-        List { entries: entries.collect() }
+        Some(List { entries: entries.collect::<Option<_>>()? })
     }
 
     fn set(&mut self, field: &Field, values: &Values) -> (DimensionId, SetId) {

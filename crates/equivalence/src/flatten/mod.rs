@@ -26,7 +26,7 @@ use parefeu_policy::set::Ranges;
 use parefeu_policy::{AtomId, InterfaceId, LinkedFirewall, Span, ZoneId};
 
 use crate::scope::Sets;
-use crate::{Field, Problem, Side};
+use crate::{Field, Problem, Side, Stop};
 use categories::Categories;
 use moments::Moments;
 pub(crate) use profiles::Profiles;
@@ -86,7 +86,7 @@ pub enum ProtocolClass {
 }
 
 /// An end of a passage. Without a zone it is that of the interface, if it has one.
-#[derive(Clone, Copy, Debug, Default, Eq, Hash, PartialEq)]
+#[derive(Clone, Copy, Debug, Default, Eq, Hash, Ord, PartialEq, PartialOrd)]
 pub struct Place {
     /// The interface; `None` if not stated.
     pub interface: Option<InterfaceId>,
@@ -146,6 +146,9 @@ pub enum Obstacle {
     /// More than [`MAX_STEPS`] steps.
     #[error("the rules unfold into too long a list")]
     TooLong,
+    /// The sign to stop was given before all was written out.
+    #[error("writing the rules out was stopped")]
+    Stopped,
 }
 
 /// Masks with holes are written out as ranges up to this number for one address set.
@@ -171,7 +174,17 @@ pub fn flatten(
     new: &LinkedFirewall,
     case: &Case,
 ) -> Result<Problem, NotFlattened> {
-    write_out(old, new, case, Extent::default())
+    flatten_until(old, new, case, Stop::default())
+}
+
+/// The same, unless the sign to stop is given before all is written out.
+pub(crate) fn flatten_until(
+    old: &LinkedFirewall,
+    new: &LinkedFirewall,
+    case: &Case,
+    stop: Stop,
+) -> Result<Problem, NotFlattened> {
+    write_out(old, new, case, Extent { stop, ..Extent::default() })
 }
 
 /// Writes out what two firewalls record of the packets outside these products.
@@ -179,9 +192,9 @@ pub(crate) fn flatten_records(
     old: &LinkedFirewall,
     new: &LinkedFirewall,
     case: &Case,
-    without: &[&Sets],
+    (without, stop): (&[&Sets], Stop),
 ) -> Result<Problem, NotFlattened> {
-    write_out(old, new, case, Extent { without, records: true, ..Extent::default() })
+    write_out(old, new, case, Extent { without, records: true, stop, ..Extent::default() })
 }
 
 /// Writes out what becomes of the packets outside these products, with TCP flags of any kind where
@@ -190,9 +203,9 @@ pub(crate) fn flatten_others(
     old: &LinkedFirewall,
     new: &LinkedFirewall,
     case: &Case,
-    (without, flags): (&[&Sets], bool),
+    (without, flags, stop): (&[&Sets], bool, Stop),
 ) -> Result<Problem, NotFlattened> {
-    write_out(old, new, case, Extent { without, flags, ..Extent::default() })
+    write_out(old, new, case, Extent { without, flags, stop, ..Extent::default() })
 }
 
 /// Writes two firewalls out where layers may compare an address that is chosen when a session
@@ -201,8 +214,9 @@ pub(crate) fn flatten_supposing(
     old: &LinkedFirewall,
     new: &LinkedFirewall,
     case: &Case,
+    stop: Stop,
 ) -> Result<Problem, NotFlattened> {
-    write_out(old, new, case, Extent { supposes: true, ..Extent::default() })
+    write_out(old, new, case, Extent { supposes: true, stop, ..Extent::default() })
 }
 
 /// What is written out beside what becomes of first packets.
@@ -216,6 +230,8 @@ struct Extent<'a> {
     flags: bool,
     /// Whether what is chosen when a session opens may be a condition.
     supposes: bool,
+    /// A sign at which nothing more is written out.
+    stop: Stop,
 }
 
 fn write_out(
@@ -237,10 +253,12 @@ fn write_out(
         profiles: extent.records.then(|| Profiles::of(old, new)),
         flags: extent.flags,
         supposes: extent.supposes,
+        stop: extent.stop,
     };
     let old = walk::write_out(old, Side::Old, case.old, &space)?;
     let new = walk::write_out(new, Side::New, case.new, &space)?;
-    Ok(classes::problem(&space, &old, &new))
+    let stopped = NotFlattened { side: Side::New, at: Span::default(), reason: Obstacle::Stopped };
+    classes::problem(&space, &old, &new).ok_or(stopped)
 }
 
 /// The values fields may have.
@@ -264,6 +282,8 @@ struct Space<'a> {
     flags: bool,
     /// Whether what is chosen when a session opens may be a condition.
     supposes: bool,
+    /// A sign at which nothing more is written out.
+    stop: Stop,
 }
 
 impl Space<'_> {

@@ -79,6 +79,11 @@ impl<'a> Reader<'a> {
         NotFlattened { side: self.side, at, reason }
     }
 
+    /// An obstacle where the sign to stop is given.
+    pub(super) fn go_on(&self, at: Span) -> Result<(), NotFlattened> {
+        if self.space.stop.is_given() { Err(self.refuse(Obstacle::Stopped, at)) } else { Ok(()) }
+    }
+
     /// What a rule matches.
     pub(super) fn conditions(
         &self,
@@ -139,10 +144,14 @@ impl<'a> Reader<'a> {
         if count > MAX_STEPS as usize {
             return Err(self.refuse(Obstacle::TooLong, at));
         }
-        Ok(factors.iter().fold(Vec::from_iter(all), |found, factor| {
-            let pairs = found.iter().flat_map(|a| factor.iter().map(move |b| (a, b)));
-            pairs.filter_map(|(a, b)| a.intersection(b)).collect()
-        }))
+        factors.iter().try_fold(Vec::from_iter(all), |found, factor| {
+            let mut products = Vec::new();
+            for one in &found {
+                self.go_on(at)?;
+                products.extend(factor.iter().filter_map(|other| one.intersection(other)));
+            }
+            Ok(products)
+        })
     }
 
     /// The conditions that narrow one field each.

@@ -80,7 +80,10 @@ impl<'a> Table<'a> {
         table: &'a LinkedNatTable,
     ) -> Result<Self, NotFlattened> {
         let rules = (0..).zip(&table.rules).filter(|(_, rule)| !rule.disabled);
-        let rules = rules.map(|(at, rule)| Ok((at, rule, reader.header_conditions(rule)?)));
+        let rules = rules.map(|(at, rule)| {
+            reader.go_on(rule.at)?;
+            Ok((at, rule, reader.header_conditions(rule)?))
+        });
         Ok(Self { rules: rules.collect::<Result<_, _>>()? })
     }
 
@@ -90,7 +93,8 @@ impl<'a> Table<'a> {
         let mut found = Vec::new();
         for (at, rule, conditions) in &self.rules {
             let refuse = |reason| reader.refuse(reason, rule.at);
-            let regions = View::ARRIVED.matching(&Region::default(), conditions);
+            let whole = Region::default();
+            let regions = View::ARRIVED.matching(&whole, conditions, reader.space.stop);
             for region in regions.map_err(refuse)? {
                 let turns = turns(reader, rule, &region, (Field::Dst, Field::DstPort));
                 found.extend(turns.map_err(refuse)?.into_iter().map(|turn| (turn, *at, rule.at)));
@@ -117,7 +121,8 @@ impl<'a> Table<'a> {
         let mut found = Vec::new();
         for (at, rule, conditions) in &self.rules {
             let refuse = |reason| reader.refuse(reason, rule.at);
-            for region in view.matching(guard, conditions).map_err(refuse)? {
+            let regions = view.matching(guard, conditions, reader.space.stop);
+            for region in regions.map_err(refuse)? {
                 let turns = match rule.translation {
                     LinkedTranslation::EgressInterface => interfaces(reader, &region, routed),
                     _ => turns(reader, rule, &region, (Field::Src, Field::SrcPort)),

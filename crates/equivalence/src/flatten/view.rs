@@ -3,7 +3,7 @@
 use super::rule::Conditions;
 use super::values::{Region, Values};
 use super::{Family, Obstacle, way};
-use crate::Field;
+use crate::{Field, Stop};
 
 /// What has become of a field where it is compared.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -83,9 +83,13 @@ impl View {
         &self,
         guard: &Region,
         conditions: &Conditions,
+        stop: Stop,
     ) -> Result<Vec<Region>, Obstacle> {
         let mut found = Vec::new();
         for seen in &conditions.regions {
+            if stop.is_given() {
+                return Err(Obstacle::Stopped);
+            }
             let region = self.origins(guard, seen)?;
             let region = region.map(|region| self.leaving(region, conditions)).transpose()?;
             found.extend(region.flatten());

@@ -227,7 +227,7 @@ impl Writer<'_> {
                 continue;
             }
             let conditions = self.conditions(id, rule)?;
-            let found = block.view.matching(guard, &conditions);
+            let found = block.view.matching(guard, &conditions, self.reader.space.stop);
             for region in found.map_err(|reason| self.reader.refuse(reason, rule.at))? {
                 let all = region == *guard;
                 let rest = Frame { next: at + 1, ..*frame };
@@ -393,6 +393,7 @@ impl Writer<'_> {
     }
 
     fn spend(&mut self, rules: u64, at: Span) -> Result<(), NotFlattened> {
+        self.reader.go_on(at)?;
         let left = self.left.checked_sub(rules);
         self.left = left.ok_or_else(|| self.reader.refuse(Obstacle::TooLong, at))?;
         Ok(())

@@ -19,21 +19,23 @@ use std::collections::HashMap;
 
 use crate::lines::{Line, LineStep, Lines};
 use crate::problem::{Dimension, Problem, Set};
+use crate::solve::Stop;
 use index::Index;
 use plan::{Rivals, connected, union};
 
 /// Brings the lists together. `pairs` are the lines that are alike, each line in one pair at most;
-/// they ascend on the old side, and so do those returned. Looks at `work` pairs of lines at most
-/// and returns how many are left.
+/// they ascend on the old side, and so do those returned. Looks at `work` pairs of lines at most,
+/// at none once the sign to stop is given, and returns how many are left.
 pub(crate) fn normalise(
     lines: &mut Lines,
     problem: &Problem,
     pairs: Vec<(u32, u32)>,
-    work: u64,
+    (work, stop): (u64, Stop),
 ) -> (Vec<(u32, u32)>, u64) {
     let states = [0, 1].map(|side| State::new(&lines.sides[side]));
     let classes = problem.dimensions.iter().map(Dimension::classes).collect();
-    let mut both = Both { lines, states, classes, known: None, left: work };
+    let looks = Looks { left: work, stop };
+    let mut both = Both { lines, states, classes, known: None, looks };
     for &(old, new) in &pairs {
         both.pair(old, new);
     }
@@ -45,12 +47,28 @@ pub(crate) fn normalise(
     // A few changed rules are looked at anyway, in less time than it takes to search for what
     // covers them.
     let many = odd > (both.states[0].partner.len() + both.states[1].partner.len()) / FEW;
-    while both.round(many) {}
+    while !both.looks.are_over() && both.round(many) {}
     both.keep(0, &both.alive(0));
     both.keep(1, &both.alive(1));
     let partners = (0..).zip(&both.states[0].partner);
     let pairs = partners.filter(|pair| *pair.1 != NONE).map(|(old, new)| (old, *new)).collect();
-    (pairs, both.left)
+    (pairs, both.looks.left)
+}
+
+/// The looks at pairs of lines that are left; none once the sign to stop is given.
+struct Looks {
+    left: u64,
+    stop: Stop,
+}
+
+impl Looks {
+    fn are_over(&self) -> bool {
+        self.left == 0 || self.stop.is_given()
+    }
+
+    fn spend(&mut self, looks: u64) {
+        self.left = self.left.saturating_sub(looks);
+    }
 }
 
 /// One line in so many without its like is few.
@@ -102,7 +120,7 @@ struct Both<'a> {
     classes: Vec<u32>,
     /// The ids of sets, once they are needed.
     known: Option<HashMap<Set, u32>>,
-    left: u64,
+    looks: Looks,
 }
 
 /// Lines of either side with one outcome that are equal in all dimensions but one.
@@ -190,13 +208,19 @@ impl Both<'_> {
     fn plans(&mut self) -> Vec<Plan> {
         let mut plans = Vec::new();
         for dimension in 0..self.classes.len() as u32 {
+            // There may be a dimension for each line: a condition without a value is one.
+            if self.looks.are_over() {
+                return plans;
+            }
             for group in self.groups(dimension) {
                 if group.iter().any(Vec::is_empty) {
                     continue;
                 }
-                let mut looked = 0;
+                if self.looks.are_over() {
+                    return plans;
+                }
                 let mut rivals = self.rivals(&group, dimension);
-                for (parts, union) in rivals.matched(&mut looked) {
+                for (parts, union) in rivals.matched(&mut self.looks) {
                     for side in 0..2 {
                         for index in &parts[side] {
                             self.states[side].planned[*index as usize] = parts[1 - side][0];
@@ -204,7 +228,6 @@ impl Both<'_> {
                     }
                     plans.push(Plan { dimension, parts, union });
                 }
-                self.left = self.left.saturating_sub(looked);
             }
         }
         plans
@@ -223,7 +246,13 @@ impl Both<'_> {
     fn join_neighbours(&mut self) -> usize {
         let mut joined = 0;
         for dimension in 0..self.classes.len() as u32 {
+            if self.looks.are_over() {
+                return joined;
+            }
             for mut group in self.groups(dimension) {
+                if self.looks.are_over() {
+                    return joined;
+                }
                 for side in 0..2 {
                     let mut alone = Group::default();
                     alone[side] = std::mem::take(&mut group[side]);
@@ -287,14 +316,15 @@ impl Both<'_> {
         mut past: impl Iterator<Item = u32>,
     ) -> Option<u32> {
         let mut looked = 0;
+        let most = if self.looks.stop.is_given() { 0 } else { self.looks.left };
         let stop = past.find(|&other| {
             looked += 1;
             // With no work left nothing moves.
-            looked > self.left
+            looked > most
                 || (self.states[side].alive[other as usize]
                     && !self.lines.commute(self.line(side, line), self.line(side, other)))
         });
-        self.left = self.left.saturating_sub(looked);
+        self.looks.spend(looked);
         stop
     }
 
@@ -346,8 +376,8 @@ impl Both<'_> {
                     self.states[side].alive[line as usize] = false;
                     dropped += 1;
                 }
-                self.left = self.left.saturating_sub(looked);
-                if self.left == 0 {
+                self.looks.spend(looked);
+                if self.looks.are_over() {
                     return 0;
                 }
             }
@@ -371,7 +401,7 @@ impl Both<'_> {
             }
             let mut best = order.len();
             let to = rank(index);
-            if to != NONE && self.left > 0 {
+            if to != NONE && !self.looks.are_over() {
                 for at in (start..order.len()).rev() {
                     let before = rank(order[at]);
                     if before != NONE && before <= to
@@ -379,7 +409,7 @@ impl Both<'_> {
                     {
                         break;
                     }
-                    self.left = self.left.saturating_sub(1);
+                    self.looks.spend(1);
                     if before != NONE {
                         best = at;
                     }

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use super::Group;
+use super::{Group, Looks};
 use crate::lines::within;
 
 /// A set as it is compared.
@@ -17,10 +17,10 @@ pub(super) struct Rivals {
 impl Rivals {
     /// Takes out lines of either side that match the same together, each line once, as little as
     /// possible at a time. Returns them with what they match.
-    pub(super) fn matched(&mut self, looked: &mut u64) -> Vec<(Group, Ranges)> {
+    pub(super) fn matched(&mut self, looks: &mut Looks) -> Vec<(Group, Ranges)> {
         let mut found = self.equal();
         for whole in 0..2 {
-            found.extend(self.within(whole, looked));
+            found.extend(self.within(whole, looks));
         }
         if self.sides.iter().all(|side| !side.is_empty()) {
             for parts in connected(&self.sides, 0) {
@@ -62,7 +62,7 @@ impl Rivals {
     }
 
     /// One line of a side and several of the other, narrow ones first.
-    fn within(&mut self, whole: usize, looked: &mut u64) -> Vec<(Group, Ranges)> {
+    fn within(&mut self, whole: usize, looks: &mut Looks) -> Vec<(Group, Ranges)> {
         let [targets, parts] = [&self.sides[whole], &self.sides[1 - whole]];
         let width = |ranges: &Ranges| {
             ranges.iter().map(|range| u64::from(range.1 - range.0) + 1).sum::<u64>()
@@ -75,13 +75,16 @@ impl Rivals {
         let mut taken: [Vec<usize>; 2] = Default::default();
         let mut found = Vec::new();
         for target in order {
+            if looks.are_over() {
+                break;
+            }
             let ranges = &targets[target].1;
             let (first, last) = (ranges[0].0, ranges[ranges.len() - 1].1);
             let from = by_start.partition_point(|at| parts[*at].1[0].0 < first);
             let here = by_start[from..].iter().copied();
             let here = here.take_while(|at| parts[*at].1[0].0 <= last);
             let mut inside: Vec<usize> = here
-                .inspect(|_| *looked += 1)
+                .inspect(|_| looks.spend(1))
                 .filter(|at| !used[*at] && within(&parts[*at].1, ranges))
                 .collect();
             let all = |inside: &[usize]| union(inside.iter().map(|at| &parts[*at].1));

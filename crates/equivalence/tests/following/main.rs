@@ -146,7 +146,7 @@ fn check_intent(firewall: &LinkedFirewall, random: &mut Random) -> bool {
     let Some(against) = proved.against else { return false };
     match proved.standing {
         Standing::Held => {
-            let ways = against.answer.compared.iter().flat_map(|case| &case.crossings);
+            let ways = against.answer.compared.iter().flat_map(|case| case.crossings.iter());
             for way in ways.filter(|way| goes(way, key.dst)) {
                 let mut served = names.iter().map(|name| serves(firewall, way.old, &key, *name));
                 let refused = |it: &Option<(bool, bool)>| it.is_some_and(|(a, b)| !(a && b));

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeSet, HashMap};
 use std::ops::Range;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::cell::Cell;
 use super::cover::{Covered, cover};
@@ -100,6 +101,8 @@ pub(super) struct Examined {
     /// Rules above with the opposite verdict that match a part of it, and decide some packets.
     pub(super) taken_by: Vec<usize>,
     pub(super) below: Below,
+    /// Whether the sign to stop was given before all was looked at.
+    pub(super) stopped: bool,
     /// Whether another rule of the same line speaks for it.
     pub(super) is_told: bool,
 }
@@ -108,9 +111,15 @@ pub(super) struct Examined {
 pub(super) struct Budget {
     pub(super) each: u64,
     pub(super) left: u64,
+    pub(super) stop: Option<&'static AtomicBool>,
 }
 
 impl Budget {
+    /// Whether nothing more is to be found out.
+    fn is_over(&self) -> bool {
+        self.stop.is_some_and(|sign| sign.load(Ordering::Relaxed))
+    }
+
     /// Runs a task with what one rule may cost.
     fn spend<T>(&mut self, task: impl FnOnce(&mut u64) -> T) -> T {
         let granted = self.each.min(self.left);
@@ -138,11 +147,12 @@ pub(super) fn examine(
     let deciding: Vec<bool> = found.iter().map(decides).collect();
     list.classify(&deciding);
     for (rule, found) in found.iter_mut().enumerate() {
-        if found.above == Above::Open && !found.never {
+        if found.above == Above::Open && !found.never && !budget.is_over() {
             found.taken_by = list.takers(rule, &deciding);
         }
         if decides(found) {
             found.below = list.look_down(rule, end, budget);
+            found.stopped |= found.below == Below::NotDecided && budget.is_over();
         }
     }
     found
@@ -238,6 +248,11 @@ impl<'e, 'a> List<'e, 'a> {
         if cells.is_empty() {
             return Examined { never: true, ..Examined::default() };
         }
+        if budget.is_over() {
+            self.possible[rule] = cells;
+            let above = Above::NotDecided;
+            return Examined { above, stopped: true, ..Examined::default() };
+        }
         let earlier = below(&self.sure, 0..self.cells_of[rule].start);
         let mut above = match self.single(&cells, &earlier) {
             Some(one) => Above::Closed(vec![one]),
@@ -302,6 +317,9 @@ impl<'e, 'a> List<'e, 'a> {
         let entry = self.entries[rule];
         if entry.disabled || entry.implied || !entry.outcome.decides() {
             return Below::Differs;
+        }
+        if budget.is_over() {
+            return Below::NotDecided;
         }
         let cells = std::mem::take(&mut self.possible[rule]);
         let count = self.rule_of.len();

@@ -16,6 +16,8 @@ mod reach;
 mod rule;
 mod space;
 
+use std::sync::atomic::AtomicBool;
+
 use parefeu_net::Timestamp;
 
 pub use finding::{Finding, FindingKind, RuleList, RuleReference, Weight};
@@ -23,7 +25,7 @@ pub use finding::{Finding, FindingKind, RuleList, RuleReference, Weight};
 use crate::{Firewall, LinkedFirewall};
 
 /// How an analysis is made.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[derive(Clone, Copy, Debug)]
 pub struct LintOptions {
     /// The moment by which a schedule may be over; without one, none is.
     pub at: Option<Timestamp>,
@@ -31,12 +33,14 @@ pub struct LintOptions {
     pub work_per_rule: u64,
     /// The work that all rules together may cost.
     pub work: u64,
+    /// Once this holds, nothing more is found out about rules: what is left was not decided.
+    pub stop: Option<&'static AtomicBool>,
 }
 
 /// Enough for any rule base met so far; together they bound an analysis to some seconds.
 impl Default for LintOptions {
     fn default() -> Self {
-        Self { at: None, work_per_rule: 200_000, work: 50_000_000 }
+        Self { at: None, work_per_rule: 200_000, work: 50_000_000, stop: None }
     }
 }
 

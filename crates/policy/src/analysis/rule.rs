@@ -31,7 +31,8 @@ pub(super) fn findings(firewall: &LinkedFirewall, options: &LintOptions) -> Vec<
 
 fn examine_all<'a>(firewall: &'a LinkedFirewall, options: &LintOptions) -> Vec<Examination<'a>> {
     let mut space = Space::new(firewall);
-    let mut budget = Budget { each: options.work_per_rule, left: options.work };
+    let LintOptions { work_per_rule: each, work: left, stop, .. } = *options;
+    let mut budget = Budget { each, left, stop };
     let deciding = deciding(firewall);
     let (dst_mixes, src_mixes) =
         (may_mix(&firewall.destination_nat, true), may_mix(&firewall.source_nat, false));
@@ -148,7 +149,7 @@ impl Speaker<'_, '_> {
         // one that matches everything, those needless because of what decides the rest, and those
         // of which the same rules match a part.
         let (mut behind, mut before) = (BTreeMap::new(), BTreeMap::new());
-        let (mut taken, mut at_the_end) = (BTreeMap::new(), Vec::new());
+        let (mut taken, mut at_the_end, mut left) = (BTreeMap::new(), Vec::new(), Vec::new());
         let told = |rule: &usize| self.entries[*rule].implied || found[*rule].is_told;
         for rule in (0..found.len()).filter(|rule| !told(rule)) {
             let examined = &found[rule];
@@ -156,12 +157,16 @@ impl Speaker<'_, '_> {
                 findings.push(self.disabled(rule));
                 continue;
             }
+            if examined.stopped {
+                left.push(rule);
+            }
             match &examined.above {
                 _ if examined.never => findings.push(self.never(rule)),
                 Above::Closed(by) => match self.wall(by) {
                     Some(one) => behind.entry(one).or_insert_with(Vec::new).push(rule),
                     None => findings.push(self.shadowed(rule, by)),
                 },
+                Above::NotDecided if examined.stopped => {}
                 Above::NotDecided => findings.push(self.not_decided(rule, "a rule above it")),
                 Above::Open => findings.extend(self.any_any_allow(rule)),
             }
@@ -170,6 +175,7 @@ impl Speaker<'_, '_> {
             }
             match &examined.below {
                 Below::Differs => {}
+                Below::NotDecided if examined.stopped => {}
                 Below::NotDecided => findings.push(self.not_decided(rule, "rules below it")),
                 Below::End => at_the_end.push(rule),
                 Below::Rules(by) => match self.wall(by) {
@@ -187,6 +193,19 @@ impl Speaker<'_, '_> {
         if !at_the_end.is_empty() {
             findings.push(self.needless(&at_the_end, &[], information));
         }
+        if !left.is_empty() {
+            findings.push(self.left(&left));
+        }
+    }
+
+    /// Rules that were not looked at before the sign to stop, or not to the end.
+    fn left(&self, rules: &[usize]) -> Finding {
+        let message = format!(
+            "whether other rules make {} needless was not decided: the analysis was stopped",
+            self.names(rules)
+        );
+        let help = "allow more time".to_owned();
+        self.finding((FindingKind::NotDecided, Weight::Warning), rules, &[], message, help)
     }
 
     fn disabled(&self, rule: usize) -> Finding {

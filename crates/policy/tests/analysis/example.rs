@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, clippy::panic, reason = "helpers of tests may stop them")]
 
 use std::fmt::Write as _;
+use std::sync::atomic::AtomicBool;
 
 use parefeu_net::Timestamp;
 use parefeu_policy::analysis::{Finding, LintOptions, RuleReference, lint};
@@ -353,6 +354,23 @@ fn without_work_nothing_is_decided_in_silence() {
     let options = LintOptions { work_per_rule: 10, ..LintOptions::default() };
     let findings: Vec<String> = found(&text, &options).iter().map(brief).collect();
     assert_eq!(findings, ["warning not-decided: both"]);
+}
+
+/// S12.6: so is what was not looked at because somebody said to stop, once for all of it.
+#[test]
+fn rules_left_when_the_analysis_stops_are_told_once() {
+    static STOP: AtomicBool = AtomicBool::new(true);
+    let text = firewall(
+        r#"
+        wide: destination = "192.0.2.0/24"; action = "drop"
+        off: destination = "192.0.2.1"; action = "allow"; disabled = true
+        narrow: destination = "192.0.2.2"; action = "allow"
+        "#,
+    );
+    let options = LintOptions { stop: Some(&STOP), ..LintOptions::default() };
+    let found = found(&text, &options);
+    let told: Vec<String> = found.iter().map(brief).collect();
+    assert_eq!(told, ["warning not-decided: wide narrow", "information disabled: off"]);
 }
 
 #[test]

@@ -8,8 +8,8 @@ use std::thread;
 
 use parefeu_equivalence::{
     Answer, Assumption, Conclusion, Date, EXPLAIN_WORK, Edits, Explanation, Finding, Intent,
-    ObjectNames, Pairing, Proved, Request, Reviewed, Side, SolveLimits, Standing, Stated, Terms,
-    Verdict, Waiver, Weighed, WithObjects, compare, compare_by_state, compare_following,
+    ObjectNames, Pairing, Proved, Request, Reviewed, Side, SolveLimits, Standing, Stated, Stop,
+    Terms, Verdict, Waiver, Weighed, WithObjects, compare, compare_by_state, compare_following,
     compare_records, conclude, explain, findings_apart, findings_by_state, findings_following,
     findings_of_records, prove, review, unread,
 };
@@ -106,7 +106,8 @@ impl Answered {
         let (pairing, waivers) = (&asked.pairing, lists.waivers());
         let limits = SolveLimits { record: false, ..asked.limits };
         let narrowing = args.narrowing_ok.then_some(limits);
-        let terms = Terms { waivers, today: lists.today, narrowing };
+        let stop = limits.stop;
+        let terms = Terms { waivers, today: lists.today, narrowing, stop };
         // Answers a rule for an application refuses are no narrowing: nothing is served.
         let terms_of_others = Terms { narrowing: None, ..terms };
         let first = || {
@@ -142,9 +143,9 @@ impl Answered {
         let left = left.filter(|it| it.accepted.is_none() || it.is_contradicted());
         let left: Vec<Finding> = left.cloned().collect();
         let left = conclude(sides, &answers, &left, pairing);
-        let details = details(loaded, &findings);
-        let explained = args.explain.then(|| explain([old, new], &answer, EXPLAIN_WORK));
-        let reviewed = review(&answers, &[&findings, later, &others], waivers, lists.today);
+        let details = details(loaded, &findings, stop);
+        let explained = args.explain.then(|| explain([old, new], &answer, (EXPLAIN_WORK, stop)));
+        let reviewed = review(&answers, &[&findings, later, &others], &terms);
         let proved = lists.intents().iter().map(|intent| {
             [(old, Side::Old), (new, Side::New)]
                 .map(|(firewall, side)| prove(firewall, (pairing, side), intent, limits))
@@ -246,8 +247,11 @@ impl Answered {
     }
 }
 
-/// What else is known of each finding.
-fn details(sides: [&Loaded; 2], findings: &[Finding]) -> Vec<Detail> {
+/// What else is known of each finding, until the sign to stop is given.
+fn details(sides: [&Loaded; 2], findings: &[Finding], stop: Stop) -> Vec<Detail> {
+    if stop.is_given() {
+        return Vec::new();
+    }
     let objects = sides.map(|side| Objects::of(&side.written));
     let mut names = objects.each_ref().map(ObjectNames::of);
     let [old, new] = [0, 1].map(|side| WithObjects {
@@ -256,7 +260,8 @@ fn details(sides: [&Loaded; 2], findings: &[Finding]) -> Vec<Detail> {
         objects: &objects[side],
     });
     let edits = Edits::between(old, new);
-    let details = findings.iter().map(|finding| Detail {
+    let findings = findings.iter().take_while(|_| !stop.is_given());
+    let details = findings.map(|finding| Detail {
         names: names.each_mut().map(|side| side.name(finding)),
         because: edits.because(finding),
     });

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use parefeu_equivalence::{
     Answer, Assumption, Conclusion, Date, EXPLAIN_WORK, Edit, Edited, Explanation, Family, Finding,
     Intent, Obstacle, Pairing, ProtocolClass, RegionNames, Request, Scope, Side, SolveLimits,
-    Stated, Terms, Undecided, Unproved, Verdict, Waiver, Wanted, Weighed, Weight, compare,
+    Stated, Stop, Terms, Undecided, Unproved, Verdict, Waiver, Wanted, Weighed, Weight, compare,
     compare_by_state, compare_following, conclude, explain, findings, findings_apart,
     findings_by_state, findings_following, prove, review,
 };
@@ -136,9 +136,9 @@ impl Compared {
             |name: &str, expect| Intent { name: name.into(), expect, scope: scope(22), line: 7 };
         self.intents = vec![intent("ssh <in>", Wanted::Allow), intent("no ssh", Wanted::Deny)];
         let [old, new] = &self.firewalls;
-        let terms = Terms { waivers: &self.waivers, today: TODAY, narrowing: None };
+        let terms = Terms { waivers: &self.waivers, today: TODAY, ..Terms::default() };
         self.findings = findings_apart(old, new, &self.answer, &self.asked.pairing, &terms);
-        self.explained = Some(explain([old, new], &self.answer, EXPLAIN_WORK));
+        self.explained = Some(explain([old, new], &self.answer, (EXPLAIN_WORK, Stop::default())));
         self.details = self
             .findings
             .iter()
@@ -169,7 +169,8 @@ impl Compared {
 
     fn with<T>(&self, write: impl FnOnce(&DiffReport<'_>) -> T) -> T {
         let [old, new] = &self.firewalls;
-        let reviewed = review(&[&self.answer], &[&self.findings], &self.waivers, TODAY);
+        let terms = Terms { waivers: &self.waivers, today: TODAY, ..Terms::default() };
+        let reviewed = review(&[&self.answer], &[&self.findings], &terms);
         let proved = self.intents.iter().map(|intent| {
             [(old, Side::Old), (new, Side::New)].map(|(firewall, side)| {
                 let place = (&self.asked.pairing, side);
@@ -494,7 +495,12 @@ fn each_verdict_has_its_banner() {
         [(Family::V4, ProtocolClass::WithPorts), (Family::V6, ProtocolClass::Other)]
     {
         let (crossings, because) = (Vec::new(), because.clone());
-        undecided.answer.undecided.push(Undecided { family, protocols, crossings, because });
+        undecided.answer.undecided.push(Undecided {
+            family,
+            protocols,
+            crossings: crossings.into(),
+            because,
+        });
     }
     let different = Compared::of(OLD, NEW);
     for (compared, class, english, french) in [
@@ -592,7 +598,12 @@ fn markdown_tells_regions_open_questions_and_assumptions_without_markup_of_their
     let at = compared.firewalls[1].rule(RuleId(0)).at;
     let because = Unproved::NotWrittenOut { side: Side::New, at, obstacle: Obstacle::Masked };
     let (family, protocols, crossings) = (Family::V4, ProtocolClass::Icmp, Vec::new());
-    compared.answer.undecided.push(Undecided { family, protocols, crossings, because });
+    compared.answer.undecided.push(Undecided {
+        family,
+        protocols,
+        crossings: crossings.into(),
+        because,
+    });
     compared.conclusion.assumptions.push(Assumption {
         id: "old-x-1".to_owned(),
         text: "a | b".to_owned(),
