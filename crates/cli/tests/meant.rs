@@ -609,6 +609,31 @@ fn a_text_that_looks_wrong_is_told_with_the_verdict() {
     }
 }
 
+/// What a rule does beside deciding is told though a condition of the rule is not known: the
+/// condition says when it does it, not what.
+#[test]
+fn no_condition_stands_for_what_a_rule_does_besides() {
+    let rules = |target: &str| {
+        format!(
+            "*raw\n:PREROUTING ACCEPT [0:0]\n\
+             -A PREROUTING -p tcp -m recent --name seen --rcheck -j {target}\nCOMMIT\n\
+             *filter\n:FORWARD ACCEPT [0:0]\nCOMMIT\n"
+        )
+    };
+    let beside = |new: &str| {
+        Folder::new(&[], &[]).write("old.toml", &rules("CT --notrack")).write("new.toml", new)
+    };
+    let same = beside(&format!("# again\n{}", rules("CT --notrack")));
+    assert_eq!(same.diff(&["--quiet"], 0)["verdict"], "equivalent");
+    for other in ["ACCEPT", "CT --zone 3", "CT --helper ftp"] {
+        let folder = beside(&rules(other));
+        let document = folder.diff(&["--quiet", "--certificate", "proof"], 3);
+        assert_eq!(document["verdict"], "equivalent-under-assumptions", "{other}");
+        assert_eq!(document["assumptions"][0]["id"], "old-untracked-3", "{other}");
+        folder.check(&["verify", "proof", "old.toml", "new.toml"], 0);
+    }
+}
+
 /// Rules in front of a translation and behind it: *raw* and the first rule of *filter*.
 fn hiding(raw: &str, first: &str, web: &str) -> String {
     format!(

@@ -143,6 +143,7 @@ fn refused(code: &'static str, message: String, dialect: Option<Dialect>) -> Imp
         at: None,
         help,
         definitions: None,
+        stands_alone: false,
     });
     Import { firewall: None, problems, dialect, sources: Sources::default() }
 }

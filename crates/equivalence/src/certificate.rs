@@ -105,7 +105,9 @@ pub fn certificate(
         (false, false) if assumptions.is_empty() => Verdict::Equivalent,
         (false, false) => Verdict::EquivalentUnderAssumptions,
     };
-    if verdict == Verdict::Different && conclusion.verdict != verdict {
+    // Where it was time to stop, differences are proved that nothing tells.
+    let cut_short = answer.undecided.iter().any(|it| it.because.is_stop());
+    if verdict == Verdict::Different && conclusion.verdict != verdict && !cut_short {
         return Err(NotCertified::Contradicted);
     }
     line(&mut text, format_args!("verdict {}", verdict.name()));

@@ -282,6 +282,13 @@ fn one_case(
     Ok(Compared { case, crossings, problem, solution, regions })
 }
 
+impl Unproved {
+    /// Whether it was time to stop.
+    pub(crate) const fn is_stop(&self) -> bool {
+        matches!(self, Self::Stopped | Self::Open { reason: OpenReason::Stopped, .. })
+    }
+}
+
 impl From<NotFlattened> for Unproved {
     fn from(refused: NotFlattened) -> Self {
         match refused {

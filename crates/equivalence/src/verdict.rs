@@ -310,7 +310,8 @@ fn lost<'a>(stated: &Stated<'a>, compared: bool) -> impl Iterator<Item = &'a Dia
     let stood_for = Spans::of(atoms.chain(rules).chain(translations));
     let unsupported = stated.problems.iter().filter(|it| it.severity == Severity::Unsupported);
     let others = stated.problems.only_compared().filter(move |_| compared);
-    unsupported.chain(others).filter(move |it| !it.at.is_some_and(|at| stood_for.meet(at)))
+    let is_told = move |at: Option<Span>| at.is_some_and(|at| stood_for.meet(at));
+    unsupported.chain(others).filter(move |it| it.stands_alone || !is_told(it.at))
 }
 
 /// Parts of texts, to be found by what they meet.

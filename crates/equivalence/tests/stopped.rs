@@ -7,10 +7,11 @@ use std::collections::BTreeMap;
 use std::sync::atomic::AtomicU64;
 
 use parefeu_equivalence::{
-    Answer, Change, Compared, Conclusion, Date, EXPLAIN_WORK, Family, Field, Finding, Intent,
-    OpenReason, Pairing, ProtocolClass, Request, Scope, Search, Side, SolveLimits, Standing,
-    Stated, Stop, Terms, Unproved, Verdict, Waiver, Wanted, compare, compare_by_state,
-    compare_following, compare_records, conclude, explain, findings_apart, prove, review, search,
+    Answer, Certified, Change, Compared, Conclusion, Date, EXPLAIN_WORK, Family, Field, Finding,
+    Intent, OpenReason, Pairing, ProtocolClass, Request, Scope, Search, Side, SolveLimits,
+    Standing, Stated, Stop, Terms, Unproved, Verdict, Waiver, Wanted, certificate, compare,
+    compare_by_state, compare_following, compare_records, conclude, explain, findings_apart, prove,
+    review, search,
 };
 use parefeu_policy::set::Ranges;
 use parefeu_policy::{Diagnostics, LinkedFirewall};
@@ -146,6 +147,49 @@ fn one_part(old: &LinkedFirewall, new: &LinkedFirewall, stop: Stop) -> Request {
     request.protocols = vec![ProtocolClass::WithPorts];
     request.limits.stop = stop;
     request
+}
+
+/// What is told first rests on a rule of the model's own, and is assumed away; the proof holds a
+/// difference besides that it was no longer time to tell.
+#[test]
+fn a_certificate_holds_what_was_proved_wherever_telling_stops() {
+    let mut old = stated(
+        "[[rule_base]]\nname = \"main\"\n\
+         [[rule_base.rule]]\nname = \"perhaps\"\nservice = \"tcp/22\"\nunknown = \"atom\"\n\
+         action = \"allow\"\n\
+         [[rule_base.rule]]\nname = \"web\"\nservice = \"tcp/80\"\naction = \"allow\"\n\
+         [[layer]]\nrule_base = \"main\"\ndefault = \"deny\"\n",
+    );
+    old.rules[0].implied = true;
+    let new = opening(&[]);
+    let mut untold = 0;
+    for asked in 0.. {
+        let stop = after(asked);
+        let mut request = Request::all(Pairing::of(&old, &new, &BTreeMap::new()));
+        request.limits = SolveLimits { stop, record: true, ..request.limits };
+        let answer = compare(&old, &new, &request);
+        let terms = Terms { stop, ..Terms::default() };
+        let found = findings_apart(&old, &new, &answer, &request.pairing, &terms);
+        let problems = Diagnostics::default();
+        let sides = [&old, &new].map(|firewall| Stated { firewall, problems: &problems });
+        let conclusion = conclude(sides, &[&answer], &found, &request.pairing);
+        let sides = [&old, &new].map(|firewall| Certified {
+            firewall,
+            file: "a file",
+            sha256: "00",
+            dialect: "parefeu",
+        });
+        let sides = sides.each_ref();
+        let text = certificate(&request, (&answer, &conclusion), sides, "a test").unwrap();
+        let proved = text.contains("\nverdict different\n");
+        let told = conclusion.verdict == Verdict::Different;
+        assert!(proved || !told, "{text}");
+        untold += u32::from(proved && !told);
+        if answer.undecided.is_empty() {
+            break;
+        }
+    }
+    assert!(untold > 0, "telling never stopped between the two");
 }
 
 /// Every point at which the comparison of one part may stop: before it, while rules are written

@@ -41,6 +41,9 @@ pub struct Diagnostic {
     /// block around it, where a reader gathers that: two problems of texts that are compared are
     /// one only where it is the same.
     pub definitions: Option<Box<str>>,
+    /// Whether no condition of the rule it is told of stands for it: what the rule does besides,
+    /// not when.
+    pub stands_alone: bool,
 }
 
 /// Every problem found, in the order of the text once [`Diagnostics::sort`] was called.
@@ -101,7 +104,8 @@ impl Diagnostics {
             shorten(&mut message);
             let (severity, at) = (Severity::Unsupported, Some(at));
             let help = None;
-            let it = Diagnostic { severity, code, message, at, help, definitions: None };
+            let (definitions, stands_alone) = (None, false);
+            let it = Diagnostic { severity, code, message, at, help, definitions, stands_alone };
             self.compared.push(it);
         } else {
             self.dropped += 1;
@@ -123,9 +127,17 @@ impl Diagnostics {
         }
     }
 
+    /// Says of the latest entry that no condition stands for it.
+    pub fn stands_alone(&mut self) {
+        if let Some(last) = self.entries.last_mut() {
+            last.stands_alone = true;
+        }
+    }
+
     fn add(&mut self, severity: Severity, code: &'static str, at: Span, message: String) {
         let at = Some(at);
-        self.push(Diagnostic { severity, code, message, at, help: None, definitions: None });
+        let (help, definitions, stands_alone) = (None, None, false);
+        self.push(Diagnostic { severity, code, message, at, help, definitions, stands_alone });
     }
 
     /// Takes over every entry of `other`.

@@ -71,7 +71,7 @@ fn unexplained<'a>(input: &Input<'a>, compared: bool) -> impl Iterator<Item = &'
     let problems = input.problems.iter().filter(|it| it.severity == Severity::Unsupported);
     let others = input.problems.only_compared().filter(move |_| compared);
     problems.chain(others).filter(move |it| {
-        let Some(at) = it.at else { return true };
+        let Some(at) = it.at.filter(|_| !it.stands_alone) else { return true };
         let overlaps = |span: &Span| {
             span.source == at.source && span.start.max(at.start) < span.end.min(at.end)
         };

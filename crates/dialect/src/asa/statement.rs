@@ -35,6 +35,7 @@ pub(super) fn read(text: &str) -> (Config, Definitions<'_>, Diagnostics) {
             at: None,
             help: None,
             definitions: None,
+            stands_alone: false,
         });
     }
     (reader.config, reader.names.definitions, reader.problems)

@@ -385,13 +385,17 @@ impl Converter<'_> {
         // What leads there counts as well, where two texts are compared.
         let digests = self.digests.iter().filter_map(|of_family| of_family.get(&rule.at));
         let digests: Vec<&str> = digests.map(String::as_str).collect();
-        let message = match *effect {
-            Effect::Helper(_) | Effect::Zone(_) | Effect::Untracked if !digests.is_empty() => {
-                format!("{message} [{}]", digests.join(" "))
-            }
-            _ => message,
+        let is_side_effect =
+            matches!(effect, Effect::Helper(_) | Effect::Zone(_) | Effect::Untracked);
+        let message = if is_side_effect && !digests.is_empty() {
+            format!("{message} [{}]", digests.join(" "))
+        } else {
+            message
         };
         self.problems.unsupported(code, target_place(rule), message);
+        if is_side_effect {
+            self.problems.stands_alone();
+        }
     }
 }
 

@@ -212,6 +212,7 @@ impl<'t> Converter<'t> {
                     );
                     self.problems.unsupported("nat-fallback", field.at(), message);
                     self.problems.defined(self.scopes.digest(place.scope, field));
+                    self.problems.stands_alone();
                 }
                 _ => self.unknown_element(field, "source translation"),
             }
@@ -235,6 +236,7 @@ impl<'t> Converter<'t> {
                         written(field, field.name())
                     );
                     self.problems.unsupported("dns-rewrite", field.at(), message);
+                    self.problems.stands_alone();
                 }
                 "distribution" => {
                     if let Some(method) = field.children().last() {
@@ -243,6 +245,7 @@ impl<'t> Converter<'t> {
                             method.name()
                         );
                         self.problems.unsupported("nat-distribution", field.at(), message);
+                        self.problems.stands_alone();
                     }
                 }
                 _ => self.unknown_element(field, "destination translation"),

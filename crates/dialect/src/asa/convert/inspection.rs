@@ -39,6 +39,7 @@ fn assume(problems: &mut Diagnostics) {
         at: None,
         help: Some("add the `policy-map` and `service-policy` lines of the device".to_owned()),
         definitions: None,
+        stands_alone: false,
     });
 }
 
