@@ -625,7 +625,7 @@ fn no_condition_stands_for_what_a_rule_does_besides() {
     };
     let same = beside(&format!("# again\n{}", rules("CT --notrack")));
     assert_eq!(same.diff(&["--quiet"], 0)["verdict"], "equivalent");
-    for other in ["ACCEPT", "CT --zone 3", "CT --helper ftp"] {
+    for other in ["ACCEPT", "CT --zone 3", "CT --helper ftp", "CT --timeout long"] {
         let folder = beside(&rules(other));
         let document = folder.diff(&["--quiet", "--certificate", "proof"], 3);
         assert_eq!(document["verdict"], "equivalent-under-assumptions", "{other}");

@@ -185,8 +185,8 @@ impl Answer {
 
 /// Compares two firewalls.
 ///
-/// Cost: that of [`flatten`] and [`solve`] for each family, class of protocols and group of
-/// crossings that some rule tells apart.
+/// Cost: that of [`flatten`](fn@crate::flatten) and [`solve`] for each family, class of protocols
+/// and group of crossings that some rule tells apart.
 pub fn compare(old: &LinkedFirewall, new: &LinkedFirewall, request: &Request) -> Answer {
     let parts = parts([old, new], request, |_| true);
     let found = map_each(&parts, request.threads, |part| one_case([old, new], request, part));

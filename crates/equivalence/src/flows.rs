@@ -101,8 +101,8 @@ fn is_certain(flow: &Finding) -> bool {
 
 /// Looks for flows through one firewall.
 ///
-/// Cost: that of [`flatten`] and [`solve`] for each family, class of protocols and group of ways
-/// that some rule tells apart.
+/// Cost: that of [`flatten`](fn@crate::flatten) and [`solve`] for each family, class of protocols
+/// and group of ways that some rule tells apart.
 pub fn search(firewall: &LinkedFirewall, search: &Search) -> Found {
     let gates = Gates::of(firewall);
     let named = |names: &[Box<str>]| {

@@ -92,6 +92,7 @@ impl Converter<'_> {
                     Effect::Log
                         | Effect::Helper(_)
                         | Effect::Zone(_)
+                        | Effect::Timeout(_)
                         | Effect::Act(
                             Action::Allow
                                 | Action::Continue
@@ -111,9 +112,7 @@ impl Converter<'_> {
         for chain in chains_of(ruleset, table) {
             for rule in &chain.rules {
                 let effect = self.effect(chain, rule);
-                if matches!(effect, Effect::Helper(_) | Effect::Zone(_))
-                    && self.reported.insert(rule.at)
-                {
+                if effect.is_of_connections() && self.reported.insert(rule.at) {
                     let matches = self.context.matches(&rule.conditions, chain.family);
                     self.report(&effect, rule, &matches);
                 }
@@ -328,7 +327,7 @@ impl Converter<'_> {
         if self.reported.insert(rule.at) {
             self.report(&effect, rule, &matches);
         }
-        if matches!(effect, Effect::Helper(_) | Effect::Zone(_)) {
+        if effect.is_of_connections() {
             return;
         }
         let acts = actions(&effect, chain, rule, policies_differ);
@@ -376,6 +375,10 @@ impl Converter<'_> {
                 let message = format!("connections of zone `{zone}` are not told from others");
                 ("zone", message)
             }
+            Effect::Timeout(policy) => {
+                let message = format!("how long `{policy}` keeps connections is not told here");
+                ("timeout", message)
+            }
             Effect::Untracked => {
                 let message = "answers to packets taken out of tracking are judged as if those \
                                were tracked";
@@ -385,8 +388,7 @@ impl Converter<'_> {
         // What leads there counts as well, where two texts are compared.
         let digests = self.digests.iter().filter_map(|of_family| of_family.get(&rule.at));
         let digests: Vec<&str> = digests.map(String::as_str).collect();
-        let is_side_effect =
-            matches!(effect, Effect::Helper(_) | Effect::Zone(_) | Effect::Untracked);
+        let is_side_effect = effect.is_of_connections() || *effect == Effect::Untracked;
         let message = if is_side_effect && !digests.is_empty() {
             format!("{message} [{}]", digests.join(" "))
         } else {
@@ -434,7 +436,11 @@ fn actions(
             vec![(Action::Jump(to.clone()), None), (policy, None)]
         }
         Effect::Act(action) => vec![(action.clone(), None)],
-        Effect::Log | Effect::Untracked | Effect::Helper(_) | Effect::Zone(_) => {
+        Effect::Log
+        | Effect::Untracked
+        | Effect::Helper(_)
+        | Effect::Zone(_)
+        | Effect::Timeout(_) => {
             vec![(Action::Continue, None)]
         }
         Effect::Outside(text) => {

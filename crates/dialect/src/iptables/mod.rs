@@ -35,7 +35,7 @@ use parefeu_policy::{Diagnostics, Firewall, Source, Sources, Span};
 ///
 /// Error codes: `syntax`, `bad-value`, `unknown-table`, `unknown-chain`, `duplicate-chain`,
 /// `duplicate-table`, `listing`, `no-rules`. Unsupported: `unknown-line`, `unknown-match`,
-/// `unknown-option`, `unknown-target`, `other-tables`, `untracked`, `zone`, `helper`,
+/// `unknown-option`, `unknown-target`, `other-tables`, `untracked`, `zone`, `helper`, `timeout`,
 /// `order-too-large`, `redirect`, `port-range`, `nat-too-large`, `host-name`, `cut-table`.
 /// Suspicious: `no-commit`, `no-forward-chain`, `bare-chain`, `missing-module`, `empty-match`,
 /// `family-guessed`, `mixed-families`, `no-such-rule`.

@@ -22,6 +22,15 @@ pub(super) enum Effect {
     Untracked,
     /// The packet belongs to connections that are told apart from others.
     Zone(String),
+    /// How long connections are kept is told outside of the text.
+    Timeout(String),
+}
+
+impl Effect {
+    /// Whether it says something of connections, and decides nothing.
+    pub(super) fn is_of_connections(&self) -> bool {
+        matches!(self, Self::Helper(_) | Self::Zone(_) | Self::Timeout(_))
+    }
 }
 
 /// Targets that change a packet or its marks and go on with the next rule. What they write
@@ -76,12 +85,14 @@ pub(super) fn effect(
         "NOTRACK" => Effect::Untracked,
         "CT" => {
             let zone = target.options.iter().find(|(name, _)| name.starts_with("--zone"));
-            match (zone, target.option("--helper")) {
-                _ if target.option("--notrack").is_some() => Effect::Untracked,
-                (Some((_, zone)), _) => Effect::Zone(zone.clone()),
-                (None, Some(helper)) => Effect::Helper(helper.to_owned()),
-                (None, None) => Effect::Act(Action::Continue),
+            let of = |option: &str| target.option(option).map(str::to_owned);
+            if target.option("--notrack").is_some() {
+                return Effect::Untracked;
             }
+            let zone = zone.map(|(_, zone)| Effect::Zone(zone.clone()));
+            zone.or_else(|| of("--helper").map(Effect::Helper))
+                .or_else(|| of("--timeout").map(Effect::Timeout))
+                .unwrap_or(Effect::Act(Action::Continue))
         }
         "TTL" | "HL" if may_end(target) => Effect::Unknown(written(target)),
         "NFQUEUE" | "QUEUE" => Effect::Outside(written(target)),
